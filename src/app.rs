@@ -1,0 +1,200 @@
+//! The composition root: from a configuration to a running service, and to its end.
+
+use std::io;
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{self, Command, Config, ConfigError, Parsed, ServeArgs, StoreConfig};
+use crate::http::{self, Acceptor, HttpState, ROUTES, Worker};
+use crate::store::StoreSource;
+use crate::store::memory::MemoryStore;
+use crate::store::redis::{ConnectError, RedisSource};
+use crate::telemetry::{self, Metrics};
+
+/// Why the program ends before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration cannot be run; the line says what to change.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Something that this program needs belongs to another.
+    #[error("{0}")]
+    Taken(String),
+    /// The machine refused something.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl Failure {
+    /// The exit code, as in sysexits: 64 usage, 69 unavailable, 71 system.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 64,
+            Self::Taken(_) => 69,
+            Self::Io(_) => 71,
+        }
+    }
+}
+
+/// The program: reads the command line, does what it says.
+pub fn main() -> ExitCode {
+    match command(std::env::args_os()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("onetap: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn command(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(), Failure> {
+    let cli = match config::parse(args)? {
+        Parsed::Run(cli) => cli,
+        Parsed::Print(text) => {
+            print!("{text}");
+            return Ok(());
+        }
+    };
+    match cli.command {
+        None => serve(cli.serve),
+        Some(Command::Serve(args)) => serve(args),
+        Some(Command::CheckConfig(args)) => {
+            print!("{}", Config::new(args)?.describe());
+            Ok(())
+        }
+        Some(Command::Openapi) => {
+            print!("{}", http::openapi_document());
+            Ok(())
+        }
+    }
+}
+
+fn serve(args: ServeArgs) -> Result<(), Failure> {
+    let config = Config::new(args)?;
+    telemetry::log_to_stderr(&config.log)
+        .map_err(|problem| ConfigError(format!("--log: {problem}")))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        stop_on_signals(stop.clone())?;
+        let listener = bind(&config)?;
+        run(config, vec![listener], stop).await
+    })
+}
+
+fn bind(config: &Config) -> Result<TcpListener, Failure> {
+    let listen = config.listen;
+    TcpListener::bind(listen).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => Failure::Taken(format!(
+            "--listen {listen}: the port is taken by another program; stop it or choose another port"
+        )),
+        _ => Failure::Config(ConfigError(format!(
+            "--listen {listen}: {error}; choose an address of this machine and a port that you may use"
+        ))),
+    })
+}
+
+fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.cancel();
+    });
+    Ok(())
+}
+
+/// Runs the service on these listeners until `stop`, then lets what is in flight be answered.
+///
+/// # Errors
+///
+/// If the store is there but not usable, or the machine refuses something.
+pub async fn run(
+    config: Config,
+    listeners: Vec<TcpListener>,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
+    let source = open_store(&config).await?;
+    let routes = ROUTES.iter().map(|(path, _)| *path).collect();
+    let metrics = Arc::new(Metrics::new(routes, source.lane_stats()));
+    let (acceptor, workers) = Acceptor::with_workers(config.threads, config.limits.max_connections);
+    let threads = workers
+        .into_iter()
+        .enumerate()
+        .map(|(i, worker)| start(i, worker, &config, &source, &metrics, &stop))
+        .collect::<io::Result<Vec<_>>>()?;
+
+    tracing::warn!("no authentication: every caller may do everything in the name of every user");
+    if let Some(Ok(address)) = listeners.first().map(TcpListener::local_addr) {
+        greet(address);
+    }
+    acceptor.run(listeners, stop).await?;
+    for thread in threads {
+        // A worker waits for its connections; this runtime has nothing else to do meanwhile.
+        let joined = tokio::task::spawn_blocking(|| thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            return Err(Failure::Io(io::Error::other("a worker thread panicked")));
+        }
+    }
+    Ok(())
+}
+
+async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
+    match &config.store {
+        StoreConfig::Memory => {
+            tracing::warn!(
+                "reactions are kept in memory only: they will NOT survive a restart; \
+                 use --store redis://… to keep them"
+            );
+            Ok(StoreSource::Memory(MemoryStore::new(config.change_log_retention)))
+        }
+        StoreConfig::Redis(options) => {
+            let source = RedisSource::new(options)
+                .map_err(|error| ConfigError(format!("--store: {error}")))?;
+            match source.check().await {
+                Ok(()) => {}
+                Err(ConnectError::Foreign(problem)) => return Err(ConfigError(problem).into()),
+                Err(ConnectError::Unreachable(problem)) => {
+                    tracing::warn!(problem, "Redis is not there yet: answering 503 until it is");
+                }
+            }
+            Ok(StoreSource::Redis(source))
+        }
+    }
+}
+
+/// Starts a worker on a thread of its own, with a runtime, a lane and a router of its own.
+fn start(
+    index: usize,
+    worker: Worker,
+    config: &Config,
+    source: &StoreSource,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (limits, grace) = (config.limits, config.shutdown_grace);
+    let (source, metrics, stop) = (source.clone(), Arc::clone(metrics), stop.clone());
+    std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        runtime.block_on(async move {
+            let store = source.attach();
+            let state = HttpState { store, limits, metrics: Arc::clone(&metrics) };
+            worker.run(http::router(state), limits, metrics, stop, grace).await;
+        });
+    })
+}
+
+fn greet(address: std::net::SocketAddr) {
+    println!("Listening on http://{address}");
+    println!(
+        "Try: curl -X POST http://{address}/v1/posts/0192f0c1-2345-7890-abcd-ef0123456789/reactions/like/users/42/toggle"
+    );
+}

@@ -1,0 +1,164 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+
+use super::ConfigError;
+use crate::http::Limits;
+
+/// Reactions that count every tap exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "onetap", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; serve unless said otherwise.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve, where no command is given.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the service (this is also what happens without a command)
+    Serve(ServeArgs),
+    /// Say whether the configuration can be run, and what it comes to
+    CheckConfig(ServeArgs),
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+/// How to serve. Every flag is also a variable.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// Address to listen on, IP:PORT; port 0 takes a free one
+    #[arg(long, env = "ONETAP_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: String,
+
+    /// Where reactions are kept: `memory:`, or `redis://[user:password@]host[:port][/database]`
+    #[arg(long, env = "ONETAP_STORE", default_value = "memory:", hide_env_values = true)]
+    pub store: String,
+
+    /// Threads that answer requests, each with its own connection to Redis [default: one per core]
+    #[arg(long, env = "ONETAP_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// Listen on other addresses than loopback although every caller may do everything
+    #[arg(long, env = "ONETAP_INSECURE_NO_AUTH")]
+    pub insecure_no_auth: bool,
+
+    /// What every key in Redis begins with [default: ot]
+    #[arg(long, env = "ONETAP_KEY_PREFIX")]
+    pub key_prefix: Option<String>,
+
+    /// The most time to open a connection to Redis, in milliseconds [default: 1000]
+    #[arg(long, env = "ONETAP_REDIS_CONNECT_TIMEOUT_MS", value_parser = millis())]
+    pub redis_connect_timeout_ms: Option<u64>,
+
+    /// The most taps and reads that wait on one connection to Redis; more get 503 [default: 10000]
+    #[arg(long, env = "ONETAP_REDIS_QUEUE_CALLS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub redis_queue_calls: Option<u32>,
+
+    /// How long the change log keeps an entry, in seconds
+    #[arg(long, env = "ONETAP_CHANGE_LOG_RETENTION_SECONDS", default_value_t = 3600,
+          value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub change_log_retention_seconds: u64,
+
+    /// From the first byte of a request's head to its last, in milliseconds
+    #[arg(long, env = "ONETAP_HEAD_TIMEOUT_MS", default_value_t = 5000, value_parser = millis())]
+    pub head_timeout_ms: u64,
+
+    /// For a request's body to arrive, in milliseconds
+    #[arg(long, env = "ONETAP_BODY_TIMEOUT_MS", default_value_t = 10_000, value_parser = millis())]
+    pub body_timeout_ms: u64,
+
+    /// From a complete request to its answer, the store included, in milliseconds
+    #[arg(long, env = "ONETAP_REQUEST_TIMEOUT_MS", default_value_t = 2000, value_parser = millis())]
+    pub request_timeout_ms: u64,
+
+    /// After which a connection on which nothing is asked is closed, in milliseconds
+    #[arg(long, env = "ONETAP_IDLE_TIMEOUT_MS", default_value_t = 60_000, value_parser = millis())]
+    pub idle_timeout_ms: u64,
+
+    /// How long a stop waits for requests in flight, in milliseconds
+    #[arg(long, env = "ONETAP_SHUTDOWN_GRACE_MS", default_value_t = 10_000, value_parser = millis())]
+    pub shutdown_grace_ms: u64,
+
+    /// The largest body, in bytes
+    #[arg(long, env = "ONETAP_MAX_BODY_BYTES", default_value_t = 64 * 1024,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_body_bytes: u32,
+
+    /// The longest path and query, in bytes
+    #[arg(long, env = "ONETAP_MAX_URI_BYTES", default_value_t = 8 * 1024,
+          value_parser = clap::value_parser!(u32).range(256..=32_768))]
+    pub max_uri_bytes: u32,
+
+    /// The most connections at a time; more wait to be accepted
+    #[arg(long, env = "ONETAP_MAX_CONNECTIONS", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_connections: u32,
+
+    /// What to log: error, warn, info, debug or trace; also per module, as `info,onetap=debug`
+    #[arg(long, env = "ONETAP_LOG", default_value = "info")]
+    pub log: String,
+}
+
+fn millis() -> clap::builder::RangedU64ValueParser {
+    // A day: a deadline beyond it is a mistake.
+    clap::value_parser!(u64).range(1..=86_400_000)
+}
+
+impl ServeArgs {
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            head_timeout: Duration::from_millis(self.head_timeout_ms),
+            body_timeout: Duration::from_millis(self.body_timeout_ms),
+            request_timeout: Duration::from_millis(self.request_timeout_ms),
+            idle_timeout: Duration::from_millis(self.idle_timeout_ms),
+            max_body_bytes: self.max_body_bytes as usize,
+            max_uri_bytes: self.max_uri_bytes as usize,
+            max_connections: self.max_connections as usize,
+        }
+    }
+}
+
+/// What the arguments ask for.
+#[derive(Debug)]
+pub enum Parsed {
+    /// To do something.
+    Run(Box<Cli>),
+    /// To print a text, such as the help.
+    Print(String),
+}
+
+/// Reads the command line.
+///
+/// # Errors
+///
+/// If it cannot be read, in one line.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, ConfigError> {
+    match Cli::try_parse_from(args) {
+        Ok(cli) => Ok(Parsed::Run(Box::new(cli))),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                Ok(Parsed::Print(error.render().to_string()))
+            }
+            _ => Err(ConfigError(one_line(&error.render().to_string()))),
+        },
+    }
+}
+
+/// What clap says in a paragraph, and its first tip, as one line.
+fn one_line(rendered: &str) -> String {
+    let mut paragraphs = rendered.split("\n\n");
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let what = words(paragraphs.next().unwrap_or_default().trim_start_matches("error: "));
+    let tip = paragraphs.find_map(|p| p.trim_start().strip_prefix("tip: ")).map(words);
+    let tip = tip.unwrap_or_else(|| "see onetap --help".into());
+    format!("{what} ({tip})")
+}

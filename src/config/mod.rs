@@ -1,0 +1,138 @@
+//! The configuration: flags and `ONETAP_…` variables, read and judged before anything starts.
+
+mod cli;
+mod store_url;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub use cli::{Cli, Command, Parsed, ServeArgs, parse};
+
+use crate::http::Limits;
+use crate::store::redis::RedisOptions;
+
+/// What is wrong with the configuration, in one line that says what to change.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+/// A configuration that can be run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where the reactions are.
+    pub store: StoreConfig,
+    /// How many threads answer requests.
+    pub threads: usize,
+    /// The bounds on requests and connections.
+    pub limits: Limits,
+    /// How long a stop waits for what is in flight.
+    pub shutdown_grace: Duration,
+    /// How long the change log keeps an entry.
+    pub change_log_retention: Duration,
+    /// What to log.
+    pub log: String,
+}
+
+/// Which store, with what only that store needs.
+#[derive(Clone, Debug)]
+pub enum StoreConfig {
+    /// This process's memory.
+    Memory,
+    /// A Redis.
+    Redis(RedisOptions),
+}
+
+impl Config {
+    /// Judges the arguments.
+    ///
+    /// # Errors
+    ///
+    /// If they contradict each other, or are not allowed as they are.
+    pub fn new(args: ServeArgs) -> Result<Self, ConfigError> {
+        let listen = listen_address(&args.listen)?;
+        if !listen.ip().is_loopback() && !args.insecure_no_auth {
+            return Err(ConfigError(format!(
+                "--listen {listen} can be reached from other machines, and without authentication \
+                 every caller may do everything: listen on 127.0.0.1, or add --insecure-no-auth"
+            )));
+        }
+        let limits = args.limits();
+        let shutdown_grace = Duration::from_millis(args.shutdown_grace_ms);
+        if shutdown_grace < limits.request_timeout {
+            return Err(ConfigError(
+                "--shutdown-grace-ms is shorter than --request-timeout-ms: a stop would cut off \
+                 requests that still have time; make it at least as long"
+                    .into(),
+            ));
+        }
+        if limits.idle_timeout < limits.head_timeout {
+            return Err(ConfigError(
+                "--idle-timeout-ms is shorter than --head-timeout-ms; make it at least as long"
+                    .into(),
+            ));
+        }
+        let change_log_retention = Duration::from_secs(args.change_log_retention_seconds);
+        Ok(Self {
+            listen,
+            store: store_url::store(&args, change_log_retention)?,
+            threads: args.threads.map_or_else(cores, usize::from),
+            limits,
+            shutdown_grace,
+            change_log_retention,
+            log: args.log,
+        })
+    }
+
+    /// The configuration as `check-config` shows it, without secrets.
+    pub fn describe(&self) -> String {
+        let store = match &self.store {
+            StoreConfig::Memory => "memory: (does not survive a restart)".to_owned(),
+            StoreConfig::Redis(options) => {
+                format!(
+                    "{}, keys {}:…",
+                    store_url::without_secrets(&options.url),
+                    options.key_prefix
+                )
+            }
+        };
+        let limits = &self.limits;
+        format!(
+            "listen                {}\n\
+             store                 {store}\n\
+             threads               {}\n\
+             head, body, request   {} ms, {} ms, {} ms\n\
+             idle, shutdown grace  {} ms, {} ms\n\
+             body, address         {} bytes, {} bytes\n\
+             connections           {}\n\
+             change log kept       {} s\n",
+            self.listen,
+            self.threads,
+            limits.head_timeout.as_millis(),
+            limits.body_timeout.as_millis(),
+            limits.request_timeout.as_millis(),
+            limits.idle_timeout.as_millis(),
+            self.shutdown_grace.as_millis(),
+            limits.max_body_bytes,
+            limits.max_uri_bytes,
+            limits.max_connections,
+            self.change_log_retention.as_secs(),
+        )
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// `IP:PORT`, or `localhost:PORT`.
+fn listen_address(text: &str) -> Result<SocketAddr, ConfigError> {
+    let numeric = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    numeric.parse().map_err(|_| {
+        ConfigError(format!("--listen `{text}` is not IP:PORT, such as 127.0.0.1:8080"))
+    })
+}

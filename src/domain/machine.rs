@@ -1,0 +1,233 @@
+//! The rules of a tap as a pure state machine over one post. Time comes in as an argument.
+
+use std::collections::BTreeMap;
+
+use super::members::Members;
+use super::{
+    Cause, Change, Micros, Outcome, Position, PostId, Reaction, ReactionSummary, Reactor, Revision,
+    Summary, Tap, UserId, Verb,
+};
+
+/// The state of one post.
+///
+/// The revision stays when the last reaction goes: without it a change within the same microsecond
+/// could get a revision that was given out before.
+#[derive(Debug, Default)]
+pub struct Post {
+    revision: Option<Revision>,
+    members: BTreeMap<Reaction, Members>,
+}
+
+impl Post {
+    /// Applies a tap to this post at `now`: what came of it and, if the flag changed, the entry for
+    /// the change log.
+    pub fn apply(&mut self, tap: &Tap, now: Micros) -> (Outcome, Option<Change>) {
+        let was = self.members.get(&tap.reaction).is_some_and(|m| m.contains(tap.user));
+        let active = match tap.verb {
+            Verb::Toggle => !was,
+            Verb::Set => true,
+            Verb::Unset => false,
+        };
+        let changed = if active {
+            self.members.entry(tap.reaction.clone()).or_default().add(tap.user, now)
+        } else {
+            self.remove(&tap.reaction, tap.user)
+        };
+        if changed {
+            self.revision = Some(Revision::next(self.revision, now));
+        }
+        let outcome = Outcome {
+            active,
+            changed,
+            count: self.members.get(&tap.reaction).map_or(0, Members::count),
+            revision: self.revision_at(now),
+        };
+        let change = changed.then(|| Change {
+            post: tap.post,
+            user: tap.user,
+            reaction: tap.reaction.clone(),
+            active,
+            revision: outcome.revision,
+            occurred_at: now,
+            cause: Cause::Tap,
+        });
+        (outcome, change)
+    }
+
+    /// The summary of this post as `viewer` sees it, with the `recent` newest users of each reaction.
+    pub fn summary(
+        &self,
+        post: PostId,
+        viewer: Option<UserId>,
+        recent: usize,
+        now: Micros,
+    ) -> Summary {
+        let reactions = self.members.iter().map(|(reaction, members)| ReactionSummary {
+            reaction: reaction.clone(),
+            count: members.count(),
+            mine: viewer.map(|user| members.contains(user)),
+            recent: reactors(reaction, members, None).take(recent).collect(),
+        });
+        Summary::new(post, self.revision_at(now), reactions.collect())
+    }
+
+    /// The first `take` reactors behind `after`, newest first; of one reaction, or of all.
+    pub fn reactors(
+        &self,
+        reaction: Option<&Reaction>,
+        after: Option<&Position>,
+        take: usize,
+    ) -> Vec<Reactor> {
+        let mut found: Vec<Reactor> = self
+            .members
+            .iter()
+            .filter(|(name, _)| reaction.is_none_or(|wanted| wanted == *name))
+            .flat_map(|(name, members)| {
+                reactors(name, members, after)
+                    .filter(|r| after.is_none_or(|after| r < after))
+                    .take(take)
+            })
+            .collect();
+        found.sort_by(|a, b| b.cmp(a));
+        found.truncate(take);
+        found
+    }
+
+    fn remove(&mut self, reaction: &Reaction, user: UserId) -> bool {
+        let Some(members) = self.members.get_mut(reaction) else { return false };
+        let removed = members.remove(user);
+        if members.count() == 0 {
+            self.members.remove(reaction);
+        }
+        removed
+    }
+
+    fn revision_at(&self, now: Micros) -> Revision {
+        self.revision.unwrap_or(Revision(now.0))
+    }
+}
+
+fn reactors(
+    reaction: &Reaction,
+    members: &Members,
+    from: Option<&Position>,
+) -> impl Iterator<Item = Reactor> {
+    let from = from.map(|p| (p.reacted_at, p.user));
+    members.newest(from).map(|(reacted_at, user)| Reactor {
+        reacted_at,
+        user,
+        reaction: reaction.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tap(verb: Verb, user: u64, reaction: &str) -> Tap {
+        Tap {
+            post: "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id"),
+            user: user.try_into().expect("a user id"),
+            reaction: reaction.parse().expect("a reaction"),
+            verb,
+        }
+    }
+
+    #[test]
+    fn a_toggle_flips_and_says_so() {
+        let mut post = Post::default();
+        let (on, change) = post.apply(&tap(Verb::Toggle, 7, "like"), Micros(100));
+        assert_eq!(on, Outcome { active: true, changed: true, count: 1, revision: Revision(100) });
+        let change = change.expect("a change");
+        assert!(change.active);
+        assert_eq!(change.occurred_at, Micros(100));
+        let (off, _) = post.apply(&tap(Verb::Toggle, 7, "like"), Micros(100));
+        assert_eq!(
+            off,
+            Outcome { active: false, changed: true, count: 0, revision: Revision(101) }
+        );
+    }
+
+    #[test]
+    fn repeating_set_and_unset_changes_nothing() {
+        let mut post = Post::default();
+        let (first, change) = post.apply(&tap(Verb::Unset, 7, "like"), Micros(5));
+        assert_eq!(
+            first,
+            Outcome { active: false, changed: false, count: 0, revision: Revision(5) }
+        );
+        assert_eq!(change, None);
+        post.apply(&tap(Verb::Set, 7, "like"), Micros(10));
+        let (again, change) = post.apply(&tap(Verb::Set, 7, "like"), Micros(20));
+        assert_eq!(
+            again,
+            Outcome { active: true, changed: false, count: 1, revision: Revision(10) }
+        );
+        assert_eq!(change, None);
+        // The time of the reaction is that of the tap that made it.
+        assert_eq!(post.reactors(None, None, 9)[0].reacted_at, Micros(10));
+    }
+
+    #[test]
+    fn revisions_rise_through_a_clock_that_goes_back_and_an_emptied_post() {
+        let mut post = Post::default();
+        let mut last = 0;
+        for (clock, user) in [(100, 1), (100, 1), (90, 1), (90, 1), (50, 2), (200, 2)] {
+            let (outcome, _) = post.apply(&tap(Verb::Toggle, user, "like"), Micros(clock));
+            assert!(outcome.revision.0 > last, "{} after {last}", outcome.revision);
+            last = outcome.revision.0;
+        }
+    }
+
+    #[test]
+    fn reactors_come_newest_first_and_ties_by_text() {
+        let mut post = Post::default();
+        for (at, user, reaction) in
+            [(1, 9, "like"), (1, 10, "like"), (1, 10, "love"), (2, 3, "love"), (3, 4, "like")]
+        {
+            post.apply(&tap(Verb::Set, user, reaction), Micros(at));
+        }
+        let order = |reactors: &[Reactor]| -> Vec<(u64, String)> {
+            reactors.iter().map(|r| (r.user.get(), r.reaction.to_string())).collect()
+        };
+        let named = |list: &[(u64, &str)]| -> Vec<(u64, String)> {
+            list.iter().map(|(u, r)| (*u, (*r).to_owned())).collect()
+        };
+        let all = post.reactors(None, None, 9);
+        let expected = [(4, "like"), (3, "love"), (9, "like"), (10, "love"), (10, "like")];
+        assert_eq!(order(&all), named(&expected));
+        // Whatever the page size, pages meet without a gap or a double.
+        for size in 1..=5 {
+            let (mut seen, mut after) = (Vec::new(), None::<Reactor>);
+            loop {
+                let page = post.reactors(None, after.as_ref(), size);
+                let Some(last) = page.last() else { break };
+                after = Some(last.clone());
+                seen.extend(page);
+            }
+            assert_eq!(seen, all, "in pages of {size}");
+        }
+    }
+
+    #[test]
+    fn a_summary_leaves_out_what_nobody_has() {
+        let mut post = Post::default();
+        post.apply(&tap(Verb::Set, 1, "sad"), Micros(1));
+        for user in 1..=3 {
+            post.apply(&tap(Verb::Set, user, "like"), Micros(1 + user));
+        }
+        post.apply(&tap(Verb::Set, 1, "love"), Micros(9));
+        post.apply(&tap(Verb::Unset, 1, "sad"), Micros(9));
+        let id = tap(Verb::Set, 1, "sad").post;
+        let summary = post.summary(id, Some(UserId::probe()), 2, Micros(99));
+        assert_eq!(summary.total(), 4);
+        assert_eq!(summary.revision, Revision(10));
+        let seen: Vec<_> = summary
+            .reactions
+            .iter()
+            .map(|r| (r.reaction.as_str(), r.count, r.mine, r.recent.len()))
+            .collect();
+        assert_eq!(seen, [("like", 3, Some(true), 2), ("love", 1, Some(true), 1)]);
+        assert_eq!(summary.reactions[0].recent[0].user.get(), 3);
+    }
+}

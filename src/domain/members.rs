@@ -1,0 +1,48 @@
+//! The users that have one reaction on one post.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{Micros, UserId};
+
+/// A set of users with the time at which each came, listed newest first.
+///
+/// The two collections always hold the same pairs; the count is their size, never a number kept
+/// beside them.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    since: HashMap<UserId, Micros>,
+    ordered: BTreeSet<(Micros, UserId)>,
+}
+
+impl Members {
+    /// Adds a user; says whether it was not there before. One that was keeps its time.
+    pub(super) fn add(&mut self, user: UserId, at: Micros) -> bool {
+        if self.since.contains_key(&user) {
+            return false;
+        }
+        self.since.insert(user, at);
+        self.ordered.insert((at, user))
+    }
+
+    /// Removes a user; says whether it was there.
+    pub(super) fn remove(&mut self, user: UserId) -> bool {
+        self.since.remove(&user).is_some_and(|at| self.ordered.remove(&(at, user)))
+    }
+
+    pub(super) fn contains(&self, user: UserId) -> bool {
+        self.since.contains_key(&user)
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.ordered.len() as u64
+    }
+
+    /// The members at or below `from` (or all of them), newest first.
+    pub(super) fn newest(
+        &self,
+        from: Option<(Micros, UserId)>,
+    ) -> impl Iterator<Item = (Micros, UserId)> {
+        let end = from.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Included);
+        self.ordered.range((std::ops::Bound::Unbounded, end)).rev().copied()
+    }
+}

@@ -1,0 +1,229 @@
+//! The JSON of requests and answers. Field names are a promise to callers.
+
+use serde::{Deserialize, Serialize, Serializer};
+use utoipa::ToSchema;
+
+use super::problem::{Code, Problem};
+use crate::domain::{Outcome, PostId, ReactionSummary, Reactor, Summary, Tap, UserId};
+
+/// Writes what displays as text as a JSON string.
+fn as_text<T: std::fmt::Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(value)
+}
+
+/// What a tap did.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TapAnswer<'a> {
+    #[serde(serialize_with = "as_text")]
+    #[schema(value_type = uuid::Uuid)]
+    post_id: PostId,
+    #[schema(example = "like")]
+    reaction: &'a str,
+    /// A string, because JavaScript rounds integers above 2^53.
+    #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, example = "42")]
+    user_id: UserId,
+    /// Whether the user has the reaction now.
+    active: bool,
+    /// Whether this tap changed that.
+    changed: bool,
+    /// How many users have the reaction on the post now.
+    count: u64,
+    /// Orders answers of one post: the greater is the newer. Vouches for this reaction alone.
+    revision: u64,
+    /// Other reactions of the user that this tap took away: none, as long as posts have no groups of
+    /// which a user has one at a time.
+    replaced: [Replaced; 0],
+}
+
+/// A reaction that a tap replaced.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Replaced {
+    reaction: String,
+    count: u64,
+}
+
+impl<'a> TapAnswer<'a> {
+    pub(super) fn new(tap: &'a Tap, outcome: Outcome) -> Self {
+        Self {
+            post_id: tap.post,
+            reaction: tap.reaction.as_str(),
+            user_id: tap.user,
+            active: outcome.active,
+            changed: outcome.changed,
+            count: outcome.count,
+            revision: outcome.revision.0,
+            replaced: [],
+        }
+    }
+}
+
+/// The body of a toggle.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ToggleBody {
+    /// What the user saw before the tap. With it the toggle is the absolute form: from `false` on,
+    /// from `true` off, and repeating it is harmless.
+    #[serde(default)]
+    pub(super) from: Option<bool>,
+}
+
+/// The counts of one post.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SummaryAnswer {
+    #[serde(serialize_with = "as_text")]
+    #[schema(value_type = uuid::Uuid)]
+    post_id: PostId,
+    /// Vouches for all of the post: the greater is the newer.
+    revision: u64,
+    /// Whether new reactions are refused.
+    locked: bool,
+    /// The sum of the counts.
+    total: u64,
+    /// Count descending, then by name. Reactions that nobody has are left out.
+    reactions: Vec<ReactionAnswer>,
+}
+
+/// One reaction of a summary.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ReactionAnswer {
+    #[schema(example = "like")]
+    reaction: String,
+    count: u64,
+    /// Whether the viewer has it. Only there if the request named a viewer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mine: Option<bool>,
+    /// The newest users, newest first. Only there if the request asked for some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recent: Option<Vec<UserAnswer>>,
+}
+
+impl SummaryAnswer {
+    pub(super) fn new(summary: Summary, recent: usize) -> Self {
+        let total = summary.total();
+        let reaction = |r: ReactionSummary| ReactionAnswer {
+            reaction: r.reaction.to_string(),
+            count: r.count,
+            mine: r.mine,
+            recent: (recent > 0).then(|| r.recent.iter().map(UserAnswer::new).collect()),
+        };
+        Self {
+            post_id: summary.post,
+            revision: summary.revision.0,
+            locked: false,
+            total,
+            reactions: summary.reactions.into_iter().map(reaction).collect(),
+        }
+    }
+}
+
+/// The counts of a page of posts.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SummariesAnswer {
+    /// In the order asked, every post present, a doubled one once.
+    pub(super) posts: Vec<SummaryAnswer>,
+}
+
+/// Which posts' counts.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SummariesQuestion {
+    /// 1 to 100 post ids.
+    #[serde(default)]
+    #[schema(value_type = Vec<uuid::Uuid>, min_items = 1, max_items = 100)]
+    pub(super) post_ids: Vec<String>,
+    /// Whose own flags to answer as `mine`.
+    #[serde(default)]
+    pub(super) user_id: Option<UserIdJson>,
+    /// How many of the newest users of each reaction to add, at most 20.
+    #[serde(default)]
+    pub(super) recent: Option<u64>,
+}
+
+/// A user id in a request: a string of decimal digits, or an integer.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged, expecting = "a user id is a string of digits or an integer")]
+pub(super) enum UserIdJson {
+    /// Exact in every language.
+    Text(String),
+    /// Exact in those that have 64-bit integers.
+    #[schema(value_type = u64)]
+    Number(serde_json::Number),
+}
+
+impl UserIdJson {
+    pub(super) fn parse(self) -> Result<UserId, Problem> {
+        match self {
+            Self::Text(text) if text == "me" => {
+                Err(Problem::new(Code::Unauthenticated, "`me` needs a token; name the user id"))
+            }
+            Self::Text(text) => Ok(text.parse()?),
+            Self::Number(number) => Ok(number.to_string().parse()?),
+        }
+    }
+}
+
+/// A user that has a reaction.
+#[derive(Serialize, ToSchema)]
+pub(super) struct UserAnswer {
+    #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, example = "42")]
+    user_id: UserId,
+    /// RFC 3339 with microseconds, by the store's clock.
+    #[schema(example = "2026-11-25T08:30:00.000001Z", format = DateTime)]
+    reacted_at: String,
+}
+
+impl UserAnswer {
+    pub(super) fn new(reactor: &Reactor) -> Self {
+        Self { user_id: reactor.user, reacted_at: reactor.reacted_at.to_string() }
+    }
+}
+
+/// A page of the users that have one reaction.
+#[derive(Serialize, ToSchema)]
+pub(super) struct UsersAnswer {
+    /// Newest first.
+    pub(super) users: Vec<UserAnswer>,
+    /// Where the next page begins; null at the end.
+    pub(super) next_cursor: Option<String>,
+}
+
+/// A user that has a reaction, and which.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PostUserAnswer {
+    #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, example = "42")]
+    user_id: UserId,
+    #[schema(example = "like")]
+    reaction: String,
+    /// RFC 3339 with microseconds, by the store's clock.
+    #[schema(example = "2026-11-25T08:30:00.000001Z", format = DateTime)]
+    reacted_at: String,
+}
+
+impl PostUserAnswer {
+    pub(super) fn new(reactor: &Reactor) -> Self {
+        Self {
+            user_id: reactor.user,
+            reaction: reactor.reaction.to_string(),
+            reacted_at: reactor.reacted_at.to_string(),
+        }
+    }
+}
+
+/// A page of the users that have any reaction on a post.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PostUsersAnswer {
+    /// Newest first; a user once for each of its reactions.
+    pub(super) users: Vec<PostUserAnswer>,
+    /// Where the next page begins; null at the end.
+    pub(super) next_cursor: Option<String>,
+}
+
+/// That the service is well.
+#[derive(Serialize, ToSchema)]
+pub(super) struct HealthAnswer {
+    #[schema(example = "ok")]
+    pub(super) status: &'static str,
+}

@@ -1,0 +1,90 @@
+//! Ids in the path. They are decoded from percent-encoding exactly once.
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+
+use super::super::problem::{Code, Problem};
+use crate::domain::{PostId, Reaction, UserId};
+
+/// `…/posts/{post_id}/…`
+pub(in crate::http) struct PostPath {
+    pub(in crate::http) post: PostId,
+}
+
+/// `…/posts/{post_id}/reactions/{reaction}/…`
+pub(in crate::http) struct ReactionPath {
+    pub(in crate::http) post: PostId,
+    pub(in crate::http) reaction: Reaction,
+}
+
+/// `…/posts/{post_id}/reactions/{reaction}/users/{user_id}…`
+pub(in crate::http) struct TapPath {
+    pub(in crate::http) post: PostId,
+    pub(in crate::http) reaction: Reaction,
+    pub(in crate::http) user: UserId,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PostPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::read(parts, state).await?;
+        Ok(Self { post: params.get("post_id").parse()? })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ReactionPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::read(parts, state).await?;
+        Ok(Self { post: params.get("post_id").parse()?, reaction: params.get("reaction").parse()? })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TapPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::read(parts, state).await?;
+        Ok(Self {
+            post: params.get("post_id").parse()?,
+            reaction: params.get("reaction").parse()?,
+            user: super::user(params.get("user_id"))?,
+        })
+    }
+}
+
+struct Params(RawPathParams);
+
+impl Params {
+    async fn read<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match RawPathParams::from_request_parts(parts, state).await {
+            Ok(params) => Ok(Self(params)),
+            // The only way to fail on a route that has parameters: bytes that are not UTF-8.
+            Err(_) => Err(not_utf8(parts.uri.path())),
+        }
+    }
+
+    /// A parameter of the route; the empty text, which parses to nothing, where there is none.
+    fn get(&self, name: &str) -> &str {
+        self.0.iter().find_map(|(key, value)| (key == name).then_some(value)).unwrap_or_default()
+    }
+}
+
+/// Blames the first segment that is not UTF-8 once decoded.
+fn not_utf8(path: &str) -> Problem {
+    let mut kind = "";
+    for segment in path.split('/') {
+        if percent_encoding::percent_decode_str(segment).decode_utf8().is_err() {
+            break;
+        }
+        kind = segment;
+    }
+    let code = match kind {
+        "posts" => Code::InvalidPostId,
+        "users" => Code::InvalidUserId,
+        _ => Code::InvalidReaction,
+    };
+    Problem::new(code, "the path is not UTF-8 where it is percent-encoded")
+}

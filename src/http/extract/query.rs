@@ -1,0 +1,125 @@
+//! The query part of an address. Unknown names and doubled ones are errors: a caller that misspells
+//! `limit` should hear of it.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::super::problem::{Code, Problem};
+use crate::domain::{PostId, UserId};
+
+/// The most posts of one call.
+const MAX_POSTS: usize = 100;
+
+/// The most newest users of each reaction in a summary.
+const MAX_RECENT: usize = 20;
+
+/// The most reactors of a page, and how many there are unless said otherwise.
+const MAX_LIMIT: usize = 100;
+const DEFAULT_LIMIT: usize = 25;
+
+/// The query as names and values, decoded once.
+pub(in crate::http) struct Query(Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        Ok(Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+    }
+}
+
+fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(Code::InvalidQuery, detail)
+}
+
+impl Query {
+    /// Refuses names that the call does not take.
+    pub(in crate::http) fn only(self, names: &[&str]) -> Result<Self, Problem> {
+        match self.0.iter().find(|(name, _)| !names.contains(&name.as_str())) {
+            None => Ok(self),
+            Some((name, _)) if names.is_empty() => {
+                Err(invalid(format!("this call takes no query, but there is `{name}`")))
+            }
+            Some((name, _)) => {
+                Err(invalid(format!("`{name}` is not one of: {}", names.join(", "))))
+            }
+        }
+    }
+
+    fn one(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let mut values = self.0.iter().filter(|(key, _)| key == name);
+        let first = values.next().map(|(_, value)| value.as_str());
+        if values.next().is_some() {
+            return Err(invalid(format!("`{name}` is there more than once")));
+        }
+        Ok(first)
+    }
+
+    fn number(&self, name: &str, min: usize, max: usize) -> Result<Option<usize>, Problem> {
+        let Some(text) = self.one(name)? else { return Ok(None) };
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse() {
+            Ok(number) if digits && (min..=max).contains(&number) => Ok(Some(number)),
+            _ => Err(invalid(format!("`{name}` is a number from {min} to {max}"))),
+        }
+    }
+
+    /// `user_id`: the viewer.
+    pub(in crate::http) fn viewer(&self) -> Result<Option<UserId>, Problem> {
+        self.one("user_id")?.map(super::user).transpose()
+    }
+
+    /// `recent`: how many of the newest users.
+    pub(in crate::http) fn recent(&self) -> Result<usize, Problem> {
+        Ok(self.number("recent", 0, MAX_RECENT)?.unwrap_or(0))
+    }
+
+    /// `limit`: how long a page is.
+    pub(in crate::http) fn limit(&self) -> Result<usize, Problem> {
+        Ok(self.number("limit", 1, MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT))
+    }
+
+    /// `cursor`, as it came.
+    pub(in crate::http) fn cursor(&self) -> Result<Option<&str>, Problem> {
+        self.one("cursor")
+    }
+
+    /// `post_id`, any number of times.
+    pub(in crate::http) fn posts(&self) -> Result<Vec<PostId>, Problem> {
+        let texts = self.0.iter().filter(|(name, _)| name == "post_id");
+        posts(texts.map(|(_, text)| text.as_str()), Code::InvalidQuery, "post_id")
+    }
+}
+
+/// The posts of a list, each once, at its first place.
+pub(in crate::http) fn posts<'a>(
+    texts: impl Iterator<Item = &'a str>,
+    code: Code,
+    name: &str,
+) -> Result<Vec<PostId>, Problem> {
+    let mut posts: Vec<PostId> = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for text in texts {
+        let post = text.parse()?;
+        if seen.insert(post) {
+            posts.push(post);
+        }
+    }
+    if posts.is_empty() || posts.len() > MAX_POSTS {
+        let detail = format!("`{name}` names {} posts; 1 to {MAX_POSTS} are possible", posts.len());
+        return Err(Problem::new(code, detail));
+    }
+    Ok(posts)
+}
+
+/// Checks a number that came in a body as the query would.
+pub(in crate::http) fn recent_in_body(recent: Option<u64>) -> Result<usize, Problem> {
+    match usize::try_from(recent.unwrap_or(0)) {
+        Ok(recent) if recent <= MAX_RECENT => Ok(recent),
+        _ => Err(Problem::new(
+            Code::InvalidBody,
+            format!("`recent` is a number from 0 to {MAX_RECENT}"),
+        )),
+    }
+}

@@ -1,0 +1,131 @@
+//! The one middleware: measures every request, and refuses addresses that are too long.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::Method;
+use axum::response::{IntoResponse, Response};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use super::problem::{Code, Problem};
+use super::router::ROUTES;
+use super::state::HttpState;
+use crate::telemetry::Metrics;
+
+/// Wraps each route.
+#[derive(Clone)]
+pub(super) struct MeteredLayer {
+    metrics: Arc<Metrics>,
+    max_uri_bytes: usize,
+}
+
+impl MeteredLayer {
+    pub(super) fn new(state: &HttpState) -> Self {
+        Self { metrics: Arc::clone(&state.metrics), max_uri_bytes: state.limits.max_uri_bytes }
+    }
+}
+
+impl<S> Layer<S> for MeteredLayer {
+    type Service = Metered<S>;
+
+    fn layer(&self, inner: S) -> Metered<S> {
+        Metered { inner, layer: self.clone() }
+    }
+}
+
+/// A route that is measured.
+#[derive(Clone)]
+pub(super) struct Metered<S> {
+    inner: S,
+    layer: MeteredLayer,
+}
+
+impl<S: Service<Request, Response = Response>> Service<Request> for Metered<S> {
+    type Response = Response;
+    type Error = S::Error;
+    type Future = MeteredFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        // By place in the list and never by the raw path: labels must stay few.
+        let route = matched.and_then(|path| ROUTES.iter().position(|(route, _)| *route == path));
+        let length = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
+        let measure = Measure {
+            metrics: Arc::clone(&self.layer.metrics),
+            started: Instant::now(),
+            route,
+            method: known(request.method()),
+        };
+        let inner = if length > self.layer.max_uri_bytes {
+            Inner::TooLong
+        } else {
+            Inner::Route { future: self.inner.call(request) }
+        };
+        MeteredFuture { inner, measure, max_uri_bytes: self.layer.max_uri_bytes }
+    }
+}
+
+/// Methods are labels too, and callers can make them up.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+struct Measure {
+    metrics: Arc<Metrics>,
+    started: Instant,
+    route: Option<usize>,
+    method: &'static str,
+}
+
+pin_project! {
+    #[project = InnerProjection]
+    enum Inner<F> {
+        Route { #[pin] future: F },
+        TooLong,
+    }
+}
+
+pin_project! {
+    /// The answer of a route, on its way.
+    pub(super) struct MeteredFuture<F> {
+        #[pin]
+        inner: Inner<F>,
+        measure: Measure,
+        max_uri_bytes: usize,
+    }
+}
+
+impl<F: Future<Output = Result<Response, E>>, E> Future for MeteredFuture<F> {
+    type Output = Result<Response, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = match this.inner.project() {
+            InnerProjection::Route { future } => ready!(future.poll(cx))?,
+            InnerProjection::TooLong => {
+                let detail = format!("an address has at most {} bytes", this.max_uri_bytes);
+                Problem::new(Code::UriTooLong, detail).into_response()
+            }
+        };
+        let Measure { metrics, started, route, method } = this.measure;
+        metrics.request(*route, method, response.status().as_u16(), started.elapsed());
+        Poll::Ready(Ok(response))
+    }
+}

@@ -1,0 +1,21 @@
+//! The HTTP API: the only place that knows of axum and hyper.
+//!
+//! A request is parsed into the domain's types ([`extract`]), asks the store, and is answered from
+//! [`dto`] or as a [`problem`]. All routes stand in [`router`].
+
+mod connection;
+mod dto;
+mod extract;
+mod metered;
+mod openapi;
+mod problem;
+mod router;
+mod routes;
+mod serve;
+mod state;
+
+pub use openapi::document as openapi_document;
+pub use problem::{Code, Problem};
+pub use router::{ROUTES, router};
+pub use serve::{Acceptor, Worker};
+pub use state::{HttpState, Limits};

@@ -1,0 +1,137 @@
+//! The OpenAPI document, made from the handlers. `openapi.json` at the top of the repository is a
+//! copy that a test keeps equal.
+
+use utoipa::{IntoParams, IntoResponses, OpenApi};
+
+use super::dto;
+use super::problem::ProblemBody;
+use super::routes::{health, reactors, summaries, taps};
+
+/// What can go wrong with a write.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(super) enum WriteProblems {
+    /// Nothing was applied: the request is at fault.
+    #[response(status = "4XX", content_type = "application/problem+json")]
+    Refused(#[to_schema] ProblemBody<'static>),
+    /// Nothing was applied: try again.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(#[to_schema] ProblemBody<'static>),
+    /// It may have been applied; it will not be applied later.
+    #[response(status = 504, content_type = "application/problem+json")]
+    Unknown(#[to_schema] ProblemBody<'static>),
+}
+
+/// What can go wrong with a read.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(super) enum ReadProblems {
+    /// The request is at fault.
+    #[response(status = "4XX", content_type = "application/problem+json")]
+    Refused(#[to_schema] ProblemBody<'static>),
+    /// The store is not available.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(#[to_schema] ProblemBody<'static>),
+}
+
+/// Why taps cannot be counted.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(super) enum ReadyProblems {
+    /// They cannot: the store is not available.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(#[to_schema] ProblemBody<'static>),
+    /// They cannot: the store does not answer.
+    #[response(status = 504, content_type = "application/problem+json")]
+    Unknown(#[to_schema] ProblemBody<'static>),
+}
+
+/// The ids of a tap.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(super) struct TapParams {
+    /// The post.
+    post_id: uuid::Uuid,
+    /// A name of 1 to 32 characters a-z 0-9 + - _, or one emoji, percent-encoded.
+    reaction: String,
+    /// The user: an integer from 1 to 2^63 − 1.
+    user_id: String,
+}
+
+/// The ids of a reaction on a post.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(super) struct ReactionParams {
+    /// The post.
+    post_id: uuid::Uuid,
+    /// A name of 1 to 32 characters a-z 0-9 + - _, or one emoji, percent-encoded.
+    reaction: String,
+}
+
+/// The id of a post.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(super) struct PostParams {
+    /// The post.
+    post_id: uuid::Uuid,
+}
+
+/// Which page of a list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(super) struct PageParams {
+    /// The length of the page.
+    #[param(minimum = 1, maximum = 100, default = 25)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// What to add to a summary.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(super) struct SummaryParams {
+    /// Whose own flags to answer as `mine`.
+    user_id: Option<String>,
+    /// How many of the newest users of each reaction to add.
+    #[param(maximum = 20, default = 0)]
+    recent: Option<u32>,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "onetap",
+        description = "Reactions that count every tap exactly once.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        taps::toggle, taps::set, taps::unset,
+        summaries::of_post, summaries::of_page, summaries::query,
+        reactors::of_reaction, reactors::of_post,
+        health::live, health::ready, health::metrics,
+    ),
+    components(schemas(
+        dto::TapAnswer, dto::ToggleBody, dto::Replaced, dto::SummaryAnswer, dto::ReactionAnswer,
+        dto::SummariesAnswer, dto::SummariesQuestion, dto::UserIdJson, dto::UserAnswer,
+        dto::UsersAnswer, dto::PostUserAnswer, dto::PostUsersAnswer, dto::HealthAnswer, ProblemBody,
+    )),
+    tags(
+        (name = "taps", description = "Writes. Each is counted exactly once, in one atomic step."),
+        (name = "reads", description = "Counts and reactors."),
+        (name = "operation", description = "For those who run the service."),
+    ),
+)]
+struct ApiDoc;
+
+/// The document as pretty JSON.
+pub fn document() -> String {
+    let mut text = ApiDoc::openapi().to_pretty_json().expect("the document is plain data");
+    text.push('\n');
+    text
+}

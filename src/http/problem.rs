@@ -1,0 +1,164 @@
+//! Every error that a caller can get, in one shape: problem details (RFC 9457) with a stable code.
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::{InvalidPostId, InvalidReaction, InvalidUserId};
+use crate::store::StoreError;
+
+macro_rules! codes {
+    ($($name:ident $text:literal $status:ident $title:literal;)*) => {
+        /// What went wrong, for machines. A code never changes its meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code { $(#[doc = $title] $name),* }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The code as answers spell it.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+
+            /// The status that goes with it.
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status),* }
+            }
+
+            fn title(self) -> &'static str {
+                match self { $(Self::$name => $title),* }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidPostId "invalid_post_id" BAD_REQUEST "Not a post id";
+    InvalidUserId "invalid_user_id" BAD_REQUEST "Not a user id";
+    InvalidReaction "invalid_reaction" BAD_REQUEST "Not a reaction";
+    InvalidBody "invalid_body" BAD_REQUEST "The body is not what this call takes";
+    InvalidQuery "invalid_query" BAD_REQUEST "The query is not what this call takes";
+    InvalidCursor "invalid_cursor" BAD_REQUEST "Not a cursor of this list";
+    InvalidIdempotencyKey "invalid_idempotency_key" BAD_REQUEST "The idempotency key cannot be kept";
+    Unauthenticated "unauthenticated" UNAUTHORIZED "Nobody is signed in";
+    NotFound "not_found" NOT_FOUND "There is nothing at this path";
+    MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "This path does not take this method";
+    RequestTimeout "request_timeout" REQUEST_TIMEOUT "The request took too long to arrive";
+    BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The body is too large";
+    UriTooLong "uri_too_long" URI_TOO_LONG "The address is too long";
+    UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The body is not JSON";
+    Overloaded "overloaded" SERVICE_UNAVAILABLE "Too much is waiting; nothing was applied";
+    StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "The store is not available; nothing was applied";
+    StoreDamaged "store_damaged" SERVICE_UNAVAILABLE "The store holds foreign data; nothing was applied";
+    OutcomeUnknown "outcome_unknown" GATEWAY_TIMEOUT "The tap may have been applied; it will not be applied later";
+}
+
+/// Seconds after which a caller may try again what failed for want of a store.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// An error on its way to the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    code: Code,
+    detail: String,
+}
+
+/// Problem details (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody<'a> {
+    /// Always `about:blank`: `code` says what it is.
+    #[schema(example = "about:blank")]
+    r#type: &'static str,
+    /// The kind of problem, for people.
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 400)]
+    status: u16,
+    /// The kind of problem, for machines.
+    #[schema(example = "invalid_post_id")]
+    code: &'static str,
+    /// What is wrong with this request.
+    detail: &'a str,
+}
+
+impl Problem {
+    /// A problem with words on this case.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+
+    /// A problem that its title says all about.
+    pub fn of(code: Code) -> Self {
+        Self::new(code, code.title())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.code.status();
+        let body = ProblemBody {
+            r#type: "about:blank",
+            title: self.code.title(),
+            status: status.as_u16(),
+            code: self.code.as_str(),
+            detail: &self.detail,
+        };
+        let json = serde_json::to_vec(&body).expect("a problem is plain data");
+        let mut response = (status, json).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+            }
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let code = match &error {
+            StoreError::Unavailable(_) => Code::StoreUnavailable,
+            StoreError::Overloaded => Code::Overloaded,
+            StoreError::Damaged(_) => Code::StoreDamaged,
+            StoreError::OutcomeUnknown => Code::OutcomeUnknown,
+        };
+        let detail = match error {
+            // What the store says of itself may name hosts; that is for the log, not for callers.
+            StoreError::Unavailable(_) => "nothing was applied; try again".to_owned(),
+            StoreError::OutcomeUnknown => {
+                "read the state, or send PUT or DELETE for the state you want".to_owned()
+            }
+            other => other.to_string(),
+        };
+        Self::new(code, detail)
+    }
+}
+
+impl From<InvalidPostId> for Problem {
+    fn from(error: InvalidPostId) -> Self {
+        Self::new(Code::InvalidPostId, error.to_string())
+    }
+}
+
+impl From<InvalidUserId> for Problem {
+    fn from(error: InvalidUserId) -> Self {
+        Self::new(Code::InvalidUserId, error.to_string())
+    }
+}
+
+impl From<InvalidReaction> for Problem {
+    fn from(error: InvalidReaction) -> Self {
+        Self::new(Code::InvalidReaction, error.to_string())
+    }
+}

@@ -1,0 +1,44 @@
+//! All routes, in one list.
+
+use axum::Router;
+use axum::routing::{MethodRouter, delete, get, post, put};
+
+use super::metered::MeteredLayer;
+use super::routes::{docs, fallback, health, reactors, summaries, taps};
+use super::state::HttpState;
+
+type Route = (&'static str, fn() -> MethodRouter<HttpState>);
+
+/// Every path of the service and what it answers to; the most asked ones first, since figures are
+/// kept by place in this list.
+pub const ROUTES: &[Route] = &[
+    ("/v1/posts/{post_id}/reactions/{reaction}/users/{user_id}/toggle", || post(taps::toggle)),
+    ("/v1/posts/{post_id}/reactions/{reaction}/users/{user_id}", || {
+        put(taps::set).merge(delete(taps::unset))
+    }),
+    ("/v1/posts/{post_id}/reactions/{reaction}/users", || get(reactors::of_reaction)),
+    ("/v1/posts/{post_id}/reactions", || get(summaries::of_post)),
+    ("/v1/posts/{post_id}/users", || get(reactors::of_post)),
+    ("/v1/posts/reactions", || get(summaries::of_page)),
+    ("/v1/posts/reactions/query", || post(summaries::query)),
+    ("/healthz", || get(health::live)),
+    ("/readyz", || get(health::ready)),
+    ("/metrics", || get(health::metrics)),
+    ("/openapi.json", || get(docs::document)),
+    ("/docs", || get(docs::index)),
+    ("/docs/", || get(docs::page)),
+    ("/docs/{*file}", || get(docs::page)),
+];
+
+/// The service as one tower service.
+pub fn router(state: HttpState) -> Router {
+    let mut router = Router::new();
+    for (path, methods) in ROUTES {
+        router = router.route(path, methods());
+    }
+    router
+        .method_not_allowed_fallback(fallback::method_not_allowed)
+        .fallback(fallback::not_found)
+        .layer(MeteredLayer::new(&state))
+        .with_state(state)
+}

@@ -1,0 +1,38 @@
+//! The description of the API, for machines and for people.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::extract::RawPathParams;
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::response::{IntoResponse, Redirect, Response};
+use utoipa_swagger_ui::{Config, SwaggerFile};
+
+use super::super::openapi;
+use super::super::problem::{Code, Problem};
+
+static CONFIG: LazyLock<Arc<Config<'static>>> =
+    LazyLock::new(|| Arc::new(Config::from("/openapi.json")));
+
+/// The OpenAPI document.
+pub(in crate::http) async fn document() -> Response {
+    ([(CONTENT_TYPE, "application/json")], openapi::document()).into_response()
+}
+
+/// `/docs` has its files beside it, so it needs the slash.
+pub(in crate::http) async fn index() -> Redirect {
+    Redirect::permanent("/docs/")
+}
+
+/// The page that shows the document, and its files. They are in the binary.
+pub(in crate::http) async fn page(params: RawPathParams) -> Result<Response, Problem> {
+    let file = params.iter().next().map_or("", |(_, file)| file);
+    let not_found = || Problem::of(Code::NotFound);
+    let found = utoipa_swagger_ui::serve(file, Arc::clone(&CONFIG)).map_err(|_| not_found())?;
+    let SwaggerFile { bytes, content_type, gzpipped, .. } = found.ok_or_else(not_found)?;
+    let mut response = ([(CONTENT_TYPE, content_type)], bytes.into_owned()).into_response();
+    if gzpipped {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    Ok(response)
+}

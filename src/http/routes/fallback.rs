@@ -1,0 +1,13 @@
+//! What is asked of paths and methods that there are not.
+
+use super::super::problem::{Code, Problem};
+
+/// No such path.
+pub(in crate::http) async fn not_found() -> Problem {
+    Problem::of(Code::NotFound)
+}
+
+/// The path is there, but does not take the method. The router adds which it does take.
+pub(in crate::http) async fn method_not_allowed() -> Problem {
+    Problem::of(Code::MethodNotAllowed)
+}

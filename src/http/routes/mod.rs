@@ -1,0 +1,8 @@
+//! The handlers, by what they are about.
+
+pub(super) mod docs;
+pub(super) mod fallback;
+pub(super) mod health;
+pub(super) mod reactors;
+pub(super) mod summaries;
+pub(super) mod taps;

@@ -1,0 +1,150 @@
+//! Reads: the counts of a post and of a page of posts.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::super::dto::{SummariesAnswer, SummariesQuestion, SummaryAnswer};
+use super::super::extract::{self, JsonBody, PostPath, Query};
+use super::super::openapi::{PostParams, ReadProblems, SummaryParams};
+use super::super::problem::{Code, Problem};
+use super::super::state::HttpState;
+use crate::domain::{Summary, UserId};
+use crate::store::{Store as _, SummaryQuery};
+
+/// The counts of a post.
+///
+/// A post that nobody has reacted to is empty, not an error.
+#[utoipa::path(
+    get,
+    path = "/v1/posts/{post_id}/reactions",
+    tag = "reads",
+    params(
+        PostParams,
+        SummaryParams,
+    ),
+    responses(
+        (status = 200, description = "The counts", body = SummaryAnswer,
+            headers(("ETag" = String, description = "Revision and viewer"))),
+        (status = 304, description = "Unchanged since the ETag"),
+        ReadProblems,
+    ),
+)]
+pub(in crate::http) async fn of_post(
+    State(state): State<HttpState>,
+    PostPath { post }: PostPath,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let query = query.only(&["user_id", "recent"])?;
+    let (viewer, recent) = (query.viewer()?, query.recent()?);
+    let question = SummaryQuery { posts: vec![post], viewer, recent };
+    let mut summaries = state.store.summaries(question, state.deadline()).await?;
+    let summary = summaries.pop().ok_or_else(|| Problem::of(Code::StoreUnavailable))?;
+    let tag = format!("\"{}-{}\"", summary.revision, viewer.map_or(0, UserId::get));
+    Ok(tagged(&headers, tag, || SummaryAnswer::new(summary, recent)))
+}
+
+/// The counts of a page of posts.
+#[utoipa::path(
+    get,
+    path = "/v1/posts/reactions",
+    tag = "reads",
+    params(
+        ("post_id" = Vec<uuid::Uuid>, Query, description = "1 to 100 posts, each `post_id=…`"),
+        SummaryParams,
+    ),
+    responses(
+        (status = 200, description = "The counts, in the order asked", body = SummariesAnswer,
+            headers(("ETag" = String, description = "Revisions and viewer"))),
+        (status = 304, description = "Unchanged since the ETag"),
+        ReadProblems,
+    ),
+)]
+pub(in crate::http) async fn of_page(
+    State(state): State<HttpState>,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let query = query.only(&["post_id", "user_id", "recent"])?;
+    let (viewer, recent) = (query.viewer()?, query.recent()?);
+    let question = SummaryQuery { posts: query.posts()?, viewer, recent };
+    let summaries = state.store.summaries(question, state.deadline()).await?;
+    let tag = page_tag(&summaries, viewer);
+    Ok(tagged(&headers, tag, || page(summaries, recent)))
+}
+
+/// The counts of a page of posts, asked in a body.
+#[utoipa::path(
+    post,
+    path = "/v1/posts/reactions/query",
+    tag = "reads",
+    request_body(content = SummariesQuestion, content_type = "application/json"),
+    responses(
+        (status = 200, description = "The counts, in the order asked", body = SummariesAnswer),
+        ReadProblems,
+    ),
+)]
+pub(in crate::http) async fn query(
+    State(state): State<HttpState>,
+    query: Query,
+    JsonBody(body): JsonBody<SummariesQuestion>,
+) -> Result<Response, Problem> {
+    query.only(&[])?;
+    let texts = body.post_ids.iter().map(String::as_str);
+    let posts = extract::posts(texts, Code::InvalidBody, "post_ids")?;
+    let viewer = body.user_id.map(super::super::dto::UserIdJson::parse).transpose()?;
+    let recent = extract::recent_in_body(body.recent)?;
+    let question = SummaryQuery { posts, viewer, recent };
+    let summaries = state.store.summaries(question, state.deadline()).await?;
+    Ok(Json(page(summaries, recent)).into_response())
+}
+
+fn page(summaries: Vec<Summary>, recent: usize) -> SummariesAnswer {
+    let answer = |summary| SummaryAnswer::new(summary, recent);
+    SummariesAnswer { posts: summaries.into_iter().map(answer).collect() }
+}
+
+/// A page is what its posts' revisions say it is, so their hash names it.
+fn page_tag(summaries: &[Summary], viewer: Option<UserId>) -> String {
+    let revisions: Vec<u8> = summaries
+        .iter()
+        .flat_map(|s| {
+            [s.post.as_uuid().as_u128().to_be_bytes(), u128::from(s.revision.0).to_be_bytes()]
+        })
+        .flatten()
+        .collect();
+    let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, &revisions).simple();
+    format!("\"{hash}-{}\"", viewer.map_or(0, UserId::get))
+}
+
+/// Answers with the tag; without a body if the caller has that already.
+fn tagged<T: Serialize>(headers: &HeaderMap, tag: String, body: impl FnOnce() -> T) -> Response {
+    let mut response = if is_held(headers, &tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        Json(body()).into_response()
+    };
+    let headers = response.headers_mut();
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        headers.insert(ETAG, tag);
+    }
+    headers.insert(VARY, HeaderValue::from_static("Authorization"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// Whether If-None-Match names the tag. Compared weakly, as RFC 9110 says for this header.
+fn is_held(headers: &HeaderMap, tag: &str) -> bool {
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|held| held == "*" || held.strip_prefix("W/").unwrap_or(held) == tag)
+}

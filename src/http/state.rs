@@ -1,0 +1,44 @@
+//! What every request may use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::store::{AnyStore, Deadline};
+use crate::telemetry::Metrics;
+
+/// The bounds on a request and its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From the first byte of a head to its last.
+    pub head_timeout: Duration,
+    /// For a body to arrive.
+    pub body_timeout: Duration,
+    /// From a complete request to its answer, the store included.
+    pub request_timeout: Duration,
+    /// For a connection on which nothing is asked.
+    pub idle_timeout: Duration,
+    /// The largest body.
+    pub max_body_bytes: usize,
+    /// The longest path and query.
+    pub max_uri_bytes: usize,
+    /// The most connections at a time.
+    pub max_connections: usize,
+}
+
+/// Shared by all requests of one worker.
+#[derive(Clone, Debug)]
+pub struct HttpState {
+    /// Where the reactions are.
+    pub store: AnyStore,
+    /// The bounds.
+    pub limits: Limits,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl HttpState {
+    /// By when a request that is complete now has to be answered.
+    pub(super) fn deadline(&self) -> Deadline {
+        Deadline::after(self.limits.request_timeout)
+    }
+}

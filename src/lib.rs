@@ -1,0 +1,9 @@
+//! Reactions that count every tap exactly once. `ARCHITECTURE.md` says how the parts fit.
+
+pub mod app;
+pub mod config;
+pub mod domain;
+pub mod http;
+pub mod store;
+pub mod sync;
+pub mod telemetry;

@@ -1,0 +1,85 @@
+//! The store in this process's memory: the domain's machine behind one lock per partition.
+//!
+//! Nothing survives a restart. There is no IO and nothing waits, so every answer is immediate.
+
+mod partition;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use partition::PartitionState;
+
+use super::{Deadline, LogEntry, LogPosition, ReactorsQuery, Store, StoreError, SummaryQuery};
+use crate::domain::{Micros, Outcome, PARTITIONS, Partition, PostId, ReactorsPage, Summary, Tap};
+use crate::sync::Sharded;
+
+/// Reactions in memory. Clones share the state.
+#[derive(Clone, Debug)]
+pub struct MemoryStore {
+    partitions: Arc<Sharded<PartitionState>>,
+}
+
+impl MemoryStore {
+    /// An empty store that keeps change-log entries for `change_log_retention`.
+    pub fn new(change_log_retention: Duration) -> Self {
+        let partition = |_| PartitionState::new(change_log_retention);
+        Self { partitions: Arc::new(Sharded::new(PARTITIONS, partition)) }
+    }
+
+    fn on<R>(&self, partition: Partition, step: impl FnOnce(&mut PartitionState) -> R) -> R {
+        self.partitions.with(partition.index(), step)
+    }
+}
+
+fn now() -> Micros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn too_late() -> StoreError {
+    StoreError::Unavailable("the deadline had passed before the tap's turn came".into())
+}
+
+impl Store for MemoryStore {
+    async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
+        self.on(tap.post.partition(), |partition| {
+            if deadline.has_passed() {
+                return Err(too_late());
+            }
+            Ok(partition.tap(&tap, now()))
+        })
+    }
+
+    async fn summaries(
+        &self,
+        query: SummaryQuery,
+        _deadline: Deadline,
+    ) -> Result<Vec<Summary>, StoreError> {
+        let SummaryQuery { posts, viewer, recent } = query;
+        let summary =
+            |post| self.on(PostId::partition(&post), |p| p.summary(post, viewer, recent, now()));
+        Ok(posts.into_iter().map(summary).collect())
+    }
+
+    async fn reactors(
+        &self,
+        query: ReactorsQuery,
+        _deadline: Deadline,
+    ) -> Result<ReactorsPage, StoreError> {
+        let ReactorsQuery { post, reaction, after, limit } = query;
+        let found = self.on(post.partition(), |partition| {
+            partition.reactors(post, reaction.as_ref(), after.as_ref(), limit + 1)
+        });
+        Ok(ReactorsPage::cut(found, limit))
+    }
+
+    async fn changes(
+        &self,
+        partition: Partition,
+        after: Option<LogPosition>,
+        limit: usize,
+        _deadline: Deadline,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        Ok(self.on(partition, |partition| partition.changes(after, limit)))
+    }
+}

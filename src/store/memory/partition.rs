@@ -1,0 +1,88 @@
+//! What one lock guards: the posts of a partition and the log of their changes.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use super::{LogEntry, LogPosition};
+use crate::domain::machine::Post;
+use crate::domain::{
+    Change, Micros, Outcome, Position, PostId, Reaction, Reactor, Summary, Tap, UserId,
+};
+
+#[derive(Debug)]
+pub(super) struct PartitionState {
+    posts: HashMap<PostId, Post>,
+    log: VecDeque<LogEntry>,
+    log_retention: Duration,
+}
+
+impl PartitionState {
+    pub(super) fn new(log_retention: Duration) -> Self {
+        Self { posts: HashMap::new(), log: VecDeque::new(), log_retention }
+    }
+
+    pub(super) fn tap(&mut self, tap: &Tap, now: Micros) -> Outcome {
+        // A tap that changes nothing must not leave an empty post behind.
+        let (outcome, change) = match self.posts.get_mut(&tap.post) {
+            Some(post) => post.apply(tap, now),
+            None => {
+                let mut post = Post::default();
+                let applied = post.apply(tap, now);
+                if applied.1.is_some() {
+                    self.posts.insert(tap.post, post);
+                }
+                applied
+            }
+        };
+        if let Some(change) = change {
+            self.append(change, now);
+        }
+        outcome
+    }
+
+    pub(super) fn summary(
+        &self,
+        post: PostId,
+        viewer: Option<UserId>,
+        recent: usize,
+        now: Micros,
+    ) -> Summary {
+        match self.posts.get(&post) {
+            Some(state) => state.summary(post, viewer, recent, now),
+            None => Post::default().summary(post, viewer, recent, now),
+        }
+    }
+
+    pub(super) fn reactors(
+        &self,
+        post: PostId,
+        reaction: Option<&Reaction>,
+        after: Option<&Position>,
+        take: usize,
+    ) -> Vec<Reactor> {
+        self.posts.get(&post).map_or_else(Vec::new, |post| post.reactors(reaction, after, take))
+    }
+
+    pub(super) fn changes(&self, after: Option<LogPosition>, limit: usize) -> Vec<LogEntry> {
+        let start = self.log.partition_point(|entry| Some(entry.position) <= after);
+        self.log.range(start..).take(limit).cloned().collect()
+    }
+
+    /// Appends an entry and drops those that are too old, as the scripts do in Redis: places rise
+    /// also when the clock goes back.
+    fn append(&mut self, change: Change, now: Micros) {
+        let millis = now.0 / 1000;
+        let position = match self.log.back() {
+            Some(LogEntry { position: last, .. }) if last.millis >= millis => {
+                LogPosition { millis: last.millis, sequence: last.sequence + 1 }
+            }
+            _ => LogPosition { millis, sequence: 0 },
+        };
+        self.log.push_back(LogEntry { position, change });
+        let retention = u64::try_from(self.log_retention.as_millis()).unwrap_or(u64::MAX);
+        let oldest_kept = millis.saturating_sub(retention);
+        while self.log.front().is_some_and(|entry| entry.position.millis < oldest_kept) {
+            self.log.pop_front();
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Where the state lives: one trait with its laws, and the stores that keep them.
+//!
+//! The laws are run against every store by `tests/it/contract.rs`, by their numbers.
+
+mod error;
+pub mod memory;
+pub mod redis;
+mod stats;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use error::StoreError;
+pub use stats::{Counter, LaneStats};
+
+use crate::domain::{
+    Change, Outcome, Partition, Position, PostId, Reaction, ReactorsPage, Summary, Tap, UserId,
+};
+
+/// The time by which a question must be answered. A write that has not been applied by then is
+/// never applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(pub Instant);
+
+impl Deadline {
+    /// The deadline that far from now.
+    #[must_use]
+    pub fn after(span: Duration) -> Self {
+        Self(Instant::now() + span)
+    }
+
+    /// Whether it has gone by.
+    pub fn has_passed(&self) -> bool {
+        Instant::now() > self.0
+    }
+}
+
+/// Which summaries, and with what.
+#[derive(Clone, Debug)]
+pub struct SummaryQuery {
+    /// The posts, in the order in which they are to be answered.
+    pub posts: Vec<PostId>,
+    /// Whose flags to answer as `mine`.
+    pub viewer: Option<UserId>,
+    /// How many of the newest users of each reaction to add.
+    pub recent: usize,
+}
+
+/// Which reactors.
+#[derive(Clone, Debug)]
+pub struct ReactorsQuery {
+    /// On which post.
+    pub post: PostId,
+    /// Of which reaction; of all if there is none.
+    pub reaction: Option<Reaction>,
+    /// Behind which place; from the newest if there is none.
+    pub after: Option<Position>,
+    /// At most how many.
+    pub limit: usize,
+}
+
+/// A place in the change log of one partition. Later entries have greater places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogPosition {
+    /// Milliseconds of the store's clock since 1970.
+    pub millis: u64,
+    /// The number of the entry within that millisecond.
+    pub sequence: u64,
+}
+
+/// An entry of the change log at its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Where it is.
+    pub position: LogPosition,
+    /// What it says.
+    pub change: Change,
+}
+
+/// Keeps reactions, and counts every tap exactly once.
+///
+/// The laws, for every store:
+///
+/// 1. **One step.** A tap is one atomic step: flag, count, revision and change-log entry move
+///    together or not at all.
+/// 2. **Right verb.** `Toggle` flips, `Set` turns on, `Unset` turns off; `changed` is true exactly
+///    if the flag is not what it was, and only then is anything written.
+/// 3. **True count.** `count` is the number of users that have the reaction when the step ends, at
+///    least 0, and is healed by the next tap if something else has falsified it.
+/// 4. **Order.** The revisions of one post's changes rise strictly, in the order in which they took
+///    place, also within one microsecond and when the clock goes back. A tap without effect answers
+///    the revision as it is.
+/// 5. **Reads see writes.** What is read after a tap's answer contains that tap. A summary's counts
+///    and its revision are of one moment.
+/// 6. **Order of answers.** Summaries come in the order asked, every post present; reactions by count
+///    descending, then by name; no zero counts. `mine` is the viewer's own.
+/// 7. **Newest first.** Reactors are listed as [`Reactor`](crate::domain::Reactor) orders them, and
+///    pages meet without a gap or a double, also across equal times.
+/// 8. **Change log.** Every change has one entry in its partition's log, in the order of the
+///    revisions of its post; what changed nothing has none.
+/// 9. **Deadline.** A write whose deadline has passed before its step is refused as
+///    [`StoreError::Unavailable`] and never applied. An answer comes by the deadline.
+/// 10. **Honest errors.** Only [`StoreError::OutcomeUnknown`] leaves open whether the tap was
+///     applied; every other error means that nothing was.
+/// 11. **Batches.** Taps that travel together fail or succeed each by itself.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// Applies one tap.
+    fn tap(
+        &self,
+        tap: Tap,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
+
+    /// Reads the summaries of some posts.
+    fn summaries(
+        &self,
+        query: SummaryQuery,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Vec<Summary>, StoreError>> + Send;
+
+    /// Reads a page of reactors.
+    fn reactors(
+        &self,
+        query: ReactorsQuery,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<ReactorsPage, StoreError>> + Send;
+
+    /// Reads the change log of a partition behind a place, or from the oldest entry kept.
+    fn changes(
+        &self,
+        partition: Partition,
+        after: Option<LogPosition>,
+        limit: usize,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Vec<LogEntry>, StoreError>> + Send;
+
+    /// Runs the real write path on a post that no caller can reach, leaving nothing behind.
+    fn probe(&self, deadline: Deadline) -> impl Future<Output = Result<(), StoreError>> + Send {
+        use crate::domain::Verb;
+        async move {
+            let reaction = "like".parse().expect("`like` is a reaction");
+            let tap =
+                Tap { post: PostId::probe(), user: UserId::probe(), reaction, verb: Verb::Unset };
+            self.tap(tap, deadline).await.map(|_| ())
+        }
+    }
+}
+
+/// The store that the configuration chose.
+#[derive(Clone, Debug)]
+pub enum AnyStore {
+    /// State of this process.
+    Memory(memory::MemoryStore),
+    /// State in a Redis.
+    Redis(redis::RedisStore),
+}
+
+/// Where a store is, before anybody works with it.
+#[derive(Clone, Debug)]
+pub enum StoreSource {
+    /// This process.
+    Memory(memory::MemoryStore),
+    /// A Redis.
+    Redis(redis::RedisSource),
+}
+
+impl StoreSource {
+    /// A store whose work runs on the current runtime. All stores of one source share its state.
+    pub fn attach(&self) -> AnyStore {
+        match self {
+            Self::Memory(store) => AnyStore::Memory(store.clone()),
+            Self::Redis(source) => AnyStore::Redis(source.attach()),
+        }
+    }
+
+    /// What the lanes have done so far; a store without lanes has none.
+    pub fn lane_stats(&self) -> Option<Arc<LaneStats>> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Redis(source) => Some(source.lane_stats()),
+        }
+    }
+}
+
+impl Store for AnyStore {
+    async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
+        match self {
+            Self::Memory(store) => store.tap(tap, deadline).await,
+            Self::Redis(store) => store.tap(tap, deadline).await,
+        }
+    }
+
+    async fn summaries(
+        &self,
+        query: SummaryQuery,
+        deadline: Deadline,
+    ) -> Result<Vec<Summary>, StoreError> {
+        match self {
+            Self::Memory(store) => store.summaries(query, deadline).await,
+            Self::Redis(store) => store.summaries(query, deadline).await,
+        }
+    }
+
+    async fn reactors(
+        &self,
+        query: ReactorsQuery,
+        deadline: Deadline,
+    ) -> Result<ReactorsPage, StoreError> {
+        match self {
+            Self::Memory(store) => store.reactors(query, deadline).await,
+            Self::Redis(store) => store.reactors(query, deadline).await,
+        }
+    }
+
+    async fn changes(
+        &self,
+        partition: Partition,
+        after: Option<LogPosition>,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        match self {
+            Self::Memory(store) => store.changes(partition, after, limit, deadline).await,
+            Self::Redis(store) => store.changes(partition, after, limit, deadline).await,
+        }
+    }
+}

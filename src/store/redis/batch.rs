@@ -1,0 +1,146 @@
+//! One script call for many items: laid out, sent, and its reply handed to those who wait.
+
+use std::sync::Arc;
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{Arg, Cmd, RedisError, Value};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::call::Call;
+use super::clock::StoreClock;
+use super::connection::Connection;
+use super::script::Script;
+use super::{Shared, refusal, reply};
+use crate::store::StoreError;
+
+/// Calls for one script on their way.
+pub(super) struct Batch {
+    pub(super) script: Script,
+    pub(super) calls: Vec<Call>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) connection: Arc<Connection>,
+    /// Given back when the batch is done: bounds how many are in flight.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Batch {
+    /// Sends the calls and sees that each gets its answer, by its deadline at the latest.
+    pub(super) async fn run(self) {
+        let Self { script, calls, shared, connection, permit } = self;
+        shared.stats.batches_sent.add(1);
+        shared.stats.calls_sent.add(calls.len() as u64);
+        let cmd = encode(script, &calls, &shared, &connection.clock);
+        // A call that was answered before the reply came leaves an empty place.
+        let mut waiting: Vec<Option<Call>> = calls.into_iter().map(Some).collect();
+
+        let sending = send(&cmd, script, connection.multiplexed.clone(), &shared);
+        tokio::pin!(sending);
+        let reply = loop {
+            let Some(next) = waiting.iter().flatten().map(|call| call.deadline.0).min() else {
+                connection.health.mark_broken("no reply by the deadline of any call");
+                return;
+            };
+            tokio::select! {
+                biased;
+                reply = &mut sending => break reply,
+                () = tokio::time::sleep_until(Instant::from_std(next)) => {
+                    expire(&mut waiting, script, &shared);
+                }
+            }
+        };
+        drop(permit);
+
+        match reply {
+            Ok(value) => deliver(value, script, waiting, &connection),
+            Err(error) => {
+                if refusal::breaks_connection(&error) {
+                    connection.health.mark_broken(&error.to_string());
+                }
+                let meaning = refusal::meaning(&error, script.writes());
+                waiting.into_iter().flatten().for_each(|call| call.fail(meaning.clone()));
+            }
+        }
+    }
+}
+
+/// The whole batch as one EVALSHA: all keys, then the arguments.
+fn encode(script: Script, calls: &[Call], shared: &Shared, clock: &StoreClock) -> Cmd {
+    let shape = script.shape();
+    let mut cmd = Cmd::with_capacity(
+        3 + shape.shared_args + calls.len() * (shape.keys + shape.args),
+        160 + calls.len() * (shape.keys + shape.args) * 40,
+    );
+    let mut text = String::with_capacity(128);
+    cmd.arg("EVALSHA").arg(script.sha()).arg(calls.len() * shape.keys);
+    for call in calls {
+        call.write_keys(&mut cmd, &shared.keys, &mut text);
+    }
+    if shape.shared_args == 1 {
+        cmd.arg(shared.change_log_retention_millis);
+    }
+    for call in calls {
+        call.write_args(&mut cmd, clock, &mut text);
+    }
+    cmd
+}
+
+/// Sends by hash; if the server does not know the script, which proves that it ran nothing, once
+/// more as source. Not SCRIPT LOAD and again by hash: a flush may fall between the two.
+async fn send(
+    cmd: &Cmd,
+    script: Script,
+    mut connection: MultiplexedConnection,
+    shared: &Shared,
+) -> Result<Value, RedisError> {
+    match cmd.query_async(&mut connection).await {
+        Err(error) if refusal::is_unknown_script(&error) => {
+            shared.stats.scripts_reloaded.add(1);
+            as_source(cmd, script).query_async(&mut connection).await
+        }
+        result => result,
+    }
+}
+
+fn as_source(by_sha: &Cmd, script: Script) -> Cmd {
+    let mut cmd = Cmd::new();
+    cmd.arg("EVAL").arg(script.source());
+    for arg in by_sha.args_iter().skip(2) {
+        if let Arg::Simple(bytes) = arg {
+            cmd.arg(bytes);
+        }
+    }
+    cmd
+}
+
+/// Answers the calls whose deadline has come.
+fn expire(waiting: &mut [Option<Call>], script: Script, shared: &Shared) {
+    for place in waiting {
+        if let Some(call) = place.take_if(|call| call.deadline.has_passed()) {
+            shared.stats.deadlines_missed.add(1);
+            call.fail(if script.writes() {
+                StoreError::OutcomeUnknown
+            } else {
+                StoreError::Unavailable("no reply in time".into())
+            });
+        }
+    }
+}
+
+/// Gives each call its elements of the reply.
+fn deliver(value: Value, script: Script, waiting: Vec<Option<Call>>, connection: &Connection) {
+    let answers = script.shape().answers;
+    match reply::split(value, answers, waiting.len()) {
+        Ok((clock, elements)) => {
+            connection.clock.learn(clock);
+            for (call, elements) in waiting.into_iter().zip(elements.chunks(answers)) {
+                if let Some(call) = call {
+                    call.answer(elements);
+                }
+            }
+        }
+        Err(reply::Unreadable) => {
+            waiting.into_iter().flatten().for_each(Call::answer_unreadable);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What travels on a lane: one item of a script's batch, and who waits for its answer.
+
+use deadpool_redis::redis::{Cmd, Value};
+use tokio::sync::oneshot;
+
+use super::clock::StoreClock;
+use super::keys::Keys;
+use super::reply::{self, ItemResult, Unreadable};
+use super::script::Script;
+use crate::domain::{Outcome, Position, PostId, Reaction, Reactor, Summary, Tap, UserId, Verb};
+use crate::store::{Deadline, StoreError};
+
+type Waiting<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// One item and its deadline.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) deadline: Deadline,
+    pub(super) item: Item,
+}
+
+/// What is asked, and where the answer goes.
+#[derive(Debug)]
+pub(super) enum Item {
+    Tap(Tap, Waiting<Outcome>),
+    Summary(SummaryItem, Waiting<Summary>),
+    Reactors(ReactorsItem, Waiting<Vec<Reactor>>),
+}
+
+#[derive(Debug)]
+pub(super) struct SummaryItem {
+    pub(super) post: PostId,
+    pub(super) viewer: Option<UserId>,
+    pub(super) recent: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct ReactorsItem {
+    pub(super) post: PostId,
+    pub(super) reaction: Option<Reaction>,
+    pub(super) after: Option<Position>,
+    pub(super) take: usize,
+}
+
+impl Call {
+    pub(super) fn script(&self) -> Script {
+        match &self.item {
+            Item::Tap(tap, _) => match tap.verb {
+                Verb::Toggle => Script::Toggle,
+                Verb::Set => Script::Set,
+                Verb::Unset => Script::Unset,
+            },
+            Item::Summary(..) => Script::Summary,
+            Item::Reactors(..) => Script::Reactors,
+        }
+    }
+
+    /// Appends the item's keys to `cmd`, spelling them in `key`.
+    pub(super) fn write_keys(&self, cmd: &mut Cmd, keys: &Keys, key: &mut String) {
+        match &self.item {
+            Item::Tap(tap, _) => {
+                keys.write_post(key, &tap.post);
+                cmd.arg(key.as_str());
+                keys.write_members(key, &tap.post, &tap.reaction);
+                cmd.arg(key.as_str());
+                keys.write_log(key, tap.post.partition());
+                cmd.arg(key.as_str());
+            }
+            Item::Summary(SummaryItem { post, .. }, _)
+            | Item::Reactors(ReactorsItem { post, .. }, _) => {
+                keys.write_post(key, post);
+                cmd.arg(key.as_str());
+            }
+        }
+    }
+
+    /// Appends the item's arguments to `cmd`.
+    pub(super) fn write_args(&self, cmd: &mut Cmd, clock: &StoreClock, text: &mut String) {
+        match &self.item {
+            Item::Tap(tap, _) => {
+                tap.post.write_to(text);
+                cmd.arg(text.as_str())
+                    .arg(tap.user.get())
+                    .arg(tap.reaction.as_str())
+                    .arg(clock.not_after(self.deadline));
+            }
+            Item::Summary(SummaryItem { viewer, recent, .. }, _) => {
+                match viewer {
+                    Some(user) => cmd.arg(user.get()),
+                    None => cmd.arg(""),
+                };
+                cmd.arg(*recent);
+            }
+            Item::Reactors(ReactorsItem { reaction, after, take, .. }, _) => {
+                cmd.arg(reaction.as_ref().map_or("", Reaction::as_str));
+                match after {
+                    Some(place) => cmd.arg(place.reacted_at.0).arg(place.user.get()),
+                    None => cmd.arg("").arg(""),
+                };
+                cmd.arg(*take);
+            }
+        }
+    }
+
+    /// Whether nobody waits for the answer any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        match &self.item {
+            Item::Tap(_, waiting) => waiting.is_closed(),
+            Item::Summary(_, waiting) => waiting.is_closed(),
+            Item::Reactors(_, waiting) => waiting.is_closed(),
+        }
+    }
+
+    /// Answers with the item's elements of a reply.
+    pub(super) fn answer(self, elements: &[Value]) {
+        match self.item {
+            Item::Tap(_, waiting) => send(waiting, reply::outcome(elements), true),
+            Item::Summary(SummaryItem { post, viewer, .. }, waiting) => {
+                send(waiting, reply::summary(elements, post, viewer.is_some()), false);
+            }
+            Item::Reactors(_, waiting) => send(waiting, reply::reactors(elements), false),
+        }
+    }
+
+    /// Answers that a reply cannot be read.
+    pub(super) fn answer_unreadable(self) {
+        match self.item {
+            Item::Tap(_, waiting) => send(waiting, Err(Unreadable), true),
+            Item::Summary(_, waiting) => send(waiting, Err(Unreadable), false),
+            Item::Reactors(_, waiting) => send(waiting, Err(Unreadable), false),
+        }
+    }
+
+    /// Answers with an error.
+    pub(super) fn fail(self, error: StoreError) {
+        // A receiver that has gone is a caller that has gone.
+        match self.item {
+            Item::Tap(_, waiting) => drop(waiting.send(Err(error))),
+            Item::Summary(_, waiting) => drop(waiting.send(Err(error))),
+            Item::Reactors(_, waiting) => drop(waiting.send(Err(error))),
+        }
+    }
+}
+
+fn send<T>(waiting: Waiting<T>, parsed: ItemResult<T>, writes: bool) {
+    let answer = parsed.unwrap_or_else(|Unreadable| {
+        tracing::error!("a script gave a reply that no script of this release gives");
+        Err(if writes {
+            StoreError::OutcomeUnknown
+        } else {
+            StoreError::Unavailable("the store's reply could not be read".into())
+        })
+    });
+    drop(waiting.send(answer));
+}

@@ -1,0 +1,49 @@
+//! A connection of a lane, and the news that it is of no more use.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use tokio::sync::Notify;
+
+use super::clock::StoreClock;
+
+/// Shared by a lane and its batches in flight.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) multiplexed: MultiplexedConnection,
+    /// The clock of the server behind it.
+    pub(super) clock: StoreClock,
+    pub(super) health: Arc<Health>,
+}
+
+/// Whether a connection may be used. Whoever learns that it is broken says so; the lane then opens
+/// another, and what was in flight gets its own errors.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    broken: Mutex<Option<String>>,
+    news: Notify,
+}
+
+impl Health {
+    /// Says that the connection must not be used again. The first reason stays.
+    pub(super) fn mark_broken(&self, reason: &str) {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.get_or_insert_with(|| reason.to_owned());
+        self.news.notify_one();
+    }
+
+    /// Why it is broken, if it is.
+    pub(super) fn broken(&self) -> Option<String> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until it is broken. Only the lane waits.
+    pub(super) async fn until_broken(&self) -> String {
+        loop {
+            if let Some(reason) = self.broken() {
+                return reason;
+            }
+            self.news.notified().await;
+        }
+    }
+}

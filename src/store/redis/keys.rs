@@ -1,0 +1,133 @@
+//! Every key name of onetap, and why it is spelled so. No other file builds a key; the scripts derive
+//! a post's members as this file does.
+//!
+//! | key | type | holds |
+//! | --- | --- | --- |
+//! | `ot:layout` | string | the version of this layout |
+//! | `ot:{TAG}:p:POST` | hash | per reaction its count; `_rev`, the revision of the post |
+//! | `ot:{TAG}:p:POST:REACTION` | sorted set | users; score: µs of the reaction |
+//! | `ot:{TAG}:log` | stream | the change log of the partition |
+//!
+//! `ot` is the prefix (`--key-prefix`). A cluster hashes the part in braces alone, so the partition
+//! and not the post is the tag: a post's keys *and* its partition's log share a slot, and one script
+//! may write both. Tags are chosen so that partition `i` is in slot `64 · i`: whichever way a cluster
+//! splits its 16,384 slots into ranges, the partitions spread evenly.
+//!
+//! Ids were parsed before they come here: no post, user or reaction contains a brace, a colon or
+//! white space, and no reaction begins with `_`. The only glob character that may occur is the `*`
+//! of the keycap emoji, and no pattern is ever made from a reaction.
+
+use std::fmt::Write as _;
+
+use crate::domain::{PARTITIONS, Partition, PostId, Reaction};
+
+/// The version of the layout described above, as stored at the layout key.
+pub(super) const LAYOUT_VERSION: &str = "1";
+
+/// Builds key names under one prefix.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    /// `prefix` was checked by the configuration: letters, digits, `_`, `-`, `.`.
+    pub(super) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned() }
+    }
+
+    pub(super) fn layout(&self) -> String {
+        format!("{}:layout", self.prefix)
+    }
+
+    pub(super) fn log(&self, partition: Partition) -> String {
+        let mut key = String::new();
+        self.write_log(&mut key, partition);
+        key
+    }
+
+    /// Writes the log key over what `key` holds. Keys of the hot path reuse their buffer.
+    pub(super) fn write_log(&self, key: &mut String, partition: Partition) {
+        self.write(key, partition, format_args!("log"));
+    }
+
+    /// Writes the post's key over what `key` holds.
+    pub(super) fn write_post(&self, key: &mut String, post: &PostId) {
+        self.write(key, post.partition(), format_args!("p:{post}"));
+    }
+
+    /// Writes the key of the members of a reaction over what `key` holds.
+    pub(super) fn write_members(&self, key: &mut String, post: &PostId, reaction: &Reaction) {
+        self.write(key, post.partition(), format_args!("p:{post}:{reaction}"));
+    }
+
+    fn write(&self, key: &mut String, partition: Partition, rest: std::fmt::Arguments<'_>) {
+        key.clear();
+        let tag = TAGS[partition.index()];
+        // Writing to a String cannot fail.
+        let _ = write!(key, "{}:{{{tag}}}:{rest}", self.prefix);
+    }
+}
+
+/// `TAGS[i]` is the shortest string of `0-9a-z` whose cluster slot is `64 · i`.
+#[rustfmt::skip]
+const TAGS: [&str; PARTITIONS] = [
+    "1bz", "5n3", "53t", "d5m", "nbd", "7me", "j3j", "3xc", "04s", "a2j", "if5", "0i4",
+    "o4m", "cu4", "kec", "2jb", "dlj", "5js", "574", "92e", "3el", "bcu", "74b", "fvs",
+    "003", "4xr", "akm", "0mt", "23e", "cqt", "6bk", "x3", "5nw", "dhn", "96a", "530",
+    "bgq", "3ah", "frw", "70f", "pt6", "047", "0ip", "4e9", "c1x", "ex", "oin", "6fo",
+    "5j7", "9of", "d1i", "57p", "7ia", "fox", "38o", "j7n", "4x6", "00w", "0m0", "4ay",
+    "c58", "a8", "xw", "kag", "17p", "h8q", "he6", "1j7", "n7n", "78o", "box", "3ia",
+    "0ay", "4m0", "40w", "0x6", "06", "6nf", "c9q", "mq", "130", "hx9", "hav", "1nw",
+    "30f", "brw", "7ah", "fgq", "0e9", "4ip", "447", "81f", "4v", "kin", "67a", "i1",
+    "h85", "174", "1js", "her", "bvs", "34b", "fcu", "7el", "4mt", "ekm", "0xr", "403",
+    "cdr", "0r", "m5", "63e", "qsu", "13t", "1n3", "5bz", "7xc", "n3j", "3me", "jbd",
+    "4i4", "8le", "e2j", "44s", "6jb", "42", "iu", "k4m", "fjl", "7lu", "712", "3ys",
+    "1cj", "hlk", "52d", "975", "265", "k94", "cmk", "9k", "05c", "a3z", "4dm", "ebt",
+    "ng4", "7h5", "75r", "f3k", "9n2", "5kc", "h5l", "93u", "22u", "6z4", "02bb", "2o2",
+    "m2k", "4yb", "ice", "0ld", "7l1", "nc0", "3y7", "71v", "5og", "9j6", "1za", "h1h",
+    "c0h", "dh", "2k6", "kd7", "49n", "8x7", "8ax", "any", "7hq", "3d8", "wu7", "756",
+    "hho", "1gn", "931", "5rh", "6zp", "221", "yg", "cio", "asv", "01g", "8e8", "aj9",
+    "356", "su7", "7d8", "3hq", "1rh", "h9a", "5gn", "daw", "gio", "6ov", "621", "la",
+    "8iq", "afp", "41g", "846", "31v", "7y7", "jc0", "3l1", "d8p", "5za", "qkn", "1og",
+    "5f", "6k6", "66q", "g0h", "8m1", "ab0", "i6o", "09n", "b3k", "35r", "3h5", "jg4",
+    "092l", "l5l", "1kc", "hdb", "6o2", "1b", "2z4", "62u", "4ld", "8i5", "0yb", "i2k",
+    "7ys", "312", "3lu", "bjl", "hym", "12d", "des", "5cj", "6kr", "gmk", "he", "665",
+    "abt", "0dm", "802", "45c",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// CRC-16/XMODEM, as the Redis Cluster specification defines slots.
+    fn slot(tag: &str) -> u16 {
+        let crc = tag.bytes().fold(0_u16, |crc, byte| {
+            (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
+                if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
+            })
+        });
+        crc % 16_384
+    }
+
+    #[test]
+    fn partition_i_is_in_slot_64_i() {
+        assert_eq!(slot("123456789"), 0x31C3 % 16_384, "the check value of CRC-16/XMODEM");
+        for (i, tag) in TAGS.iter().enumerate() {
+            assert_eq!(usize::from(slot(tag)), 64 * i, "{tag}");
+        }
+    }
+
+    #[test]
+    fn all_keys_of_a_post_carry_the_tag_of_its_partition() {
+        let keys = Keys::new("ot");
+        let post: PostId = "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id");
+        let tag = TAGS[post.partition().index()];
+        let (mut a, mut b) = (String::from("left over"), String::new());
+        keys.write_post(&mut a, &post);
+        keys.write_members(&mut b, &post, &"like".parse().expect("a reaction"));
+        assert_eq!(a, format!("ot:{{{tag}}}:p:{post}"));
+        assert_eq!(b, format!("{a}:like"));
+        assert_eq!(keys.log(post.partition()), format!("ot:{{{tag}}}:log"));
+    }
+}

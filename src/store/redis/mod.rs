@@ -1,0 +1,199 @@
+//! The store over Redis. Nothing outside this module names redis, a key or Lua.
+//!
+//! Taps and reads travel on [`lane`]s: a few shared, pipelined connections, one per runtime that
+//! asks for one. The pool's connections are for exclusive use, where a command is not a script.
+
+mod batch;
+mod call;
+mod clock;
+mod connect;
+mod connection;
+mod keys;
+mod lane;
+mod refusal;
+mod reply;
+mod script;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use self::call::{Call, Item, ReactorsItem, SummaryItem};
+pub use self::connect::ConnectError;
+use self::connect::Connector;
+use self::keys::Keys;
+use self::lane::Lane;
+use super::{
+    Deadline, LaneStats, LogEntry, LogPosition, ReactorsQuery, Store, StoreError, SummaryQuery,
+};
+use crate::domain::{Outcome, Partition, ReactorsPage, Summary, Tap};
+
+/// How to use a Redis.
+#[derive(Clone, Debug)]
+pub struct RedisOptions {
+    /// `redis://[user:password@]host[:port][/database]`.
+    pub url: String,
+    /// What every key begins with.
+    pub key_prefix: String,
+    /// The most time to open a connection and to check what is there.
+    pub connect_timeout: Duration,
+    /// The most calls that wait on one lane; more are refused as overload.
+    pub queue_bound: usize,
+    /// How long the change log keeps an entry.
+    pub change_log_retention: Duration,
+}
+
+/// A Redis that reactions are kept in. [`RedisSource::attach`] opens a lane to it.
+#[derive(Clone, Debug)]
+pub struct RedisSource(Arc<Shared>);
+
+/// What all lanes to one Redis share.
+#[derive(Debug)]
+struct Shared {
+    connector: Connector,
+    keys: Keys,
+    queue_bound: usize,
+    change_log_retention_millis: u64,
+    stats: Arc<LaneStats>,
+}
+
+/// An address that is not one of a Redis.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidUrl(String);
+
+impl RedisSource {
+    /// Reads the options; connects to nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// If the URL is not one of a Redis.
+    pub fn new(options: &RedisOptions) -> Result<Self, InvalidUrl> {
+        let keys = Keys::new(&options.key_prefix);
+        let timeout = options.connect_timeout;
+        let connector = Connector::new(&options.url, &keys, timeout)
+            .map_err(|error| InvalidUrl(error.to_string()))?;
+        let millis = options.change_log_retention.as_millis();
+        Ok(Self(Arc::new(Shared {
+            connector,
+            keys,
+            queue_bound: options.queue_bound,
+            change_log_retention_millis: u64::try_from(millis).unwrap_or(u64::MAX),
+            stats: Arc::default(),
+        })))
+    }
+
+    /// Connects once, to see what is there.
+    ///
+    /// # Errors
+    ///
+    /// If nobody answers, or if what is there is not for this release.
+    pub async fn check(&self) -> Result<(), ConnectError> {
+        self.0.connector.open().await.map(|_| ())
+    }
+
+    /// A store with a lane of its own, whose work runs on the current runtime.
+    pub fn attach(&self) -> RedisStore {
+        let (lane, incoming) = mpsc::channel(self.0.queue_bound);
+        tokio::spawn(Lane::new(Arc::clone(&self.0), incoming).run());
+        RedisStore { shared: Arc::clone(&self.0), lane }
+    }
+
+    /// What all lanes have done so far.
+    pub fn lane_stats(&self) -> Arc<LaneStats> {
+        Arc::clone(&self.0.stats)
+    }
+}
+
+/// Reactions in Redis, reached through one lane. Clones share the lane.
+#[derive(Clone, Debug)]
+pub struct RedisStore {
+    shared: Arc<Shared>,
+    lane: mpsc::Sender<Call>,
+}
+
+type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
+
+impl RedisStore {
+    /// Puts an item on the lane.
+    fn ask<T>(
+        &self,
+        deadline: Deadline,
+        item: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Item,
+    ) -> Result<Answer<T>, StoreError> {
+        let (sender, answer) = oneshot::channel();
+        match self.lane.try_send(Call { deadline, item: item(sender) }) {
+            Ok(()) => Ok(answer),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.shared.stats.overloads.add(1);
+                Err(StoreError::Overloaded)
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(stopped()),
+        }
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable("the service is stopping".into())
+}
+
+impl Store for RedisStore {
+    async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
+        let answer = self.ask(deadline, |waiting| Item::Tap(tap, waiting))?;
+        // A batch dropped with its runtime may have been sent.
+        answer.await.unwrap_or(Err(StoreError::OutcomeUnknown))
+    }
+
+    async fn summaries(
+        &self,
+        query: SummaryQuery,
+        deadline: Deadline,
+    ) -> Result<Vec<Summary>, StoreError> {
+        let SummaryQuery { posts, viewer, recent } = query;
+        let asked = posts.into_iter().map(|post| {
+            let item = SummaryItem { post, viewer, recent };
+            self.ask(deadline, |waiting| Item::Summary(item, waiting))
+        });
+        let answers: Vec<Answer<Summary>> = asked.collect::<Result<_, _>>()?;
+        let mut summaries = Vec::with_capacity(answers.len());
+        for answer in answers {
+            summaries.push(answer.await.unwrap_or_else(|_| Err(stopped()))?);
+        }
+        Ok(summaries)
+    }
+
+    async fn reactors(
+        &self,
+        query: ReactorsQuery,
+        deadline: Deadline,
+    ) -> Result<ReactorsPage, StoreError> {
+        let ReactorsQuery { post, reaction, after, limit } = query;
+        // One more to know whether there are more, and one for the place itself.
+        let item = ReactorsItem { post, reaction, after: after.clone(), take: limit + 2 };
+        let answer = self.ask(deadline, |waiting| Item::Reactors(item, waiting))?;
+        let mut found = answer.await.unwrap_or_else(|_| Err(stopped()))?;
+        found.retain(|reactor| after.as_ref().is_none_or(|after| reactor < after));
+        found.sort_by(|a, b| b.cmp(a));
+        Ok(ReactorsPage::cut(found, limit))
+    }
+
+    async fn changes(
+        &self,
+        partition: Partition,
+        after: Option<LogPosition>,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let read = async {
+            let after = after.map(|at| format!("{}-{}", at.millis, at.sequence));
+            let key = self.shared.keys.log(partition);
+            self.shared.connector.read_stream(&key, after, limit).await
+        };
+        let values = tokio::time::timeout_at(tokio::time::Instant::from_std(deadline.0), read)
+            .await
+            .map_err(|_| StoreError::Unavailable("no reply in time".into()))??;
+        let entries: Option<Vec<_>> = values.iter().map(reply::log_entry).collect();
+        entries.ok_or_else(|| StoreError::Damaged("the change log of a partition".into()))
+    }
+}

@@ -1,0 +1,156 @@
+//! Replies of the scripts, parsed into the domain's words.
+
+use deadpool_redis::redis::Value;
+
+use crate::domain::{
+    Cause, Change, Micros, Outcome, PostId, Reaction, ReactionSummary, Reactor, Revision, Summary,
+};
+use crate::store::{LogEntry, LogPosition, StoreError};
+
+/// A reply that no script of ours gives. For a write that leaves open what happened.
+#[derive(Debug)]
+pub(super) struct Unreadable;
+
+/// What one item of a batch came to: its value or its own failure.
+pub(super) type ItemResult<T> = Result<Result<T, StoreError>, Unreadable>;
+
+/// Splits a batch's reply into the store's clock (µs) and the elements of the items.
+pub(super) fn split(
+    reply: Value,
+    answers: usize,
+    items: usize,
+) -> Result<(i64, Vec<Value>), Unreadable> {
+    let Value::Array(mut values) = reply else { return Err(Unreadable) };
+    if values.len() != 1 + answers * items {
+        return Err(Unreadable);
+    }
+    let rest = values.split_off(1);
+    match values.as_slice() {
+        [Value::Int(clock)] => Ok((*clock, rest)),
+        _ => Err(Unreadable),
+    }
+}
+
+/// The failure that a script gives as an item's first element.
+fn failure(status: i64) -> Result<StoreError, Unreadable> {
+    match status {
+        -1 => Ok(StoreError::Damaged("a key of this post is of another type or form".into())),
+        -2 => {
+            Ok(StoreError::Unavailable("the deadline had passed before the tap's turn came".into()))
+        }
+        -3 => Ok(StoreError::Unavailable("the server refused to read a key of this post".into())),
+        _ => Err(Unreadable),
+    }
+}
+
+pub(super) fn outcome(elements: &[Value]) -> ItemResult<Outcome> {
+    match elements {
+        [Value::Int(status @ 0..=3), Value::Int(count), Value::Int(revision)] => Ok(Ok(Outcome {
+            active: status & 1 == 1,
+            changed: status & 2 == 2,
+            count: unsigned(*count)?,
+            revision: Revision(unsigned(*revision)?),
+        })),
+        [Value::Int(status), ..] => Ok(Err(failure(*status)?)),
+        _ => Err(Unreadable),
+    }
+}
+
+pub(super) fn summary(elements: &[Value], post: PostId, with_viewer: bool) -> ItemResult<Summary> {
+    let values = match elements {
+        [Value::Array(values)] => values,
+        [Value::Int(status)] => return Ok(Err(failure(*status)?)),
+        _ => return Err(Unreadable),
+    };
+    Ok(read_summary(values, post, with_viewer).ok_or_else(|| {
+        // The script read this; a form that onetap never writes was put there by someone else.
+        StoreError::Damaged(format!("the counts of post {post}"))
+    }))
+}
+
+fn read_summary(values: &[Value], post: PostId, with_viewer: bool) -> Option<Summary> {
+    let (revision, rest) = values.split_first()?;
+    let revision = Revision(number(revision)?);
+    let mut reactions = Vec::with_capacity(rest.len() / 4);
+    for group in rest.chunks(4) {
+        let [name, count, Value::Int(mine), Value::Array(newest)] = group else { return None };
+        let reaction: Reaction = text(name)?.parse().ok()?;
+        let reactor = |pair: &[Value]| reactor(pair.first()?, pair.get(1)?, reaction.clone());
+        let recent = newest.chunks(2).map(reactor).collect::<Option<_>>()?;
+        let mine = with_viewer.then_some(*mine == 1);
+        reactions.push(ReactionSummary { count: number(count)?, mine, recent, reaction });
+    }
+    Some(Summary::new(post, revision, reactions))
+}
+
+pub(super) fn reactors(elements: &[Value]) -> ItemResult<Vec<Reactor>> {
+    let values = match elements {
+        [Value::Array(values)] => values,
+        [Value::Int(status)] => return Ok(Err(failure(*status)?)),
+        _ => return Err(Unreadable),
+    };
+    let one = |group: &[Value]| {
+        let [user, score, reaction] = group else { return None };
+        reactor(user, score, text(reaction)?.parse().ok()?)
+    };
+    let found = values.chunks(3).map(one).collect::<Option<Vec<_>>>();
+    Ok(found.ok_or_else(|| StoreError::Damaged("the members of a reaction".into())))
+}
+
+fn reactor(user: &Value, score: &Value, reaction: Reaction) -> Option<Reactor> {
+    Some(Reactor { reacted_at: Micros(number(score)?), user: text(user)?.parse().ok()?, reaction })
+}
+
+/// An entry of a partition's log: `[id, [field, text]]`.
+pub(super) fn log_entry(value: &Value) -> Option<LogEntry> {
+    let Value::Array(parts) = value else { return None };
+    let [id, Value::Array(fields)] = parts.as_slice() else { return None };
+    let [field, entry] = fields.as_slice() else { return None };
+    let (millis, sequence) = text(id)?.split_once('-')?;
+    let position = LogPosition { millis: millis.parse().ok()?, sequence: sequence.parse().ok()? };
+    let cause = match text(field)? {
+        "tap" => Cause::Tap,
+        _ => return None,
+    };
+    Some(LogEntry { position, change: change(text(entry)?, cause)? })
+}
+
+/// `post user reaction 1|0 revision [occurred_at]`; the time is left out where it is the revision.
+fn change(entry: &str, cause: Cause) -> Option<Change> {
+    let mut words = entry.split(' ');
+    let post = words.next()?.parse().ok()?;
+    let user = words.next()?.parse().ok()?;
+    let reaction = words.next()?.parse().ok()?;
+    let active = match words.next()? {
+        "1" => true,
+        "0" => false,
+        _ => return None,
+    };
+    let revision: u64 = words.next()?.parse().ok()?;
+    let occurred_at = words.next().map_or(Some(revision), |at| at.parse().ok())?;
+    Some(Change {
+        post,
+        user,
+        reaction,
+        active,
+        revision: Revision(revision),
+        occurred_at: Micros(occurred_at),
+        cause,
+    })
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::SimpleString(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn number(value: &Value) -> Option<u64> {
+    text(value)?.parse().ok()
+}
+
+fn unsigned(number: i64) -> Result<u64, Unreadable> {
+    u64::try_from(number).map_err(|_| Unreadable)
+}

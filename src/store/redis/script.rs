@@ -1,0 +1,80 @@
+//! The scripts: their source, what they are called by, and how a batch for them is laid out.
+
+use std::sync::LazyLock;
+
+use deadpool_redis::redis;
+
+/// A script of `lua/`. The header of each file says what its keys, arguments and answers are; the
+/// numbers stand here and nowhere else in Rust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Script {
+    Toggle,
+    Set,
+    Unset,
+    Summary,
+    Reactors,
+}
+
+/// How many of each an item of a batch has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) keys: usize,
+    /// Arguments that stand once, before those of the items.
+    pub(super) shared_args: usize,
+    pub(super) args: usize,
+    pub(super) answers: usize,
+}
+
+const TAP: Shape = Shape { keys: 3, shared_args: 1, args: 4, answers: 3 };
+
+impl Script {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Toggle, Self::Set, Self::Unset, Self::Summary, Self::Reactors];
+
+    pub(super) fn shape(self) -> Shape {
+        match self {
+            Self::Toggle | Self::Set | Self::Unset => TAP,
+            Self::Summary => Shape { keys: 1, shared_args: 0, args: 2, answers: 1 },
+            Self::Reactors => Shape { keys: 1, shared_args: 0, args: 4, answers: 1 },
+        }
+    }
+
+    /// Whether an answer that never came leaves open what happened.
+    pub(super) fn writes(self) -> bool {
+        match self {
+            Self::Toggle | Self::Set | Self::Unset => true,
+            Self::Summary | Self::Reactors => false,
+        }
+    }
+
+    /// The whole source, as EVAL takes it.
+    pub(super) fn source(self) -> &'static str {
+        &SOURCES[self as usize].0
+    }
+
+    /// The SHA-1 of the source, as EVALSHA takes it.
+    pub(super) fn sha(self) -> &'static str {
+        &SOURCES[self as usize].1
+    }
+}
+
+const PRELUDE: &str = include_str!("../../../lua/prelude.lua");
+const PRELUDE_TAP: &str = include_str!("../../../lua/prelude_tap.lua");
+
+/// Source and SHA-1 of each script, in the order of [`Script::ALL`].
+static SOURCES: LazyLock<[(String, String); 5]> = LazyLock::new(|| {
+    Script::ALL.map(|script| {
+        let (flags, prelude, body) = match script {
+            Script::Toggle => ("", PRELUDE_TAP, include_str!("../../../lua/toggle.lua")),
+            Script::Set => ("", PRELUDE_TAP, include_str!("../../../lua/set.lua")),
+            Script::Unset => {
+                (" flags=allow-oom", PRELUDE_TAP, include_str!("../../../lua/unset.lua"))
+            }
+            Script::Summary => (" flags=no-writes", "", include_str!("../../../lua/summary.lua")),
+            Script::Reactors => (" flags=no-writes", "", include_str!("../../../lua/reactors.lua")),
+        };
+        let source = format!("#!lua{flags}\n{PRELUDE}\n{prelude}\n{body}");
+        let sha = redis::Script::new(&source).get_hash().to_owned();
+        (source, sha)
+    })
+});

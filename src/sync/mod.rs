@@ -1,0 +1,8 @@
+//! onetap's own concurrent pieces, free of IO, so that loom can run them (`--cfg onetap_loom`).
+//!
+//! They use the primitives of [`prim`] and nothing else: what loom cannot see it cannot check.
+
+mod prim;
+mod sharded;
+
+pub use sharded::Sharded;

@@ -1,0 +1,7 @@
+//! The primitives under our own algorithms: the standard library's, or loom's under its cfg, so
+//! that the algorithms themselves contain no `cfg`.
+
+#[cfg(onetap_loom)]
+pub(super) use loom::sync::Mutex;
+#[cfg(not(onetap_loom))]
+pub(super) use std::sync::Mutex;

@@ -1,0 +1,136 @@
+//! Every figure, declared in one place: the help text is what `/metrics` says of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::store::LaneStats;
+
+/// Upper bounds of the latency buckets, in seconds.
+const LATENCY_BUCKETS: [f64; 12] =
+    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 2.5];
+
+const UNMATCHED: &str = "unmatched";
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: &'static str,
+    method: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: &'static str,
+}
+
+/// The figures of a running service.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    routes: Vec<&'static str>,
+    requests: Family<RequestLabels, Counter>,
+    /// By place of the route; the last one is for paths without a route.
+    latency: Vec<Histogram>,
+    connections: Gauge,
+}
+
+impl Metrics {
+    /// Figures for the routes of a service, and for the lanes of its store if it has any.
+    pub fn new(routes: Vec<&'static str>, lanes: Option<Arc<LaneStats>>) -> Self {
+        let mut registry = Registry::with_prefix("onetap");
+        let requests = Family::<RequestLabels, Counter>::default();
+        registry.register(
+            "http_requests",
+            "Requests answered, by route and status",
+            requests.clone(),
+        );
+        let new = || Histogram::new(LATENCY_BUCKETS);
+        let family = Family::<RouteLabels, Histogram, fn() -> Histogram>::new_with_constructor(new);
+        registry.register(
+            "http_request_duration_seconds",
+            "From a complete head to the answer's head, by route",
+            family.clone(),
+        );
+        let latency = |route: &&'static str| family.get_or_create(&RouteLabels { route }).clone();
+        let latency = routes.iter().chain(&[UNMATCHED]).map(latency).collect();
+        let connections = Gauge::default();
+        registry.register("http_connections", "Connections open now", connections.clone());
+        if let Some(lanes) = lanes {
+            registry.register_collector(Box::new(LaneCollector(lanes)));
+        }
+        Self { registry, routes, requests, latency, connections }
+    }
+
+    /// Counts an answered request. `route` is its place in the list given to [`Metrics::new`].
+    pub fn request(&self, route: Option<usize>, method: &'static str, status: u16, took: Duration) {
+        let name = route.and_then(|place| self.routes.get(place)).copied().unwrap_or(UNMATCHED);
+        let place = route.unwrap_or(self.routes.len());
+        self.requests.get_or_create(&RequestLabels { route: name, method, status }).inc();
+        if let Some(latency) = self.latency.get(place) {
+            latency.observe(took.as_secs_f64());
+        }
+    }
+
+    /// Counts an opened connection.
+    pub fn connection_opened(&self) {
+        self.connections.inc();
+    }
+
+    /// Counts a closed connection.
+    pub fn connection_closed(&self) {
+        self.connections.dec();
+    }
+
+    /// All figures in the OpenMetrics text format.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[derive(Debug)]
+struct LaneCollector(Arc<LaneStats>);
+
+impl Collector for LaneCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let lanes = &self.0;
+        let connected = i64::try_from(lanes.connected.get()).unwrap_or(i64::MAX);
+        let gauge = ConstGauge::new(connected);
+        let help = "Lanes that have a connection to Redis now";
+        gauge.encode(encoder.encode_descriptor(
+            "lanes_connected",
+            help,
+            None,
+            gauge.metric_type(),
+        )?)?;
+        for (name, help, counter) in [
+            ("lane_connections", "Connections opened", &lanes.connections_opened),
+            ("lane_connect_failures", "Attempts to connect that failed", &lanes.connect_failures),
+            ("lane_batches", "Script calls sent; each carries a batch", &lanes.batches_sent),
+            ("lane_calls", "Taps and reads sent in batches", &lanes.calls_sent),
+            ("lane_deadlines_missed", "Calls without an answer in time", &lanes.deadlines_missed),
+            ("lane_scripts_reloaded", "Batches sent again as source", &lanes.scripts_reloaded),
+            ("lane_overloads", "Calls refused because the queue was full", &lanes.overloads),
+        ] {
+            let counter = ConstCounter::new(counter.get());
+            counter.encode(encoder.encode_descriptor(
+                name,
+                help,
+                None,
+                counter.metric_type(),
+            )?)?;
+        }
+        Ok(())
+    }
+}
