@@ -142,8 +142,9 @@ mod tests {
 
     #[test]
     fn every_emoji_is_its_own_reaction_and_fits() {
-        for emoji in emojis::iter() {
-            assert_eq!(parse(emoji.as_str()).as_deref(), Some(emoji.as_str()));
+        assert!(EMOJI.len() > 3000, "skin tones are missing: {}", EMOJI.len());
+        for emoji in EMOJI.values() {
+            assert_eq!(parse(emoji).as_deref(), Some(*emoji));
         }
         let longest = EMOJI.keys().map(String::len).max();
         assert!(longest < Some(MAX_INPUT_BYTES), "{longest:?}");

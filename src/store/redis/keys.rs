@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn partition_i_is_in_slot_64_i() {
-        assert_eq!(slot("123456789"), 0x31C3 % 16_384, "the check value of CRC-16/XMODEM");
+        assert_eq!(slot("123456789"), 0x31C3, "the check value of CRC-16/XMODEM");
         for (i, tag) in TAGS.iter().enumerate() {
             assert_eq!(usize::from(slot(tag)), 64 * i, "{tag}");
         }

@@ -188,7 +188,9 @@ impl Lane {
     }
 
     fn expire(&mut self) {
-        while let Some(call) = self.queue.pop_front_if(|call| call.deadline.has_passed()) {
+        while self.queue.front().is_some_and(|call| call.deadline.has_passed())
+            && let Some(call) = self.queue.pop_front()
+        {
             self.miss(call);
         }
     }

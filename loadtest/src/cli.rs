@@ -1,0 +1,184 @@
+//! The command line.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::burst::{self, BurstError, BurstOptions};
+use crate::client::{ClientError, Target};
+use crate::rate::{self, RateOptions};
+use crate::report;
+
+/// Fires taps at a running onetap and proves that each was counted exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "onetap-loadtest", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    burst: BurstArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Fire taps at one moment and prove the final state (this is also what happens without a command)
+    Burst(BurstArgs),
+    /// Send taps at a fixed rate and measure the latency that users would see
+    Rate(RateArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+struct Common {
+    /// Where the service is
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// Write the report to this file as JSON too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct BurstArgs {
+    #[command(flatten)]
+    common: Common,
+    /// Taps of a round, each over a connection of its own
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    taps: u16,
+    /// How many rounds, each on a new post
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Deal the taps out to so many users instead of one
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    users: u64,
+    /// Send PUT and DELETE among the toggles
+    #[arg(long)]
+    mix: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+struct RateArgs {
+    #[command(flatten)]
+    common: Common,
+    /// Taps a second
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rate: u32,
+    /// For so many seconds
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    seconds: u32,
+    /// Over so many connections
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    connections: u16,
+}
+
+/// Exit codes: 0 all right, 1 something was wrong, 64 the command line cannot be run.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let usage = !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // Printing may fail only if nobody reads.
+            let _ = error.print();
+            return ExitCode::from(if usage { 64 } else { 0 });
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.to_string(), 1),
+    };
+    match cli.command {
+        None => runtime.block_on(run_burst(cli.burst)),
+        Some(Command::Burst(args)) => runtime.block_on(run_burst(args)),
+        Some(Command::Rate(args)) => runtime.block_on(run_rate(args)),
+    }
+}
+
+fn fail(problem: &str, code: u8) -> ExitCode {
+    eprintln!("onetap-loadtest: {problem}");
+    ExitCode::from(code)
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn bar(length: u64) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn write_json(file: Option<&Path>, value: &Value) -> Result<(), String> {
+    let Some(file) = file else { return Ok(()) };
+    std::fs::write(file, format!("{value:#}\n"))
+        .map_err(|error| format!("--json {}: {error}", file.display()))
+}
+
+async fn run_burst(args: BurstArgs) -> ExitCode {
+    let target = match Target::new(&args.common.url) {
+        Ok(target) => target,
+        Err(error) => return fail(&error.to_string(), 64),
+    };
+    let options = BurstOptions {
+        taps: usize::from(args.taps),
+        rounds: args.rounds as usize,
+        users: args.users,
+        mix: args.mix,
+    };
+    let bar = bar(u64::from(args.rounds));
+    let result = burst::run(&target, &options, |round| bar.set_position(round as u64)).await;
+    bar.finish_and_clear();
+    let (json, code) = match result {
+        Ok(report) => {
+            print!("{}", report::burst_table(&options, &report));
+            (report::burst_json(&options, &report), 0)
+        }
+        Err(error) => {
+            let problem = error.to_string();
+            let history = match error {
+                BurstError::Wrong { history, .. } => json!(history),
+                BurstError::Request { .. } | BurstError::NoOverlap { .. } => Value::Null,
+            };
+            if !history.is_null() {
+                eprintln!("{history:#}");
+            }
+            fail(&problem, 1);
+            (json!({ "kind": "burst", "ok": false, "error": problem, "history": history }), 1)
+        }
+    };
+    finish(args.common.json.as_deref(), &json, code)
+}
+
+async fn run_rate(args: RateArgs) -> ExitCode {
+    let target = match Target::new(&args.common.url) {
+        Ok(target) => target,
+        Err(error) => return fail(&error.to_string(), 64),
+    };
+    let options = RateOptions {
+        rate: args.rate,
+        seconds: args.seconds,
+        connections: usize::from(args.connections),
+    };
+    let bar = bar(u64::from(args.rate) * u64::from(args.seconds));
+    let moving = bar.clone();
+    let result: Result<_, ClientError> =
+        rate::run(&target, &options, move |due| moving.set_position(due)).await;
+    bar.finish_and_clear();
+    match result {
+        Ok(report) => {
+            print!("{}", report::rate_table(&report));
+            let code = u8::from(!report.errors.is_empty());
+            finish(args.common.json.as_deref(), &report::rate_json(&report), code)
+        }
+        Err(error) => fail(&error.to_string(), 1),
+    }
+}
+
+fn finish(file: Option<&Path>, json: &Value, code: u8) -> ExitCode {
+    match write_json(file, json) {
+        Ok(()) => ExitCode::from(code),
+        Err(problem) => fail(&problem, 1),
+    }
+}

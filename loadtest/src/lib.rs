@@ -1,0 +1,11 @@
+//! A load test that speaks HTTP to a running onetap and knows nothing of its code.
+//!
+//! [`burst`] fires taps at one moment and proves from the answers that each was counted exactly
+//! once; [`rate`] sends at a fixed rate and measures what users would see.
+
+pub mod burst;
+pub mod cli;
+pub mod client;
+pub mod history;
+pub mod rate;
+pub mod report;

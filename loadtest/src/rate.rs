@@ -1,0 +1,138 @@
+//! Taps at a fixed rate, whatever the service does meanwhile (an open loop).
+//!
+//! Latency counts from the moment at which a tap was *meant* to be sent. A generator that waits for
+//! a stalled service before it sends the next would not see the stall.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use tokio::sync::{Mutex, mpsc};
+
+use crate::client::{ClientError, Target};
+use crate::history::Verb;
+
+/// What to send.
+#[derive(Clone, Debug)]
+pub struct RateOptions {
+    /// Taps a second.
+    pub rate: u32,
+    /// For how long.
+    pub seconds: u32,
+    /// Over so many connections.
+    pub connections: usize,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct RateReport {
+    /// Taps that were due.
+    pub due: u64,
+    /// Taps that were answered 2xx.
+    pub answered: u64,
+    /// What went wrong with the others, and how often.
+    pub errors: Vec<(String, u64)>,
+    /// Microseconds from the intended start to the answer.
+    pub latency_micros: Histogram<u64>,
+    /// How long it took altogether.
+    pub took: Duration,
+}
+
+struct Tally {
+    latency_micros: Histogram<u64>,
+    answered: u64,
+    errors: std::collections::BTreeMap<String, u64>,
+}
+
+/// Sends; `progress` is told how many taps have become due.
+///
+/// # Errors
+///
+/// If the service cannot be reached to begin with.
+pub async fn run(
+    target: &Target,
+    options: &RateOptions,
+    mut progress: impl FnMut(u64) + Send + 'static,
+) -> Result<RateReport, ClientError> {
+    let due = u64::from(options.rate) * u64::from(options.seconds);
+    let mut clients = Vec::new();
+    for _ in 0..options.connections {
+        clients.push(target.connect().await?);
+    }
+    // Room for every tap: the clock never waits for the connections.
+    let (send, receive) = mpsc::channel(usize::try_from(due).unwrap_or(usize::MAX).max(1));
+    let receive = Arc::new(Mutex::new(receive));
+    let start = Instant::now();
+    let rate = options.rate;
+    // A thread of its own: its sleep is finer than the runtime's timer.
+    let clock = std::thread::spawn(move || {
+        for i in 0..due {
+            let intended = start + Duration::from_secs_f64(i as f64 / f64::from(rate));
+            std::thread::sleep(intended.saturating_duration_since(Instant::now()));
+            if send.blocking_send((i, intended)).is_err() {
+                return;
+            }
+            progress(i + 1);
+        }
+    });
+    let posts: Arc<Vec<String>> =
+        Arc::new((0..1000).map(|_| uuid::Uuid::new_v4().to_string()).collect());
+    let workers: Vec<_> = clients
+        .into_iter()
+        .map(|mut client| {
+            let (receive, posts, target) =
+                (Arc::clone(&receive), Arc::clone(&posts), target.clone());
+            tokio::spawn(async move {
+                let mut tally = Tally::new();
+                loop {
+                    let next = receive.lock().await.recv().await;
+                    let Some((i, intended)) = next else { return tally };
+                    let post = &posts[usize::try_from(i).unwrap_or(0) % posts.len()];
+                    let answer = client.tap(post, 1 + i, Verb::Toggle).await;
+                    tally.count(intended.elapsed(), answer.as_ref().err());
+                    if matches!(answer, Err(ClientError::Broken(_) | ClientError::Silent))
+                        && let Ok(again) = target.connect().await
+                    {
+                        client = again;
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut total = Tally::new();
+    for worker in workers {
+        total.add(worker.await.expect("the load test's own task does not panic"));
+    }
+    clock.join().expect("the load test's clock does not panic");
+    Ok(RateReport {
+        due,
+        answered: total.answered,
+        errors: total.errors.into_iter().collect(),
+        latency_micros: total.latency_micros,
+        took: start.elapsed(),
+    })
+}
+
+impl Tally {
+    fn new() -> Self {
+        let latency_micros = Histogram::new(3).expect("three digits are possible");
+        Self { latency_micros, answered: 0, errors: std::collections::BTreeMap::new() }
+    }
+
+    fn count(&mut self, latency: Duration, error: Option<&ClientError>) {
+        match error {
+            None => self.answered += 1,
+            Some(error) => *self.errors.entry(error.to_string()).or_default() += 1,
+        }
+        // An auto-resizing histogram takes every value.
+        let _ = self.latency_micros.record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    fn add(&mut self, other: Self) {
+        let _ = self.latency_micros.add(other.latency_micros);
+        self.answered += other.answered;
+        for (error, times) in other.errors {
+            *self.errors.entry(error).or_default() += times;
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What a run came to, as a table for people and as JSON for machines.
+
+use serde_json::{Value, json};
+
+use crate::burst::{BurstOptions, BurstReport};
+use crate::rate::RateReport;
+
+/// The value that so many percent of the sorted values do not exceed.
+fn percentile(sorted: &[u64], percent: usize) -> u64 {
+    match sorted.len() {
+        0 => 0,
+        n => sorted[(n * percent).div_ceil(100).clamp(1, n) - 1],
+    }
+}
+
+fn millis(micros: u64) -> String {
+    format!("{}.{:03} ms", micros / 1000, micros % 1000)
+}
+
+/// Rows of a name and a value, aligned.
+fn table(rows: &[(&str, String)]) -> String {
+    rows.iter().map(|(name, value)| format!("{name:<22}{value}\n")).collect()
+}
+
+/// A burst as a table.
+pub fn burst_table(options: &BurstOptions, report: &BurstReport) -> String {
+    let mut sorted = report.latency_micros.clone();
+    sorted.sort_unstable();
+    table(&[
+        ("rounds", format!("{} of {} right", report.rounds, options.rounds)),
+        ("taps", format!("{} counted exactly once", report.taps)),
+        ("users a round", options.users.to_string()),
+        ("at one moment", format!("at least {} taps in every round", report.least_overlap)),
+        ("latency p50", millis(percentile(&sorted, 50))),
+        ("latency p99", millis(percentile(&sorted, 99))),
+        ("latency max", millis(percentile(&sorted, 100))),
+    ])
+}
+
+/// A burst as JSON.
+pub fn burst_json(options: &BurstOptions, report: &BurstReport) -> Value {
+    let mut sorted = report.latency_micros.clone();
+    sorted.sort_unstable();
+    json!({
+        "kind": "burst",
+        "ok": true,
+        "rounds": report.rounds,
+        "taps": report.taps,
+        "users": options.users,
+        "mix": options.mix,
+        "least_overlap": report.least_overlap,
+        "latency_micros": {
+            "p50": percentile(&sorted, 50),
+            "p99": percentile(&sorted, 99),
+            "max": percentile(&sorted, 100),
+        },
+    })
+}
+
+/// A fixed rate as a table.
+pub fn rate_table(report: &RateReport) -> String {
+    let at = |quantile| millis(report.latency_micros.value_at_quantile(quantile));
+    let errors: u64 = report.errors.iter().map(|(_, times)| times).sum();
+    let mut text = table(&[
+        ("taps due", report.due.to_string()),
+        ("answered 2xx", report.answered.to_string()),
+        ("errors", errors.to_string()),
+        ("took", format!("{:.1} s", report.took.as_secs_f64())),
+        ("latency p50", at(0.50)),
+        ("latency p90", at(0.90)),
+        ("latency p99", at(0.99)),
+        ("latency p99.9", at(0.999)),
+        ("latency max", millis(report.latency_micros.max())),
+    ]);
+    text.push_str("(latency counts from the moment at which a tap was meant to be sent)\n");
+    for (error, times) in &report.errors {
+        text.push_str(&format!("{times} × {error}\n"));
+    }
+    text
+}
+
+/// A fixed rate as JSON.
+pub fn rate_json(report: &RateReport) -> Value {
+    let at = |quantile| report.latency_micros.value_at_quantile(quantile);
+    json!({
+        "kind": "rate",
+        "ok": report.errors.is_empty(),
+        "due": report.due,
+        "answered": report.answered,
+        "errors": report.errors.iter().map(|(error, times)| json!({ "error": error, "times": times })).collect::<Vec<_>>(),
+        "seconds": report.took.as_secs_f64(),
+        "latency_micros": {
+            "p50": at(0.50), "p90": at(0.90), "p99": at(0.99), "p999": at(0.999),
+            "max": report.latency_micros.max(),
+        },
+    })
+}
