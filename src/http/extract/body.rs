@@ -43,6 +43,10 @@ impl<T: DeserializeOwned + Default> FromRequest<HttpState> for JsonBody<T> {
             let detail = "send the body with Content-Type: application/json";
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
+        // serde would read a list as the fields of a struct in their order.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Problem::new(Code::InvalidBody, "the body is not a JSON object"));
+        }
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))

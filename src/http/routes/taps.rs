@@ -10,7 +10,7 @@ use super::super::extract::{JsonBody, NoBody, Query, TapPath};
 use super::super::openapi::{TapParams, WriteProblems};
 use super::super::problem::{Code, Problem};
 use super::super::state::HttpState;
-use crate::domain::{Tap, Verb};
+use crate::domain::{Outcome, Tap, Verb};
 use crate::store::Store as _;
 
 /// Flip a reaction.
@@ -40,7 +40,8 @@ pub(in crate::http) async fn toggle(
         Some(false) => Verb::Set,
         Some(true) => Verb::Unset,
     };
-    tap(&state, path, verb, &query.only(&[])?, &headers).await
+    let (tap, outcome) = count(&state, path, verb, query, &headers).await?;
+    Ok(Json(TapAnswer::new(&tap, outcome)).into_response())
 }
 
 /// Turn a reaction on.
@@ -64,7 +65,9 @@ pub(in crate::http) async fn set(
     headers: HeaderMap,
     _: JsonBody<NoBody>,
 ) -> Result<Response, Problem> {
-    tap(&state, path, Verb::Set, &query.only(&[])?, &headers).await
+    let (tap, outcome) = count(&state, path, Verb::Set, query, &headers).await?;
+    let status = if outcome.changed { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(TapAnswer::new(&tap, outcome))).into_response())
 }
 
 /// Turn a reaction off.
@@ -87,23 +90,22 @@ pub(in crate::http) async fn unset(
     headers: HeaderMap,
     _: JsonBody<NoBody>,
 ) -> Result<Response, Problem> {
-    tap(&state, path, Verb::Unset, &query.only(&[])?, &headers).await
+    let (tap, outcome) = count(&state, path, Verb::Unset, query, &headers).await?;
+    Ok(Json(TapAnswer::new(&tap, outcome)).into_response())
 }
 
-async fn tap(
+async fn count(
     state: &HttpState,
-    path: TapPath,
+    TapPath { post, user, reaction }: TapPath,
     verb: Verb,
-    _no_query: &Query,
+    query: Query,
     headers: &HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<(Tap, Outcome), Problem> {
+    query.only(&[])?;
     refuse_idempotency_key(headers)?;
-    let TapPath { post, user, reaction } = path;
     let tap = Tap { post, user, reaction, verb };
     let outcome = state.store.tap(tap.clone(), state.deadline()).await?;
-    let created = verb == Verb::Set && outcome.changed;
-    let answer = TapAnswer::new(&tap, outcome);
-    Ok((if created { StatusCode::CREATED } else { StatusCode::OK }, Json(answer)).into_response())
+    Ok((tap, outcome))
 }
 
 /// This release keeps no idempotency records. A caller that sends a key counts on one, so ignoring

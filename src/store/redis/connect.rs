@@ -141,15 +141,9 @@ impl Connector {
         &self,
         connection: &mut MultiplexedConnection,
     ) -> Result<StoreClock, ConnectError> {
-        let (before, (seconds, micros)): (Option<Vec<u8>>, (i64, i64)) = redis::pipe()
-            .cmd("SET")
-            .arg(&self.layout_key)
-            .arg(LAYOUT_VERSION)
-            .arg("NX")
-            .arg("GET")
-            .cmd("TIME")
-            .query_async(connection)
-            .await?;
+        let mut claim = redis::cmd("SET");
+        claim.arg(&self.layout_key).arg(LAYOUT_VERSION).arg("NX").arg("GET");
+        let before: Option<Vec<u8>> = claim.query_async(connection).await?;
         match before.as_deref() {
             None => {}
             Some(version) if version == LAYOUT_VERSION.as_bytes() => {}
@@ -162,6 +156,7 @@ impl Connector {
                 )));
             }
         }
+        let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(connection).await?;
         Ok(StoreClock::new(seconds * 1_000_000 + micros))
     }
 }

@@ -1,0 +1,159 @@
+//! The program itself: exit codes, what it prints, signals.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::prefix;
+use crate::support::redis_server::{Kind, shared};
+
+fn onetap(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onetap"));
+    command.args(args).env_clear().stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    onetap(args).output().unwrap()
+}
+
+/// Exit code 64 and one line on stderr that has these words in it.
+#[track_caller]
+fn assert_usage(output: &Output, code: i32, words: &[&str]) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.lines().last().unwrap_or_default();
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(last.starts_with("onetap: "), "{said}");
+    for word in words {
+        assert!(last.contains(word), "`{word}` is not in: {said}");
+    }
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_bad_configuration_is_one_line_and_exit_code_64() {
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["--listen", "8080"], &["--listen", "127.0.0.1:8080"]),
+        (&["--listen", "example.org:80"], &["--listen", "IP:PORT"]),
+        (&["--listen", "0.0.0.0:8080"], &["--insecure-no-auth", "every caller may do everything"]),
+        (&["--listen", "[::]:8080"], &["--insecure-no-auth"]),
+        (&["--listen", "192.0.2.1:8080"], &["--insecure-no-auth"]),
+        (&["--store", "postgres://x"], &["--store", "redis://"]),
+        (&["--store", "memory"], &["--store", "memory:"]),
+        (&["--store", "redis://"], &["--store"]),
+        (&["--store", "redis://host:port"], &["--store"]),
+        (&["--store", "memory:", "--key-prefix", "x"], &["--key-prefix", "memory:"]),
+        (&["--redis-queue-calls", "5"], &["--redis-queue-calls", "memory:"]),
+        (&["--redis-connect-timeout-ms", "5"], &["--redis-connect-timeout-ms", "memory:"]),
+        (&["--store", "redis://h", "--key-prefix", "a:b"], &["--key-prefix"]),
+        (&["--store", "redis://h", "--key-prefix", "{a}"], &["--key-prefix"]),
+        (&["--store", "redis://h", "--key-prefix", ""], &["--key-prefix"]),
+        (&["--threads", "0"], &["--threads", "1..=1024"]),
+        (&["--threads", "many"], &["--threads"]),
+        (&["--request-timeout-ms", "0"], &["--request-timeout-ms"]),
+        (&["--request-timeout-ms", "20000"], &["--shutdown-grace-ms", "--request-timeout-ms"]),
+        (&["--idle-timeout-ms", "10"], &["--idle-timeout-ms", "--head-timeout-ms"]),
+        (&["--max-uri-bytes", "1"], &["--max-uri-bytes"]),
+        (&["--listen", "127.0.0.1:1", "--listen", "127.0.0.1:2"], &["--listen", "multiple times"]),
+        (&["--no-such-flag"], &["--no-such-flag", "--help"]),
+        (&["--thread", "2"], &["--threads"]),
+        (&["no-such-command"], &["no-such-command"]),
+        (&["--log", "a=b=c"], &["--log"]),
+    ];
+    for (args, words) in cases {
+        let output = run(args);
+        assert_usage(&output, 64, words);
+        let lines = String::from_utf8_lossy(&output.stderr).lines().count();
+        assert_eq!(lines, 1, "{args:?}");
+        if args[0] != "--log" && args[0] != "no-such-command" {
+            // The same through the subcommands.
+            for command in ["serve", "check-config"] {
+                assert_usage(&run(&[&[command], *args].concat()), 64, words);
+            }
+        }
+    }
+    let output = onetap(&[]).env("ONETAP_THREADS", "none").output().unwrap();
+    assert_usage(&output, 64, &["threads"]);
+}
+
+#[test]
+fn what_may_be_secret_is_not_repeated() {
+    let secret = "redis://user:hunter2@127.0.0.1:1/0";
+    let checked = run(&["check-config", "--store", secret]);
+    assert!(checked.status.success());
+    let bad = run(&["--store", "rediss://user:hunter2@host"]);
+    let help = onetap(&["--help"]).env("ONETAP_STORE", secret).output().unwrap();
+    for output in [checked, bad, help] {
+        for text in [&output.stdout, &output.stderr] {
+            assert!(!String::from_utf8_lossy(text).contains("hunter2"), "{output:?}");
+        }
+    }
+}
+
+#[test]
+fn check_config_says_what_it_comes_to() {
+    let output = run(&["check-config", "--threads", "3"]);
+    assert!(output.status.success());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("127.0.0.1:8080") && said.contains("memory:"), "{said}");
+    let by_variable = onetap(&["check-config"]).env("ONETAP_THREADS", "3").output().unwrap();
+    assert_eq!(by_variable.stdout, output.stdout);
+}
+
+#[test]
+fn openapi_prints_the_committed_document() {
+    let output = run(&["openapi"]);
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), include_str!("../../openapi.json"));
+}
+
+#[test]
+fn a_taken_port_is_exit_code_69() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    assert_usage(&run(&["--listen", &address]), 69, &[&address, "taken"]);
+    // An address that this machine does not have is a matter of configuration.
+    let foreign = run(&["--listen", "192.0.2.1:8080", "--insecure-no-auth"]);
+    assert_usage(&foreign, 64, &["192.0.2.1:8080"]);
+}
+
+#[tokio::test]
+async fn a_redis_of_another_layout_is_exit_code_64() {
+    let (server, prefix) = (shared(Kind::Redis), prefix());
+    let mut redis = server.client().await;
+    let key = format!("{prefix}:layout");
+    let _: () = redis::cmd("SET").arg(&key).arg("99").query_async(&mut redis).await.unwrap();
+    let output =
+        run(&["--listen", "127.0.0.1:0", "--store", &server.url(), "--key-prefix", &prefix]);
+    assert_usage(&output, 64, &[&key, "99", "--key-prefix"]);
+}
+
+#[test]
+fn it_greets_serves_and_stops_on_either_signal() {
+    for signal in ["-TERM", "-INT"] {
+        let mut child = onetap(&["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let greeting = lines.next().unwrap().unwrap();
+        let url = greeting.strip_prefix("Listening on ").expect(&greeting).to_owned();
+        let hint = lines.next().unwrap().unwrap();
+        assert!(hint.contains(&format!("curl -X POST {url}/v1/posts/")), "{hint}");
+        let curl = hint.strip_prefix("Try: ").unwrap().replace("curl ", "curl -sS ");
+        let answer = Command::new("sh").args(["-c", &curl]).output().unwrap();
+        let answer = String::from_utf8_lossy(&answer.stdout).into_owned();
+        assert!(answer.contains(r#""active":true,"changed":true,"count":1"#), "{answer}");
+
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let begun = Instant::now();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("will NOT survive a restart"), "{said}");
+        assert!(said.contains("every caller may do everything"), "{said}");
+    }
+}

@@ -1,0 +1,154 @@
+//! Connections: deadlines, bounds, the graceful stop.
+
+use std::time::{Duration, Instant};
+
+use crate::support::post;
+use crate::support::redis_server::{Kind, RedisServer};
+use crate::support::service::Service;
+
+#[tokio::test]
+async fn half_a_head_is_dropped_by_its_deadline_and_others_are_not_disturbed() {
+    let service = Service::with(&["--head-timeout-ms", "400", "--idle-timeout-ms", "60000"]);
+    let mut slow = Vec::new();
+    for _ in 0..50 {
+        let mut connection = service.connect().await;
+        connection.write(b"GET /healthz HTTP/1.1\r\nhost: t\r\nx: ").await;
+        slow.push(connection);
+    }
+    let mut idle = service.connect().await;
+    let mut used = service.connect().await;
+    used.send("GET", "/healthz", &[], "").await.ok(200);
+    service.send("GET", "/healthz").await.ok(200);
+    // A byte now and then does not extend the deadline.
+    for connection in &mut slow {
+        connection.write(b"x").await;
+    }
+    let started = Instant::now();
+    for connection in &mut slow {
+        assert!(connection.is_closed_within(Duration::from_secs(5)).await);
+    }
+    assert!(started.elapsed() < Duration::from_secs(5));
+    // Neither an unused nor a used connection that waits falls under the head's deadline.
+    idle.send("GET", "/healthz", &[], "").await.ok(200);
+    used.send("GET", "/healthz", &[], "").await.ok(200);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_by_its_deadline() {
+    let service = Service::with(&["--head-timeout-ms", "300", "--idle-timeout-ms", "600"]);
+    let mut unused = service.connect().await;
+    let mut used = service.connect().await;
+    used.send("GET", "/healthz", &[], "").await.ok(200);
+    assert!(!used.is_closed_within(Duration::from_millis(300)).await);
+    assert!(used.is_closed_within(Duration::from_secs(5)).await);
+    assert!(unused.is_closed_within(Duration::from_secs(5)).await);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_a_timeout() {
+    let service = Service::with(&["--body-timeout-ms", "200"]);
+    let mut connection = service.connect().await;
+    let path = format!("/v1/posts/{}/reactions/like/users/7/toggle", post());
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n{{"
+    );
+    connection.write(head.as_bytes()).await;
+    connection.read().await.unwrap().assert_problem(408, "request_timeout");
+}
+
+#[tokio::test]
+async fn connections_beyond_the_bound_wait_their_turn() {
+    let service = Service::with(&["--max-connections", "2"]);
+    let (mut first, second) = (service.connect().await, service.connect().await);
+    first.send("GET", "/healthz", &[], "").await.ok(200);
+    let mut third = service.connect().await;
+    third.write(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n").await;
+    let waited = tokio::time::timeout(Duration::from_millis(300), third.read()).await;
+    assert!(waited.is_err(), "there was no room for it");
+    drop(second);
+    assert_eq!(third.read().await.unwrap().status, 200);
+    first.send("GET", "/healthz", &[], "").await.ok(200);
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let service = Service::memory();
+    let mut connection = service.connect().await;
+    let path = format!("/v1/posts/{}/reactions/like/users", post());
+    let requests: String =
+        (1..=5).map(|user| format!("PUT {path}/{user} HTTP/1.1\r\nhost: t\r\n\r\n")).collect();
+    connection.write(requests.as_bytes()).await;
+    for count in 1..=5 {
+        assert_eq!(connection.read().await.unwrap().ok(201)["count"], count);
+    }
+}
+
+/// B32, as far as there are no streams yet: half heads, silent sockets and taps in flight at a stop.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b32_a_stop_answers_what_is_in_flight_and_ends_in_time() {
+    let redis = RedisServer::start(Kind::Redis, &[]);
+    let mut service = Service::with(&[
+        "--store",
+        &redis.url(),
+        "--head-timeout-ms",
+        "1000",
+        "--request-timeout-ms",
+        "5000",
+    ]);
+    service.send("GET", "/readyz").await.ok(200);
+    let (mut half, mut silent, mut idle) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..500 {
+        let mut connection = service.connect().await;
+        connection.write(b"POST /v1/posts/").await;
+        half.push(connection);
+    }
+    for _ in 0..50 {
+        silent.push(service.connect().await);
+        let mut used = service.connect().await;
+        used.send("GET", "/healthz", &[], "").await.ok(200);
+        idle.push(used);
+    }
+    // Twenty taps wait for a Redis that holds still.
+    redis.signal("-STOP");
+    let post = post();
+    let mut in_flight = Vec::new();
+    for user in 1..=20 {
+        let mut connection = service.connect().await;
+        let path = format!("/v1/posts/{post}/reactions/like/users/{user}");
+        let task = tokio::spawn(async move { connection.send("PUT", path, &[], "").await });
+        in_flight.push(task);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let begun = Instant::now();
+    service.begin_stop();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let refused = tokio::net::TcpStream::connect(service.address).await;
+    assert!(refused.is_err(), "new connections are refused");
+    redis.signal("-CONT");
+    for task in in_flight {
+        let response = task.await.unwrap();
+        response.ok(201);
+        assert_eq!(response.header("connection"), Some("close"));
+    }
+    service.ended(Duration::from_secs(10)).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn figures_have_few_series_whatever_is_asked() {
+    let service = Service::memory();
+    let mut connection = service.connect().await;
+    for i in 0..500 {
+        connection.send("GET", format!("/{i}/nothing"), &[], "").await;
+        connection.send(&format!("M{i}"), "/healthz", &[], "").await;
+        let path = format!("/v1/posts/{}/reactions/r{i}/users/{}", post(), i + 1);
+        connection.send("PUT", path, &[], "").await.ok(201);
+    }
+    let figures = service.send("GET", "/metrics").await.body;
+    let series = |name: &str| figures.lines().filter(|line| line.starts_with(name)).count();
+    assert_eq!(series("onetap_http_requests_total"), 3, "{figures}");
+    let puts = r#"onetap_http_requests_total{route="/v1/posts/{post_id}/reactions/{reaction}/users/{user_id}",method="PUT",status="201"} 500"#;
+    assert!(figures.contains(puts), "{figures}");
+    assert!(figures.contains(r#"{route="unmatched",method="GET",status="404"} 500"#), "{figures}");
+    assert!(figures.contains("onetap_http_connections 2"), "{figures}");
+}

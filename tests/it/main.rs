@@ -1,0 +1,16 @@
+//! All integration tests, in one binary: laws of the stores, the HTTP API, public reports, faults.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod cli;
+mod contract;
+mod faults;
+mod http_ids;
+mod http_reads;
+mod http_server;
+mod http_taps;
+mod openapi;
+mod redis_store;
+mod reports;
+mod support;
+mod tidy;

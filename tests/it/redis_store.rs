@@ -1,0 +1,285 @@
+//! What only a store in Redis can meet: tampering, foreign keys, another layout, flushes.
+
+use std::time::Duration;
+
+use onetap::domain::{PostId, Verb};
+use onetap::store::redis::{ConnectError, RedisOptions, RedisSource, RedisStore};
+use onetap::store::{ReactorsQuery, Store, StoreError, SummaryQuery};
+use redis::AsyncCommands as _;
+use redis::aio::MultiplexedConnection;
+
+use crate::support::redis_server::{Kind, RedisServer, shared};
+use crate::support::{post, prefix, reaction, soon, tap};
+
+/// A store, a connection to look with, and the keys of a post.
+struct Bench {
+    store: RedisStore,
+    redis: MultiplexedConnection,
+    prefix: String,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let (server, prefix) = (shared(Kind::Redis), prefix());
+        let source = RedisSource::new(&server.options(&prefix)).unwrap();
+        Self { store: source.attach(), redis: server.client().await, prefix }
+    }
+
+    async fn tap(&self, verb: Verb, post: PostId, user: u64) -> Result<u64, StoreError> {
+        self.store.tap(tap(verb, post, user, "like"), soon()).await.map(|outcome| outcome.count)
+    }
+
+    /// All keys under the prefix but the layout's, sorted.
+    async fn keys(&mut self) -> Vec<String> {
+        let mut keys: Vec<String> = self.redis.keys(format!("{}:*", self.prefix)).await.unwrap();
+        keys.retain(|key| !key.ends_with(":layout"));
+        keys.sort();
+        keys
+    }
+
+    /// All that a key holds.
+    async fn dump(&mut self, key: &str) -> Option<Vec<u8>> {
+        redis::cmd("DUMP").arg(key).query_async(&mut self.redis).await.unwrap()
+    }
+
+    /// The keys of a post: counts, likes, log. Made by a tap on it.
+    async fn keys_of(&mut self, post: PostId) -> [String; 3] {
+        self.tap(Verb::Set, post, 1).await.unwrap();
+        let keys = self.keys().await;
+        let like = keys.iter().find(|key| key.ends_with(&format!("{post}:like"))).unwrap().clone();
+        let counts = like.strip_suffix(":like").unwrap().to_owned();
+        let tag = counts.split_once(":p:").unwrap().0;
+        [counts.clone(), like, format!("{tag}:log")]
+    }
+}
+
+#[tokio::test]
+async fn a_post_has_exactly_the_keys_that_the_layout_names() {
+    let mut bench = Bench::new().await;
+    let [counts, like, log] = bench.keys_of(post()).await;
+    assert_eq!(bench.keys().await, {
+        let mut all = [log, counts.clone(), like.clone()];
+        all.sort();
+        all
+    });
+    let ttl: Vec<i64> =
+        redis::pipe().ttl(&counts).ttl(&like).query_async(&mut bench.redis).await.unwrap();
+    assert_eq!(ttl, [-1, -1], "no data expires");
+}
+
+#[tokio::test]
+async fn what_nobody_has_leaves_no_key_and_no_field() {
+    let mut bench = Bench::new().await;
+    let post = post();
+    let [counts, like, _] = bench.keys_of(post).await;
+    assert_eq!(bench.tap(Verb::Unset, post, 1).await, Ok(0));
+    assert!(!bench.redis.exists::<_, bool>(&like).await.unwrap());
+    assert!(!bench.redis.hexists::<_, _, bool>(&counts, "like").await.unwrap());
+    // The revision stays: without it one could be given out twice.
+    assert!(bench.redis.hexists::<_, _, bool>(&counts, "_rev").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_foreign_key_is_damage_and_nothing_is_half_written() {
+    let mut bench = Bench::new().await;
+    for place in 0..3 {
+        let post = post();
+        let keys = bench.keys_of(post).await;
+        bench.tap(Verb::Set, post, 2).await.unwrap();
+        let foreign = &keys[place];
+        let _: () = bench.redis.del(foreign).await.unwrap();
+        let _: () = bench.redis.set(foreign, "another program's").await.unwrap();
+        let mut before = Vec::new();
+        for key in &keys {
+            before.push(bench.dump(key).await);
+        }
+        for (verb, user) in [(Verb::Toggle, 1), (Verb::Toggle, 9), (Verb::Set, 9), (Verb::Unset, 1)]
+        {
+            let result = bench.tap(verb, post, user).await;
+            assert!(matches!(result, Err(StoreError::Damaged(_))), "place {place}: {result:?}");
+        }
+        for (key, before) in keys.iter().zip(before) {
+            assert_eq!(bench.dump(key).await, before, "{key} was written");
+        }
+        // Other posts, of the same batch or not, are not affected.
+        let (damaged, well) = tokio::join!(
+            bench.tap(Verb::Set, post, 9),
+            bench.tap(Verb::Set, crate::support::post(), 9)
+        );
+        assert!(damaged.is_err());
+        assert_eq!(well, Ok(1));
+        let _: () = bench.redis.del(foreign).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn reads_of_a_foreign_key_are_damage_too() {
+    let mut bench = Bench::new().await;
+    for place in 0..2 {
+        let post = post();
+        let keys = bench.keys_of(post).await;
+        let _: () = bench.redis.del(&keys[place]).await.unwrap();
+        let _: () = bench.redis.set(&keys[place], "another program's").await.unwrap();
+        let viewer = Some(crate::support::user(1));
+        let query = SummaryQuery { posts: vec![post], viewer, recent: 1 };
+        let summary = bench.store.summaries(query, soon()).await;
+        assert!(matches!(summary, Err(StoreError::Damaged(_))), "{summary:?}");
+        let reaction = (place == 1).then(|| reaction("like"));
+        let query = ReactorsQuery { post, reaction, after: None, limit: 5 };
+        let reactors = bench.store.reactors(query, soon()).await;
+        assert!(matches!(reactors, Err(StoreError::Damaged(_))), "{reactors:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_falsified_count_is_healed_by_the_next_tap() {
+    let mut bench = Bench::new().await;
+    let post = post();
+    let [counts, ..] = bench.keys_of(post).await;
+    bench.tap(Verb::Set, post, 2).await.unwrap();
+    let stored = |redis: &MultiplexedConnection| {
+        let (mut redis, counts) = (redis.clone(), counts.clone());
+        async move { redis.hget::<_, _, Option<String>>(counts, "like").await.unwrap() }
+    };
+    for (falsehood, verb, user, count) in [
+        ("9", Verb::Set, 1, 2),
+        ("9007199254740993", Verb::Toggle, 3, 3),
+        ("-5", Verb::Unset, 9, 3),
+        ("9007199254740993", Verb::Set, 1, 3),
+        ("no number", Verb::Set, 1, 3),
+        ("0", Verb::Toggle, 3, 2),
+    ] {
+        let revision: u64 = bench.redis.hget(&counts, "_rev").await.unwrap();
+        let _: () = bench.redis.hset(&counts, "like", falsehood).await.unwrap();
+        assert_eq!(bench.tap(verb, post, user).await, Ok(count), "{falsehood}");
+        assert_eq!(stored(&bench.redis).await, Some(count.to_string()));
+        // Readers hold the false count under the old revision.
+        let healed: u64 = bench.redis.hget(&counts, "_rev").await.unwrap();
+        assert!(healed > revision);
+    }
+    // The counter alone deleted, then the members alone: nothing negative, and healed.
+    let _: () = bench.redis.del(&counts).await.unwrap();
+    assert_eq!(bench.tap(Verb::Toggle, post, 7).await, Ok(3));
+    let _: () = bench.redis.del(format!("{counts}:like")).await.unwrap();
+    assert_eq!(bench.tap(Verb::Unset, post, 7).await, Ok(0));
+    assert_eq!(stored(&bench.redis).await, None);
+    assert_eq!(bench.tap(Verb::Toggle, post, 7).await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_huge_stored_count_is_answered_exactly() {
+    let mut bench = Bench::new().await;
+    let post = post();
+    let [counts, ..] = bench.keys_of(post).await;
+    let _: () = bench.redis.hset(&counts, "like", "9007199254740993").await.unwrap();
+    let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
+    let summary = bench.store.summaries(query, soon()).await.unwrap();
+    assert_eq!(summary[0].reactions[0].count, 9_007_199_254_740_993);
+}
+
+#[tokio::test]
+async fn a_revision_beyond_what_lua_can_count_is_damage() {
+    let mut bench = Bench::new().await;
+    let post = post();
+    let [counts, ..] = bench.keys_of(post).await;
+    for bad in ["9007199254740992", "1e+17", "soon"] {
+        let _: () = bench.redis.hset(&counts, "_rev", bad).await.unwrap();
+        let result = bench.tap(Verb::Toggle, post, 1).await;
+        assert!(
+            bad == "1e+17" || matches!(result, Err(StoreError::Damaged(_))),
+            "{bad}: {result:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn revisions_go_on_from_one_that_is_ahead_of_the_clock() {
+    let mut bench = Bench::new().await;
+    let post = post();
+    let [counts, ..] = bench.keys_of(post).await;
+    let ahead: u64 = 8_000_000_000_000_000;
+    let _: () = bench.redis.hset(&counts, "_rev", ahead).await.unwrap();
+    for step in 1..=3 {
+        let outcome = bench.store.tap(tap(Verb::Toggle, post, 1, "like"), soon()).await.unwrap();
+        assert_eq!(outcome.revision.0, ahead + step);
+    }
+    let entries = bench.store.changes(post.partition(), None, 100, soon()).await.unwrap();
+    let last = &entries.last().unwrap().change;
+    assert_eq!(last.revision.0, ahead + 3);
+    assert!(last.occurred_at.0 < ahead, "the time is the clock's, not the revision");
+}
+
+#[tokio::test]
+async fn the_change_log_is_trimmed_by_age() {
+    let server = shared(Kind::Redis);
+    let retention = Duration::from_secs(1);
+    let options = RedisOptions { change_log_retention: retention, ..server.options(&prefix()) };
+    let store = RedisSource::new(&options).unwrap().attach();
+    let post = post();
+    for _ in 0..1500 {
+        store.tap(tap(Verb::Toggle, post, 1, "like"), soon()).await.unwrap();
+    }
+    tokio::time::sleep(retention + Duration::from_millis(100)).await;
+    for _ in 0..300 {
+        store.tap(tap(Verb::Toggle, post, 1, "like"), soon()).await.unwrap();
+    }
+    let left = store.changes(post.partition(), None, 2000, soon()).await.unwrap().len();
+    // Redis drops whole nodes of 100 entries, so up to one node of old ones may stay.
+    assert!((300..=500).contains(&left), "{left} entries are left");
+}
+
+#[tokio::test]
+async fn flushing_the_scripts_costs_no_tap() {
+    let server = RedisServer::start(Kind::Redis, &[]);
+    let store = server.store();
+    let mut redis = server.client().await;
+    let post = post();
+    for i in 1..=200 {
+        if i % 10 == 0 {
+            let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut redis).await.unwrap();
+        }
+        assert_eq!(store.tap(tap(Verb::Set, post, i, "like"), soon()).await.unwrap().count, i);
+    }
+}
+
+#[tokio::test]
+async fn a_layout_of_another_release_is_refused() {
+    let server = shared(Kind::Redis);
+    let mut redis = server.client().await;
+    for foreign in ["2", "0", "", "one"] {
+        let prefix = prefix();
+        let _: () = redis.set(format!("{prefix}:layout"), foreign).await.unwrap();
+        let source = RedisSource::new(&server.options(&prefix)).unwrap();
+        let checked = source.check().await;
+        assert!(matches!(checked, Err(ConnectError::Foreign(_))), "{checked:?}");
+        let store = source.attach();
+        let result = store.tap(tap(Verb::Set, post(), 1, "like"), soon()).await;
+        assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+    }
+    let prefix = prefix();
+    let _: () = redis.lpush(format!("{prefix}:layout"), "a list").await.unwrap();
+    let checked = RedisSource::new(&server.options(&prefix)).unwrap().check().await;
+    assert!(matches!(checked, Err(ConnectError::Foreign(_))), "{checked:?}");
+}
+
+#[tokio::test]
+async fn removing_works_when_memory_is_full() {
+    let server = RedisServer::start(Kind::Redis, &["--maxmemory-policy", "noeviction"]);
+    let store = server.store();
+    let mut redis = server.client().await;
+    let post = post();
+    store.tap(tap(Verb::Set, post, 1, "like"), soon()).await.unwrap();
+    let _: () = redis::cmd("CONFIG")
+        .arg("SET")
+        .arg("maxmemory")
+        .arg(1)
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    for verb in [Verb::Set, Verb::Toggle] {
+        let result = store.tap(tap(verb, post, 2, "like"), soon()).await;
+        assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+    }
+    let removed = store.tap(tap(Verb::Unset, post, 1, "like"), soon()).await.unwrap();
+    assert_eq!((removed.changed, removed.count), (true, 0));
+}

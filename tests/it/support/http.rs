@@ -1,0 +1,145 @@
+//! A client that sends exactly the bytes it is given: what a library would tidy up is tested too.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// One keep-alive connection.
+pub struct Connection {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Connection {
+    pub async fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, received: Vec::new() }
+    }
+
+    pub async fn send(
+        &mut self,
+        method: &str,
+        path: impl AsRef<[u8]>,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
+        let mut request = format!("{method} ").into_bytes();
+        request.extend(path.as_ref());
+        request.extend(b" HTTP/1.1\r\nhost: test\r\n");
+        for (name, value) in headers {
+            request.extend(format!("{name}: {value}\r\n").bytes());
+        }
+        if !body.is_empty() {
+            request.extend(format!("content-length: {}\r\n", body.len()).bytes());
+        }
+        request.extend(b"\r\n");
+        request.extend(body.bytes());
+        self.write(&request).await;
+        self.read_for(method).await.expect("an answer")
+    }
+
+    /// Writes raw bytes; the server may have hung up already.
+    pub async fn write(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// The next answer, or none if the server closed the connection.
+    pub async fn read(&mut self) -> Option<Response> {
+        self.read_for("GET").await
+    }
+
+    async fn read_for(&mut self, method: &str) -> Option<Response> {
+        let read = async {
+            let end = loop {
+                if let Some(end) = find(&self.received, b"\r\n\r\n") {
+                    break end;
+                }
+                self.more().await?;
+            };
+            let head = String::from_utf8(self.received[..end].to_vec()).unwrap();
+            let mut lines = head.split("\r\n");
+            let status: u16 = lines.next()?.split(' ').nth(1)?.parse().unwrap();
+            let headers: Vec<(String, String)> = lines
+                .filter_map(|line| line.split_once(':'))
+                .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
+                .collect();
+            let length = headers.iter().find(|(name, _)| name == "content-length");
+            let bodiless = method == "HEAD" || status == 304;
+            let length = match length {
+                Some((_, length)) if !bodiless => length.parse().unwrap(),
+                _ => 0,
+            };
+            while self.received.len() < end + 4 + length {
+                self.more().await?;
+            }
+            let body = String::from_utf8(self.received[end + 4..end + 4 + length].to_vec());
+            self.received.drain(..end + 4 + length);
+            Some(Response { status, headers, body: body.unwrap_or_default() })
+        };
+        tokio::time::timeout(Duration::from_secs(30), read).await.expect("no answer in 30 s")
+    }
+
+    /// Reads on; none at the end.
+    async fn more(&mut self) -> Option<()> {
+        let mut buffer = [0; 16 * 1024];
+        match self.stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => None,
+            Ok(n) => {
+                self.received.extend(&buffer[..n]);
+                Some(())
+            }
+        }
+    }
+
+    /// Whether the server closes the connection within that time, sending nothing.
+    pub async fn is_closed_within(&mut self, time: Duration) -> bool {
+        matches!(tokio::time::timeout(time, self.more()).await, Ok(None))
+    }
+}
+
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
+}
+
+impl Response {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Asserts that this is the problem with this code, in its whole shape.
+    #[track_caller]
+    pub fn assert_problem(&self, status: u16, code: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let body = self.json();
+        assert_eq!(body["code"], code, "{self:?}");
+        assert_eq!(body["status"], status, "{self:?}");
+        assert_eq!(body["type"], "about:blank", "{self:?}");
+        assert!(body["title"].is_string() && body["detail"].is_string(), "{self:?}");
+        let retry = matches!(status, 503 | 504);
+        assert_eq!(self.header("retry-after").is_some(), retry, "{self:?}");
+    }
+
+    /// Asserts that this is an answer with this status, and gives its JSON.
+    #[track_caller]
+    pub fn ok(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
+        self.json()
+    }
+}

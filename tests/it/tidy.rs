@@ -1,0 +1,154 @@
+//! The house in order: what a reader relies on, read from the tree itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory as _;
+use onetap::config::Cli;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files below a folder with this ending.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == ending) {
+                found.push(path);
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found.sort();
+    found
+}
+
+/// The code of a file without its comments.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// Which rooms each room may name. One way: what is listed further down never names what is above.
+const LAW: &[(&str, &[&str])] = &[
+    ("src/app.rs", &["config", "domain", "http", "store", "telemetry"]),
+    // The configuration names the types that it fills in.
+    ("src/config", &["http", "store"]),
+    ("src/http", &["domain", "store", "telemetry"]),
+    ("src/telemetry", &["store"]),
+    ("src/store/redis", &["domain", "store"]),
+    ("src/store/memory", &["domain", "store", "sync"]),
+    ("src/store", &["domain", "store"]),
+    ("src/sync", &[]),
+    ("src/domain", &[]),
+];
+
+#[test]
+fn imports_go_one_way() {
+    for path in files("src", "rs") {
+        let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+        let Some((room, allowed)) = LAW.iter().find(|(room, _)| name.starts_with(room)) else {
+            assert!(["src/lib.rs", "src/main.rs"].contains(&name.as_str()), "{name} has no room");
+            continue;
+        };
+        for (i, _) in code(&path).match_indices("crate::") {
+            let named: String =
+                code(&path)[i + 7..].chars().take_while(|c| c.is_alphanumeric()).collect();
+            let own = room.trim_start_matches("src/").split('/').next() == Some(named.as_str());
+            assert!(own || allowed.contains(&named.as_str()), "{name} names crate::{named}");
+        }
+    }
+}
+
+#[test]
+fn what_one_room_alone_may_name_no_other_names() {
+    let only: &[(&str, &[&str])] = &[
+        ("src/http", &["axum", "hyper::", "hyper_util", "tower::"]),
+        ("src/store/redis", &["deadpool_redis", "redis::Cmd", "EVALSHA", "{prefix}:"]),
+        ("src/telemetry", &["prometheus_client"]),
+        ("src/app.rs", &["println!"]),
+    ];
+    for path in files("src", "rs") {
+        let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+        for (room, words) in only {
+            for word in *words {
+                let named = code(&path).contains(word);
+                assert!(
+                    !named || name.starts_with(room),
+                    "{name} names {word}, which is for {room}"
+                );
+            }
+        }
+    }
+    // The domain reads no clock and waits for nothing.
+    for path in files("src/domain", "rs").iter().chain(&files("src/sync", "rs")) {
+        for word in ["tokio", "SystemTime", "Instant", "std::io", "std::net", "std::fs"] {
+            assert!(!code(path).contains(word), "{} names {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn files_and_lines_keep_their_budgets() {
+    for (folder, ending, lines, columns) in
+        [("src", "rs", 400, 100), ("loadtest/src", "rs", 400, 100), ("lua", "lua", 120, 110)]
+    {
+        for path in files(folder, ending) {
+            let text = fs::read_to_string(&path).unwrap();
+            let count = text.lines().count();
+            assert!(count <= lines, "{} has {count} lines", path.display());
+            for (i, line) in text.lines().enumerate() {
+                // A string that is one thing, such as an address, is not broken.
+                let whole = line.contains("http://") || line.contains('"');
+                let width = line.chars().count();
+                assert!(width <= columns || whole, "{}:{}: {width} columns", path.display(), i + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_flag_is_a_variable_and_both_are_in_the_readme() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let command = Cli::command();
+    let mut seen = 0;
+    for arg in
+        command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()))
+    {
+        let flag = format!("--{}", arg.get_long().unwrap());
+        let variable = arg.get_env().unwrap_or_default().to_string_lossy();
+        let expected = format!("ONETAP_{}", flag[2..].replace('-', "_").to_uppercase());
+        assert_eq!(variable, expected);
+        let row = readme.lines().find(|line| line.starts_with(&format!("| `{flag}`")));
+        let row = row.unwrap_or_else(|| panic!("{flag} is not in the README's table"));
+        assert!(row.contains(&format!("`{variable}`")), "{row}");
+        if let Some(default) = arg.get_default_values().first() {
+            let default = default.to_string_lossy();
+            assert!(
+                default == "false" || row.contains(&format!("`{default}`")),
+                "{default}: {row}"
+            );
+        }
+        seen += 1;
+    }
+    assert!(seen > 10);
+}
+
+#[test]
+fn every_lua_file_has_its_header() {
+    for path in files("lua", "lua") {
+        let text = fs::read_to_string(&path).unwrap();
+        let header: String = text.lines().take_while(|line| line.starts_with("--")).collect();
+        if path.file_name().unwrap() != "prelude.lua" {
+            for word in ["KEYS", "ARGV", "eturns"] {
+                assert!(header.contains(word), "{} does not state {word}", path.display());
+            }
+        }
+    }
+}
