@@ -1,8 +1,8 @@
 -- Prelude of the tap scripts: toggle, set, unset.
 --
 -- KEYS, per tap   1 post     hash: a field per reaction with its count, and _rev, the revision
---                 2 members  sorted set: the users that have the reaction; score: µs of the reaction
---                 3 log      stream: the change log of the partition
+--                 2 members  sorted set: the users that have the reaction; score: µs of the
+--                 reaction 3 log      stream: the change log of the partition
 -- ARGV, once      1 how long the log keeps an entry, in milliseconds
 -- ARGV, per tap   1 post id  2 user id  3 reaction  4 not_after, in µs of this server's clock
 -- Returns, per tap   status (1 active + 2 changed, or a failure), count, revision

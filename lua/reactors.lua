@@ -55,6 +55,7 @@ end
 local answer = { now }
 for i = 1, #KEYS do
   local arg = 4 * (i - 1)
-  answer[i + 1] = page(KEYS[i], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], tonumber(ARGV[arg + 4]))
+  local reaction, score, user, count = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4]
+  answer[i + 1] = page(KEYS[i], reaction, score, user, tonumber(count))
 end
 return answer

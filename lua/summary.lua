@@ -1,11 +1,12 @@
 -- Reads the summaries of posts: revision, counts, the viewer's own flags, the newest users.
 --
 -- KEYS, per post  1 post     hash, as in prelude_tap.lua
--- Derived keys    post .. ':' .. reaction for each reaction of the post: its members, of the same slot
+-- Derived keys    post .. ':' .. reaction for each reaction of the post: its members, of the same
+--                 slot
 -- ARGV, per post  1 viewer's user id, or '' for none  2 how many of the newest users to add
--- Returns, per post  a failure, or {revision, then per reaction: name, count, 1 if the viewer has it,
---                 {user, score, user, score, …} newest first}. A post without state has the clock as
---                 its revision and no reactions.
+-- Returns, per post  a failure, or {revision, then per reaction: name, count, 1 if the viewer has
+--                 it, {user, score, user, score, …} newest first}. A post without state has the
+--                 clock as its revision and no reactions.
 
 local function summary(post, viewer, recent)
   local fields = try('HGETALL', post)

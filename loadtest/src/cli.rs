@@ -25,7 +25,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Fire taps at one moment and prove the final state (this is also what happens without a command)
+    /// Fire taps at one moment and prove the final state (this is also what happens without a
+    /// command)
     Burst(BurstArgs),
     /// Send taps at a fixed rate and measure the latency that users would see
     Rate(RateArgs),
@@ -64,7 +65,8 @@ struct RateArgs {
     #[command(flatten)]
     common: Common,
     /// Taps a second
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: u32,
     /// For so many seconds
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]

@@ -81,13 +81,14 @@ pub fn rate_table(report: &RateReport) -> String {
 
 /// A fixed rate as JSON.
 pub fn rate_json(report: &RateReport) -> Value {
+    let error = |(error, times): &(String, u64)| json!({ "error": error, "times": times });
     let at = |quantile| report.latency_micros.value_at_quantile(quantile);
     json!({
         "kind": "rate",
         "ok": report.errors.is_empty(),
         "due": report.due,
         "answered": report.answered,
-        "errors": report.errors.iter().map(|(error, times)| json!({ "error": error, "times": times })).collect::<Vec<_>>(),
+        "errors": report.errors.iter().map(error).collect::<Vec<_>>(),
         "seconds": report.took.as_secs_f64(),
         "latency_micros": {
             "p50": at(0.50), "p90": at(0.90), "p99": at(0.99), "p999": at(0.999),

@@ -54,7 +54,8 @@ impl Post {
         (outcome, change)
     }
 
-    /// The summary of this post as `viewer` sees it, with the `recent` newest users of each reaction.
+    /// The summary of this post as `viewer` sees it, with the `recent` newest users of each
+    /// reaction.
     pub fn summary(
         &self,
         post: PostId,

@@ -27,8 +27,9 @@ impl fmt::Display for Micros {
 
 /// Where a post is in its history: rises with every change, on one post strictly.
 ///
-/// A change gets `max(previous + 1, the store's clock in µs)`, so that it goes on upwards even where
-/// the previous revision was lost. Below 2^53 until the year 2255, so it is exact in JavaScript.
+/// A change gets `max(previous + 1, the store's clock in µs)`, so that it goes on upwards even
+/// where the previous revision was lost. Below 2^53 until the year 2255, so it is exact in
+/// JavaScript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Revision(pub u64);
 

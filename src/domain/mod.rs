@@ -1,8 +1,8 @@
 //! The words of onetap and its rules, as pure types: no IO, no clock, no async.
 //!
-//! Everything that comes from outside is parsed here, once, into a type whose field is private; behind
-//! the edge nothing is validated again. [`machine`] applies a tap to a post: it is the engine of the
-//! memory store and the oracle that the Lua scripts are held against.
+//! Everything that comes from outside is parsed here, once, into a type whose field is private;
+//! behind the edge nothing is validated again. [`machine`] applies a tap to a post: it is the
+//! engine of the memory store and the oracle that the Lua scripts are held against.
 
 mod change;
 mod ids;

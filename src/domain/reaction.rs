@@ -13,11 +13,11 @@ const VARIATION_SELECTOR: char = '\u{FE0F}';
 const MAX_NAME_BYTES: usize = 32;
 const MAX_INPUT_BYTES: usize = 64;
 
-/// A reaction: a name of 1 to 32 characters `a-z 0-9 + - _` that does not begin with `_`, or exactly
-/// one emoji, kept in its fully qualified spelling.
+/// A reaction: a name of 1 to 32 characters `a-z 0-9 + - _` that does not begin with `_`, or
+/// exactly one emoji, kept in its fully qualified spelling.
 ///
-/// Two spellings of one emoji that differ in U+FE0F alone are one reaction; skin tones are different
-/// reactions. Ordered by bytes.
+/// Two spellings of one emoji that differ in U+FE0F alone are one reaction; skin tones are
+/// different reactions. Ordered by bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reaction(Arc<str>);
 

@@ -31,8 +31,8 @@ pub(super) struct TapAnswer<'a> {
     count: u64,
     /// Orders answers of one post: the greater is the newer. Vouches for this reaction alone.
     revision: u64,
-    /// Other reactions of the user that this tap took away: none, as long as posts have no groups of
-    /// which a user has one at a time.
+    /// Other reactions of the user that this tap took away: none, as long as posts have no groups
+    /// of which a user has one at a time.
     replaced: [Replaced; 0],
 }
 

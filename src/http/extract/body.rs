@@ -1,4 +1,5 @@
-//! JSON bodies: within their size, within their time, of the right type, with nothing unknown in them.
+//! JSON bodies: within their size, within their time, of the right type, with nothing unknown in
+//! them.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};

@@ -2,7 +2,8 @@
 //!
 //! `base64url(check ‖ µs ‖ user ‖ reaction)`. The check is a hash over the list and the place, so
 //! that a cursor that was cut, altered or taken from another list is refused instead of answering
-//! nonsense. It is no secret: a cursor made by hand gives access to nothing that the list would not.
+//! nonsense. It is no secret: a cursor made by hand gives access to nothing that the list would
+//! not.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

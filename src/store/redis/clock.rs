@@ -7,9 +7,9 @@ use crate::store::Deadline;
 
 /// Learns the offset between this process's monotonic clock and the store's from its replies.
 ///
-/// A reply that says `s` and arrives at `t` was written at or before `t`, so the store's clock is at
-/// least `s` then. Taking exactly `s` errs towards an earlier `not_after`: a tap may be refused a
-/// round trip too early, never run too late.
+/// A reply that says `s` and arrives at `t` was written at or before `t`, so the store's clock is
+/// at least `s` then. Taking exactly `s` errs towards an earlier `not_after`: a tap may be refused
+/// a round trip too early, never run too late.
 #[derive(Debug)]
 pub(super) struct StoreClock {
     base: Instant,

@@ -1,5 +1,5 @@
-//! Every key name of onetap, and why it is spelled so. No other file builds a key; the scripts derive
-//! a post's members as this file does.
+//! Every key name of onetap, and why it is spelled so. No other file builds a key; the scripts
+//! derive a post's members as this file does.
 //!
 //! | key | type | holds |
 //! | --- | --- | --- |
@@ -9,9 +9,9 @@
 //! | `ot:{TAG}:log` | stream | the change log of the partition |
 //!
 //! `ot` is the prefix (`--key-prefix`). A cluster hashes the part in braces alone, so the partition
-//! and not the post is the tag: a post's keys *and* its partition's log share a slot, and one script
-//! may write both. Tags are chosen so that partition `i` is in slot `64 · i`: whichever way a cluster
-//! splits its 16,384 slots into ranges, the partitions spread evenly.
+//! and not the post is the tag: a post's keys *and* its partition's log share a slot, and one
+//! script may write both. Tags are chosen so that partition `i` is in slot `64 · i`: whichever way
+//! a cluster splits its 16,384 slots into ranges, the partitions spread evenly.
 //!
 //! Ids were parsed before they come here: no post, user or reaction contains a brace, a colon or
 //! white space, and no reaction begins with `_`. The only glob character that may occur is the `*`

@@ -1,9 +1,9 @@
 //! A lane: one pipelined connection that many requests share, and that heals itself.
 //!
-//! Calls queue up while the lane's task is busy elsewhere, and travel together in the next batch, so
-//! that batches grow with the load and a single call waits for nobody. A call that never was handed
-//! to a connection is answered `Unavailable`, which promises that nothing was applied; one that was
-//! is answered by its batch. No write is ever sent twice.
+//! Calls queue up while the lane's task is busy elsewhere, and travel together in the next batch,
+//! so that batches grow with the load and a single call waits for nobody. A call that never was
+//! handed to a connection is answered `Unavailable`, which promises that nothing was applied; one
+//! that was is answered by its batch. No write is ever sent twice.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -72,8 +72,8 @@ impl Lane {
         }
     }
 
-    /// Opens a connection, however long it takes. Calls wait for the first attempt; once it is known
-    /// that Redis cannot be reached they are told so at once.
+    /// Opens a connection, however long it takes. Calls wait for the first attempt; once it is
+    /// known that Redis cannot be reached they are told so at once.
     async fn connect(&mut self, was_lost: bool) -> Result<Arc<Connection>, Closed> {
         let mut pause = FIRST_PAUSE;
         let mut last_problem = None;
@@ -168,7 +168,8 @@ impl Lane {
     async fn minding_the_queue<F: Future>(&mut self, work: F) -> Result<F::Output, Closed> {
         tokio::pin!(work);
         loop {
-            let next = self.queue.front().map(|call| Instant::from_std(call.deadline.0));
+            let first = self.queue.front().map(|call| Instant::from_std(call.deadline.0));
+            let expiry = tokio::time::sleep_until(first.unwrap_or_else(Instant::now));
             let bound = self.shared.queue_bound;
             let free = bound.saturating_sub(self.queue.len());
             tokio::select! {
@@ -180,7 +181,7 @@ impl Lane {
                     }
                     self.queue.extend(self.taken.drain(..));
                 }
-                () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
+                () = expiry, if first.is_some() => {
                     self.expire();
                 }
             }
