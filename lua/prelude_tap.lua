@@ -1,18 +1,20 @@
 -- Prelude of the tap scripts: toggle, set, unset.
 --
 -- KEYS, per tap   1 post     hash: a field per reaction with its count, and _rev, the revision
---                 2 members  sorted set: the users that have the reaction; score: µs of the
---                 reaction 3 log      stream: the change log of the partition
+--                 2 members  sorted set: the users that have the reaction; score: µs of reacting
+--                 3 log      stream: the change log of the partition
 -- ARGV, once      1 how long the log keeps an entry, in milliseconds
+--                 2 the earliest not_after of the batch
 -- ARGV, per tap   1 post id  2 user id  3 reaction  4 not_after, in µs of this server's clock
 -- Returns, per tap   status (1 active + 2 changed, or a failure), count, revision
 --
--- A script is atomic but does not roll back: all that can refuse comes before the first write has
--- taken hold. ZSCORE looks at the members, HGET at the post, and XADD is the first write because
--- it fails whole if the log is not a stream. After it nothing can fail.
+-- A script is atomic but does not roll back, so all that can refuse comes before the first write
+-- has taken hold: HGET looks at the post, ZADD NX or ZSCORE at the members, and XADD, which fails
+-- whole if the log is not a stream, comes next. If it does, the one write before it is taken back
+-- exactly: ZADD NX answered that the member was not there. After XADD nothing can fail.
 
 local REVISION_LIMIT = 9007199254740992 -- 2^53: above it a double skips integers
-local retention = tonumber(ARGV[1])
+local retention, hurried = tonumber(ARGV[1]), now > tonumber(ARGV[2])
 -- Trimming is cheap but not free; a batch in sixteen does it for the partitions it touches.
 local oldest = now % 16 == 0 and string.format('%.0f', now / 1000 - retention) or false
 
@@ -25,7 +27,7 @@ end
 
 local function write_count(post, reaction, count, revision_text)
   if count > 0 then
-    call('HSET', post, '_rev', revision_text, reaction, count)
+    call('HSET', post, '_rev', revision_text, reaction, string.format('%d', count))
   else
     call('HSET', post, '_rev', revision_text)
     call('HDEL', post, reaction)
@@ -46,46 +48,53 @@ local function unchanged(post, members, reaction, active, previous)
   return active and 1 or 0, count, revision
 end
 
-local function tap(wanted, post, members, log, id, user, reaction, not_after)
-  if now > tonumber(not_after) then return TOO_LATE, 0, 0 end
-  local score = try('ZSCORE', members, user)
-  if type(score) == 'table' then return failure(score), 0, 0 end
+local function append(log, cause, entry)
+  if oldest then return try('XADD', log, 'MINID', '~', oldest, '*', cause, entry) end
+  return try('XADD', log, '*', cause, entry)
+end
+
+local function tap(turns_on, turns_off, post, members, log, id, user, reaction, not_after)
+  if hurried and now > tonumber(not_after) then return TOO_LATE, 0, 0 end
   local stored = try('HGET', post, '_rev')
   if type(stored) == 'table' then return failure(stored), 0, 0 end
   local previous = stored and tonumber(stored)
   if stored and not (previous and previous < REVISION_LIMIT) then return DAMAGED, 0, 0 end
 
-  local was = score and true or false
-  local active = wanted(was)
-  if active == was then return unchanged(post, members, reaction, active, previous) end
+  local was
+  if turns_on then
+    local added = try('ZADD', members, 'NX', now_text, user)
+    if type(added) == 'table' then return failure(added), 0, 0 end
+    was = added == 0
+  else
+    local score = try('ZSCORE', members, user)
+    if type(score) == 'table' then return failure(score), 0, 0 end
+    was = score ~= false
+  end
+  if was and not turns_off or not was and not turns_on then
+    return unchanged(post, members, reaction, was, previous)
+  end
 
   local revision, revision_text = next_revision(previous)
-  local entry = id .. ' ' .. user .. ' ' .. reaction .. (active and ' 1 ' or ' 0 ') .. revision_text
+  local entry = id .. ' ' .. user .. ' ' .. reaction .. (was and ' 0 ' or ' 1 ') .. revision_text
   if revision > now then entry = entry .. ' ' .. now_text end
-  local logged
-  if oldest then
-    logged = try('XADD', log, 'MINID', '~', oldest, '*', 'tap', entry)
-  else
-    logged = try('XADD', log, '*', 'tap', entry)
+  local logged = append(log, 'tap', entry)
+  if type(logged) == 'table' then
+    if not was then call('ZREM', members, user) end
+    return failure(logged), 0, 0
   end
-  if type(logged) == 'table' then return failure(logged), 0, 0 end
 
-  if active then
-    call('ZADD', members, now_text, user)
-  else
-    call('ZREM', members, user)
-  end
+  if was then call('ZREM', members, user) end
   local count = call('ZCARD', members)
   write_count(post, reaction, count, revision_text)
-  return active and 3 or 2, count, revision
+  return was and 2 or 3, count, revision
 end
 
--- `wanted` says what the flag is to become, given what it is.
-local function taps(wanted)
+-- Runs the batch. `turns_on`: a flag that is off goes on. `turns_off`: one that is on goes off.
+local function taps(turns_on, turns_off)
   local answer, at = { now }, 1
-  local key, arg = 0, 1
+  local key, arg = 0, 2
   for _ = 1, #KEYS / 3 do
-    answer[at + 1], answer[at + 2], answer[at + 3] = tap(wanted,
+    answer[at + 1], answer[at + 2], answer[at + 3] = tap(turns_on, turns_off,
       KEYS[key + 1], KEYS[key + 2], KEYS[key + 3],
       ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4])
     at, key, arg = at + 3, key + 3, arg + 4

@@ -76,8 +76,10 @@ fn encode(script: Script, calls: &[Call], shared: &Shared, clock: &StoreClock) -
     for call in calls {
         call.write_keys(&mut cmd, &shared.keys, &mut text);
     }
-    if shape.shared_args == 1 {
-        cmd.arg(shared.change_log_retention_millis);
+    if script.writes()
+        && let Some(earliest) = calls.iter().map(|call| call.deadline).min()
+    {
+        cmd.arg(shared.change_log_retention_millis).arg(clock.not_after(earliest));
     }
     for call in calls {
         call.write_args(&mut cmd, clock, &mut text);

@@ -24,9 +24,10 @@ use crate::store::StoreError;
 /// The most items of one script call. Redis does nothing else meanwhile: about 0.3 ms.
 const MAX_BATCH: usize = 64;
 
-/// The most script calls in flight on a lane. One runs while the replies of another are handled;
-/// more would only make smaller batches.
+/// The most script calls in flight on a lane: one runs while the next waits in the socket. The next
+/// is sent only once it is worth it; until then calls gather, which is cheaper than many small ones.
 const MAX_IN_FLIGHT: usize = 2;
+const WORTH_SENDING: usize = 8;
 
 /// The wait between attempts to connect: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -79,15 +80,16 @@ impl Lane {
         let mut last_problem = None;
         loop {
             let shared = Arc::clone(&self.shared);
-            match self.minding_the_queue(shared.connector.open()).await? {
-                Ok(connection) => {
+            match self.minding_the_queue(shared.connector.open(), usize::MAX).await? {
+                None => {}
+                Some(Ok(connection)) => {
                     self.shared.stats.connections_opened.add(1);
                     if was_lost || last_problem.is_some() {
                         tracing::info!("connected to Redis");
                     }
                     return Ok(Arc::new(connection));
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     self.shared.stats.connect_failures.add(1);
                     let problem = error.to_string();
                     if last_problem.as_ref() != Some(&problem) {
@@ -116,17 +118,30 @@ impl Lane {
                     reason = connection.health.until_broken() => return Ok(reason),
                 }
             }
-            let room = Arc::clone(&self.in_flight);
-            while self.in_flight.available_permits() == 0 {
-                // The permit taken here only shows that there is one; batches take their own.
-                let _ = self.minding_the_queue(room.acquire()).await?;
-            }
+            self.gather().await?;
             if let Some(reason) = connection.health.broken() {
                 return Ok(reason);
             }
-            self.fill_up();
             self.send(connection);
         }
+    }
+
+    /// Waits until nothing is in flight, or until there is room and enough to send.
+    async fn gather(&mut self) -> Result<(), Closed> {
+        self.fill_up();
+        while self.in_flight.available_permits() < MAX_IN_FLIGHT {
+            let room = self.in_flight.available_permits() > 0;
+            if room && self.queue.len() >= WORTH_SENDING {
+                return Ok(());
+            }
+            let all = u32::try_from(MAX_IN_FLIGHT).unwrap_or(1);
+            let wanted = if room { all } else { 1 };
+            let in_flight = Arc::clone(&self.in_flight);
+            // The permits taken here are given back at once: batches take their own.
+            let freed = async { drop(in_flight.acquire_many(wanted).await) };
+            self.minding_the_queue(freed, if room { WORTH_SENDING } else { usize::MAX }).await?;
+        }
+        Ok(())
     }
 
     /// Hands the next batch over, as one script call for each verb in it.
@@ -164,17 +179,22 @@ impl Lane {
         }
     }
 
-    /// Runs `work` and meanwhile answers queued calls whose deadline comes.
-    async fn minding_the_queue<F: Future>(&mut self, work: F) -> Result<F::Output, Closed> {
+    /// Runs `work` and meanwhile takes in calls and answers those whose deadline comes. Gives up on
+    /// `work` once `enough` calls are queued.
+    async fn minding_the_queue<F: Future>(
+        &mut self,
+        work: F,
+        enough: usize,
+    ) -> Result<Option<F::Output>, Closed> {
         tokio::pin!(work);
-        loop {
+        while self.queue.len() < enough {
             let first = self.queue.front().map(|call| Instant::from_std(call.deadline.0));
             let expiry = tokio::time::sleep_until(first.unwrap_or_else(Instant::now));
             let bound = self.shared.queue_bound;
             let free = bound.saturating_sub(self.queue.len());
             tokio::select! {
                 biased;
-                output = &mut work => return Ok(output),
+                output = &mut work => return Ok(Some(output)),
                 taken = self.incoming.recv_many(&mut self.taken, free), if free > 0 => {
                     if taken == 0 {
                         return Err(Closed);
@@ -186,6 +206,7 @@ impl Lane {
                 }
             }
         }
+        Ok(None)
     }
 
     fn expire(&mut self) {

@@ -25,7 +25,7 @@ pub(super) struct Shape {
     pub(super) answers: usize,
 }
 
-const TAP: Shape = Shape { keys: 3, shared_args: 1, args: 4, answers: 3 };
+const TAP: Shape = Shape { keys: 3, shared_args: 2, args: 4, answers: 3 };
 
 impl Script {
     pub(super) const ALL: [Self; 5] =
