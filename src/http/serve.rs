@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -55,7 +56,7 @@ impl Acceptor {
         let accepting = accepting.collect::<io::Result<Vec<_>>>()?;
         tokio::select! {
             () = stop.cancelled() => {}
-            () = join_all(accepting) => {}
+            _ = join_all(accepting) => {}
         }
         Ok(())
     }
@@ -81,13 +82,6 @@ impl Acceptor {
                 }
             }
         }
-    }
-}
-
-async fn join_all(futures: Vec<impl Future<Output = ()>>) {
-    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
-    for future in &mut futures {
-        future.await;
     }
 }
 

@@ -94,7 +94,7 @@ pub struct LogEntry {
 /// 5. **Reads see writes.** What is read after a tap's answer contains that tap. A summary's counts
 ///    and its revision are of one moment.
 /// 6. **Order of answers.** Summaries come in the order asked, every post present; reactions by
-/// count    descending, then by name; no zero counts. `mine` is the viewer's own.
+///    count descending, then by name; no zero counts. `mine` is the viewer's own.
 /// 7. **Newest first.** Reactors are listed as [`Reactor`](crate::domain::Reactor) orders them, and
 ///    pages meet without a gap or a double, also across equal times.
 /// 8. **Change log.** Every change has one entry in its partition's log, in the order of the

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Arg, Cmd, RedisError, Value};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::call::Call;
@@ -20,14 +19,12 @@ pub(super) struct Batch {
     pub(super) calls: Vec<Call>,
     pub(super) shared: Arc<Shared>,
     pub(super) connection: Arc<Connection>,
-    /// Given back when the batch is done: bounds how many are in flight.
-    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Batch {
     /// Sends the calls and sees that each gets its answer, by its deadline at the latest.
     pub(super) async fn run(self) {
-        let Self { script, calls, shared, connection, permit } = self;
+        let Self { script, calls, shared, connection } = self;
         shared.stats.batches_sent.add(1);
         shared.stats.calls_sent.add(calls.len() as u64);
         let cmd = encode(script, &calls, &shared, &connection.clock);
@@ -49,7 +46,6 @@ impl Batch {
                 }
             }
         };
-        drop(permit);
 
         match reply {
             Ok(value) => deliver(value, script, waiting, &connection),

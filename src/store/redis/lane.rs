@@ -10,7 +10,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use futures_util::future::join_all;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Shared;
@@ -24,11 +25,6 @@ use crate::store::StoreError;
 /// The most items of one script call. Redis does nothing else meanwhile: about 0.3 ms.
 const MAX_BATCH: usize = 64;
 
-/// The most script calls in flight on a lane: one runs while the next waits in the socket. The next
-/// is sent only once it is worth it; until then calls gather, which is cheaper than many small ones.
-const MAX_IN_FLIGHT: usize = 2;
-const WORTH_SENDING: usize = 8;
-
 /// The wait between attempts to connect: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_millis(500);
@@ -39,7 +35,6 @@ pub(super) struct Lane {
     incoming: mpsc::Receiver<Call>,
     /// Taken from `incoming`, not yet handed to a connection.
     queue: VecDeque<Call>,
-    in_flight: Arc<Semaphore>,
     /// A reused buffer between `incoming` and `queue`.
     taken: Vec<Call>,
 }
@@ -49,13 +44,7 @@ struct Closed;
 
 impl Lane {
     pub(super) fn new(shared: Arc<Shared>, incoming: mpsc::Receiver<Call>) -> Self {
-        Self {
-            shared,
-            incoming,
-            queue: VecDeque::new(),
-            in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
-            taken: Vec::new(),
-        }
+        Self { shared, incoming, queue: VecDeque::new(), taken: Vec::new() }
     }
 
     pub(super) async fn run(mut self) {
@@ -80,16 +69,15 @@ impl Lane {
         let mut last_problem = None;
         loop {
             let shared = Arc::clone(&self.shared);
-            match self.minding_the_queue(shared.connector.open(), usize::MAX).await? {
-                None => {}
-                Some(Ok(connection)) => {
+            match self.minding_the_queue(shared.connector.open()).await? {
+                Ok(connection) => {
                     self.shared.stats.connections_opened.add(1);
                     if was_lost || last_problem.is_some() {
                         tracing::info!("connected to Redis");
                     }
                     return Ok(Arc::new(connection));
                 }
-                Some(Err(error)) => {
+                Err(error) => {
                     self.shared.stats.connect_failures.add(1);
                     let problem = error.to_string();
                     if last_problem.as_ref() != Some(&problem) {
@@ -118,34 +106,18 @@ impl Lane {
                     reason = connection.health.until_broken() => return Ok(reason),
                 }
             }
-            self.gather().await?;
+            self.fill_up();
+            let batches = self.next_batches(connection);
+            let sent = join_all(batches.into_iter().map(Batch::run));
+            self.minding_the_queue(sent).await?;
             if let Some(reason) = connection.health.broken() {
                 return Ok(reason);
             }
-            self.send(connection);
         }
     }
 
-    /// Waits until nothing is in flight, or until there is room and enough to send.
-    async fn gather(&mut self) -> Result<(), Closed> {
-        self.fill_up();
-        while self.in_flight.available_permits() < MAX_IN_FLIGHT {
-            let room = self.in_flight.available_permits() > 0;
-            if room && self.queue.len() >= WORTH_SENDING {
-                return Ok(());
-            }
-            let all = u32::try_from(MAX_IN_FLIGHT).unwrap_or(1);
-            let wanted = if room { all } else { 1 };
-            let in_flight = Arc::clone(&self.in_flight);
-            // The permits taken here are given back at once: batches take their own.
-            let freed = async { drop(in_flight.acquire_many(wanted).await) };
-            self.minding_the_queue(freed, if room { WORTH_SENDING } else { usize::MAX }).await?;
-        }
-        Ok(())
-    }
-
-    /// Hands the next batch over, as one script call for each verb in it.
-    fn send(&mut self, connection: &Arc<Connection>) {
+    /// Takes the next calls from the queue, as one script call for each verb among them.
+    fn next_batches(&mut self, connection: &Arc<Connection>) -> Vec<Batch> {
         let mut by_script = Script::ALL.map(|_| Vec::new());
         let mut left = MAX_BATCH;
         while left > 0
@@ -158,16 +130,14 @@ impl Lane {
                 left -= 1;
             }
         }
-        for (script, calls) in Script::ALL.into_iter().zip(by_script) {
-            if calls.is_empty() {
-                continue;
-            }
-            // A mixed batch may go over the bound by the number of verbs in it.
-            let permit = Arc::clone(&self.in_flight).try_acquire_owned().ok();
-            let shared = Arc::clone(&self.shared);
-            let connection = Arc::clone(connection);
-            tokio::spawn(Batch { script, calls, shared, connection, permit }.run());
-        }
+        let batch = |(script, calls)| Batch {
+            script,
+            calls,
+            shared: Arc::clone(&self.shared),
+            connection: Arc::clone(connection),
+        };
+        let filled = Script::ALL.into_iter().zip(by_script).filter(|(_, calls)| !calls.is_empty());
+        filled.map(batch).collect()
     }
 
     /// Takes what has come in meanwhile, as far as one batch has room.
@@ -179,22 +149,17 @@ impl Lane {
         }
     }
 
-    /// Runs `work` and meanwhile takes in calls and answers those whose deadline comes. Gives up on
-    /// `work` once `enough` calls are queued.
-    async fn minding_the_queue<F: Future>(
-        &mut self,
-        work: F,
-        enough: usize,
-    ) -> Result<Option<F::Output>, Closed> {
+    /// Runs `work`, and meanwhile takes in calls and answers those whose deadline comes.
+    async fn minding_the_queue<F: Future>(&mut self, work: F) -> Result<F::Output, Closed> {
         tokio::pin!(work);
-        while self.queue.len() < enough {
+        loop {
             let first = self.queue.front().map(|call| Instant::from_std(call.deadline.0));
             let expiry = tokio::time::sleep_until(first.unwrap_or_else(Instant::now));
             let bound = self.shared.queue_bound;
             let free = bound.saturating_sub(self.queue.len());
             tokio::select! {
                 biased;
-                output = &mut work => return Ok(Some(output)),
+                output = &mut work => return Ok(output),
                 taken = self.incoming.recv_many(&mut self.taken, free), if free > 0 => {
                     if taken == 0 {
                         return Err(Closed);
@@ -206,7 +171,6 @@ impl Lane {
                 }
             }
         }
-        Ok(None)
     }
 
     fn expire(&mut self) {

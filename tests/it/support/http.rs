@@ -8,26 +8,26 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// One keep-alive connection.
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     received: Vec<u8>,
 }
 
 #[derive(Debug)]
-pub struct Response {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Connection {
-    pub async fn open(address: SocketAddr) -> Self {
+    pub(crate) async fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, received: Vec::new() }
     }
 
-    pub async fn send(
+    pub(crate) async fn send(
         &mut self,
         method: &str,
         path: impl AsRef<[u8]>,
@@ -50,12 +50,12 @@ impl Connection {
     }
 
     /// Writes raw bytes; the server may have hung up already.
-    pub async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
     }
 
     /// The next answer, or none if the server closed the connection.
-    pub async fn read(&mut self) -> Option<Response> {
+    pub(crate) async fn read(&mut self) -> Option<Response> {
         self.read_for("GET").await
     }
 
@@ -103,7 +103,7 @@ impl Connection {
     }
 
     /// Whether the server closes the connection within that time, sending nothing.
-    pub async fn is_closed_within(&mut self, time: Duration) -> bool {
+    pub(crate) async fn is_closed_within(&mut self, time: Duration) -> bool {
         matches!(tokio::time::timeout(time, self.more()).await, Ok(None))
     }
 }
@@ -113,17 +113,17 @@ fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
 }
 
 impl Response {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Asserts that this is the problem with this code, in its whole shape.
     #[track_caller]
-    pub fn assert_problem(&self, status: u16, code: &str) {
+    pub(crate) fn assert_problem(&self, status: u16, code: &str) {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
         let body = self.json();
@@ -137,7 +137,7 @@ impl Response {
 
     /// Asserts that this is an answer with this status, and gives its JSON.
     #[track_caller]
-    pub fn ok(&self, status: u16) -> Value {
+    pub(crate) fn ok(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
         self.json()

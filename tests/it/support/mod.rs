@@ -1,8 +1,8 @@
 //! What the tests run against: real servers, real services, a client that can say anything.
 
-pub mod http;
-pub mod redis_server;
-pub mod service;
+pub(crate) mod http;
+pub(crate) mod redis_server;
+pub(crate) mod service;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -11,34 +11,34 @@ use onetap::domain::{PostId, Reaction, Tap, UserId, Verb};
 use onetap::store::Deadline;
 
 /// A key prefix that no other test uses.
-pub fn prefix() -> String {
+pub(crate) fn prefix() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("t{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A post that no other test uses.
-pub fn post() -> PostId {
+pub(crate) fn post() -> PostId {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     numbered_post(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-pub fn numbered_post(n: u32) -> PostId {
+pub(crate) fn numbered_post(n: u32) -> PostId {
     format!("0192f0c1-2345-7890-abcd-{:04x}{n:08x}", std::process::id() & 0xFFFF).parse().unwrap()
 }
 
-pub fn user(id: u64) -> UserId {
+pub(crate) fn user(id: u64) -> UserId {
     id.try_into().unwrap()
 }
 
-pub fn reaction(text: &str) -> Reaction {
+pub(crate) fn reaction(text: &str) -> Reaction {
     text.parse().unwrap()
 }
 
-pub fn tap(verb: Verb, post: PostId, user_id: u64, name: &str) -> Tap {
+pub(crate) fn tap(verb: Verb, post: PostId, user_id: u64, name: &str) -> Tap {
     Tap { post, user: user(user_id), reaction: reaction(name), verb }
 }
 
 /// Time enough.
-pub fn soon() -> Deadline {
+pub(crate) fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(20))
 }

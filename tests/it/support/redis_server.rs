@@ -12,14 +12,14 @@ use super::prefix;
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Redis,
     Valkey,
 }
 
 /// A running server. It stops when this is dropped, and also when the test process dies.
-pub struct RedisServer {
-    pub port: u16,
+pub(crate) struct RedisServer {
+    pub(crate) port: u16,
     /// A shell that waits for its input to end and then kills the server.
     keeper: Child,
     pid: u32,
@@ -29,7 +29,7 @@ static REDIS: LazyLock<RedisServer> = LazyLock::new(|| RedisServer::start(Kind::
 static VALKEY: LazyLock<RedisServer> = LazyLock::new(|| RedisServer::start(Kind::Valkey, &[]));
 
 /// The server that tests share, each with a prefix of its own.
-pub fn shared(kind: Kind) -> &'static RedisServer {
+pub(crate) fn shared(kind: Kind) -> &'static RedisServer {
     match kind {
         Kind::Redis => &REDIS,
         Kind::Valkey => &VALKEY,
@@ -58,17 +58,17 @@ fn binary(kind: Kind) -> PathBuf {
 }
 
 /// A port that nobody listens on now.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl RedisServer {
     /// Starts a server of its own for one test.
-    pub fn start(kind: Kind, args: &[&str]) -> Self {
+    pub(crate) fn start(kind: Kind, args: &[&str]) -> Self {
         Self::start_on(kind, free_port(), args)
     }
 
-    pub fn start_on(kind: Kind, port: u16, args: &[&str]) -> Self {
+    pub(crate) fn start_on(kind: Kind, port: u16, args: &[&str]) -> Self {
         let script = r#""$@" >/dev/null 2>&1 & echo $!; read -r _; kill -9 $! 2>/dev/null"#;
         let mut keeper = Command::new("sh")
             .args(["-c", script, "keeper"])
@@ -92,15 +92,15 @@ impl RedisServer {
         server
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         ([127, 0, 0, 1], self.port).into()
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    pub fn options(&self, prefix: &str) -> RedisOptions {
+    pub(crate) fn options(&self, prefix: &str) -> RedisOptions {
         RedisOptions {
             url: self.url(),
             key_prefix: prefix.to_owned(),
@@ -111,18 +111,18 @@ impl RedisServer {
     }
 
     /// A store with keys of its own, on the current runtime.
-    pub fn store(&self) -> RedisStore {
+    pub(crate) fn store(&self) -> RedisStore {
         RedisSource::new(&self.options(&prefix())).unwrap().attach()
     }
 
     /// A plain connection, to look and to tamper.
-    pub async fn client(&self) -> redis::aio::MultiplexedConnection {
+    pub(crate) async fn client(&self) -> redis::aio::MultiplexedConnection {
         let client = redis::Client::open(self.url()).unwrap();
         client.get_multiplexed_async_connection().await.unwrap()
     }
 
     /// Sends a signal to the server: `-STOP`, `-CONT`, `-KILL`.
-    pub fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.pid.to_string()]).status().unwrap();
         assert!(sent.success());
     }

@@ -14,29 +14,29 @@ use super::prefix;
 use super::redis_server::{Kind, shared};
 
 /// A running service; stops when dropped.
-pub struct Service {
-    pub address: SocketAddr,
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
     stop: CancellationToken,
     running: Option<JoinHandle<Result<(), app::Failure>>>,
 }
 
 impl Service {
     /// Over memory.
-    pub fn memory() -> Self {
+    pub(crate) fn memory() -> Self {
         Self::with(&[])
     }
 
     /// Over the shared Redis, with keys of its own.
-    pub fn redis() -> Self {
+    pub(crate) fn redis() -> Self {
         Self::redis_with_prefix(&prefix())
     }
 
-    pub fn redis_with_prefix(prefix: &str) -> Self {
+    pub(crate) fn redis_with_prefix(prefix: &str) -> Self {
         Self::with(&["--store", &shared(Kind::Redis).url(), "--key-prefix", prefix])
     }
 
     /// With these arguments.
-    pub fn with(args: &[&str]) -> Self {
+    pub(crate) fn with(args: &[&str]) -> Self {
         let all = ["onetap", "--threads", "2"].iter().chain(args);
         let config = Config::new(Cli::try_parse_from(all).unwrap().serve).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -46,27 +46,27 @@ impl Service {
         Self { address, stop, running: Some(running) }
     }
 
-    pub async fn connect(&self) -> Connection {
+    pub(crate) async fn connect(&self) -> Connection {
         Connection::open(self.address).await
     }
 
     /// One request on a connection of its own.
-    pub async fn send(&self, method: &str, path: &str) -> Response {
+    pub(crate) async fn send(&self, method: &str, path: &str) -> Response {
         self.connect().await.send(method, path, &[], "").await
     }
 
-    pub async fn send_json(&self, method: &str, path: &str, body: &str) -> Response {
+    pub(crate) async fn send_json(&self, method: &str, path: &str, body: &str) -> Response {
         let json = [("content-type", "application/json")];
         self.connect().await.send(method, path, &json, body).await
     }
 
     /// Asks it to stop, without waiting.
-    pub fn begin_stop(&self) {
+    pub(crate) fn begin_stop(&self) {
         self.stop.cancel();
     }
 
     /// Waits until it has ended.
-    pub async fn ended(&mut self, within: Duration) -> Result<(), app::Failure> {
+    pub(crate) async fn ended(&mut self, within: Duration) -> Result<(), app::Failure> {
         let running = self.running.take().unwrap();
         tokio::time::timeout(within, running).await.expect("it should have ended").unwrap()
     }
