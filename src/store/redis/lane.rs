@@ -72,6 +72,7 @@ impl Lane {
             match self.minding_the_queue(shared.connector.open()).await? {
                 Ok(connection) => {
                     self.shared.stats.connections_opened.add(1);
+                    self.shared.reachable.notify_waiters();
                     if was_lost || last_problem.is_some() {
                         tracing::info!("connected to Redis");
                     }
@@ -186,14 +187,19 @@ impl Lane {
         call.fail(StoreError::Unavailable("no connection was free in time".into()));
     }
 
-    /// Answers everything that is queued or comes in that the store is not available.
+    /// Answers everything that is queued or comes in that the store is not available; until then, or
+    /// until another lane has reached it.
     async fn refuse_until(&mut self, until: Instant, problem: &str) -> Result<(), Closed> {
         let refuse = |call: Call| call.fail(StoreError::Unavailable(problem.to_owned()));
         self.queue.drain(..).for_each(refuse);
+        let shared = Arc::clone(&self.shared);
+        let reachable = shared.reachable.notified();
+        tokio::pin!(reachable);
         loop {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(until) => return Ok(()),
+                () = &mut reachable => return Ok(()),
                 call = self.incoming.recv() => match call {
                     Some(call) => refuse(call),
                     None => return Err(Closed),

@@ -17,7 +17,7 @@ mod script;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::call::{Call, Item, ReactorsItem, SummaryItem};
 pub use self::connect::ConnectError;
@@ -56,6 +56,8 @@ struct Shared {
     queue_bound: usize,
     change_log_retention_millis: u64,
     stats: Arc<LaneStats>,
+    /// A lane has just got a connection: the others need not wait out their pause.
+    reachable: Notify,
 }
 
 /// An address that is not one of a Redis.
@@ -81,6 +83,7 @@ impl RedisSource {
             queue_bound: options.queue_bound,
             change_log_retention_millis: u64::try_from(millis).unwrap_or(u64::MAX),
             stats: Arc::default(),
+            reachable: Notify::new(),
         })))
     }
 

