@@ -187,8 +187,8 @@ impl Lane {
         call.fail(StoreError::Unavailable("no connection was free in time".into()));
     }
 
-    /// Answers everything that is queued or comes in that the store is not available; until then, or
-    /// until another lane has reached it.
+    /// Answers everything that is queued or comes in that the store is not available; until then,
+    /// or until another lane has reached it.
     async fn refuse_until(&mut self, until: Instant, problem: &str) -> Result<(), Closed> {
         let refuse = |call: Call| call.fail(StoreError::Unavailable(problem.to_owned()));
         self.queue.drain(..).for_each(refuse);
