@@ -17,7 +17,7 @@ lint: ## Formatting and clippy, warnings denied
 	cargo clippy --workspace --all-targets -- -D warnings
 
 docs: ## Documentation of everything, private items too, warnings denied
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items
 
 ci: ## What runs on every change
 	.ci/run

@@ -1,7 +1,7 @@
 //! The HTTP API: the only place that knows of axum and hyper.
 //!
 //! A request is parsed into the domain's types ([`extract`]), asks the store, and is answered from
-//! [`dto`] or as a [`problem`]. All routes stand in [`router`].
+//! [`dto`] or as a [`problem`]. All routes stand in [`mod@router`].
 
 mod connection;
 mod dto;
