@@ -15,6 +15,10 @@ local clock = call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local now_text = string.format('%.0f', now) -- never tostring: it answers 1.7e+15
 
+-- The revision of a post without state: the clock, less the one microsecond in which its first
+-- change may still come, so that no two states of a post share a revision.
+local stateless = now - 1
+
 -- The status that an error reply of a look means.
 local function failure(reply)
   return string.find(reply.err, 'WRONGTYPE', 1, true) and DAMAGED or REFUSED

@@ -39,7 +39,7 @@ end
 local function unchanged(post, members, reaction, active, previous)
   local count = call('ZCARD', members)
   local stored = call('HGET', post, reaction)
-  local revision = previous or now
+  local revision = previous or stateless
   if (tonumber(stored or 0) or -1) ~= count then
     local text
     revision, text = next_revision(previous)

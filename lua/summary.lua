@@ -6,12 +6,12 @@
 -- ARGV, per post  1 viewer's user id, or '' for none  2 how many of the newest users to add
 -- Returns, per post  a failure, or {revision, then per reaction: name, count, 1 if the viewer has
 --                 it, {user, score, user, score, …} newest first}. A post without state has the
---                 clock as its revision and no reactions.
+--                 clock (less 1) as its revision and no reactions.
 
 local function summary(post, viewer, recent)
   local fields = try('HGETALL', post)
   if fields.err then return failure(fields) end
-  local answer, at = { now_text }, 1
+  local answer, at = { string.format('%.0f', stateless) }, 1
   for i = 1, #fields, 2 do
     local name = fields[i]
     if name == '_rev' then

@@ -154,8 +154,8 @@ fn check_unchanged(
             let seen = of_user.partition_point(|(at, _)| *at <= revision);
             (step.count, seen > 0 && of_user[seen - 1].1)
         }
-        // Before the first change a post answers the store's clock.
-        None if steps.first_key_value().is_none_or(|(first, _)| revision <= *first) => (0, false),
+        // Before the first change a post answers what the store's clock was just before.
+        None if steps.first_key_value().is_none_or(|(first, _)| revision < *first) => (0, false),
         None => return violation(format!("no change has the revision of {op:?}")),
     };
     if (active, count) == (was_active, expected_count) {

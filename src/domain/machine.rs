@@ -104,7 +104,7 @@ impl Post {
     }
 
     fn revision_at(&self, now: Micros) -> Revision {
-        self.revision.unwrap_or(Revision(now.0))
+        self.revision.unwrap_or(Revision::without_state(now))
     }
 }
 
@@ -155,7 +155,7 @@ mod tests {
         let (first, change) = post.apply(&tap(Verb::Unset, 7, "like"), Micros(5));
         assert_eq!(
             first,
-            Outcome { active: false, changed: false, count: 0, revision: Revision(5) }
+            Outcome { active: false, changed: false, count: 0, revision: Revision(4) }
         );
         assert_eq!(change, None);
         post.apply(&tap(Verb::Set, 7, "like"), Micros(10));

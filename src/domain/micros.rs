@@ -39,6 +39,13 @@ impl Revision {
     pub fn next(previous: Option<Self>, now: Micros) -> Self {
         previous.map_or(Self(now.0), |Self(previous)| Self(now.0.max(previous + 1)))
     }
+
+    /// What a post without state answers: the clock, less the one microsecond in which its first
+    /// change may still come. So no two states of a post share a revision.
+    #[must_use]
+    pub fn without_state(now: Micros) -> Self {
+        Self(now.0.saturating_sub(1))
+    }
 }
 
 impl fmt::Display for Revision {
