@@ -4,6 +4,8 @@
 
 mod cli;
 mod contract;
+mod declared_keys;
+mod differential;
 mod faults;
 mod http_ids;
 mod http_reads;

@@ -1,0 +1,98 @@
+//! What the scripts touch, as MONITOR sees it, against what their headers say: every key is
+//! declared, or derived from a declared one as the header says; and all are of one slot.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use onetap::domain::{PostId, Verb};
+use onetap::store::redis::RedisStore;
+use onetap::store::{ReactorsQuery, Store, SummaryQuery};
+
+use crate::support::redis_server::{Kind, RedisServer};
+use crate::support::{post, soon, tap, user};
+
+/// A line of MONITOR: whether a script did it, and its words.
+fn parse(line: &str) -> Option<(bool, Vec<String>)> {
+    let (_, rest) = line.split_once('[')?;
+    let (source, command) = rest.split_once("] ")?;
+    // Arguments are quoted; ours contain neither quotes nor backslashes, except for bytes.
+    let words = command.trim().trim_matches('"').split("\" \"").map(str::to_owned).collect();
+    Some((source.ends_with(" lua"), words))
+}
+
+fn tag(key: &str) -> &str {
+    &key[key.find('{').unwrap()..=key.find('}').unwrap()]
+}
+
+async fn read(store: &RedisStore, post: PostId) {
+    let query = SummaryQuery { posts: vec![post], viewer: Some(user(4)), recent: 2 };
+    store.summaries(query, soon()).await.unwrap();
+    let query = ReactorsQuery { post, reaction: None, after: None, limit: 1 };
+    let after = store.reactors(query.clone(), soon()).await.unwrap().next().cloned();
+    store.reactors(ReactorsQuery { after, ..query }, soon()).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_key_is_declared_or_derived_in_the_same_slot() {
+    let server = RedisServer::start(Kind::Redis, &[]);
+    let store = server.store();
+    let post = post();
+    for verb in [Verb::Toggle, Verb::Set, Verb::Unset] {
+        store.tap(tap(verb, post, 1, "like"), soon()).await.unwrap();
+    }
+    read(&store, post).await;
+    let mut monitor = Command::new("redis-cli")
+        .args(["-p", &server.port.to_string(), "monitor"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = monitor.stdout.take().unwrap();
+    let reading = std::thread::spawn(move || {
+        std::io::read_to_string(output).unwrap().lines().filter_map(parse).collect::<Vec<_>>()
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for (verb, id, name) in [
+        (Verb::Toggle, 1, "like"),
+        (Verb::Toggle, 1, "like"),
+        (Verb::Set, 2, "love"),
+        (Verb::Set, 2, "love"),
+        (Verb::Unset, 2, "love"),
+        (Verb::Unset, 3, "love"),
+        (Verb::Set, 4, "like"),
+        (Verb::Set, 4, "love"),
+    ] {
+        store.tap(tap(verb, post, id, name), soon()).await.unwrap();
+    }
+    read(&store, post).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    monitor.kill().unwrap();
+    monitor.wait().unwrap();
+
+    let (mut declared, mut scripts, mut touched) = (BTreeSet::new(), 0, 0);
+    for (by_script, words) in reading.join().unwrap() {
+        match words[0].to_uppercase().as_str() {
+            "EVALSHA" | "EVAL" => {
+                let keys: usize = words[2].parse().unwrap();
+                declared = words[3..3 + keys].iter().cloned().collect();
+                scripts += 1;
+            }
+            "TIME" => assert_eq!(words.len(), 1),
+            command if by_script => {
+                let key = &words[1];
+                // Derived: a post's key, a colon, a reaction.
+                let derived = declared.iter().any(|post| {
+                    key.strip_prefix(&format!("{post}:")).is_some_and(|name| !name.contains(':'))
+                });
+                assert!(declared.contains(key) || derived, "{command} {key}, of {declared:?}");
+                let read = matches!(command, "ZSCORE" | "ZRANGE" | "ZCOUNT" | "TYPE");
+                assert!(declared.contains(key) || read, "{command} writes to {key} undeclared");
+                assert!(declared.iter().all(|other| tag(other) == tag(key)));
+                touched += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(scripts, 11);
+    assert!(touched > 40, "MONITOR saw {touched} commands of scripts");
+}

@@ -1,0 +1,155 @@
+//! The stores against the machine: the same stream of taps has to give the same answers and leave
+//! the same state. A failure shrinks to the shortest stream that shows it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use onetap::domain::machine::Post;
+use onetap::domain::{Micros, Outcome, PostId, Reactor, Revision, Verb};
+use onetap::store::memory::MemoryStore;
+use onetap::store::{AnyStore, ReactorsQuery, Store, SummaryQuery};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+
+use crate::support::redis_server::{Kind, shared};
+use crate::support::{post, soon, tap, user};
+
+/// A tap of a stream: which post, who, what. Small ranges, so that taps meet.
+#[derive(Clone, Debug)]
+struct Step {
+    post: usize,
+    user: u64,
+    reaction: &'static str,
+    verb: Verb,
+}
+
+const POSTS: usize = 3;
+const USERS: [u64; 6] = [1, 2, 9, 10, 9_007_199_254_740_993, (1 << 63) - 1];
+
+fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
+    let verb = prop_oneof![Just(Verb::Toggle), Just(Verb::Set), Just(Verb::Unset)];
+    let reaction = prop_oneof![Just("like"), Just("+1"), Just("👍"), Just("❤️")];
+    let step = (0..POSTS, prop::sample::select(&USERS[..]), reaction, verb)
+        .prop_map(|(post, user, reaction, verb)| Step { post, user, reaction, verb });
+    prop::collection::vec(step, 1..length)
+}
+
+/// What can be compared: revisions and times are of different clocks, so only their order is.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    /// Per tap: active, changed, count, and the number of the change whose revision it answers.
+    answers: Vec<(bool, bool, u64, Option<usize>)>,
+    posts: Vec<SeenPost>,
+    /// Per post: who changed what to what.
+    changes: Vec<Vec<(u64, String, bool)>>,
+}
+
+#[derive(Debug, PartialEq)]
+struct SeenPost {
+    /// Reactions with their count and whether user 1 has them.
+    reactions: Vec<(String, u64, Option<bool>)>,
+    /// Newest first.
+    reactors: Vec<(u64, String)>,
+}
+
+/// The revisions of each post's changes.
+#[derive(Default)]
+struct Order(HashMap<usize, Vec<Revision>>);
+
+impl Order {
+    /// Which change of its post an answer's revision is of; none before the first.
+    fn number(&mut self, post: usize, outcome: &Outcome) -> Option<usize> {
+        let changes = self.0.entry(post).or_default();
+        if outcome.changed {
+            assert!(changes.last().is_none_or(|last| outcome.revision > *last));
+            changes.push(outcome.revision);
+        }
+        changes.iter().position(|revision| *revision == outcome.revision)
+    }
+}
+
+fn reactors(found: Vec<Reactor>) -> Vec<(u64, String)> {
+    found.into_iter().map(|r| (r.user.get(), r.reaction.to_string())).collect()
+}
+
+fn by_machine(stream: &[Step], ids: &[PostId]) -> Seen {
+    let mut posts: Vec<Post> = ids.iter().map(|_| Post::default()).collect();
+    let mut changes = vec![Vec::new(); ids.len()];
+    let (mut answers, mut order) = (Vec::new(), Order::default());
+    for (now, step) in (1_000_000..).zip(stream) {
+        let tap = tap(step.verb, ids[step.post], step.user, step.reaction);
+        let (outcome, change) = posts[step.post].apply(&tap, Micros(now));
+        let number = order.number(step.post, &outcome);
+        answers.push((outcome.active, outcome.changed, outcome.count, number));
+        changes[step.post].extend(change.map(|c| (c.user.get(), c.reaction.to_string(), c.active)));
+    }
+    let posts = posts.iter().zip(ids).map(|(post, id)| {
+        let summary = post.summary(*id, Some(user(1)), 0, Micros(9_000_000));
+        let listed = summary.reactions.into_iter();
+        let reactions = listed.map(|r| (r.reaction.to_string(), r.count, r.mine)).collect();
+        SeenPost { reactions, reactors: reactors(post.reactors(None, None, 1000)) }
+    });
+    Seen { answers, posts: posts.collect(), changes }
+}
+
+async fn by_store(store: &AnyStore, stream: &[Step], ids: &[PostId]) -> Seen {
+    let (mut answers, mut order) = (Vec::new(), Order::default());
+    for step in stream {
+        let tap = tap(step.verb, ids[step.post], step.user, step.reaction);
+        let outcome = store.tap(tap, soon()).await.unwrap();
+        let number = order.number(step.post, &outcome);
+        answers.push((outcome.active, outcome.changed, outcome.count, number));
+    }
+    let query = SummaryQuery { posts: ids.to_vec(), viewer: Some(user(1)), recent: 0 };
+    let summaries = store.summaries(query, soon()).await.unwrap();
+    let (mut posts, mut changes) = (Vec::new(), Vec::new());
+    for (summary, id) in summaries.into_iter().zip(ids) {
+        let listed = summary.reactions.into_iter();
+        let reactions = listed.map(|r| (r.reaction.to_string(), r.count, r.mine)).collect();
+        let query = ReactorsQuery { post: *id, reaction: None, after: None, limit: 1000 };
+        let page = store.reactors(query, soon()).await.unwrap();
+        posts.push(SeenPost { reactions, reactors: reactors(page.reactors) });
+        let log = store.changes(id.partition(), None, 100_000, soon()).await.unwrap();
+        let own = log.into_iter().map(|entry| entry.change).filter(|change| change.post == *id);
+        changes.push(own.map(|c| (c.user.get(), c.reaction.to_string(), c.active)).collect());
+    }
+    Seen { answers, posts, changes }
+}
+
+/// Compares on streams from a fixed seed, so that a failure is there again.
+fn compare(cases: u32, length: usize, store: impl Fn() -> AnyStore) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = runtime.block_on(async { store() });
+    let config = Config {
+        cases,
+        rng_seed: RngSeed::Fixed(7),
+        failure_persistence: None,
+        max_shrink_iters: 2000,
+        ..Config::default()
+    };
+    let checked = TestRunner::new(config).run(&steps(length), |stream| {
+        let ids: Vec<PostId> = (0..POSTS).map(|_| post()).collect();
+        let expected = by_machine(&stream, &ids);
+        let seen = runtime.block_on(by_store(&store, &stream, &ids));
+        prop_assert_eq!(seen, expected);
+        Ok(())
+    });
+    if let Err(error) = checked {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn memory_is_the_machine() {
+    compare(200, 200, || AnyStore::Memory(MemoryStore::new(Duration::from_secs(3600))));
+}
+
+#[test]
+fn redis_is_the_machine() {
+    compare(60, 150, || AnyStore::Redis(shared(Kind::Redis).store()));
+}
+
+#[test]
+fn valkey_is_the_machine() {
+    compare(60, 150, || AnyStore::Redis(shared(Kind::Valkey).store()));
+}
