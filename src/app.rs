@@ -1,7 +1,7 @@
 //! The composition root: from a configuration to a running service, and to its end.
 
-use std::io;
-use std::net::TcpListener;
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -31,12 +31,11 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The exit code, as in sysexits: 64 usage, 69 unavailable, 71 system.
+    /// The exit code, as in sysexits: 64 usage, 69 unavailable.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) => 64,
-            Self::Taken(_) => 69,
-            Self::Io(_) => 71,
+            Self::Taken(_) | Self::Io(_) => 69,
         }
     }
 }
@@ -56,7 +55,7 @@ fn command(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(), Fai
     let cli = match config::parse(args)? {
         Parsed::Run(cli) => cli,
         Parsed::Print(text) => {
-            print!("{text}");
+            say(&text);
             return Ok(());
         }
     };
@@ -64,11 +63,11 @@ fn command(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(), Fai
         None => serve(cli.serve),
         Some(Command::Serve(args)) => serve(args),
         Some(Command::CheckConfig(args)) => {
-            print!("{}", Config::new(args)?.describe());
+            say(&Config::new(args)?.describe());
             Ok(())
         }
         Some(Command::Openapi) => {
-            print!("{}", http::openapi_document());
+            say(&http::openapi_document());
             Ok(())
         }
     }
@@ -107,7 +106,13 @@ fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        tracing::info!("stopping: what is in flight is answered; once more to stop at once");
         stop.cancel();
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(0);
     });
     Ok(())
 }
@@ -125,7 +130,8 @@ pub async fn run(
     let source = open_store(&config).await?;
     let routes = ROUTES.iter().map(|(path, _)| *path).collect();
     let metrics = Arc::new(Metrics::new(routes, source.lane_stats()));
-    let (acceptor, workers) = Acceptor::with_workers(config.threads, config.limits.max_connections);
+    let room = connections_within_descriptors(config.limits.max_connections);
+    let (acceptor, workers) = Acceptor::with_workers(config.threads, room);
     let threads = workers
         .into_iter()
         .enumerate()
@@ -136,6 +142,12 @@ pub async fn run(
     if let Some(Ok(address)) = listeners.first().map(TcpListener::local_addr) {
         greet(address);
     }
+    tracing::info!(
+        "onetap {} with {} threads, reactions {}",
+        env!("CARGO_PKG_VERSION"),
+        config.threads,
+        source.describe(),
+    );
     acceptor.run(listeners, stop).await?;
     for thread in threads {
         // A worker waits for its connections; this runtime has nothing else to do meanwhile.
@@ -162,9 +174,8 @@ async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
             match source.check().await {
                 Ok(()) => {}
                 Err(ConnectError::Foreign(problem)) => return Err(ConfigError(problem).into()),
-                Err(ConnectError::Unreachable(problem)) => {
-                    tracing::warn!(problem, "Redis is not there yet: answering 503 until it is");
-                }
+                // The lanes go on trying, and say what is in the way.
+                Err(ConnectError::Unreachable(_)) => {}
             }
             Ok(StoreSource::Redis(source))
         }
@@ -192,9 +203,36 @@ fn start(
     })
 }
 
-fn greet(address: std::net::SocketAddr) {
-    println!("Listening on http://{address}");
-    println!(
-        "Try: curl -X POST http://{address}/v1/posts/0192f0c1-2345-7890-abcd-ef0123456789/reactions/like/users/42/toggle"
-    );
+fn greet(address: SocketAddr) {
+    say(&format!(
+        "Listening on http://{address}\n\
+         Try: curl -X POST http://{address}/v1/posts/{EXAMPLE_POST}/reactions/like/users/42/toggle\n\
+         Docs: http://{address}/docs\n"
+    ));
+}
+
+const EXAMPLE_POST: &str = "0192f0c1-2345-7890-abcd-ef0123456789";
+
+/// Prints. That nobody reads, or that the disk is full, is no reason to end.
+fn say(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// File descriptors that are not clients' connections: lanes, pool, runtimes, log, and some air.
+const RESERVED_DESCRIPTORS: u64 = 128;
+
+/// Raises the limit on open files as far as it may, and fits the connections into it: a service out
+/// of descriptors could not open a connection to Redis either.
+fn connections_within_descriptors(wanted: usize) -> usize {
+    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+    let room = limit.saturating_sub(RESERVED_DESCRIPTORS).max(limit / 2).max(1);
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    if room < wanted {
+        tracing::warn!(
+            "only {limit} files may be open: at most {room} connections instead of {wanted}; \
+             raise `ulimit -n`, or lower --max-connections"
+        );
+    }
+    room.min(wanted)
 }

@@ -37,8 +37,11 @@ pub struct BurstReport {
 /// Why a burst failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BurstError {
-    /// A request has no good answer.
-    #[error("round {round}, post {post}: {error}")]
+    /// The service cannot be reached to begin with.
+    #[error(transparent)]
+    Unreachable(ClientError),
+    /// A request has no good answer, so nothing is proved of its round.
+    #[error("round {round}, post {post}: {error}; nothing was found wrong before")]
     Request {
         /// Which round.
         round: usize,
@@ -77,10 +80,9 @@ pub async fn run(
     options: &BurstOptions,
     mut progress: impl FnMut(usize),
 ) -> Result<BurstReport, BurstError> {
-    let connect = |round, error| BurstError::Request { round, post: "none yet".into(), error };
     let mut clients = Vec::with_capacity(options.taps);
     for _ in 0..options.taps {
-        clients.push(target.connect().await.map_err(|error| connect(0, error))?);
+        clients.push(target.connect().await.map_err(BurstError::Unreachable)?);
     }
     let mut report = BurstReport { least_overlap: usize::MAX, ..BurstReport::default() };
     for round in 1..=options.rounds {

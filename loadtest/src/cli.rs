@@ -76,7 +76,8 @@ struct RateArgs {
     connections: u16,
 }
 
-/// Exit codes: 0 all right, 1 something was wrong, 64 the command line cannot be run.
+/// Exit codes: 0 all right; 1 something was wrong, or a request had no good answer; 64 the command
+/// line cannot be run; 69 the service cannot be reached.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -141,6 +142,7 @@ async fn run_burst(args: BurstArgs) -> ExitCode {
             let problem = error.to_string();
             let history = match error {
                 BurstError::Wrong { history, .. } => json!(history),
+                BurstError::Unreachable(_) => return fail(&problem, 69),
                 BurstError::Request { .. } | BurstError::NoOverlap { .. } => Value::Null,
             };
             if !history.is_null() {
@@ -174,7 +176,7 @@ async fn run_rate(args: RateArgs) -> ExitCode {
             let code = u8::from(!report.errors.is_empty());
             finish(args.common.json.as_deref(), &report::rate_json(&report), code)
         }
-        Err(error) => fail(&error.to_string(), 1),
+        Err(error) => fail(&error.to_string(), 69),
     }
 }
 

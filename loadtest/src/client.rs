@@ -16,6 +16,9 @@ use crate::history::Verb;
 /// Longer than any deadline of the service: whoever waits longer has been forgotten.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How much of an answer is shown that is not understood.
+const MAX_SHOWN: usize = 300;
+
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -23,7 +26,9 @@ pub enum ClientError {
     #[error("--url {0} is not of the form http://HOST:PORT")]
     Url(String),
     /// Nobody listens there.
-    #[error("cannot connect to {0}: {1}; is the service running?")]
+    #[error(
+        "cannot connect to {0}: {1} (is the service running? are enough files allowed: ulimit -n?)"
+    )]
     Connect(String, std::io::Error),
     /// The connection broke.
     #[error("the connection broke: {0}")]
@@ -192,7 +197,7 @@ impl Client {
         };
         let answer = tokio::time::timeout(PATIENCE, answer).await;
         let (status, body) = answer.map_err(|_| ClientError::Silent)??;
-        let text = || String::from_utf8_lossy(&body).into_owned();
+        let text = || String::from_utf8_lossy(&body).chars().take(MAX_SHOWN).collect();
         if !status.is_success() {
             return Err(ClientError::Status(status, text()));
         }

@@ -29,8 +29,8 @@ pub fn burst_table(options: &BurstOptions, report: &BurstReport) -> String {
     table(&[
         ("rounds", format!("{} of {} right", report.rounds, options.rounds)),
         ("taps", format!("{} counted exactly once", report.taps)),
-        ("users a round", options.users.to_string()),
-        ("at one moment", format!("at least {} taps in every round", report.least_overlap)),
+        ("users a round", options.users.min(options.taps as u64).to_string()),
+        ("in flight together", format!("at least {} of {}", report.least_overlap, options.taps)),
         ("latency p50", millis(percentile(&sorted, 50))),
         ("latency p99", millis(percentile(&sorted, 99))),
         ("latency max", millis(percentile(&sorted, 100))),

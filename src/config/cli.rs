@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
@@ -48,7 +49,7 @@ pub struct ServeArgs {
     pub threads: Option<u16>,
 
     /// Listen on other addresses than loopback although every caller may do everything
-    #[arg(long, env = "ONETAP_INSECURE_NO_AUTH")]
+    #[arg(long, env = "ONETAP_INSECURE_NO_AUTH", value_parser = BoolishValueParser::new())]
     pub insecure_no_auth: bool,
 
     /// What every key in Redis begins with [default: ot]

@@ -73,6 +73,8 @@ impl Config {
                     .into(),
             ));
         }
+        crate::telemetry::read_filter(&args.log)
+            .map_err(|problem| ConfigError(format!("--log: {problem}")))?;
         let change_log_retention = Duration::from_secs(args.change_log_retention_seconds);
         Ok(Self {
             listen,
@@ -85,40 +87,39 @@ impl Config {
         })
     }
 
-    /// The configuration as `check-config` shows it, without secrets.
+    /// The configuration as `check-config` shows it: a line a flag, without secrets.
     pub fn describe(&self) -> String {
-        let store = match &self.store {
-            StoreConfig::Memory => "memory: (does not survive a restart)".to_owned(),
-            StoreConfig::Redis(options) => {
-                format!(
-                    "{}, keys {}:…",
-                    store_url::without_secrets(&options.url),
-                    options.key_prefix
-                )
-            }
-        };
         let limits = &self.limits;
-        format!(
-            "listen                {}\n\
-             store                 {store}\n\
-             threads               {}\n\
-             head, body, request   {} ms, {} ms, {} ms\n\
-             idle, shutdown grace  {} ms, {} ms\n\
-             body, address         {} bytes, {} bytes\n\
-             connections           {}\n\
-             change log kept       {} s\n",
-            self.listen,
-            self.threads,
-            limits.head_timeout.as_millis(),
-            limits.body_timeout.as_millis(),
-            limits.request_timeout.as_millis(),
-            limits.idle_timeout.as_millis(),
-            self.shutdown_grace.as_millis(),
-            limits.max_body_bytes,
-            limits.max_uri_bytes,
-            limits.max_connections,
-            self.change_log_retention.as_secs(),
-        )
+        let mut lines =
+            vec![("--listen", self.listen.to_string()), ("--threads", self.threads.to_string())];
+        match &self.store {
+            StoreConfig::Memory => lines.push(("--store", "memory:".into())),
+            StoreConfig::Redis(options) => lines.extend([
+                ("--store", store_url::without_secrets(&options.url)),
+                ("--key-prefix", options.key_prefix.clone()),
+                ("--redis-connect-timeout-ms", options.connect_timeout.as_millis().to_string()),
+                ("--redis-queue-calls", options.queue_bound.to_string()),
+            ]),
+        }
+        lines.extend([
+            ("--change-log-retention-seconds", self.change_log_retention.as_secs().to_string()),
+            ("--head-timeout-ms", limits.head_timeout.as_millis().to_string()),
+            ("--body-timeout-ms", limits.body_timeout.as_millis().to_string()),
+            ("--request-timeout-ms", limits.request_timeout.as_millis().to_string()),
+            ("--idle-timeout-ms", limits.idle_timeout.as_millis().to_string()),
+            ("--shutdown-grace-ms", self.shutdown_grace.as_millis().to_string()),
+            ("--max-body-bytes", limits.max_body_bytes.to_string()),
+            ("--max-uri-bytes", limits.max_uri_bytes.to_string()),
+            ("--max-connections", limits.max_connections.to_string()),
+            ("--log", self.log.clone()),
+        ]);
+        let line = |(flag, value): (&str, String)| format!("{flag:<32}{value}\n");
+        let table: String = lines.into_iter().map(line).collect();
+        let note = match &self.store {
+            StoreConfig::Memory => "Reactions in memory do not survive a restart.\n",
+            StoreConfig::Redis(_) => "Redis was not asked.\n",
+        };
+        table + note
     }
 }
 

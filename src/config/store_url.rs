@@ -33,8 +33,11 @@ pub(super) fn store(
         queue_bound: args.redis_queue_calls.unwrap_or(DEFAULT_QUEUE_CALLS) as usize,
         change_log_retention,
     };
-    RedisSource::new(&options)
-        .map_err(|error| ConfigError(format!("--store is not a redis:// address: {error}")))?;
+    let form = "redis://[user:password@]host[:port][/database]";
+    let odd = args.store.contains(['?', '#']) || args.store.contains("/-");
+    if odd || RedisSource::new(&options).is_err() {
+        return Err(ConfigError(format!("--store is not of the form {form}")));
+    }
     Ok(StoreConfig::Redis(options))
 }
 

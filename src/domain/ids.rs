@@ -30,12 +30,6 @@ impl PostId {
         &self.0
     }
 
-    /// The post that readiness probes use. It is the nil UUID, which [`PostId::from_str`] refuses,
-    /// so that no caller can reach it.
-    pub(crate) fn probe() -> Self {
-        Self(Uuid::nil())
-    }
-
     /// The partition of this post. Part of the key layout, so it must never change: the two halves
     /// of the id are folded and multiplied by 2^64 / φ, and the top eight bits are taken. That
     /// spreads random ids and ids made from consecutive integers alike.
@@ -73,6 +67,9 @@ impl fmt::Display for PostId {
 pub struct Partition(u8);
 
 impl Partition {
+    /// The first.
+    pub const FIRST: Self = Self(0);
+
     /// Every partition, in order.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..=u8::MAX).map(Self)
@@ -97,11 +94,6 @@ pub struct UserId(u64);
 pub struct InvalidUserId;
 
 impl UserId {
-    /// The user that readiness probes use, on a post that nobody can reach.
-    pub(crate) fn probe() -> Self {
-        Self(1)
-    }
-
     /// The id as an integer.
     pub fn get(self) -> u64 {
         self.0

@@ -220,7 +220,7 @@ mod tests {
         post.apply(&tap(Verb::Set, 1, "love"), Micros(9));
         post.apply(&tap(Verb::Unset, 1, "sad"), Micros(9));
         let id = tap(Verb::Set, 1, "sad").post;
-        let summary = post.summary(id, Some(UserId::probe()), 2, Micros(99));
+        let summary = post.summary(id, Some(1.try_into().expect("a user id")), 2, Micros(99));
         assert_eq!(summary.total(), 4);
         assert_eq!(summary.revision, Revision(10));
         let seen: Vec<_> = summary

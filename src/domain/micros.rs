@@ -19,9 +19,9 @@ impl fmt::Display for Micros {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000)
             .ok()
-            .and_then(|at| at.format(RFC_3339_MICROS).ok())
-            .ok_or(fmt::Error)?;
-        f.write_str(&text)
+            .and_then(|at| at.format(RFC_3339_MICROS).ok());
+        // Beyond the year 9999 there is no RFC 3339; no clock of ours says so.
+        f.write_str(text.as_deref().unwrap_or("9999-12-31T23:59:59.999999Z"))
     }
 }
 
@@ -62,6 +62,7 @@ mod tests {
     fn displays_as_rfc_3339_with_six_digits() {
         assert_eq!(Micros(0).to_string(), "1970-01-01T00:00:00.000000Z");
         assert_eq!(Micros(1_795_572_407_166_781).to_string(), "2026-11-25T02:06:47.166781Z");
+        assert_eq!(Micros(u64::MAX).to_string(), "9999-12-31T23:59:59.999999Z");
     }
 
     #[test]

@@ -34,8 +34,8 @@ impl Summary {
         Self { post, revision, reactions }
     }
 
-    /// The sum of the counts.
+    /// The sum of the counts. A count that was falsified beyond all measure does not overflow it.
     pub fn total(&self) -> u64 {
-        self.reactions.iter().map(|r| r.count).sum()
+        self.reactions.iter().fold(0, |total, r| total.saturating_add(r.count))
     }
 }

@@ -5,6 +5,7 @@
 //! closes it if it has been in one phase for too long; a request costs no timer.
 
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::response::IntoResponse as _;
+use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
@@ -23,10 +26,15 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
+use super::problem::{Code, Problem};
 use super::state::Limits;
 
 /// The largest head that is read at all; longer ones get a bare 431 from the parser.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// At a stop, idle connections are closed after this time: a request may be in the socket that was
+/// sent before the stop.
+const LINGER: Duration = Duration::from_millis(50);
 
 /// Serves one connection until it ends, its time is over, or, after `stop`, its last answer is out.
 pub(super) async fn serve(
@@ -43,18 +51,24 @@ pub(super) async fn serve(
         let answer = router.clone().call(request.map(Body::new));
         let answers = Arc::clone(&answers);
         async move {
-            let response = answer.await;
+            // Nothing is known to panic. If something does, the caller hears of it all the same.
+            let answer = AssertUnwindSafe(answer).catch_unwind().await;
             answers.enter(Phase::Idle);
-            response
+            answer.unwrap_or_else(|_| Ok(Problem::of(Code::Internal).into_response()))
         }
     });
-    let connection =
-        http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).serve_connection(io, service);
+    let connection = http1::Builder::new()
+        // A client that has said all it wants to say still wants its answer.
+        .half_close(true)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(io, service);
     tokio::pin!(connection);
     // Often enough that a deadline is kept to within a quarter.
     let look = tokio::time::interval(limits.head_timeout.min(limits.idle_timeout) / 4);
     tokio::pin!(look);
-    let mut stopping = false;
+    let linger = tokio::time::sleep(LINGER);
+    tokio::pin!(linger);
+    let (mut stopping, mut told) = (false, false);
     loop {
         tokio::select! {
             // An error here is the client's: it went away, or did not speak HTTP.
@@ -66,6 +80,10 @@ pub(super) async fn serve(
             }
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
+                linger.as_mut().reset(tokio::time::Instant::now() + LINGER);
+            }
+            () = &mut linger, if stopping && !told => {
+                told = true;
                 connection.as_mut().graceful_shutdown();
             }
         }

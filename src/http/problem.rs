@@ -51,6 +51,7 @@ codes! {
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The body is too large";
     UriTooLong "uri_too_long" URI_TOO_LONG "The address is too long";
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The body is not JSON";
+    Internal "internal_error" INTERNAL_SERVER_ERROR "A bug of the service";
     Overloaded "overloaded" SERVICE_UNAVAILABLE "Too much is waiting; nothing was applied";
     StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "The store is not available; nothing was applied";
     StoreDamaged "store_damaged" SERVICE_UNAVAILABLE "The store holds foreign data; nothing was applied";

@@ -25,6 +25,7 @@ pub const ROUTES: &[Route] = &[
     ("/readyz", || get(health::ready)),
     ("/metrics", || get(health::metrics)),
     ("/openapi.json", || get(docs::document)),
+    ("/", || get(docs::root)),
     ("/docs", || get(docs::index)),
     ("/docs/", || get(docs::page)),
     ("/docs/{*file}", || get(docs::page)),

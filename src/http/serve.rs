@@ -5,8 +5,9 @@
 //! evenly than the kernel's hashing would.
 
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -21,6 +22,9 @@ use crate::telemetry::Metrics;
 /// After an accept that failed for want of descriptors or memory.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 
+/// At a stop: how long to wait for one more connection from the backlog.
+const LAST_CALL: Duration = Duration::from_millis(5);
+
 /// A connection on its way to a worker. The permit is given back when it ends.
 type Accepted = (TcpStream, OwnedSemaphorePermit);
 
@@ -29,6 +33,7 @@ type Accepted = (TcpStream, OwnedSemaphorePermit);
 pub struct Acceptor {
     workers: Vec<mpsc::Sender<Accepted>>,
     room: Arc<Semaphore>,
+    turn: AtomicUsize,
 }
 
 /// Where a worker gets its connections from.
@@ -43,46 +48,71 @@ impl Acceptor {
         let ends = (0..count).map(|_| mpsc::channel(max_connections.min(1024)));
         let (workers, accepted): (Vec<_>, Vec<_>) = ends.unzip();
         let room = Arc::new(Semaphore::new(max_connections));
-        (Self { workers, room }, accepted.into_iter().map(|accepted| Worker { accepted }).collect())
+        (
+            Self { workers, room, turn: AtomicUsize::new(0) },
+            accepted.into_iter().map(|accepted| Worker { accepted }).collect(),
+        )
     }
 
     /// Accepts until `stop`, then closes the listeners. Beyond the bound on connections, clients
     /// wait in the kernel's backlog.
     pub async fn run(self, listeners: Vec<TcpListener>, stop: CancellationToken) -> io::Result<()> {
-        let accepting = listeners.into_iter().map(|listener| {
+        let listeners = listeners.into_iter().map(|listener| {
             listener.set_nonblocking(true)?;
-            Ok(self.accept_all(tokio::net::TcpListener::from_std(listener)?))
+            tokio::net::TcpListener::from_std(listener)
         });
-        let accepting = accepting.collect::<io::Result<Vec<_>>>()?;
+        let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
+        let accepting: Vec<_> =
+            listeners.iter().map(|listener| self.accept_all(listener)).collect();
         tokio::select! {
             () = stop.cancelled() => {}
             _ = join_all(accepting) => {}
         }
+        // Who came before the stop is still served.
+        for listener in &listeners {
+            while let Ok(accepted) = tokio::time::timeout(LAST_CALL, listener.accept()).await {
+                let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else { break };
+                if let Ok(stream) = accepted.and_then(prepare) {
+                    self.deal(stream, permit).await;
+                }
+            }
+        }
         Ok(())
     }
 
-    async fn accept_all(&self, listener: tokio::net::TcpListener) {
-        let mut turn = 0;
+    async fn accept_all(&self, listener: &tokio::net::TcpListener) {
+        let mut failing = false;
         loop {
             let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
-            match listener.accept().await.and_then(|(stream, _)| {
-                // An answer is small; held back by Nagle it would wait for an acknowledgement.
-                stream.set_nodelay(true)?;
-                stream.into_std()
-            }) {
+            match listener.accept().await.and_then(prepare) {
                 Ok(stream) => {
-                    turn = (turn + 1) % self.workers.len();
-                    if self.workers[turn].send((stream, permit)).await.is_err() {
-                        return;
-                    }
+                    failing = false;
+                    self.deal(stream, permit).await;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "could not accept a connection");
+                    if !failing {
+                        tracing::warn!("cannot accept connections: {error}; trying again");
+                    }
+                    failing = true;
                     tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                 }
             }
         }
     }
+
+    /// Gives a connection to the next worker.
+    async fn deal(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.workers.len();
+        // A worker is only gone when all is over.
+        let _ = self.workers[turn].send((stream, permit)).await;
+    }
+}
+
+/// A socket as a worker takes it.
+fn prepare((stream, _): (tokio::net::TcpStream, SocketAddr)) -> io::Result<TcpStream> {
+    // An answer is small; held back by Nagle it would wait for an acknowledgement.
+    stream.set_nodelay(true)?;
+    stream.into_std()
 }
 
 impl Worker {
@@ -97,19 +127,14 @@ impl Worker {
         grace: Duration,
     ) {
         let connections = TaskTracker::new();
-        loop {
-            let accepted = tokio::select! {
-                () = stop.cancelled() => break,
-                accepted = self.accepted.recv() => accepted,
-            };
-            let Some((stream, permit)) = accepted else { break };
+        // Ends when the acceptor is gone and what it dealt out is taken.
+        while let Some((stream, permit)) = self.accepted.recv().await {
             let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { continue };
-            metrics.connection_opened();
-            let (router, metrics, stop) = (router.clone(), Arc::clone(&metrics), stop.clone());
+            let (router, stop) = (router.clone(), stop.clone());
+            let counted = Counted::new(&metrics, permit);
             connections.spawn(async move {
                 super::connection::serve(stream, router, limits, stop).await;
-                metrics.connection_closed();
-                drop(permit);
+                drop(counted);
             });
         }
         connections.close();
@@ -119,5 +144,24 @@ impl Worker {
                 "connections cut at the end of the grace time"
             );
         }
+    }
+}
+
+/// A connection that is counted for as long as this lives, however it ends.
+struct Counted {
+    metrics: Arc<Metrics>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Counted {
+    fn new(metrics: &Arc<Metrics>, permit: OwnedSemaphorePermit) -> Self {
+        metrics.connection_opened();
+        Self { metrics: Arc::clone(metrics), _permit: permit }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.metrics.connection_closed();
     }
 }

@@ -85,9 +85,10 @@ pub struct LogEntry {
 /// 1. **One step.** A tap is one atomic step: flag, count, revision and change-log entry move
 ///    together or not at all.
 /// 2. **Right verb.** `Toggle` flips, `Set` turns on, `Unset` turns off; `changed` is true exactly
-///    if the flag is not what it was, and only then is anything written.
+///    if the flag is not what it was, and only then is anything written (but see 3).
 /// 3. **True count.** `count` is the number of users that have the reaction when the step ends, at
-///    least 0, and is healed by the next tap if something else has falsified it.
+///    least 0. If something else has falsified what is kept of it, the next tap heals that and
+///    raises the revision, also if it changes no flag; the log has no entry for that.
 /// 4. **Order.** The revisions of one post's changes rise strictly, in the order in which they took
 ///    place, also within one microsecond and when the clock goes back. A tap without effect answers
 ///    the revision as it is.
@@ -135,16 +136,8 @@ pub trait Store: Clone + Send + Sync + 'static {
         deadline: Deadline,
     ) -> impl Future<Output = Result<Vec<LogEntry>, StoreError>> + Send;
 
-    /// Runs the real write path on a post that no caller can reach, leaving nothing behind.
-    fn probe(&self, deadline: Deadline) -> impl Future<Output = Result<(), StoreError>> + Send {
-        use crate::domain::Verb;
-        async move {
-            let reaction = "like".parse().expect("`like` is a reaction");
-            let tap =
-                Tap { post: PostId::probe(), user: UserId::probe(), reaction, verb: Verb::Unset };
-            self.tap(tap, deadline).await.map(|_| ())
-        }
-    }
+    /// Runs the real write path on something that no caller can reach, and leaves nothing behind.
+    fn probe(&self, deadline: Deadline) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// The store that the configuration chose.
@@ -171,6 +164,14 @@ impl StoreSource {
         match self {
             Self::Memory(store) => AnyStore::Memory(store.clone()),
             Self::Redis(source) => AnyStore::Redis(source.attach()),
+        }
+    }
+
+    /// Where it is, for people.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Memory(_) => "in memory".into(),
+            Self::Redis(source) => format!("in Redis at {}", source.place()),
         }
     }
 
@@ -223,6 +224,13 @@ impl Store for AnyStore {
         match self {
             Self::Memory(store) => store.changes(partition, after, limit, deadline).await,
             Self::Redis(store) => store.changes(partition, after, limit, deadline).await,
+        }
+    }
+
+    async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(store) => store.probe(deadline).await,
+            Self::Redis(store) => store.probe(deadline).await,
         }
     }
 }

@@ -12,8 +12,7 @@ pub use metrics::Metrics;
 ///
 /// If the filter cannot be read; says what is wrong with it.
 pub fn log_to_stderr(filter: &str) -> Result<(), String> {
-    let filter =
-        filter.parse::<tracing_subscriber::EnvFilter>().map_err(|error| error.to_string())?;
+    let filter = read_filter(filter)?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -22,4 +21,20 @@ pub fn log_to_stderr(filter: &str) -> Result<(), String> {
     // A second logger in one process (a test's) is no reason to fail.
     drop(log.try_init());
     Ok(())
+}
+
+/// Reads a filter.
+///
+/// # Errors
+///
+/// If it cannot be read. A bare word that is no level would be taken as the name of a module, and
+/// silence everything else, warnings included; so it is refused.
+pub fn read_filter(filter: &str) -> Result<tracing_subscriber::EnvFilter, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for part in filter.split(',') {
+        if !part.contains('=') && !LEVELS.contains(&part.trim()) {
+            return Err(format!("`{part}` is not one of {}, or MODULE=LEVEL", LEVELS.join(", ")));
+        }
+    }
+    filter.parse().map_err(|_| format!("`{filter}` is not a level, or MODULE=LEVEL"))
 }

@@ -59,13 +59,16 @@ fn a_bad_configuration_is_one_line_and_exit_code_64() {
         (&["--thread", "2"], &["--threads"]),
         (&["no-such-command"], &["no-such-command"]),
         (&["--log", "a=b=c"], &["--log"]),
+        (&["--log", "debgu"], &["--log", "debgu", "debug"]),
+        (&["--store", "redis://h/-1"], &["--store"]),
+        (&["--store", "redis://h?x=1"], &["--store"]),
     ];
     for (args, words) in cases {
         let output = run(args);
         assert_usage(&output, 64, words);
         let lines = String::from_utf8_lossy(&output.stderr).lines().count();
         assert_eq!(lines, 1, "{args:?}");
-        if args[0] != "--log" && args[0] != "no-such-command" {
+        if args[0] != "no-such-command" {
             // The same through the subcommands.
             for command in ["serve", "check-config"] {
                 assert_usage(&run(&[&[command], *args].concat()), 64, words);
@@ -105,6 +108,16 @@ fn openapi_prints_the_committed_document() {
     let output = run(&["openapi"]);
     assert!(output.status.success());
     assert!(output.stdout == include_bytes!("../../openapi.json"), "it has drifted");
+}
+
+#[test]
+fn that_nobody_reads_what_it_prints_is_no_failure() {
+    for args in ["openapi", "check-config", "--help"] {
+        let line = format!("{} {args} >/dev/full", env!("CARGO_BIN_EXE_onetap"));
+        let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
 }
 
 #[test]

@@ -235,8 +235,8 @@ async fn law_5_reads_see_writes(store: AnyStore) {
     }
 }
 
-/// One user moves between two reactions by toggling both at one moment, so that at any revision a
-/// known number of the two is on.
+/// Ten users toggle at one moment, again and again, while somebody reads: each total that is read
+/// is the one that was answered with its revision.
 async fn law_5_a_summary_is_of_one_moment(store: AnyStore) {
     let post = post();
     let mut truth = HashMap::new();
@@ -261,7 +261,9 @@ async fn law_5_a_summary_is_of_one_moment(store: AnyStore) {
     }
     stop.notify_one();
     let first = truth.keys().min().copied().unwrap();
-    for (revision, total) in reading.await.unwrap() {
+    let seen = reading.await.unwrap();
+    assert!(seen.iter().collect::<HashSet<_>>().len() > 5, "the reader saw too little: {seen:?}");
+    for (revision, total) in seen {
         let expected = if revision < first { Some(&0) } else { truth.get(&revision) };
         assert_eq!(expected, Some(&total), "at {revision}");
     }
@@ -324,6 +326,11 @@ async fn law_7_pages_meet_across_equal_times(store: AnyStore) {
     let likes = all(&store, post, Some("like"), 100).await;
     assert_eq!(likes.len(), 120);
     assert!(likes.windows(2).all(|pair| pair[0] > pair[1]), "newest first, ties by text");
+    if matches!(store, AnyStore::Redis(_)) {
+        // A script has one time for all its taps. In memory there may be none.
+        let equal = likes.windows(2).filter(|pair| pair[0].reacted_at == pair[1].reacted_at);
+        assert!(equal.count() > 5, "there are no equal times to meet across");
+    }
     let everyone = all(&store, post, None, 100).await;
     assert_eq!(everyone.len(), 180);
     assert!(everyone.windows(2).all(|pair| pair[0] > pair[1]));

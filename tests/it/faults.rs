@@ -10,6 +10,23 @@ fn path(post: impl std::fmt::Display, user: u64) -> String {
     format!("/v1/posts/{post}/reactions/like/users/{user}")
 }
 
+/// Waits until a figure at `/metrics` is what it should be.
+async fn until_figure(service: &Service, name: &str, value: u64) {
+    let started = Instant::now();
+    loop {
+        let figures = service.send("GET", "/metrics").await.body;
+        if figures.lines().any(|line| line == format!("{name} {value}")) {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(10), "{name} is not {value}: {figures}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn until_lanes(service: &Service, connected: u64) {
+    until_figure(service, "onetap_lanes_connected", connected).await;
+}
+
 /// Waits until a tap succeeds; says how long it took.
 async fn until_well(service: &Service) -> Duration {
     let started = Instant::now();
@@ -55,7 +72,7 @@ async fn a_killed_redis_is_noticed_while_nothing_is_asked() {
     let service = Service::with(&["--store", &redis.url()]);
     until_well(&service).await;
     drop(redis);
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    until_lanes(&service, 0).await;
     // No tap was in flight, so none may be in doubt.
     for user in 1..=10 {
         let response = service.send("PUT", &path(post(), user)).await;
@@ -78,7 +95,8 @@ async fn an_idle_connection_that_redis_closes_costs_no_tap() {
             .await
             .unwrap();
         assert!(killed >= 1);
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        until_figure(&service, "onetap_lane_connections_total", 2 + 2 * user).await;
+        until_lanes(&service, 2).await;
         service.send("PUT", &path(post(), user)).await.ok(201);
     }
 }
@@ -104,6 +122,26 @@ async fn a_stopped_redis_leaves_writes_in_doubt_and_never_runs_them_late() {
     let summary = service.send("GET", &format!("/v1/posts/{post}/reactions")).await.ok(200);
     assert_eq!(summary["total"], 0);
     service.send("PUT", &path(post, 1)).await.ok(201);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_with_taps_in_flight_leaves_these_in_doubt() {
+    let redis = RedisServer::start(Kind::Redis, &[]);
+    let service = Service::with(&["--store", &redis.url()]);
+    until_lanes(&service, 2).await;
+    let mut admin = redis.client().await;
+    let pause = ["PAUSE", "5000", "WRITE"];
+    let _: () = redis::cmd("CLIENT").arg(&pause).query_async(&mut admin).await.unwrap();
+    let post = post();
+    let mut connection = service.connect().await;
+    let path = path(post, 1);
+    let tap = tokio::spawn(async move { connection.send("PUT", path, &[], "").await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let kill = ["KILL", "TYPE", "normal", "SKIPME", "yes"];
+    let _: u64 = redis::cmd("CLIENT").arg(&kill).query_async(&mut admin).await.unwrap();
+    let begun = Instant::now();
+    tap.await.unwrap().assert_problem(504, "outcome_unknown");
+    assert!(begun.elapsed() < Duration::from_secs(1), "it is known at once");
 }
 
 #[tokio::test]

@@ -249,7 +249,8 @@ async fn a_cursor_is_good_for_its_own_list_alone() {
 async fn what_there_is_not_is_a_problem_too() {
     let service = Service::memory();
     let post = post();
-    for path in ["/", "/v1", "/v2/posts", "/v1/posts/", "/nothing", "/docs/nothing.js", "//healthz"]
+    for path in
+        ["/docs/%FF", "/v1", "/v2/posts", "/v1/posts/", "/nothing", "/docs/nothing.js", "//healthz"]
     {
         service.send("GET", path).await.assert_problem(404, "not_found");
     }

@@ -134,6 +134,37 @@ async fn b32_a_stop_answers_what_is_in_flight_and_ends_in_time() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_answers_requests_that_were_sent_before_it() {
+    for _ in 0..10 {
+        let mut service = Service::memory();
+        let mut connections = Vec::new();
+        let path = format!("/v1/posts/{}/reactions/like/users", post());
+        for user in 1..=64 {
+            let mut connection = service.connect().await;
+            let request = format!("PUT {path}/{user} HTTP/1.1\r\nhost: t\r\n\r\n");
+            connection.write(request.as_bytes()).await;
+            connections.push(connection);
+        }
+        service.begin_stop();
+        for connection in &mut connections {
+            connection.read().await.expect("an answer").ok(201);
+        }
+        service.ended(Duration::from_secs(5)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_half_still_gets_its_answer() {
+    for service in [Service::memory(), Service::redis()] {
+        let mut connection = service.connect().await;
+        let path = format!("/v1/posts/{}/reactions/like/users/1", post());
+        connection.write(format!("PUT {path} HTTP/1.1\r\nhost: t\r\n\r\n").as_bytes()).await;
+        connection.close_half().await;
+        connection.read().await.expect("an answer").ok(201);
+    }
+}
+
 #[tokio::test]
 async fn figures_have_few_series_whatever_is_asked() {
     let service = Service::memory();

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::support::service::Service;
 
 /// Served, but not part of the API.
-const PAGES: [&str; 4] = ["/openapi.json", "/docs", "/docs/", "/docs/{*file}"];
+const PAGES: [&str; 5] = ["/", "/openapi.json", "/docs", "/docs/", "/docs/{*file}"];
 
 #[test]
 fn the_committed_document_is_the_one_that_is_served() {

@@ -280,6 +280,109 @@ async fn removing_works_when_memory_is_full() {
         let result = store.tap(tap(verb, post, 2, "like"), soon()).await;
         assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
     }
+    assert!(matches!(store.probe(soon()).await, Err(StoreError::Unavailable(_))));
     let removed = store.tap(tap(Verb::Unset, post, 1, "like"), soon()).await.unwrap();
     assert_eq!((removed.changed, removed.count), (true, 0));
+}
+
+#[tokio::test]
+async fn removing_and_reading_work_over_new_connections_when_memory_is_full() {
+    let server = RedisServer::start(Kind::Redis, &["--maxmemory-policy", "noeviction"]);
+    let prefix = prefix();
+    let source = RedisSource::new(&server.options(&prefix)).unwrap();
+    let store = source.attach();
+    let post = post();
+    for user in [1, 2] {
+        store.tap(tap(Verb::Set, post, user, "like"), soon()).await.unwrap();
+    }
+    let mut admin = server.client().await;
+    let full = ["SET", "maxmemory", "1"];
+    let _: () = redis::cmd("CONFIG").arg(&full).query_async(&mut admin).await.unwrap();
+    let kill = ["KILL", "TYPE", "normal", "SKIPME", "yes"];
+    let _: u64 = redis::cmd("CLIENT").arg(&kill).query_async(&mut admin).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    // The lane that was cut, and one of a service that starts now.
+    source.check().await.unwrap();
+    for (store, user) in [(store, 1), (source.attach(), 2)] {
+        let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
+        assert_eq!(store.summaries(query, soon()).await.unwrap()[0].total(), 3 - user);
+        let removed = store.tap(tap(Verb::Unset, post, user, "like"), soon()).await.unwrap();
+        assert!(removed.changed);
+    }
+}
+
+#[tokio::test]
+async fn the_probe_leaves_no_key() {
+    let mut bench = Bench::new().await;
+    let probes = (0..20).map(|_| bench.store.probe(soon()));
+    for probed in futures_util::future::join_all(probes).await {
+        probed.unwrap();
+    }
+    assert!(bench.keys().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_used_is_told_from_one_that_can() {
+    let cluster = RedisServer::start(
+        Kind::Redis,
+        &["--cluster-enabled", "yes", "--cluster-config-file", &format!("nodes-{}.conf", prefix())],
+    );
+    let checked = RedisSource::new(&cluster.options("ot")).unwrap().check().await;
+    assert!(
+        matches!(&checked, Err(ConnectError::Foreign(why)) if why.contains("cluster")),
+        "{checked:?}"
+    );
+
+    let primary = RedisServer::start(Kind::Redis, &[]);
+    let port = primary.port.to_string();
+    let replica = RedisServer::start(Kind::Redis, &["--replicaof", "127.0.0.1", &port]);
+    let checked = RedisSource::new(&replica.options("ot")).unwrap().check().await;
+    assert!(
+        matches!(&checked, Err(ConnectError::Unreachable(why)) if why.contains("replica")),
+        "{checked:?}"
+    );
+
+    let secret = RedisServer::start(Kind::Redis, &["--requirepass", "x"]);
+    for (url, word) in
+        [(secret.url(), "password"), (format!("redis://:no@127.0.0.1:{}", secret.port), "wrong")]
+    {
+        let options = RedisOptions { url, ..secret.options("ot") };
+        let checked = RedisSource::new(&options).unwrap().check().await;
+        assert!(
+            matches!(&checked, Err(ConnectError::Unreachable(why)) if why.contains(word)),
+            "{checked:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn scores_and_counts_of_another_age_are_damage_or_exact_but_never_a_panic() {
+    for kind in [Kind::Redis, Kind::Valkey] {
+        let (server, prefix) = (shared(kind), prefix());
+        let store = RedisSource::new(&server.options(&prefix)).unwrap().attach();
+        let mut admin = server.client().await;
+        for score in ["300000000000000000", "9007199254740992", "-5", "1.5", "inf"] {
+            let post = post();
+            store.tap(tap(Verb::Set, post, 1, "like"), soon()).await.unwrap();
+            let keys: Vec<String> = admin.keys(format!("{prefix}:*{post}:like")).await.unwrap();
+            let _: () = redis::cmd("ZADD")
+                .arg(&keys[0])
+                .arg(score)
+                .arg("7")
+                .query_async(&mut admin)
+                .await
+                .unwrap();
+            let query = ReactorsQuery { post, reaction: None, after: None, limit: 5 };
+            let found = store.reactors(query, soon()).await;
+            assert!(matches!(found, Err(StoreError::Damaged(_))), "{score}: {found:?}");
+        }
+        let post = post();
+        for name in ["like", "love"] {
+            store.tap(tap(Verb::Set, post, 1, name), soon()).await.unwrap();
+            let keys: Vec<String> = admin.keys(format!("{prefix}:*{post}")).await.unwrap();
+            let _: () = admin.hset(&keys[0], name, u64::MAX.to_string()).await.unwrap();
+        }
+        let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
+        assert_eq!(store.summaries(query, soon()).await.unwrap()[0].total(), u64::MAX);
+    }
 }

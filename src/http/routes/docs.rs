@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::RawPathParams;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -19,13 +20,21 @@ pub(in crate::http) async fn document() -> Response {
     ([(CONTENT_TYPE, "application/json")], openapi::document()).into_response()
 }
 
+/// Who opens the service in a browser wants to know what it is.
+pub(in crate::http) async fn root() -> Redirect {
+    Redirect::temporary("/docs/")
+}
+
 /// `/docs` has its files beside it, so it needs the slash.
 pub(in crate::http) async fn index() -> Redirect {
     Redirect::permanent("/docs/")
 }
 
 /// The page that shows the document, and its files. They are in the binary.
-pub(in crate::http) async fn page(params: RawPathParams) -> Result<Response, Problem> {
+pub(in crate::http) async fn page(
+    params: Result<RawPathParams, RawPathParamsRejection>,
+) -> Result<Response, Problem> {
+    let params = params.map_err(|_| Problem::of(Code::NotFound))?;
     let file = params.iter().next().map_or("", |(_, file)| file);
     let not_found = || Problem::of(Code::NotFound);
     let found = utoipa_swagger_ui::serve(file, Arc::clone(&CONFIG)).map_err(|_| not_found())?;

@@ -82,4 +82,10 @@ impl Store for MemoryStore {
     ) -> Result<Vec<LogEntry>, StoreError> {
         Ok(self.on(partition, |partition| partition.changes(after, limit)))
     }
+
+    async fn probe(&self, _deadline: Deadline) -> Result<(), StoreError> {
+        // Nothing can refuse here. That the locks are free shows that nobody died holding one.
+        Partition::all().for_each(|partition| self.on(partition, |_| ()));
+        Ok(())
+    }
 }

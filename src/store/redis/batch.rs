@@ -35,7 +35,7 @@ impl Batch {
         tokio::pin!(sending);
         let reply = loop {
             let Some(next) = waiting.iter().flatten().map(|call| call.deadline.0).min() else {
-                connection.health.mark_broken("no reply by the deadline of any call");
+                connection.health.mark_broken("no reply by the deadline of any call", false);
                 return;
             };
             tokio::select! {
@@ -48,11 +48,12 @@ impl Batch {
         };
 
         match reply {
-            Ok(value) => deliver(value, script, waiting, &connection),
+            Ok(value) => deliver(value, script, waiting, &shared, &connection),
             Err(error) => {
                 if refusal::breaks_connection(&error) {
-                    connection.health.mark_broken(&error.to_string());
+                    connection.health.mark_broken(&error.to_string(), error.code().is_some());
                 }
+                shared.complaints.about(&format!("Redis refused a call: {error}"));
                 let meaning = refusal::meaning(&error, script.writes());
                 waiting.into_iter().flatten().for_each(|call| call.fail(meaning.clone()));
             }
@@ -126,19 +127,26 @@ fn expire(waiting: &mut [Option<Call>], script: Script, shared: &Shared) {
 }
 
 /// Gives each call its elements of the reply.
-fn deliver(value: Value, script: Script, waiting: Vec<Option<Call>>, connection: &Connection) {
+fn deliver(
+    value: Value,
+    script: Script,
+    waiting: Vec<Option<Call>>,
+    shared: &Shared,
+    connection: &Connection,
+) {
     let answers = script.shape().answers;
     match reply::split(value, answers, waiting.len()) {
         Ok((clock, elements)) => {
             connection.clock.learn(clock);
             for (call, elements) in waiting.into_iter().zip(elements.chunks(answers)) {
                 if let Some(call) = call {
-                    call.answer(elements);
+                    call.answer(elements, &shared.complaints);
                 }
             }
         }
         Err(reply::Unreadable) => {
-            waiting.into_iter().flatten().for_each(Call::answer_unreadable);
+            let complaints = &shared.complaints;
+            waiting.into_iter().flatten().for_each(|call| call.answer_unreadable(complaints));
         }
     }
 }

@@ -4,6 +4,7 @@ use deadpool_redis::redis::{Cmd, Value};
 use tokio::sync::oneshot;
 
 use super::clock::StoreClock;
+use super::complaints::Complaints;
 use super::keys::Keys;
 use super::reply::{self, ItemResult, Unreadable};
 use super::script::Script;
@@ -25,6 +26,7 @@ pub(super) enum Item {
     Tap(Tap, Waiting<Outcome>),
     Summary(SummaryItem, Waiting<Summary>),
     Reactors(ReactorsItem, Waiting<Vec<Reactor>>),
+    Probe(Waiting<Outcome>),
 }
 
 #[derive(Debug)]
@@ -52,6 +54,7 @@ impl Call {
             },
             Item::Summary(..) => Script::Summary,
             Item::Reactors(..) => Script::Reactors,
+            Item::Probe(_) => Script::Probe,
         }
     }
 
@@ -70,6 +73,12 @@ impl Call {
             | Item::Reactors(ReactorsItem { post, .. }, _) => {
                 keys.write_post(key, post);
                 cmd.arg(key.as_str());
+            }
+            Item::Probe(_) => {
+                for part in ["post", "members", "log"] {
+                    keys.write_probe(key, part);
+                    cmd.arg(key.as_str());
+                }
             }
         }
     }
@@ -99,35 +108,49 @@ impl Call {
                 };
                 cmd.arg(*take);
             }
+            Item::Probe(_) => {
+                cmd.arg("probe").arg(1).arg("probe").arg(clock.not_after(self.deadline));
+            }
         }
     }
 
     /// Whether nobody waits for the answer any more.
     pub(super) fn is_abandoned(&self) -> bool {
         match &self.item {
-            Item::Tap(_, waiting) => waiting.is_closed(),
+            Item::Tap(_, waiting) | Item::Probe(waiting) => waiting.is_closed(),
             Item::Summary(_, waiting) => waiting.is_closed(),
             Item::Reactors(_, waiting) => waiting.is_closed(),
         }
     }
 
     /// Answers with the item's elements of a reply.
-    pub(super) fn answer(self, elements: &[Value]) {
+    pub(super) fn answer(self, elements: &[Value], complaints: &Complaints) {
         match self.item {
-            Item::Tap(_, waiting) => send(waiting, reply::outcome(elements), true),
-            Item::Summary(SummaryItem { post, viewer, .. }, waiting) => {
-                send(waiting, reply::summary(elements, post, viewer.is_some()), false);
+            Item::Tap(tap, waiting) => {
+                let parsed = reply::outcome(elements, &format_args!("post {}", tap.post));
+                send(waiting, parsed, true, complaints);
             }
-            Item::Reactors(_, waiting) => send(waiting, reply::reactors(elements), false),
+            Item::Probe(waiting) => {
+                send(waiting, reply::outcome(elements, &"the readiness probe"), true, complaints);
+            }
+            Item::Summary(SummaryItem { post, viewer, .. }, waiting) => {
+                let parsed = reply::summary(elements, post, viewer.is_some());
+                send(waiting, parsed, false, complaints);
+            }
+            Item::Reactors(ReactorsItem { post, .. }, waiting) => {
+                send(waiting, reply::reactors(elements, post), false, complaints);
+            }
         }
     }
 
     /// Answers that a reply cannot be read.
-    pub(super) fn answer_unreadable(self) {
+    pub(super) fn answer_unreadable(self, complaints: &Complaints) {
         match self.item {
-            Item::Tap(_, waiting) => send(waiting, Err(Unreadable), true),
-            Item::Summary(_, waiting) => send(waiting, Err(Unreadable), false),
-            Item::Reactors(_, waiting) => send(waiting, Err(Unreadable), false),
+            Item::Tap(_, waiting) | Item::Probe(waiting) => {
+                send(waiting, Err(Unreadable), true, complaints);
+            }
+            Item::Summary(_, waiting) => send(waiting, Err(Unreadable), false, complaints),
+            Item::Reactors(_, waiting) => send(waiting, Err(Unreadable), false, complaints),
         }
     }
 
@@ -135,21 +158,24 @@ impl Call {
     pub(super) fn fail(self, error: StoreError) {
         // A receiver that has gone is a caller that has gone.
         match self.item {
-            Item::Tap(_, waiting) => drop(waiting.send(Err(error))),
+            Item::Tap(_, waiting) | Item::Probe(waiting) => drop(waiting.send(Err(error))),
             Item::Summary(_, waiting) => drop(waiting.send(Err(error))),
             Item::Reactors(_, waiting) => drop(waiting.send(Err(error))),
         }
     }
 }
 
-fn send<T>(waiting: Waiting<T>, parsed: ItemResult<T>, writes: bool) {
+fn send<T>(waiting: Waiting<T>, parsed: ItemResult<T>, writes: bool, complaints: &Complaints) {
     let answer = parsed.unwrap_or_else(|Unreadable| {
-        tracing::error!("a script gave a reply that no script of this release gives");
+        complaints.about("a script gave a reply that no script of this release gives");
         Err(if writes {
             StoreError::OutcomeUnknown
         } else {
             StoreError::Unavailable("the store's reply could not be read".into())
         })
     });
+    if let Err(StoreError::Damaged(what) | StoreError::Unavailable(what)) = &answer {
+        complaints.about(what);
+    }
     drop(waiting.send(answer));
 }

@@ -1,13 +1,14 @@
 //! Opening connections: where to, with which settings, and the check that it is the right place.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::io::tcp::TcpSettings;
 use deadpool_redis::redis::{
-    self, AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
-    PushInfo, PushKind, RedisError, Value,
+    self, AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, IntoConnectionInfo,
+    ProtocolVersion, PushInfo, PushKind, RedisError, Value,
 };
 use deadpool_redis::{Manager, Pool, PoolConfig, Runtime, Timeouts};
 
@@ -28,6 +29,8 @@ pub(super) struct Connector {
     pool: Pool,
     connect_timeout: Duration,
     layout_key: String,
+    /// Host, port and database, for people; never the password.
+    pub(super) place: String,
 }
 
 impl std::fmt::Debug for Connector {
@@ -41,7 +44,7 @@ impl std::fmt::Debug for Connector {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Nobody answered in time, or the answer was an error.
-    #[error("cannot reach Redis: {0}")]
+    #[error("{0}")]
     Unreachable(String),
     /// A Redis answered, but what it holds is not for this release.
     #[error("{0}")]
@@ -57,7 +60,14 @@ impl From<RedisError> for ConnectError {
                     .into(),
             );
         }
-        Self::Unreachable(error.to_string())
+        Self::Unreachable(match (error.code(), error.kind()) {
+            (Some("NOAUTH"), _) => "it wants a password: redis://:PASSWORD@host".into(),
+            (Some("WRONGPASS"), _) | (_, ErrorKind::AuthenticationFailed) => {
+                "the user name or the password is wrong".into()
+            }
+            (_, ErrorKind::Parse) => "what answers there does not speak the Redis protocol".into(),
+            _ => error.to_string(),
+        })
     }
 }
 
@@ -68,6 +78,7 @@ impl Connector {
         connect_timeout: Duration,
     ) -> Result<Self, RedisError> {
         let info: ConnectionInfo = url.into_connection_info()?;
+        let place = format!("{}/{}", info.addr(), info.redis_settings().db());
         // Nagle's algorithm holds a small command back until the last one is acknowledged.
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         // RESP3, because only then redis-rs tells of a connection that the server has closed.
@@ -88,7 +99,7 @@ impl Connector {
             .runtime(Runtime::Tokio1)
             .build()
             .expect("a pool with a runtime can have timeouts");
-        Ok(Self { client, config, pool, connect_timeout, layout_key: keys.layout() })
+        Ok(Self { client, config, pool, connect_timeout, layout_key: keys.layout(), place })
     }
 
     /// A new connection whose reader runs on the current runtime, after a look at what is there.
@@ -98,7 +109,7 @@ impl Connector {
             let news = Arc::clone(&health);
             let config = self.config.clone().set_push_sender(move |push: PushInfo| {
                 if push.kind == PushKind::Disconnection {
-                    news.mark_broken("the connection was closed");
+                    news.mark_broken("it was closed", false);
                 }
                 Ok::<(), redis::aio::SendError>(())
             });
@@ -136,15 +147,38 @@ impl Connector {
         })
     }
 
-    /// Claims the layout where there is none, refuses another version's, and reads the clock.
+    /// Looks who is there, claims the layout where there is none, and reads the clock.
     async fn check(
         &self,
         connection: &mut MultiplexedConnection,
     ) -> Result<StoreClock, ConnectError> {
-        let mut claim = redis::cmd("SET");
-        claim.arg(&self.layout_key).arg(LAYOUT_VERSION).arg("NX").arg("GET");
-        let before: Option<Vec<u8>> = claim.query_async(connection).await?;
-        match before.as_deref() {
+        let hello: HashMap<String, Value> = redis::cmd("HELLO").query_async(connection).await?;
+        let said = |name: &str| match hello.get(name) {
+            Some(Value::BulkString(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+            Some(Value::SimpleString(text)) => text.clone(),
+            _ => String::new(),
+        };
+        if said("mode") == "cluster" {
+            return Err(ConnectError::Foreign(format!(
+                "Redis at {} is a node of a cluster, which this release does not speak: \
+                 name a single Redis in --store",
+                self.place
+            )));
+        }
+        // A demoted primary lets everybody in, and refuses their writes for ever.
+        if said("role") != "master" {
+            return Err(ConnectError::Unreachable("it is a replica".into()));
+        }
+        // First a look: when memory is full or a replica is missing, Redis refuses every write, and
+        // reading and removing have to go on.
+        let mut version: Option<Vec<u8>> =
+            redis::cmd("GET").arg(&self.layout_key).query_async(connection).await?;
+        if version.is_none() {
+            let mut claim = redis::cmd("SET");
+            claim.arg(&self.layout_key).arg(LAYOUT_VERSION).arg("NX").arg("GET");
+            version = claim.query_async(connection).await?;
+        }
+        match version.as_deref() {
             None => {}
             Some(version) if version == LAYOUT_VERSION.as_bytes() => {}
             Some(other) => {
@@ -158,5 +192,34 @@ impl Connector {
         }
         let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(connection).await?;
         Ok(StoreClock::new(seconds * 1_000_000 + micros))
+    }
+
+    /// What an operator should change about a Redis that can be used as it is.
+    pub(super) async fn warnings(&self) -> Vec<String> {
+        let asked = async {
+            let mut connection = self.pool.get().await.ok()?;
+            let mut cmd = redis::cmd("CONFIG");
+            cmd.arg("GET").arg(&["maxmemory-policy", "appendonly", "save"]);
+            cmd.query_async::<HashMap<String, String>>(&mut connection).await.ok()
+        };
+        // Who may not ask is not warned.
+        let settings = asked.await.unwrap_or_default();
+        let is = |name: &str, value: &str| settings.get(name).is_some_and(|set| set == value);
+        let mut warnings = Vec::new();
+        if !settings.is_empty() && !is("maxmemory-policy", "noeviction") {
+            let policy = settings.get("maxmemory-policy").map_or("", String::as_str);
+            warnings.push(format!(
+                "maxmemory-policy is {policy}: Redis may throw reactions away when memory is full; \
+                 set it to noeviction"
+            ));
+        }
+        if is("appendonly", "no") && is("save", "") {
+            warnings.push(
+                "Redis keeps nothing over a restart (appendonly no, save \"\"): reactions will be \
+                 lost with it; set appendonly yes"
+                    .into(),
+            );
+        }
+        warnings
     }
 }

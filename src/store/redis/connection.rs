@@ -20,25 +20,33 @@ pub(super) struct Connection {
 /// another, and what was in flight gets its own errors.
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    broken: Mutex<Option<String>>,
+    broken: Mutex<Option<Broken>>,
     news: Notify,
+}
+
+/// Why a connection is of no more use.
+#[derive(Clone, Debug)]
+pub(super) struct Broken {
+    pub(super) reason: String,
+    /// The server is there and refuses: another connection may fare no better.
+    pub(super) by_refusal: bool,
 }
 
 impl Health {
     /// Says that the connection must not be used again. The first reason stays.
-    pub(super) fn mark_broken(&self, reason: &str) {
+    pub(super) fn mark_broken(&self, reason: &str, by_refusal: bool) {
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-        broken.get_or_insert_with(|| reason.to_owned());
+        broken.get_or_insert_with(|| Broken { reason: reason.to_owned(), by_refusal });
         self.news.notify_one();
     }
 
     /// Why it is broken, if it is.
-    pub(super) fn broken(&self) -> Option<String> {
+    pub(super) fn broken(&self) -> Option<Broken> {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until it is broken. Only the lane waits.
-    pub(super) async fn until_broken(&self) -> String {
+    pub(super) async fn until_broken(&self) -> Broken {
         loop {
             if let Some(reason) = self.broken() {
                 return reason;

@@ -7,6 +7,7 @@
 //! | `ot:{TAG}:p:POST` | hash | per reaction its count; `_rev`, the revision of the post |
 //! | `ot:{TAG}:p:POST:REACTION` | sorted set | users; score: µs of the reaction |
 //! | `ot:{TAG}:log` | stream | the change log of the partition |
+//! | `ot:{TAG}:probe:…` | | there only while a readiness probe runs |
 //!
 //! `ot` is the prefix (`--key-prefix`). A cluster hashes the part in braces alone, so the partition
 //! and not the post is the tag: a post's keys *and* its partition's log share a slot, and one
@@ -38,6 +39,11 @@ impl Keys {
 
     pub(super) fn layout(&self) -> String {
         format!("{}:layout", self.prefix)
+    }
+
+    /// A key of the probe: its post, its members, its log.
+    pub(super) fn write_probe(&self, key: &mut String, part: &str) {
+        self.write(key, Partition::FIRST, format_args!("probe:{part}"));
     }
 
     pub(super) fn log(&self, partition: Partition) -> String {

@@ -17,8 +17,7 @@ use tokio::time::Instant;
 use super::Shared;
 use super::batch::Batch;
 use super::call::Call;
-use super::connect::ConnectError;
-use super::connection::Connection;
+use super::connection::{Broken, Connection};
 use super::script::Script;
 use crate::store::StoreError;
 
@@ -48,44 +47,44 @@ impl Lane {
     }
 
     pub(super) async fn run(mut self) {
-        let mut was_lost = false;
         loop {
-            let Ok(connection) = self.connect(was_lost).await else { return };
+            let Ok(connection) = self.connect().await else { return };
             self.shared.stats.connected.add(1);
             let end = self.serve(&connection).await;
             self.shared.stats.connected.sub(1);
-            match end {
-                Ok(reason) => tracing::warn!(reason, "lost the connection to Redis"),
-                Err(Closed) => return,
+            let Ok(Broken { reason, by_refusal }) = end else { return };
+            let what = format!("lost the connection to Redis at {}", self.shared.connector.place);
+            self.shared.complaints.about(&format!("{what}: {reason}"));
+            // A server that lets everybody in and throws everybody out is not asked all the time.
+            let until = Instant::now() + LAST_PAUSE;
+            if by_refusal && self.refuse_until(until, &reason).await.is_err() {
+                return;
             }
-            was_lost = true;
         }
     }
 
     /// Opens a connection, however long it takes. Calls wait for the first attempt; once it is
     /// known that Redis cannot be reached they are told so at once.
-    async fn connect(&mut self, was_lost: bool) -> Result<Arc<Connection>, Closed> {
+    async fn connect(&mut self) -> Result<Arc<Connection>, Closed> {
         let mut pause = FIRST_PAUSE;
-        let mut last_problem = None;
         loop {
             let shared = Arc::clone(&self.shared);
             match self.minding_the_queue(shared.connector.open()).await? {
                 Ok(connection) => {
                     self.shared.stats.connections_opened.add(1);
                     self.shared.reachable.notify_waiters();
-                    if was_lost || last_problem.is_some() {
-                        tracing::info!("connected to Redis");
-                    }
+                    self.shared.complaints.settled();
+                    tracing::info!("connected to Redis at {}", shared.connector.place);
                     return Ok(Arc::new(connection));
                 }
                 Err(error) => {
                     self.shared.stats.connect_failures.add(1);
                     let problem = error.to_string();
-                    if last_problem.as_ref() != Some(&problem) {
-                        report(&error);
-                    }
+                    self.shared.complaints.about(&format!(
+                        "cannot use Redis at {}: {problem}; trying again, answering 503",
+                        shared.connector.place
+                    ));
                     self.refuse_until(Instant::now() + pause, &problem).await?;
-                    last_problem = Some(problem);
                     pause = (pause * 2).min(LAST_PAUSE);
                 }
             }
@@ -93,7 +92,7 @@ impl Lane {
     }
 
     /// Sends batches until the connection breaks; says why it did.
-    async fn serve(&mut self, connection: &Arc<Connection>) -> Result<String, Closed> {
+    async fn serve(&mut self, connection: &Arc<Connection>) -> Result<Broken, Closed> {
         loop {
             if self.queue.is_empty() {
                 tokio::select! {
@@ -107,13 +106,13 @@ impl Lane {
                     reason = connection.health.until_broken() => return Ok(reason),
                 }
             }
+            if let Some(reason) = connection.health.broken() {
+                return Ok(reason);
+            }
             self.fill_up();
             let batches = self.next_batches(connection);
             let sent = join_all(batches.into_iter().map(Batch::run));
             self.minding_the_queue(sent).await?;
-            if let Some(reason) = connection.health.broken() {
-                return Ok(reason);
-            }
         }
     }
 
@@ -157,7 +156,7 @@ impl Lane {
             let first = self.queue.front().map(|call| Instant::from_std(call.deadline.0));
             let expiry = tokio::time::sleep_until(first.unwrap_or_else(Instant::now));
             let bound = self.shared.queue_bound;
-            let free = bound.saturating_sub(self.queue.len());
+            let free = (bound / 2).max(1).saturating_sub(self.queue.len());
             tokio::select! {
                 biased;
                 output = &mut work => return Ok(output),
@@ -205,17 +204,6 @@ impl Lane {
                     None => return Err(Closed),
                 },
             }
-        }
-    }
-}
-
-fn report(error: &ConnectError) {
-    match error {
-        ConnectError::Unreachable(reason) => {
-            tracing::warn!(reason, "no connection to Redis; trying again until there is one");
-        }
-        ConnectError::Foreign(reason) => {
-            tracing::error!(reason, "this Redis is not usable; answering 503 until it is");
         }
     }
 }

@@ -6,6 +6,7 @@
 mod batch;
 mod call;
 mod clock;
+mod complaints;
 mod connect;
 mod connection;
 mod keys;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::call::{Call, Item, ReactorsItem, SummaryItem};
+use self::complaints::Complaints;
 pub use self::connect::ConnectError;
 use self::connect::Connector;
 use self::keys::Keys;
@@ -56,6 +58,7 @@ struct Shared {
     queue_bound: usize,
     change_log_retention_millis: u64,
     stats: Arc<LaneStats>,
+    complaints: Complaints,
     /// A lane has just got a connection: the others need not wait out their pause.
     reachable: Notify,
 }
@@ -83,6 +86,7 @@ impl RedisSource {
             queue_bound: options.queue_bound,
             change_log_retention_millis: u64::try_from(millis).unwrap_or(u64::MAX),
             stats: Arc::default(),
+            complaints: Complaints::default(),
             reachable: Notify::new(),
         })))
     }
@@ -93,12 +97,22 @@ impl RedisSource {
     ///
     /// If nobody answers, or if what is there is not for this release.
     pub async fn check(&self) -> Result<(), ConnectError> {
-        self.0.connector.open().await.map(|_| ())
+        self.0.connector.open().await?;
+        for warning in self.0.connector.warnings().await {
+            tracing::warn!("{warning}");
+        }
+        Ok(())
+    }
+
+    /// Host, port and database, for people.
+    pub fn place(&self) -> &str {
+        &self.0.connector.place
     }
 
     /// A store with a lane of its own, whose work runs on the current runtime.
     pub fn attach(&self) -> RedisStore {
-        let (lane, incoming) = mpsc::channel(self.0.queue_bound);
+        // One half of the bound is the channel, the other the lane's own queue.
+        let (lane, incoming) = mpsc::channel(self.0.queue_bound.div_ceil(2));
         tokio::spawn(Lane::new(Arc::clone(&self.0), incoming).run());
         RedisStore { shared: Arc::clone(&self.0), lane }
     }
@@ -198,5 +212,17 @@ impl Store for RedisStore {
             .map_err(|_| StoreError::Unavailable("no reply in time".into()))??;
         let entries: Option<Vec<_>> = values.iter().map(reply::log_entry).collect();
         entries.ok_or_else(|| StoreError::Damaged("the change log of a partition".into()))
+    }
+
+    async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
+        let answer = self.ask(deadline, Item::Probe)?;
+        match answer.await.unwrap_or_else(|_| Err(stopped())) {
+            Ok(_) => Ok(()),
+            // What became of the probe itself is of no interest.
+            Err(StoreError::OutcomeUnknown) => {
+                Err(StoreError::Unavailable("the write path does not answer".into()))
+            }
+            Err(error) => Err(error),
+        }
     }
 }

@@ -1,11 +1,16 @@
 //! Replies of the scripts, parsed into the domain's words.
 
+use std::fmt::Display;
+
 use deadpool_redis::redis::Value;
 
 use crate::domain::{
     Cause, Change, Micros, Outcome, PostId, Reaction, ReactionSummary, Reactor, Revision, Summary,
 };
 use crate::store::{LogEntry, LogPosition, StoreError};
+
+/// 2^53: no time and no revision reaches it before the year 2255.
+const REVISION_LIMIT: u64 = 1 << 53;
 
 /// A reply that no script of ours gives. For a write that leaves open what happened.
 #[derive(Debug)]
@@ -32,9 +37,9 @@ pub(super) fn split(
 }
 
 /// The failure that a script gives as an item's first element.
-fn failure(status: i64) -> Result<StoreError, Unreadable> {
+fn failure(status: i64, whose: &dyn Display) -> Result<StoreError, Unreadable> {
     match status {
-        -1 => Ok(StoreError::Damaged("a key of this post is of another type or form".into())),
+        -1 => Ok(StoreError::Damaged(format!("a key of {whose} is of another type or form"))),
         -2 => {
             Ok(StoreError::Unavailable("the deadline had passed before the tap's turn came".into()))
         }
@@ -43,7 +48,7 @@ fn failure(status: i64) -> Result<StoreError, Unreadable> {
     }
 }
 
-pub(super) fn outcome(elements: &[Value]) -> ItemResult<Outcome> {
+pub(super) fn outcome(elements: &[Value], whose: &dyn Display) -> ItemResult<Outcome> {
     match elements {
         [Value::Int(status @ 0..=3), Value::Int(count), Value::Int(revision)] => Ok(Ok(Outcome {
             active: status & 1 == 1,
@@ -51,7 +56,7 @@ pub(super) fn outcome(elements: &[Value]) -> ItemResult<Outcome> {
             count: unsigned(*count)?,
             revision: Revision(unsigned(*revision)?),
         })),
-        [Value::Int(status), ..] => Ok(Err(failure(*status)?)),
+        [Value::Int(status), ..] => Ok(Err(failure(*status, whose)?)),
         _ => Err(Unreadable),
     }
 }
@@ -59,7 +64,7 @@ pub(super) fn outcome(elements: &[Value]) -> ItemResult<Outcome> {
 pub(super) fn summary(elements: &[Value], post: PostId, with_viewer: bool) -> ItemResult<Summary> {
     let values = match elements {
         [Value::Array(values)] => values,
-        [Value::Int(status)] => return Ok(Err(failure(*status)?)),
+        [Value::Int(status)] => return Ok(Err(failure(*status, &format_args!("post {post}"))?)),
         _ => return Err(Unreadable),
     };
     Ok(read_summary(values, post, with_viewer).ok_or_else(|| {
@@ -83,10 +88,10 @@ fn read_summary(values: &[Value], post: PostId, with_viewer: bool) -> Option<Sum
     Some(Summary::new(post, revision, reactions))
 }
 
-pub(super) fn reactors(elements: &[Value]) -> ItemResult<Vec<Reactor>> {
+pub(super) fn reactors(elements: &[Value], post: PostId) -> ItemResult<Vec<Reactor>> {
     let values = match elements {
         [Value::Array(values)] => values,
-        [Value::Int(status)] => return Ok(Err(failure(*status)?)),
+        [Value::Int(status)] => return Ok(Err(failure(*status, &format_args!("post {post}"))?)),
         _ => return Err(Unreadable),
     };
     let one = |group: &[Value]| {
@@ -94,11 +99,14 @@ pub(super) fn reactors(elements: &[Value]) -> ItemResult<Vec<Reactor>> {
         reactor(user, score, text(reaction)?.parse().ok()?)
     };
     let found = values.chunks(3).map(one).collect::<Option<Vec<_>>>();
-    Ok(found.ok_or_else(|| StoreError::Damaged("the members of a reaction".into())))
+    Ok(found
+        .ok_or_else(|| StoreError::Damaged(format!("the members of a reaction on post {post}"))))
 }
 
 fn reactor(user: &Value, score: &Value, reaction: Reaction) -> Option<Reactor> {
-    Some(Reactor { reacted_at: Micros(number(score)?), user: text(user)?.parse().ok()?, reaction })
+    // The scripts write times of our age; another score was put there by someone else.
+    let reacted_at = number(score).filter(|micros| *micros < REVISION_LIMIT)?;
+    Some(Reactor { reacted_at: Micros(reacted_at), user: text(user)?.parse().ok()?, reaction })
 }
 
 /// An entry of a partition's log: `[id, [field, text]]`.

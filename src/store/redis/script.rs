@@ -13,6 +13,7 @@ pub(super) enum Script {
     Unset,
     Summary,
     Reactors,
+    Probe,
 }
 
 /// How many of each an item of a batch has.
@@ -28,12 +29,12 @@ pub(super) struct Shape {
 const TAP: Shape = Shape { keys: 3, shared_args: 2, args: 4, answers: 3 };
 
 impl Script {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Toggle, Self::Set, Self::Unset, Self::Summary, Self::Reactors];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Toggle, Self::Set, Self::Unset, Self::Summary, Self::Reactors, Self::Probe];
 
     pub(super) fn shape(self) -> Shape {
         match self {
-            Self::Toggle | Self::Set | Self::Unset => TAP,
+            Self::Toggle | Self::Set | Self::Unset | Self::Probe => TAP,
             Self::Summary => Shape { keys: 1, shared_args: 0, args: 2, answers: 1 },
             Self::Reactors => Shape { keys: 1, shared_args: 0, args: 4, answers: 1 },
         }
@@ -42,7 +43,7 @@ impl Script {
     /// Whether an answer that never came leaves open what happened.
     pub(super) fn writes(self) -> bool {
         match self {
-            Self::Toggle | Self::Set | Self::Unset => true,
+            Self::Toggle | Self::Set | Self::Unset | Self::Probe => true,
             Self::Summary | Self::Reactors => false,
         }
     }
@@ -62,7 +63,7 @@ const PRELUDE: &str = include_str!("../../../lua/prelude.lua");
 const PRELUDE_TAP: &str = include_str!("../../../lua/prelude_tap.lua");
 
 /// Source and SHA-1 of each script, in the order of [`Script::ALL`].
-static SOURCES: LazyLock<[(String, String); 5]> = LazyLock::new(|| {
+static SOURCES: LazyLock<[(String, String); 6]> = LazyLock::new(|| {
     Script::ALL.map(|script| {
         let (flags, prelude, body) = match script {
             Script::Toggle => ("", PRELUDE_TAP, include_str!("../../../lua/toggle.lua")),
@@ -70,6 +71,7 @@ static SOURCES: LazyLock<[(String, String); 5]> = LazyLock::new(|| {
             Script::Unset => {
                 (" flags=allow-oom", PRELUDE_TAP, include_str!("../../../lua/unset.lua"))
             }
+            Script::Probe => ("", PRELUDE_TAP, include_str!("../../../lua/probe.lua")),
             Script::Summary => (" flags=no-writes", "", include_str!("../../../lua/summary.lua")),
             Script::Reactors => (" flags=no-writes", "", include_str!("../../../lua/reactors.lua")),
         };

@@ -54,6 +54,11 @@ impl Connection {
         let _ = self.stream.write_all(bytes).await;
     }
 
+    /// Says that nothing more will be sent.
+    pub(crate) async fn close_half(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
     /// The next answer, or none if the server closed the connection.
     pub(crate) async fn read(&mut self) -> Option<Response> {
         self.read_for("GET").await

@@ -1,5 +1,6 @@
 //! Real Redis and Valkey servers, started by the tests on free ports and stopped with them.
 
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -85,11 +86,24 @@ impl RedisServer {
         std::io::BufRead::read_line(&mut said, &mut line).unwrap();
         let server = Self { port, keeper, pid: line.trim().parse().unwrap() };
         let started = Instant::now();
-        while TcpStream::connect_timeout(&server.address(), Duration::from_secs(1)).is_err() {
+        while !server.answers() {
             assert!(started.elapsed() < Duration::from_secs(20), "{kind:?} did not start");
             std::thread::sleep(Duration::from_millis(10));
         }
         server
+    }
+
+    /// Whether the process that answers at the port is the one that was started.
+    fn answers(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect_timeout(&self.address(), Duration::from_secs(1))
+        else {
+            return false;
+        };
+        let mut answer = [0; 4096];
+        let asked = stream.write_all(b"INFO server\r\n").and_then(|()| stream.read(&mut answer));
+        let text = String::from_utf8_lossy(&answer[..asked.unwrap_or(0)]).into_owned();
+        // With a password it says nothing of itself; then that has to do.
+        text.contains(&format!("process_id:{}\r", self.pid)) || text.starts_with("-NOAUTH")
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -1,0 +1,38 @@
+//! What an operator has to hear of the store, without a line for each request that suffers from it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The same complaint is repeated after this time at the earliest.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Different complaints that are remembered; with more, the oldest is forgotten.
+const REMEMBERED: usize = 16;
+
+/// Logs complaints, each now and then. Shared by all lanes, so that a fact is one line and not one
+/// for each lane.
+#[derive(Debug, Default)]
+pub(super) struct Complaints {
+    said: Mutex<Vec<(String, Instant)>>,
+}
+
+impl Complaints {
+    /// Logs a warning, unless the same was said just now.
+    pub(super) fn about(&self, what: &str) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.retain(|(_, at)| at.elapsed() < SILENCE);
+        if said.iter().any(|(earlier, _)| earlier == what) {
+            return;
+        }
+        if said.len() == REMEMBERED {
+            said.remove(0);
+        }
+        said.push((what.to_owned(), Instant::now()));
+        tracing::warn!("{what}");
+    }
+
+    /// All is well again: what was said may be said anew.
+    pub(super) fn settled(&self) {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
