@@ -311,6 +311,22 @@ async fn removing_and_reading_work_over_new_connections_when_memory_is_full() {
     }
 }
 
+/// Two script calls within one microsecond cannot be had at will, so the prelude itself is asked.
+#[tokio::test]
+async fn a_post_without_state_is_older_than_a_change_of_the_same_microsecond() {
+    let mut admin = shared(Kind::Redis).client().await;
+    let source =
+        format!("#!lua\n{}\nreturn {{ now, stateless }}", include_str!("../../lua/prelude.lua"));
+    let mut eval = redis::cmd("EVAL");
+    let (now, stateless): (u64, u64) =
+        eval.arg(source).arg(0).query_async(&mut admin).await.unwrap();
+    assert_eq!(stateless, now - 1);
+    let bench = Bench::new().await;
+    let query = SummaryQuery { posts: vec![post()], viewer: None, recent: 0 };
+    let summary = bench.store.summaries(query, soon()).await.unwrap();
+    assert!((now..now + 60_000_000).contains(&summary[0].revision.0), "microseconds of the clock");
+}
+
 #[tokio::test]
 async fn the_probe_leaves_no_key() {
     let mut bench = Bench::new().await;
