@@ -65,6 +65,7 @@ pub(super) struct ToggleBody {
     /// What the user saw before the tap. With it the toggle is the absolute form: from `false` on,
     /// from `true` off, and repeating it is harmless.
     #[serde(default)]
+    #[schema(example = false)]
     pub(super) from: Option<bool>,
 }
 

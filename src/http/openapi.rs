@@ -52,10 +52,13 @@ pub(super) enum ReadyProblems {
 #[expect(dead_code, reason = "read by the derive alone")]
 pub(super) struct TapParams {
     /// The post.
+    #[param(example = "0192f0c1-2345-7890-abcd-ef0123456789")]
     post_id: uuid::Uuid,
     /// A name of 1 to 32 characters a-z 0-9 + - _, or one emoji, percent-encoded.
+    #[param(example = "like")]
     reaction: String,
     /// The user: an integer from 1 to 2^63 − 1.
+    #[param(example = "42")]
     user_id: String,
 }
 
@@ -65,8 +68,10 @@ pub(super) struct TapParams {
 #[expect(dead_code, reason = "read by the derive alone")]
 pub(super) struct ReactionParams {
     /// The post.
+    #[param(example = "0192f0c1-2345-7890-abcd-ef0123456789")]
     post_id: uuid::Uuid,
     /// A name of 1 to 32 characters a-z 0-9 + - _, or one emoji, percent-encoded.
+    #[param(example = "like")]
     reaction: String,
 }
 
@@ -76,6 +81,7 @@ pub(super) struct ReactionParams {
 #[expect(dead_code, reason = "read by the derive alone")]
 pub(super) struct PostParams {
     /// The post.
+    #[param(example = "0192f0c1-2345-7890-abcd-ef0123456789")]
     post_id: uuid::Uuid,
 }
 

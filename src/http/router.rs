@@ -1,13 +1,15 @@
 //! All routes, in one list.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::metered::MeteredLayer;
 use super::routes::{docs, fallback, health, reactors, summaries, taps};
-use super::state::HttpState;
+use super::state::{HttpState, SharedState};
 
-type Route = (&'static str, fn() -> MethodRouter<HttpState>);
+type Route = (&'static str, fn() -> MethodRouter<SharedState>);
 
 /// Every path of the service and what it answers to; the most asked ones first, since figures are
 /// kept by place in this list.
@@ -41,5 +43,5 @@ pub fn router(state: HttpState) -> Router {
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .fallback(fallback::not_found)
         .layer(MeteredLayer::new(&state))
-        .with_state(state)
+        .with_state(Arc::new(state))
 }

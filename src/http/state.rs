@@ -25,8 +25,11 @@ pub struct Limits {
     pub max_connections: usize,
 }
 
+/// The state as requests share it: one pointer, since each request takes a copy.
+pub(super) type SharedState = Arc<HttpState>;
+
 /// Shared by all requests of one worker.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct HttpState {
     /// Where the reactions are.
     pub store: AnyStore,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::super::problem::{Code, Problem};
-use super::super::state::HttpState;
+use super::super::state::SharedState;
 
 /// The body of calls that take none: empty, or the empty object.
 #[derive(Default, Deserialize)]
@@ -20,10 +20,10 @@ pub(in crate::http) struct NoBody {}
 /// A JSON body; no body at all counts as the default of `T`.
 pub(in crate::http) struct JsonBody<T>(pub(in crate::http) T);
 
-impl<T: DeserializeOwned + Default> FromRequest<HttpState> for JsonBody<T> {
+impl<T: DeserializeOwned + Default> FromRequest<SharedState> for JsonBody<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &SharedState) -> Result<Self, Problem> {
         use axum::body::HttpBody as _;
         let (parts, body) = request.into_parts();
         // Most taps have no body; they wait for nothing.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::super::dto::HealthAnswer;
 use super::super::openapi::ReadyProblems;
 use super::super::problem::Problem;
-use super::super::state::HttpState;
+use super::super::state::SharedState;
 use crate::store::Store as _;
 
 /// Whether the process answers. Touches nothing else.
@@ -33,7 +33,7 @@ pub(in crate::http) async fn live() -> Json<HealthAnswer> {
     ),
 )]
 pub(in crate::http) async fn ready(
-    State(state): State<HttpState>,
+    State(state): State<SharedState>,
 ) -> Result<Json<HealthAnswer>, Problem> {
     state.store.probe(state.deadline()).await?;
     Ok(Json(HealthAnswer { status: "ok" }))
@@ -46,7 +46,7 @@ pub(in crate::http) async fn ready(
     tag = "operation",
     responses((status = 200, description = "The figures", body = String, content_type = "application/openmetrics-text")),
 )]
-pub(in crate::http) async fn metrics(State(state): State<HttpState>) -> Response {
+pub(in crate::http) async fn metrics(State(state): State<SharedState>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, kind)], state.metrics.encode()).into_response()
 }

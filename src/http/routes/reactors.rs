@@ -11,7 +11,7 @@ use super::super::dto::{PostUserAnswer, PostUsersAnswer, UserAnswer, UsersAnswer
 use super::super::extract::{PostPath, Query, ReactionPath, decode_cursor, encode_cursor};
 use super::super::openapi::{PageParams, PostParams, ReactionParams, ReadProblems};
 use super::super::problem::Problem;
-use super::super::state::HttpState;
+use super::super::state::SharedState;
 use crate::domain::{PostId, Reaction, ReactorsPage};
 use crate::store::{ReactorsQuery, Store as _};
 
@@ -31,7 +31,7 @@ use crate::store::{ReactorsQuery, Store as _};
     ),
 )]
 pub(in crate::http) async fn of_reaction(
-    State(state): State<HttpState>,
+    State(state): State<SharedState>,
     uri: Uri,
     ReactionPath { post, reaction }: ReactionPath,
     query: Query,
@@ -59,7 +59,7 @@ pub(in crate::http) async fn of_reaction(
     ),
 )]
 pub(in crate::http) async fn of_post(
-    State(state): State<HttpState>,
+    State(state): State<SharedState>,
     uri: Uri,
     PostPath { post }: PostPath,
     query: Query,
@@ -72,7 +72,7 @@ pub(in crate::http) async fn of_post(
 }
 
 async fn read(
-    state: &HttpState,
+    state: &SharedState,
     post: PostId,
     reaction: Option<Reaction>,
     query: Query,

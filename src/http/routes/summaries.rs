@@ -12,7 +12,7 @@ use super::super::dto::{SummariesAnswer, SummariesQuestion, SummaryAnswer};
 use super::super::extract::{self, JsonBody, PostPath, Query};
 use super::super::openapi::{PostParams, ReadProblems, SummaryParams};
 use super::super::problem::{Code, Problem};
-use super::super::state::HttpState;
+use super::super::state::SharedState;
 use crate::domain::{Summary, UserId};
 use crate::store::{Store as _, SummaryQuery};
 
@@ -35,7 +35,7 @@ use crate::store::{Store as _, SummaryQuery};
     ),
 )]
 pub(in crate::http) async fn of_post(
-    State(state): State<HttpState>,
+    State(state): State<SharedState>,
     PostPath { post }: PostPath,
     query: Query,
     headers: HeaderMap,
@@ -66,7 +66,7 @@ pub(in crate::http) async fn of_post(
     ),
 )]
 pub(in crate::http) async fn of_page(
-    State(state): State<HttpState>,
+    State(state): State<SharedState>,
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -90,7 +90,7 @@ pub(in crate::http) async fn of_page(
     ),
 )]
 pub(in crate::http) async fn query(
-    State(state): State<HttpState>,
+    State(state): State<SharedState>,
     query: Query,
     JsonBody(body): JsonBody<SummariesQuestion>,
 ) -> Result<Response, Problem> {

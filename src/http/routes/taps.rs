@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::super::dto::{TapAnswer, ToggleBody};
 use super::super::extract::{JsonBody, NoBody, Query, TapPath};
 use super::super::openapi::{TapParams, WriteProblems};
-use super::super::problem::{Code, Problem};
-use super::super::state::HttpState;
+use super::super::problem::Problem;
+use super::super::state::SharedState;
 use crate::domain::{Outcome, Tap, Verb};
 use crate::store::Store as _;
 
@@ -29,10 +29,9 @@ use crate::store::Store as _;
     ),
 )]
 pub(in crate::http) async fn toggle(
-    State(state): State<HttpState>,
+    State(state): State<SharedState>,
     path: TapPath,
     query: Query,
-    headers: HeaderMap,
     body: JsonBody<ToggleBody>,
 ) -> Result<Response, Problem> {
     let verb = match body.0.from {
@@ -40,7 +39,7 @@ pub(in crate::http) async fn toggle(
         Some(false) => Verb::Set,
         Some(true) => Verb::Unset,
     };
-    let (tap, outcome) = count(&state, path, verb, query, &headers).await?;
+    let (tap, outcome) = count(&state, path, verb, query).await?;
     Ok(Json(TapAnswer::new(&tap, outcome)).into_response())
 }
 
@@ -59,13 +58,12 @@ pub(in crate::http) async fn toggle(
     ),
 )]
 pub(in crate::http) async fn set(
-    State(state): State<HttpState>,
+    State(state): State<SharedState>,
     path: TapPath,
     query: Query,
-    headers: HeaderMap,
     _: JsonBody<NoBody>,
 ) -> Result<Response, Problem> {
-    let (tap, outcome) = count(&state, path, Verb::Set, query, &headers).await?;
+    let (tap, outcome) = count(&state, path, Verb::Set, query).await?;
     let status = if outcome.changed { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(TapAnswer::new(&tap, outcome))).into_response())
 }
@@ -84,36 +82,23 @@ pub(in crate::http) async fn set(
     ),
 )]
 pub(in crate::http) async fn unset(
-    State(state): State<HttpState>,
+    State(state): State<SharedState>,
     path: TapPath,
     query: Query,
-    headers: HeaderMap,
     _: JsonBody<NoBody>,
 ) -> Result<Response, Problem> {
-    let (tap, outcome) = count(&state, path, Verb::Unset, query, &headers).await?;
+    let (tap, outcome) = count(&state, path, Verb::Unset, query).await?;
     Ok(Json(TapAnswer::new(&tap, outcome)).into_response())
 }
 
 async fn count(
-    state: &HttpState,
+    state: &SharedState,
     TapPath { post, user, reaction }: TapPath,
     verb: Verb,
     query: Query,
-    headers: &HeaderMap,
 ) -> Result<(Tap, Outcome), Problem> {
     query.only(&[])?;
-    refuse_idempotency_key(headers)?;
     let tap = Tap { post, user, reaction, verb };
     let outcome = state.store.tap(tap.clone(), state.deadline()).await?;
     Ok((tap, outcome))
-}
-
-/// This release keeps no idempotency records. A caller that sends a key counts on one, so ignoring
-/// it would be a lie that shows only when a request is repeated.
-fn refuse_idempotency_key(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.contains_key("idempotency-key") {
-        let detail = "this release keeps no idempotency keys: send PUT or DELETE, or `from`";
-        return Err(Problem::new(Code::InvalidIdempotencyKey, detail));
-    }
-    Ok(())
 }
