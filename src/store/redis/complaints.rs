@@ -31,8 +31,12 @@ impl Complaints {
         tracing::warn!("{what}");
     }
 
-    /// All is well again: what was said may be said anew.
-    pub(super) fn settled(&self) {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// All is well: what was said may be said anew. Says so if there was anything.
+    pub(super) fn settled(&self, what: &str) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if !said.is_empty() {
+            said.clear();
+            tracing::info!("{what}");
+        }
     }
 }

@@ -73,8 +73,8 @@ impl Lane {
                 Ok(connection) => {
                     self.shared.stats.connections_opened.add(1);
                     self.shared.reachable.notify_waiters();
-                    self.shared.complaints.settled();
-                    tracing::info!("connected to Redis at {}", shared.connector.place);
+                    let place = &shared.connector.place;
+                    self.shared.complaints.settled(&format!("connected to Redis at {place}"));
                     return Ok(Arc::new(connection));
                 }
                 Err(error) => {
