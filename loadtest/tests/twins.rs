@@ -40,9 +40,9 @@ struct Post {
 type Posts = Arc<Mutex<HashMap<String, Post>>>;
 
 /// A server that knows just enough HTTP for the load test.
-async fn serve(kind: Toggle) -> Target {
+async fn serve(kind: Toggle) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = Target::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
     let posts = Posts::default();
     tokio::spawn(async move {
         loop {
@@ -51,7 +51,7 @@ async fn serve(kind: Toggle) -> Target {
             tokio::spawn(connection(stream, kind, Arc::clone(&posts)));
         }
     });
-    target
+    url
 }
 
 async fn connection(stream: TcpStream, kind: Toggle, posts: Posts) {
@@ -181,7 +181,7 @@ fn users(posts: &Posts, post: &str) -> String {
 
 async fn burst(kind: Toggle, users: u64) -> Result<BurstReport, BurstError> {
     let options = BurstOptions { taps: 50, rounds: 5, users, mix: false };
-    burst::run(&serve(kind).await, &options, |_| ()).await
+    burst::run(&Target::new(&serve(kind).await).unwrap(), &options, |_| ()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,6 +207,32 @@ async fn every_broken_twin_is_caught() {
         let result = burst(kind, users).await.map(|report| report.rounds);
         assert!(matches!(result, Err(BurstError::Wrong { .. })), "{kind:?}: {result:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_says_what_it_found_and_exits_accordingly() {
+    let file = std::env::temp_dir().join(format!("onetap-loadtest-{}.json", std::process::id()));
+    for (kind, code) in [(Toggle::Atomic, 0), (Toggle::ReadThenWrite, 1)] {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_onetap-loadtest"));
+        program.args(["--url", &serve(kind).await, "--json"]).arg(&file);
+        let output = tokio::task::spawn_blocking(move || program.output()).await.unwrap().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let report = std::fs::read_to_string(&file).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(report["ok"], code == 0);
+        let said = String::from_utf8(output.stderr).unwrap();
+        if code == 0 {
+            assert_eq!((&report["rounds"], &report["taps"]), (&20.into(), &1000.into()));
+            let table = String::from_utf8(output.stdout).unwrap();
+            assert!(table.contains("20 of 20 right"), "{table}");
+        } else {
+            // The offending history, each tap with its answer, then what cannot be.
+            assert_eq!(report["history"].as_array().unwrap().len(), 50);
+            assert!(said.contains("\"answered_micros\""), "{said}");
+            assert!(said.lines().last().unwrap().starts_with("onetap-loadtest: round "), "{said}");
+        }
+    }
+    std::fs::remove_file(file).unwrap();
 }
 
 #[tokio::test]

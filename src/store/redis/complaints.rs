@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// The same complaint is repeated after this time at the earliest.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Different complaints that are remembered; with more, the oldest is forgotten.
+/// The most different complaints within that time: many damaged posts are not many lines.
 const REMEMBERED: usize = 16;
 
 /// Logs complaints, each now and then. Shared by all lanes, so that a fact is one line and not one
@@ -21,11 +21,8 @@ impl Complaints {
     pub(super) fn about(&self, what: &str) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.retain(|(_, at)| at.elapsed() < SILENCE);
-        if said.iter().any(|(earlier, _)| earlier == what) {
+        if said.len() == REMEMBERED || said.iter().any(|(earlier, _)| earlier == what) {
             return;
-        }
-        if said.len() == REMEMBERED {
-            said.remove(0);
         }
         said.push((what.to_owned(), Instant::now()));
         tracing::warn!("{what}");
