@@ -71,6 +71,8 @@ pub(super) async fn serve(
     let (mut stopping, mut told) = (false, false);
     loop {
         tokio::select! {
+            // The connection first: what has come in is read before its end is considered.
+            biased;
             // An error here is the client's: it went away, or did not speak HTTP.
             _ = &mut connection => return,
             _ = look.tick() => {
