@@ -112,6 +112,8 @@ async fn a_stopped_redis_leaves_writes_in_doubt_and_never_runs_them_late() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let service = Service::with(&["--store", &redis.url(), "--request-timeout-ms", "500"]);
     until_lanes(&service, 2).await;
+    // A server that does not know the script would refuse the late tap for that reason alone.
+    service.send("PUT", &path(crate::support::post(), 1)).await.ok(201);
     let post = post();
     redis.signal("-STOP");
     let started = Instant::now();
@@ -155,6 +157,7 @@ async fn a_paused_redis_runs_what_it_held_back_only_within_its_time() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let service = Service::with(&["--store", &redis.url(), "--request-timeout-ms", "1000"]);
     until_lanes(&service, 2).await;
+    service.send("POST", &format!("{}/toggle", path(post(), 1))).await.ok(200);
     let mut admin = redis.client().await;
     for (pause, applied) in [(300, true), (1500, false)] {
         let post = post();
