@@ -53,7 +53,7 @@ impl Batch {
                 if refusal::breaks_connection(&error) {
                     connection.health.mark_broken(&error.to_string(), error.code().is_some());
                 }
-                shared.complaints.about(&format!("Redis refused a call: {error}"));
+                shared.complaints.about(&format!("a call to Redis failed: {error}"));
                 let meaning = refusal::meaning(&error, script.writes());
                 waiting.into_iter().flatten().for_each(|call| call.fail(meaning.clone()));
             }
