@@ -16,7 +16,7 @@ use deadpool_redis::{Pool, Runtime, redis};
 use onetap::domain::machine::Post;
 use onetap::domain::{Micros, PostId, Tap, Verb};
 use onetap::store::memory::MemoryStore;
-use onetap::store::{AnyStore, Store, SummaryQuery};
+use onetap::store::{AnyStore, Retention, Store, SummaryQuery};
 use support::redis_server::{Kind, shared};
 use support::{numbered_post, soon, tap};
 
@@ -69,7 +69,7 @@ type NamedStore = (&'static str, fn() -> AnyStore);
 
 fn stores() -> [NamedStore; 3] {
     [
-        ("memory", || AnyStore::Memory(MemoryStore::new(Duration::from_secs(3600)))),
+        ("memory", || AnyStore::Memory(MemoryStore::new(Retention::default()))),
         ("redis", || AnyStore::Redis(shared(Kind::Redis).store())),
         ("valkey", || AnyStore::Redis(shared(Kind::Valkey).store())),
     ]

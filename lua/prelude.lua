@@ -7,9 +7,11 @@
 
 local call, try = redis.call, redis.pcall
 
-local DAMAGED  = -1 -- something that onetap never writes lies at one of the item's keys
-local TOO_LATE = -2 -- the item's not_after has passed
-local REFUSED  = -3 -- the server refused a look, for a reason that is not the data's
+local DAMAGED    = -1 -- something that onetap never writes lies at one of the item's keys
+local TOO_LATE   = -2 -- the item's not_after has passed
+local REFUSED    = -3 -- the server refused a look, for a reason that is not the data's
+local KEY_REUSED = -4 -- the idempotency key was used for another request
+local PUT_BACK   = -5 -- the server's clock has been put back since the batch was sent
 
 local clock = call('TIME')
 local now = clock[1] * 1000000 + clock[2]

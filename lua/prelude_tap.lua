@@ -3,10 +3,14 @@
 -- KEYS, per tap   1 post     hash: a field per reaction with its count, and _rev, the revision
 --                 2 members  sorted set: the users that have the reaction; score: µs of reacting
 --                 3 log      stream: the change log of the partition
+--                 4 record   string: the idempotency record; only for a tap that has a form
 -- ARGV, once      1 how long the log keeps an entry, in milliseconds
 --                 2 the earliest not_after of the batch
+--                 3 not_before: what this server's clock showed when the batch was sent, in µs
+--                 4 how long a record is kept, in milliseconds
 -- ARGV, per tap   1 post id  2 user id  3 reaction  4 not_after, in µs of this server's clock
--- Returns, per tap   status (1 active + 2 changed, or a failure), count, revision
+--                 5 form of the request, a letter; '' for a tap without idempotency key
+-- Returns, per tap   status (1 active + 2 changed + 4 replayed, or a failure), count, revision
 --
 -- A script is atomic but does not roll back, so all that can refuse comes before the first write
 -- has taken hold: HGET looks at the post, ZADD NX or ZSCORE at the members, and XADD, which fails
@@ -15,6 +19,8 @@
 
 local REVISION_LIMIT = 9007199254740992 -- 2^53: above it a double skips integers
 local retention, hurried = tonumber(ARGV[1]), now > tonumber(ARGV[2])
+-- The clock has been put back since the batch was sent, so that not_after proves nothing.
+local put_back = now < tonumber(ARGV[3])
 -- Trimming is cheap but not free; a batch in sixteen does it for the partitions it touches.
 local oldest = now % 16 == 0 and string.format('%.0f', now / 1000 - retention) or false
 
@@ -55,6 +61,7 @@ end
 
 local function tap(turns_on, turns_off, post, members, log, id, user, reaction, not_after)
   if hurried and now > tonumber(not_after) then return TOO_LATE, 0, 0 end
+  if put_back then return PUT_BACK, 0, 0 end
   local stored = try('HGET', post, '_rev')
   if type(stored) == 'table' then return failure(stored), 0, 0 end
   local previous = stored and tonumber(stored)
@@ -87,17 +94,4 @@ local function tap(turns_on, turns_off, post, members, log, id, user, reaction, 
   local count = call('ZCARD', members)
   write_count(post, reaction, count, revision_text)
   return was and 2 or 3, count, revision
-end
-
--- Runs the batch. `turns_on`: a flag that is off goes on. `turns_off`: one that is on goes off.
-local function taps(turns_on, turns_off)
-  local answer, at = { now }, 1
-  local key, arg = 0, 2
-  for _ = 1, #KEYS / 3 do
-    answer[at + 1], answer[at + 2], answer[at + 3] = tap(turns_on, turns_off,
-      KEYS[key + 1], KEYS[key + 2], KEYS[key + 3],
-      ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4])
-    at, key, arg = at + 3, key + 3, arg + 4
-  end
-  return answer
 end

@@ -166,7 +166,7 @@ async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
                 "reactions are kept in memory only: they will NOT survive a restart; \
                  use --store redis://… to keep them"
             );
-            Ok(StoreSource::Memory(MemoryStore::new(config.change_log_retention)))
+            Ok(StoreSource::Memory(MemoryStore::new(config.retention)))
         }
         StoreConfig::Redis(options) => {
             let source = RedisSource::new(options)

@@ -16,7 +16,7 @@ use loom::model::Builder;
 use loom::thread;
 use onetap::domain::{Outcome, PostId, Summary, Tap, Verb};
 use onetap::store::memory::MemoryStore;
-use onetap::store::{Deadline, Store as _, SummaryQuery};
+use onetap::store::{Deadline, Retention, Store as _, SummaryQuery};
 use onetap::sync::Sharded;
 
 /// Three involuntary switches find what two threads can do to each other here, and stay quick.
@@ -48,14 +48,14 @@ struct Real(MemoryStore);
 
 impl Real {
     fn new() -> Self {
-        Self(MemoryStore::new(Duration::from_secs(60)))
+        Self(MemoryStore::new(Retention::default()))
     }
 }
 
 impl Reactions for Real {
     fn tap(&self, verb: Verb, user: u64) -> Outcome {
         let (user, reaction) = (user.try_into().unwrap(), "like".parse().unwrap());
-        let tap = Tap { post: post(), user, reaction, verb };
+        let tap = Tap { post: post(), user, reaction, verb, keyed: None };
         let deadline = Deadline::after(Duration::from_secs(600));
         self.0.tap(tap, deadline).now_or_never().unwrap().unwrap()
     }
@@ -142,7 +142,7 @@ impl Reactions for Twin {
             count
         };
         let revision = onetap::domain::Revision(revision);
-        Outcome { active, changed, count, revision }
+        Outcome { active, changed, count, revision, replayed: false }
     }
 
     fn summary(&self) -> (u64, u64) {

@@ -69,6 +69,11 @@ pub struct ServeArgs {
           value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub change_log_retention_seconds: u64,
 
+    /// How long the answer to a tap with an idempotency key is kept, in seconds
+    #[arg(long, env = "ONETAP_IDEMPOTENCY_RETENTION_SECONDS", default_value_t = 600,
+          value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub idempotency_retention_seconds: u64,
+
     /// From the first byte of a request's head to its last, in milliseconds
     #[arg(long, env = "ONETAP_HEAD_TIMEOUT_MS", default_value_t = 5000, value_parser = millis())]
     pub head_timeout_ms: u64,

@@ -9,6 +9,7 @@ use std::time::Duration;
 pub use cli::{Cli, Command, Parsed, ServeArgs, parse};
 
 use crate::http::Limits;
+use crate::store::Retention;
 use crate::store::redis::RedisOptions;
 
 /// What is wrong with the configuration, in one line that says what to change.
@@ -29,8 +30,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long a stop waits for what is in flight.
     pub shutdown_grace: Duration,
-    /// How long the change log keeps an entry.
-    pub change_log_retention: Duration,
+    /// For how long the change log and the records are kept.
+    pub retention: Retention,
     /// What to log.
     pub log: String,
 }
@@ -75,14 +76,17 @@ impl Config {
         }
         crate::telemetry::read_filter(&args.log)
             .map_err(|problem| ConfigError(format!("--log: {problem}")))?;
-        let change_log_retention = Duration::from_secs(args.change_log_retention_seconds);
+        let retention = Retention {
+            change_log: Duration::from_secs(args.change_log_retention_seconds),
+            records: Duration::from_secs(args.idempotency_retention_seconds),
+        };
         Ok(Self {
             listen,
-            store: store_url::store(&args, change_log_retention)?,
+            store: store_url::store(&args, retention)?,
             threads: args.threads.map_or_else(cores, usize::from),
             limits,
             shutdown_grace,
-            change_log_retention,
+            retention,
             log: args.log,
         })
     }
@@ -102,7 +106,8 @@ impl Config {
             ]),
         }
         lines.extend([
-            ("--change-log-retention-seconds", self.change_log_retention.as_secs().to_string()),
+            ("--change-log-retention-seconds", self.retention.change_log.as_secs().to_string()),
+            ("--idempotency-retention-seconds", self.retention.records.as_secs().to_string()),
             ("--head-timeout-ms", limits.head_timeout.as_millis().to_string()),
             ("--body-timeout-ms", limits.body_timeout.as_millis().to_string()),
             ("--request-timeout-ms", limits.request_timeout.as_millis().to_string()),

@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 use super::{ConfigError, ServeArgs, StoreConfig};
+use crate::store::Retention;
 use crate::store::redis::{RedisOptions, RedisSource};
 
 const DEFAULT_KEY_PREFIX: &str = "ot";
 const DEFAULT_CONNECT_TIMEOUT_MS: u64 = 1000;
 const DEFAULT_QUEUE_CALLS: u32 = 10_000;
 
-pub(super) fn store(
-    args: &ServeArgs,
-    change_log_retention: Duration,
-) -> Result<StoreConfig, ConfigError> {
+pub(super) fn store(args: &ServeArgs, retention: Retention) -> Result<StoreConfig, ConfigError> {
     if args.store == "memory:" {
         return refuse_redis_flags(args).map(|()| StoreConfig::Memory);
     }
@@ -31,7 +29,7 @@ pub(super) fn store(
         key_prefix: key_prefix.to_owned(),
         connect_timeout: Duration::from_millis(timeout),
         queue_bound: args.redis_queue_calls.unwrap_or(DEFAULT_QUEUE_CALLS) as usize,
-        change_log_retention,
+        retention,
     };
     let form = "redis://[user:password@]host[:port][/database]";
     let odd = args.store.contains(['?', '#']) || args.store.contains("/-");

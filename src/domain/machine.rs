@@ -41,6 +41,7 @@ impl Post {
             changed,
             count: self.members.get(&tap.reaction).map_or(0, Members::count),
             revision: self.revision_at(now),
+            replayed: false,
         };
         let change = changed.then(|| Change {
             post: tap.post,
@@ -131,6 +132,7 @@ mod tests {
             user: user.try_into().expect("a user id"),
             reaction: reaction.parse().expect("a reaction"),
             verb,
+            keyed: None,
         }
     }
 
@@ -138,14 +140,29 @@ mod tests {
     fn a_toggle_flips_and_says_so() {
         let mut post = Post::default();
         let (on, change) = post.apply(&tap(Verb::Toggle, 7, "like"), Micros(100));
-        assert_eq!(on, Outcome { active: true, changed: true, count: 1, revision: Revision(100) });
+        assert_eq!(
+            on,
+            Outcome {
+                active: true,
+                changed: true,
+                count: 1,
+                revision: Revision(100),
+                replayed: false
+            }
+        );
         let change = change.expect("a change");
         assert!(change.active);
         assert_eq!(change.occurred_at, Micros(100));
         let (off, _) = post.apply(&tap(Verb::Toggle, 7, "like"), Micros(100));
         assert_eq!(
             off,
-            Outcome { active: false, changed: true, count: 0, revision: Revision(101) }
+            Outcome {
+                active: false,
+                changed: true,
+                count: 0,
+                revision: Revision(101),
+                replayed: false
+            }
         );
     }
 
@@ -155,14 +172,26 @@ mod tests {
         let (first, change) = post.apply(&tap(Verb::Unset, 7, "like"), Micros(5));
         assert_eq!(
             first,
-            Outcome { active: false, changed: false, count: 0, revision: Revision(4) }
+            Outcome {
+                active: false,
+                changed: false,
+                count: 0,
+                revision: Revision(4),
+                replayed: false
+            }
         );
         assert_eq!(change, None);
         post.apply(&tap(Verb::Set, 7, "like"), Micros(10));
         let (again, change) = post.apply(&tap(Verb::Set, 7, "like"), Micros(20));
         assert_eq!(
             again,
-            Outcome { active: true, changed: false, count: 1, revision: Revision(10) }
+            Outcome {
+                active: true,
+                changed: false,
+                count: 1,
+                revision: Revision(10),
+                replayed: false
+            }
         );
         assert_eq!(change, None);
         // The time of the reaction is that of the tap that made it.

@@ -5,6 +5,7 @@
 //! engine of the memory store and the oracle that the Lua scripts are held against.
 
 mod change;
+mod idempotency;
 mod ids;
 pub mod machine;
 mod members;
@@ -15,6 +16,7 @@ mod summary;
 mod tap;
 
 pub use change::{Cause, Change};
+pub use idempotency::{Form, IdempotencyKey, InvalidIdempotencyKey, KeyReused, Keyed, Records};
 pub use ids::{InvalidPostId, InvalidUserId, PARTITIONS, Partition, PostId, UserId};
 pub use micros::{Micros, Revision};
 pub use reaction::{InvalidReaction, Reaction};

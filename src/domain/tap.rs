@@ -1,6 +1,6 @@
 //! One write: what is asked, and what came of it.
 
-use super::{PostId, Reaction, Revision, UserId};
+use super::{Keyed, PostId, Reaction, Revision, UserId};
 
 /// What a tap does to the flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +24,8 @@ pub struct Tap {
     pub reaction: Reaction,
     /// What to do with it.
     pub verb: Verb,
+    /// The key under which the answer is kept, if the caller gave one.
+    pub keyed: Option<Keyed>,
 }
 
 /// What a tap did, all of it read in the step that did it.
@@ -37,4 +39,7 @@ pub struct Outcome {
     pub count: u64,
     /// The revision of this change; of the post as it is, if nothing changed.
     pub revision: Revision,
+    /// Whether this is what an earlier tap with the same key was answered. All of the above is of
+    /// that moment then.
+    pub replayed: bool,
 }

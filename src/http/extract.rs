@@ -2,11 +2,13 @@
 
 mod body;
 mod cursor;
+mod idempotency;
 mod path;
 mod query;
 
 pub(super) use body::{JsonBody, NoBody};
 pub(super) use cursor::{decode as decode_cursor, encode as encode_cursor};
+pub(super) use idempotency::IdempotencyHeader;
 pub(super) use path::{PostPath, ReactionPath, TapPath};
 pub(super) use query::{Query, posts, recent_in_body};
 

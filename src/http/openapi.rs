@@ -62,6 +62,18 @@ pub(super) struct TapParams {
     user_id: String,
 }
 
+/// What makes a tap safe to repeat.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(super) struct KeyParams {
+    /// 1 to 255 visible ASCII characters, bare or as a quoted string. The first request of a user
+    /// on a post with a key is counted, every other is answered what that one was. A new tap needs
+    /// a new key.
+    #[param(rename = "Idempotency-Key", example = "\"8e03978e-40d5-43e8-bc93-6894a57f9324\"")]
+    idempotency_key: Option<String>,
+}
+
 /// The ids of a reaction on a post.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]

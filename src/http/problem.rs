@@ -52,6 +52,7 @@ codes! {
     UriTooLong "uri_too_long" URI_TOO_LONG "The address is too long";
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The body is not JSON";
     Internal "internal_error" INTERNAL_SERVER_ERROR "A bug of the service";
+    IdempotencyKeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The idempotency key was used for another request";
     Overloaded "overloaded" SERVICE_UNAVAILABLE "Too much is waiting; nothing was applied";
     StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "The store is not available; nothing was applied";
     StoreDamaged "store_damaged" SERVICE_UNAVAILABLE "The store holds foreign data; nothing was applied";
@@ -132,13 +133,15 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable(_) => Code::StoreUnavailable,
             StoreError::Overloaded => Code::Overloaded,
             StoreError::Damaged(_) => Code::StoreDamaged,
+            StoreError::KeyReused => Code::IdempotencyKeyReused,
             StoreError::OutcomeUnknown => Code::OutcomeUnknown,
         };
         let detail = match error {
             // What the store says of itself may name hosts; that is for the log, not for callers.
             StoreError::Unavailable(_) => "nothing was applied; try again".to_owned(),
             StoreError::OutcomeUnknown => {
-                "read the state, or send PUT or DELETE for the state you want".to_owned()
+                "repeat with the same idempotency key, or send PUT or DELETE for the state you want"
+                    .to_owned()
             }
             other => other.to_string(),
         };

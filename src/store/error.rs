@@ -17,6 +17,10 @@ pub enum StoreError {
     #[error("the store holds data that is not onetap's: {0}")]
     Damaged(String),
 
+    /// The idempotency key was used for another request. Trying again does not help.
+    #[error("this idempotency key was used for another request of this user on this post")]
+    KeyReused,
+
     /// The write was handed over and no answer came. It may have been applied; it will not be
     /// applied after its deadline.
     #[error("no answer came from the store: the tap may have been applied")]

@@ -36,6 +36,22 @@ impl Deadline {
     }
 }
 
+/// For how long a store keeps what is not state.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// An entry of the change log.
+    pub change_log: Duration,
+    /// The record of what was answered to a tap with an idempotency key.
+    pub records: Duration,
+}
+
+impl Default for Retention {
+    /// An hour, and ten minutes.
+    fn default() -> Self {
+        Self { change_log: Duration::from_secs(3600), records: Duration::from_secs(600) }
+    }
+}
+
 /// Which summaries, and with what.
 #[derive(Clone, Debug)]
 pub struct SummaryQuery {
@@ -105,6 +121,11 @@ pub struct LogEntry {
 /// 10. **Honest errors.** Only [`StoreError::OutcomeUnknown`] leaves open whether the tap was
 ///     applied; every other error means that nothing was.
 /// 11. **Batches.** Taps that travel together fail or succeed each by itself.
+/// 12. **Keys.** Of all taps with one idempotency key, one at the most is applied for as long as
+///     records are kept; the others answer what it answered, as `replayed`, and write nothing. The
+///     record is written in the tap's own step, and only for a success, also one without a change.
+///     A key that was used for another verb, body or reaction is refused as
+///     [`StoreError::KeyReused`].
 pub trait Store: Clone + Send + Sync + 'static {
     /// Applies one tap.
     fn tap(

@@ -25,6 +25,8 @@ counters! {
     deadlines_missed,
     /// Batches sent again as source because the server did not know the script.
     scripts_reloaded,
+    /// Calls sent again, refused or without an answer, of which no harm can come.
+    calls_sent_again,
     /// Calls refused because the queue was full.
     overloads,
 }

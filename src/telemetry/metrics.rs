@@ -121,6 +121,7 @@ impl Collector for LaneCollector {
             ("lane_calls", "Taps and reads sent in batches", &lanes.calls_sent),
             ("lane_deadlines_missed", "Calls without an answer in time", &lanes.deadlines_missed),
             ("lane_scripts_reloaded", "Batches sent again as source", &lanes.scripts_reloaded),
+            ("lane_calls_sent_again", "Calls sent again that may be", &lanes.calls_sent_again),
             ("lane_overloads", "Calls refused because the queue was full", &lanes.overloads),
         ] {
             let counter = ConstCounter::new(counter.get());

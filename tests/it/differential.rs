@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use onetap::domain::machine::Post;
-use onetap::domain::{Micros, Outcome, PostId, Reactor, Revision, Verb};
+use onetap::domain::{Form, KeyReused, Micros, Outcome, PostId, Reactor, Records, Revision, Tap};
 use onetap::store::memory::MemoryStore;
-use onetap::store::{AnyStore, ReactorsQuery, Store, SummaryQuery};
+use onetap::store::{AnyStore, ReactorsQuery, Retention, Store, StoreError, SummaryQuery};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use crate::support::redis_server::{Kind, shared};
-use crate::support::{post, soon, tap, user};
+use crate::support::{keyed_tap, post, soon, tap, user};
 
 /// A tap of a stream: which post, who, what. Small ranges, so that taps meet.
 #[derive(Clone, Debug)]
@@ -20,25 +20,42 @@ struct Step {
     post: usize,
     user: u64,
     reaction: &'static str,
-    verb: Verb,
+    form: Form,
+    key: Option<&'static str>,
 }
 
 const POSTS: usize = 3;
 const USERS: [u64; 6] = [1, 2, 9, 10, 9_007_199_254_740_993, (1 << 63) - 1];
 
 fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
-    let verb = prop_oneof![Just(Verb::Toggle), Just(Verb::Set), Just(Verb::Unset)];
+    let form = prop::sample::select(
+        &[Form::Toggle, Form::Set, Form::Unset, Form::ToggleFrom(false), Form::ToggleFrom(true)][..],
+    );
+    // Few keys, so that they are used again, for the same request and for others.
+    let key = prop_oneof![3 => Just(None), 1 => Just(Some("a")), 1 => Just(Some("b"))];
     let reaction = prop_oneof![Just("like"), Just("+1"), Just("👍"), Just("❤️")];
-    let step = (0..POSTS, prop::sample::select(&USERS[..]), reaction, verb)
-        .prop_map(|(post, user, reaction, verb)| Step { post, user, reaction, verb });
+    let step = (0..POSTS, prop::sample::select(&USERS[..]), reaction, form, key)
+        .prop_map(|(post, user, reaction, form, key)| Step { post, user, reaction, form, key });
     prop::collection::vec(step, 1..length)
+}
+
+/// Active, changed, replayed, count, and the number of the change whose revision it answers; none if
+/// the key was used for another request.
+type Answer = Option<(bool, bool, bool, u64, Option<usize>)>;
+
+impl Step {
+    fn tap(&self, ids: &[PostId]) -> Tap {
+        match self.key {
+            None => tap(self.form.verb(), ids[self.post], self.user, self.reaction),
+            Some(key) => keyed_tap(self.form, ids[self.post], self.user, self.reaction, key),
+        }
+    }
 }
 
 /// What can be compared: revisions and times are of different clocks, so only their order is.
 #[derive(Debug, PartialEq)]
 struct Seen {
-    /// Per tap: active, changed, count, and the number of the change whose revision it answers.
-    answers: Vec<(bool, bool, u64, Option<usize>)>,
+    answers: Vec<Answer>,
     posts: Vec<SeenPost>,
     /// Per post: who changed what to what.
     changes: Vec<Vec<(u64, String, bool)>>,
@@ -57,10 +74,16 @@ struct SeenPost {
 struct Order(HashMap<usize, Vec<Revision>>);
 
 impl Order {
-    /// Which change of its post an answer's revision is of; none before the first.
+    /// What can be compared of an answer. Before the first change its revision has no number.
+    fn answer(&mut self, post: usize, outcome: Outcome) -> Answer {
+        let number = self.number(post, &outcome);
+        let Outcome { active, changed, count, replayed, .. } = outcome;
+        Some((active, changed, replayed, count, number))
+    }
+
     fn number(&mut self, post: usize, outcome: &Outcome) -> Option<usize> {
         let changes = self.0.entry(post).or_default();
-        if outcome.changed {
+        if outcome.changed && !outcome.replayed {
             assert!(changes.last().is_none_or(|last| outcome.revision > *last));
             changes.push(outcome.revision);
         }
@@ -76,11 +99,23 @@ fn by_machine(stream: &[Step], ids: &[PostId]) -> Seen {
     let mut posts: Vec<Post> = ids.iter().map(|_| Post::default()).collect();
     let mut changes = vec![Vec::new(); ids.len()];
     let (mut answers, mut order) = (Vec::new(), Order::default());
+    let mut records = Records::new(Duration::from_secs(600));
     for (now, step) in (1_000_000..).zip(stream) {
-        let tap = tap(step.verb, ids[step.post], step.user, step.reaction);
-        let (outcome, change) = posts[step.post].apply(&tap, Micros(now));
-        let number = order.number(step.post, &outcome);
-        answers.push((outcome.active, outcome.changed, outcome.count, number));
+        let (tap, now) = (step.tap(ids), Micros(now));
+        match records.find(&tap, now) {
+            Ok(None) => {}
+            Ok(Some(outcome)) => {
+                answers.push(order.answer(step.post, outcome));
+                continue;
+            }
+            Err(KeyReused) => {
+                answers.push(None);
+                continue;
+            }
+        }
+        let (outcome, change) = posts[step.post].apply(&tap, now);
+        records.keep(&tap, outcome, now);
+        answers.push(order.answer(step.post, outcome));
         changes[step.post].extend(change.map(|c| (c.user.get(), c.reaction.to_string(), c.active)));
     }
     let posts = posts.iter().zip(ids).map(|(post, id)| {
@@ -95,10 +130,10 @@ fn by_machine(stream: &[Step], ids: &[PostId]) -> Seen {
 async fn by_store(store: &AnyStore, stream: &[Step], ids: &[PostId]) -> Seen {
     let (mut answers, mut order) = (Vec::new(), Order::default());
     for step in stream {
-        let tap = tap(step.verb, ids[step.post], step.user, step.reaction);
-        let outcome = store.tap(tap, soon()).await.unwrap();
-        let number = order.number(step.post, &outcome);
-        answers.push((outcome.active, outcome.changed, outcome.count, number));
+        answers.push(match store.tap(step.tap(ids), soon()).await {
+            Err(StoreError::KeyReused) => None,
+            result => order.answer(step.post, result.unwrap()),
+        });
     }
     let query = SummaryQuery { posts: ids.to_vec(), viewer: Some(user(1)), recent: 0 };
     let summaries = store.summaries(query, soon()).await.unwrap();
@@ -141,7 +176,7 @@ fn compare(cases: u32, length: usize, store: impl Fn() -> AnyStore) {
 
 #[test]
 fn memory_is_the_machine() {
-    compare(200, 200, || AnyStore::Memory(MemoryStore::new(Duration::from_secs(3600))));
+    compare(200, 200, || AnyStore::Memory(MemoryStore::new(Retention::default())));
 }
 
 #[test]

@@ -146,20 +146,6 @@ async fn a_query_on_a_write_is_refused() {
     }
 }
 
-/// No release that keeps none may take a key: the caller relies on it.
-#[tokio::test]
-async fn an_idempotency_key_is_refused_rather_than_ignored() {
-    let service = Service::memory();
-    let path = format!("/v1/posts/{}/reactions/like/users/7", post());
-    let mut connection = service.connect().await;
-    for (method, path) in
-        [("POST", format!("{path}/toggle")), ("PUT", path.clone()), ("DELETE", path)]
-    {
-        let response = connection.send(method, &path, &[("idempotency-key", "\"a\"")], "").await;
-        response.assert_problem(400, "invalid_idempotency_key");
-    }
-}
-
 #[tokio::test]
 async fn me_needs_a_token() {
     let service = Service::memory();

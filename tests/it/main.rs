@@ -7,6 +7,7 @@ mod contract;
 mod declared_keys;
 mod differential;
 mod faults;
+mod http_idempotency;
 mod http_ids;
 mod http_reads;
 mod http_server;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use onetap::domain::{PostId, Verb};
 use onetap::store::redis::{ConnectError, RedisOptions, RedisSource, RedisStore};
-use onetap::store::{ReactorsQuery, Store, StoreError, SummaryQuery};
+use onetap::store::{ReactorsQuery, Retention, Store, StoreError, SummaryQuery};
 use redis::AsyncCommands as _;
 use redis::aio::MultiplexedConnection;
 
@@ -213,7 +213,8 @@ async fn revisions_go_on_from_one_that_is_ahead_of_the_clock() {
 async fn the_change_log_is_trimmed_by_age() {
     let server = shared(Kind::Redis);
     let retention = Duration::from_secs(1);
-    let options = RedisOptions { change_log_retention: retention, ..server.options(&prefix()) };
+    let kept = Retention { change_log: retention, ..Retention::default() };
+    let options = RedisOptions { retention: kept, ..server.options(&prefix()) };
     let store = RedisSource::new(&options).unwrap().attach();
     let post = post();
     for _ in 0..1500 {

@@ -1,7 +1,6 @@
 //! Ids in the path. They are decoded from percent-encoding exactly once.
 
 use axum::extract::{FromRequestParts, RawPathParams};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
 use super::super::problem::{Code, Problem};
@@ -47,7 +46,6 @@ impl<S: Send + Sync> FromRequestParts<S> for TapPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        refuse_idempotency_key(&parts.headers)?;
         let params = Params::read(parts, state).await?;
         Ok(Self {
             post: params.get("post_id").parse()?,
@@ -55,16 +53,6 @@ impl<S: Send + Sync> FromRequestParts<S> for TapPath {
             user: super::user(params.get("user_id"))?,
         })
     }
-}
-
-/// This release keeps no idempotency records. A caller that sends a key counts on one, so ignoring
-/// it would be a lie that shows only when a request is repeated.
-fn refuse_idempotency_key(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.contains_key("idempotency-key") {
-        let detail = "this release keeps no idempotency keys: send PUT or DELETE, or `from`";
-        return Err(Problem::new(Code::InvalidIdempotencyKey, detail));
-    }
-    Ok(())
 }
 
 struct Params(RawPathParams);

@@ -2,45 +2,45 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::super::dto::{TapAnswer, ToggleBody};
-use super::super::extract::{JsonBody, NoBody, Query, TapPath};
-use super::super::openapi::{TapParams, WriteProblems};
+use super::super::extract::{IdempotencyHeader, JsonBody, NoBody, Query, TapPath};
+use super::super::openapi::{KeyParams, TapParams, WriteProblems};
 use super::super::problem::Problem;
 use super::super::state::SharedState;
-use crate::domain::{Outcome, Tap, Verb};
+use crate::domain::{Form, Tap};
 use crate::store::Store as _;
+
+/// On an answer that repeats what an earlier tap with the same key was answered.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Flip a reaction.
 ///
-/// Not idempotent: a request that is sent twice cancels itself. Send `from`, or use PUT and DELETE,
-/// where that can happen.
+/// Not idempotent: a request that is sent twice cancels itself. Send `from` or an idempotency key,
+/// or use PUT and DELETE, where that can happen.
 #[utoipa::path(
     post,
     path = "/v1/posts/{post_id}/reactions/{reaction}/users/{user_id}/toggle",
     tag = "taps",
-    params(TapParams),
+    params(TapParams, KeyParams),
     request_body(content = Option<ToggleBody>, content_type = "application/json"),
     responses(
-        (status = 200, description = "Counted once", body = TapAnswer),
+        (status = 200, description = "Counted once", body = TapAnswer,
+            headers(("Idempotency-Replayed" = String, description = "`true` where an earlier request had the key"))),
         WriteProblems,
     ),
 )]
 pub(in crate::http) async fn toggle(
     State(state): State<SharedState>,
     path: TapPath,
+    key: IdempotencyHeader,
     query: Query,
     body: JsonBody<ToggleBody>,
 ) -> Result<Response, Problem> {
-    let verb = match body.0.from {
-        None => Verb::Toggle,
-        Some(false) => Verb::Set,
-        Some(true) => Verb::Unset,
-    };
-    let (tap, outcome) = count(&state, path, verb, query).await?;
-    Ok(Json(TapAnswer::new(&tap, outcome)).into_response())
+    let form = body.0.from.map_or(Form::Toggle, Form::ToggleFrom);
+    count(&state, path, &key, form, query).await
 }
 
 /// Turn a reaction on.
@@ -50,22 +50,23 @@ pub(in crate::http) async fn toggle(
     put,
     path = "/v1/posts/{post_id}/reactions/{reaction}/users/{user_id}",
     tag = "taps",
-    params(TapParams),
+    params(TapParams, KeyParams),
     responses(
-        (status = 200, description = "It was on already", body = TapAnswer),
-        (status = 201, description = "It is on now", body = TapAnswer),
+        (status = 200, description = "It was on already", body = TapAnswer,
+            headers(("Idempotency-Replayed" = String, description = "`true` where an earlier request had the key"))),
+        (status = 201, description = "It is on now", body = TapAnswer,
+            headers(("Idempotency-Replayed" = String, description = "`true` where an earlier request had the key"))),
         WriteProblems,
     ),
 )]
 pub(in crate::http) async fn set(
     State(state): State<SharedState>,
     path: TapPath,
+    key: IdempotencyHeader,
     query: Query,
     _: JsonBody<NoBody>,
 ) -> Result<Response, Problem> {
-    let (tap, outcome) = count(&state, path, Verb::Set, query).await?;
-    let status = if outcome.changed { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(TapAnswer::new(&tap, outcome))).into_response())
+    count(&state, path, &key, Form::Set, query).await
 }
 
 /// Turn a reaction off.
@@ -75,30 +76,39 @@ pub(in crate::http) async fn set(
     delete,
     path = "/v1/posts/{post_id}/reactions/{reaction}/users/{user_id}",
     tag = "taps",
-    params(TapParams),
+    params(TapParams, KeyParams),
     responses(
-        (status = 200, description = "It is off", body = TapAnswer),
+        (status = 200, description = "It is off", body = TapAnswer,
+            headers(("Idempotency-Replayed" = String, description = "`true` where an earlier request had the key"))),
         WriteProblems,
     ),
 )]
 pub(in crate::http) async fn unset(
     State(state): State<SharedState>,
     path: TapPath,
+    key: IdempotencyHeader,
     query: Query,
     _: JsonBody<NoBody>,
 ) -> Result<Response, Problem> {
-    let (tap, outcome) = count(&state, path, Verb::Unset, query).await?;
-    Ok(Json(TapAnswer::new(&tap, outcome)).into_response())
+    count(&state, path, &key, Form::Unset, query).await
 }
 
+/// Counts a tap, and makes the answer.
 async fn count(
     state: &SharedState,
     TapPath { post, user, reaction }: TapPath,
-    verb: Verb,
+    key: &IdempotencyHeader,
+    form: Form,
     query: Query,
-) -> Result<(Tap, Outcome), Problem> {
+) -> Result<Response, Problem> {
     query.only(&[])?;
-    let tap = Tap { post, user, reaction, verb };
+    let tap = Tap { post, user, reaction, verb: form.verb(), keyed: key.keyed(post, user, form)? };
     let outcome = state.store.tap(tap.clone(), state.deadline()).await?;
-    Ok((tap, outcome))
+    let created = form == Form::Set && outcome.changed;
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = (status, Json(TapAnswer::new(&tap, outcome))).into_response();
+    if outcome.replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }

@@ -5,12 +5,16 @@
 mod partition;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use partition::PartitionState;
 
-use super::{Deadline, LogEntry, LogPosition, ReactorsQuery, Store, StoreError, SummaryQuery};
-use crate::domain::{Micros, Outcome, PARTITIONS, Partition, PostId, ReactorsPage, Summary, Tap};
+use super::{
+    Deadline, LogEntry, LogPosition, ReactorsQuery, Retention, Store, StoreError, SummaryQuery,
+};
+use crate::domain::{
+    KeyReused, Micros, Outcome, PARTITIONS, Partition, PostId, ReactorsPage, Summary, Tap,
+};
 use crate::sync::Sharded;
 
 /// Reactions in memory. Clones share the state.
@@ -20,9 +24,9 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store that keeps change-log entries for `change_log_retention`.
-    pub fn new(change_log_retention: Duration) -> Self {
-        let partition = |_| PartitionState::new(change_log_retention);
+    /// An empty store.
+    pub fn new(retention: Retention) -> Self {
+        let partition = |_| PartitionState::new(retention);
         Self { partitions: Arc::new(Sharded::new(PARTITIONS, partition)) }
     }
 
@@ -46,7 +50,7 @@ impl Store for MemoryStore {
             if deadline.has_passed() {
                 return Err(too_late());
             }
-            Ok(partition.tap(&tap, now()))
+            partition.tap(&tap, now()).map_err(|KeyReused| StoreError::KeyReused)
         })
     }
 

@@ -1,12 +1,13 @@
-//! What one lock guards: the posts of a partition and the log of their changes.
+//! What one lock guards: the posts of a partition, the log of their changes, the records of keys.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use super::{LogEntry, LogPosition};
+use super::{LogEntry, LogPosition, Retention};
 use crate::domain::machine::Post;
 use crate::domain::{
-    Change, Micros, Outcome, Position, PostId, Reaction, Reactor, Summary, Tap, UserId,
+    Change, KeyReused, Micros, Outcome, Position, PostId, Reaction, Reactor, Records, Summary, Tap,
+    UserId,
 };
 
 #[derive(Debug)]
@@ -14,14 +15,23 @@ pub(super) struct PartitionState {
     posts: HashMap<PostId, Post>,
     log: VecDeque<LogEntry>,
     log_retention: Duration,
+    records: Records,
 }
 
 impl PartitionState {
-    pub(super) fn new(log_retention: Duration) -> Self {
-        Self { posts: HashMap::new(), log: VecDeque::new(), log_retention }
+    pub(super) fn new(retention: Retention) -> Self {
+        Self {
+            posts: HashMap::new(),
+            log: VecDeque::new(),
+            log_retention: retention.change_log,
+            records: Records::new(retention.records),
+        }
     }
 
-    pub(super) fn tap(&mut self, tap: &Tap, now: Micros) -> Outcome {
+    pub(super) fn tap(&mut self, tap: &Tap, now: Micros) -> Result<Outcome, KeyReused> {
+        if let Some(answered) = self.records.find(tap, now)? {
+            return Ok(answered);
+        }
         // A tap that changes nothing must not leave an empty post behind.
         let (outcome, change) = match self.posts.get_mut(&tap.post) {
             Some(post) => post.apply(tap, now),
@@ -37,7 +47,8 @@ impl PartitionState {
         if let Some(change) = change {
             self.append(change, now);
         }
-        outcome
+        self.records.keep(tap, outcome, now);
+        Ok(outcome)
     }
 
     pub(super) fn summary(

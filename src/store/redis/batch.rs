@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use super::call::Call;
 use super::clock::StoreClock;
 use super::connection::Connection;
+use super::refusal::{self, Verdict};
 use super::script::Script;
-use super::{Shared, refusal, reply};
+use super::{Shared, reply};
 use crate::store::StoreError;
 
 /// Calls for one script on their way.
@@ -22,8 +23,9 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Sends the calls and sees that each gets its answer, by its deadline at the latest.
-    pub(super) async fn run(self) {
+    /// Sends the calls and sees that each gets its answer, by its deadline at the latest. Those
+    /// that may be sent again come back.
+    pub(super) async fn run(self) -> Vec<Call> {
         let Self { script, calls, shared, connection } = self;
         shared.stats.batches_sent.add(1);
         shared.stats.calls_sent.add(calls.len() as u64);
@@ -36,7 +38,7 @@ impl Batch {
         let reply = loop {
             let Some(next) = waiting.iter().flatten().map(|call| call.deadline.0).min() else {
                 connection.health.mark_broken("no reply by the deadline of any call", false);
-                return;
+                return Vec::new();
             };
             tokio::select! {
                 biased;
@@ -54,9 +56,28 @@ impl Batch {
                     connection.health.mark_broken(&error.to_string(), error.code().is_some());
                 }
                 shared.complaints.about(&format!("a call to Redis failed: {error}"));
-                let meaning = refusal::meaning(&error, script.writes());
-                waiting.into_iter().flatten().for_each(|call| call.fail(meaning.clone()));
+                let calls = waiting.into_iter().flatten();
+                calls.filter_map(|call| after_error(call, &error)).collect()
             }
+        }
+    }
+}
+
+/// Answers a call whose batch failed, unless it may be sent again.
+fn after_error(mut call: Call, error: &RedisError) -> Option<Call> {
+    match refusal::verdict(error) {
+        Verdict::Passing => Some(call),
+        Verdict::Unknown if call.is_repeatable() => {
+            call.in_doubt = true;
+            Some(call)
+        }
+        Verdict::Unknown => {
+            call.fail(StoreError::OutcomeUnknown);
+            None
+        }
+        Verdict::Refused => {
+            call.fail(StoreError::Unavailable(error.to_string()));
+            None
         }
     }
 }
@@ -65,18 +86,21 @@ impl Batch {
 fn encode(script: Script, calls: &[Call], shared: &Shared, clock: &StoreClock) -> Cmd {
     let shape = script.shape();
     let mut cmd = Cmd::with_capacity(
-        3 + shape.shared_args + calls.len() * (shape.keys + shape.args),
-        160 + calls.len() * (shape.keys + shape.args) * 40,
+        3 + shape.shared_args + calls.len() * (shape.keys + 1 + shape.args),
+        160 + calls.len() * (shape.keys + 1 + shape.args) * 40,
     );
     let mut text = String::with_capacity(128);
-    cmd.arg("EVALSHA").arg(script.sha()).arg(calls.len() * shape.keys);
+    cmd.arg("EVALSHA").arg(script.sha()).arg(calls.iter().map(Call::keys).sum::<usize>());
     for call in calls {
         call.write_keys(&mut cmd, &shared.keys, &mut text);
     }
     if script.writes()
         && let Some(earliest) = calls.iter().map(|call| call.deadline).min()
     {
-        cmd.arg(shared.change_log_retention_millis).arg(clock.not_after(earliest));
+        cmd.arg(shared.change_log_retention_millis)
+            .arg(clock.not_after(earliest))
+            .arg(clock.not_before())
+            .arg(shared.record_retention_millis);
     }
     for call in calls {
         call.write_args(&mut cmd, clock, &mut text);
@@ -126,20 +150,25 @@ fn expire(waiting: &mut [Option<Call>], script: Script, shared: &Shared) {
     }
 }
 
-/// Gives each call its elements of the reply.
+/// Gives each call its elements of the reply. Those that were refused for a wrong notion of the
+/// store's clock come back: the reply has put it right.
 fn deliver(
     value: Value,
     script: Script,
     waiting: Vec<Option<Call>>,
     shared: &Shared,
     connection: &Connection,
-) {
+) -> Vec<Call> {
     let answers = script.shape().answers;
+    let mut again = Vec::new();
     match reply::split(value, answers, waiting.len()) {
         Ok((clock, elements)) => {
             connection.clock.learn(clock);
             for (call, elements) in waiting.into_iter().zip(elements.chunks(answers)) {
-                if let Some(call) = call {
+                let Some(call) = call else { continue };
+                if reply::is_out_of_time(elements) && !call.deadline.has_passed() {
+                    again.push(call);
+                } else {
                     call.answer(elements, &shared.complaints);
                 }
             }
@@ -149,4 +178,5 @@ fn deliver(
             waiting.into_iter().flatten().for_each(|call| call.answer_unreadable(complaints));
         }
     }
+    again
 }

@@ -8,7 +8,9 @@ use super::complaints::Complaints;
 use super::keys::Keys;
 use super::reply::{self, ItemResult, Unreadable};
 use super::script::Script;
-use crate::domain::{Outcome, Position, PostId, Reaction, Reactor, Summary, Tap, UserId, Verb};
+use crate::domain::{
+    Form, Outcome, Position, PostId, Reaction, Reactor, Summary, Tap, UserId, Verb,
+};
 use crate::store::{Deadline, StoreError};
 
 type Waiting<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -18,6 +20,10 @@ type Waiting<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(super) struct Call {
     pub(super) deadline: Deadline,
     pub(super) item: Item,
+    /// How often it was sent and came back.
+    pub(super) returns: u8,
+    /// Whether it was sent and nobody knows what became of it.
+    pub(super) in_doubt: bool,
 }
 
 /// What is asked, and where the answer goes.
@@ -45,6 +51,29 @@ pub(super) struct ReactorsItem {
 }
 
 impl Call {
+    pub(super) fn new(deadline: Deadline, item: Item) -> Self {
+        Self { deadline, item, returns: 0, in_doubt: false }
+    }
+
+    /// Whether it may run twice and still counts once: a read, or a tap with a record.
+    pub(super) fn is_repeatable(&self) -> bool {
+        match &self.item {
+            Item::Tap(tap, _) => tap.keyed.is_some(),
+            Item::Summary(..) | Item::Reactors(..) => true,
+            Item::Probe(_) => false,
+        }
+    }
+
+    /// How many keys it has.
+    pub(super) fn keys(&self) -> usize {
+        let has_record = match &self.item {
+            Item::Tap(tap, _) => tap.keyed.is_some(),
+            Item::Probe(_) => true,
+            Item::Summary(..) | Item::Reactors(..) => false,
+        };
+        self.script().shape().keys + usize::from(has_record)
+    }
+
     pub(super) fn script(&self) -> Script {
         match &self.item {
             Item::Tap(tap, _) => match tap.verb {
@@ -68,6 +97,10 @@ impl Call {
                 cmd.arg(key.as_str());
                 keys.write_log(key, tap.post.partition());
                 cmd.arg(key.as_str());
+                if let Some(keyed) = &tap.keyed {
+                    keys.write_record(key, tap.post.partition(), &keyed.key);
+                    cmd.arg(key.as_str());
+                }
             }
             Item::Summary(SummaryItem { post, .. }, _)
             | Item::Reactors(ReactorsItem { post, .. }, _) => {
@@ -75,7 +108,7 @@ impl Call {
                 cmd.arg(key.as_str());
             }
             Item::Probe(_) => {
-                for part in ["post", "members", "log"] {
+                for part in ["post", "members", "log", "record"] {
                     keys.write_probe(key, part);
                     cmd.arg(key.as_str());
                 }
@@ -91,7 +124,8 @@ impl Call {
                 cmd.arg(text.as_str())
                     .arg(tap.user.get())
                     .arg(tap.reaction.as_str())
-                    .arg(clock.not_after(self.deadline));
+                    .arg(clock.not_after(self.deadline))
+                    .arg(tap.keyed.map_or("", |keyed| keyed.form.letter()));
             }
             Item::Summary(SummaryItem { viewer, recent, .. }, _) => {
                 match viewer {
@@ -109,7 +143,11 @@ impl Call {
                 cmd.arg(*take);
             }
             Item::Probe(_) => {
-                cmd.arg("probe").arg(1).arg("probe").arg(clock.not_after(self.deadline));
+                cmd.arg("probe")
+                    .arg(1)
+                    .arg("probe")
+                    .arg(clock.not_after(self.deadline))
+                    .arg(Form::Toggle.letter());
             }
         }
     }
@@ -125,10 +163,11 @@ impl Call {
 
     /// Answers with the item's elements of a reply.
     pub(super) fn answer(self, elements: &[Value], complaints: &Complaints) {
+        let doubt = self.in_doubt;
         match self.item {
             Item::Tap(tap, waiting) => {
                 let parsed = reply::outcome(elements, &format_args!("post {}", tap.post));
-                send(waiting, parsed, true, complaints);
+                send(waiting, parsed.map(|result| doubted(result, doubt)), true, complaints);
             }
             Item::Probe(waiting) => {
                 send(waiting, reply::outcome(elements, &"the readiness probe"), true, complaints);
@@ -156,12 +195,24 @@ impl Call {
 
     /// Answers with an error.
     pub(super) fn fail(self, error: StoreError) {
+        let doubt = self.in_doubt;
         // A receiver that has gone is a caller that has gone.
         match self.item {
-            Item::Tap(_, waiting) | Item::Probe(waiting) => drop(waiting.send(Err(error))),
+            Item::Tap(_, waiting) => drop(waiting.send(doubted(Err(error), doubt))),
+            Item::Probe(waiting) => drop(waiting.send(Err(error))),
             Item::Summary(_, waiting) => drop(waiting.send(Err(error))),
             Item::Reactors(_, waiting) => drop(waiting.send(Err(error))),
         }
+    }
+}
+
+/// What the last attempt of a tap came to, seen together with an earlier one that is in doubt: that
+/// this one was refused does not say that nothing was applied. Only the record can say more.
+fn doubted(result: Result<Outcome, StoreError>, doubt: bool) -> Result<Outcome, StoreError> {
+    match result {
+        Err(StoreError::KeyReused) | Ok(_) => result,
+        Err(_) if doubt => Err(StoreError::OutcomeUnknown),
+        Err(_) => result,
     }
 }
 

@@ -5,6 +5,9 @@ use std::time::Instant;
 
 use crate::store::Deadline;
 
+/// How far the two clocks may drift apart between two replies without a refusal.
+const TOLERANCE_MICROS: i64 = 50_000;
+
 /// Learns the offset between this process's monotonic clock and the store's from its replies.
 ///
 /// A reply that says `s` and arrives at `t` was written at or before `t`, so the store's clock is
@@ -31,6 +34,11 @@ impl StoreClock {
     /// The deadline on the store's clock, in µs since 1970.
     pub(super) fn not_after(&self, deadline: Deadline) -> i64 {
         self.micros(deadline.0) + self.offset.load(Ordering::Relaxed)
+    }
+
+    /// What the store's clock shows now at the least, unless it is put back; in µs since 1970.
+    pub(super) fn not_before(&self) -> i64 {
+        self.micros(Instant::now()) + self.offset.load(Ordering::Relaxed) - TOLERANCE_MICROS
     }
 
     fn micros(&self, at: Instant) -> i64 {

@@ -7,6 +7,7 @@
 //! | `ot:{TAG}:p:POST` | hash | per reaction its count; `_rev`, the revision of the post |
 //! | `ot:{TAG}:p:POST:REACTION` | sorted set | users; score: µs of the reaction |
 //! | `ot:{TAG}:log` | stream | the change log of the partition |
+//! | `ot:{TAG}:k:KEY` | string | the record of an idempotency key (in base64url); expires |
 //! | `ot:{TAG}:probe:…` | | there only while a readiness probe runs |
 //!
 //! `ot` is the prefix (`--key-prefix`). A cluster hashes the part in braces alone, so the partition
@@ -20,7 +21,10 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::{PARTITIONS, Partition, PostId, Reaction};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+use crate::domain::{IdempotencyKey, PARTITIONS, Partition, PostId, Reaction};
 
 /// The version of the layout described above, as stored at the layout key.
 pub(super) const LAYOUT_VERSION: &str = "1";
@@ -65,6 +69,18 @@ impl Keys {
     /// Writes the key of the members of a reaction over what `key` holds.
     pub(super) fn write_members(&self, key: &mut String, post: &PostId, reaction: &Reaction) {
         self.write(key, post.partition(), format_args!("p:{post}:{reaction}"));
+    }
+
+    /// Writes the key of an idempotency record over what `key` holds. The post is in the hash; the
+    /// partition is that of the post.
+    pub(super) fn write_record(
+        &self,
+        key: &mut String,
+        partition: Partition,
+        idempotency: &IdempotencyKey,
+    ) {
+        self.write(key, partition, format_args!("k:"));
+        BASE64_URL_SAFE_NO_PAD.encode_string(idempotency.as_bytes(), key);
     }
 
     fn write(&self, key: &mut String, partition: Partition, rest: std::fmt::Arguments<'_>) {
@@ -135,5 +151,10 @@ mod tests {
         assert_eq!(a, format!("ot:{{{tag}}}:p:{post}"));
         assert_eq!(b, format!("{a}:like"));
         assert_eq!(keys.log(post.partition()), format!("ot:{{{tag}}}:log"));
+        let user = 7.try_into().expect("a user id");
+        let key = IdempotencyKey::new("once", post, user).expect("a key");
+        keys.write_record(&mut b, post.partition(), &key);
+        let hash = b.strip_prefix(&format!("ot:{{{tag}}}:k:")).expect("the tag of the partition");
+        assert_eq!(hash.len(), 22);
     }
 }

@@ -3,7 +3,8 @@
 //! Calls queue up while the lane's task is busy elsewhere, and travel together in the next batch,
 //! so that batches grow with the load and a single call waits for nobody. A call that never was
 //! handed to a connection is answered `Unavailable`, which promises that nothing was applied; one
-//! that was is answered by its batch. No write is ever sent twice.
+//! that was is answered by its batch. Sent again, within its deadline, is only what can do no harm:
+//! what Redis provably did not run, a tap whose record makes the second run a replay, a read.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
 
 use super::Shared;
@@ -28,10 +29,16 @@ const MAX_BATCH: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_millis(500);
 
+/// How often a call is sent again, and the wait before it is the second time; doubled from then on.
+const MOST_RETURNS: u8 = 8;
+const FIRST_DELAY: Duration = Duration::from_millis(10);
+
 /// The lane's task. It ends when the last sender of `incoming` is gone.
 pub(super) struct Lane {
     shared: Arc<Shared>,
     incoming: mpsc::Receiver<Call>,
+    /// The way in, for calls that come back later. Weak, so that the lane can end.
+    way_in: mpsc::WeakSender<Call>,
     /// Taken from `incoming`, not yet handed to a connection.
     queue: VecDeque<Call>,
     /// A reused buffer between `incoming` and `queue`.
@@ -42,8 +49,12 @@ pub(super) struct Lane {
 struct Closed;
 
 impl Lane {
-    pub(super) fn new(shared: Arc<Shared>, incoming: mpsc::Receiver<Call>) -> Self {
-        Self { shared, incoming, queue: VecDeque::new(), taken: Vec::new() }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        incoming: mpsc::Receiver<Call>,
+        way_in: mpsc::WeakSender<Call>,
+    ) -> Self {
+        Self { shared, incoming, way_in, queue: VecDeque::new(), taken: Vec::new() }
     }
 
     pub(super) async fn run(mut self) {
@@ -101,7 +112,7 @@ impl Lane {
                         if taken == 0 {
                             return Err(Closed);
                         }
-                        self.queue.extend(self.taken.drain(..));
+                        self.take_in();
                     }
                     reason = connection.health.until_broken() => return Ok(reason),
                 }
@@ -112,8 +123,36 @@ impl Lane {
             self.fill_up();
             let batches = self.next_batches(connection);
             let sent = join_all(batches.into_iter().map(Batch::run));
-            self.minding_the_queue(sent).await?;
+            let back = self.minding_the_queue(sent).await?.into_iter().flatten();
+            // Last first, so that the first is at the front.
+            back.rev().for_each(|call| self.send_again(call));
         }
+    }
+
+    /// Takes in a call that came back: at once the first time, after a while from then on.
+    fn send_again(&mut self, mut call: Call) {
+        call.returns += 1;
+        if call.returns > MOST_RETURNS {
+            return call.fail(StoreError::Unavailable("refused again and again".into()));
+        }
+        self.shared.stats.calls_sent_again.add(1);
+        if call.returns == 1 {
+            return self.queue.push_front(call);
+        }
+        let delay = FIRST_DELAY * (1 << (call.returns - 2));
+        let until = Instant::from_std(call.deadline.0).min(Instant::now() + delay);
+        let way_in = self.way_in.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep_until(until).await;
+            let stopping = || StoreError::Unavailable("the service is stopping".into());
+            match way_in.upgrade().map(|lane| lane.try_send(call)) {
+                Some(Ok(())) => {}
+                Some(Err(TrySendError::Full(call))) => call.fail(StoreError::Overloaded),
+                Some(Err(TrySendError::Closed(call))) => call.fail(stopping()),
+                // Dropped: who waits is told that the outcome is unknown.
+                None => {}
+            }
+        });
     }
 
     /// Takes the next calls from the queue, as one script call for each verb among them.
@@ -145,7 +184,19 @@ impl Lane {
         while self.queue.len() < MAX_BATCH
             && let Ok(call) = self.incoming.try_recv()
         {
-            self.queue.push_back(call);
+            self.taken.push(call);
+            self.take_in();
+        }
+    }
+
+    /// Lines up what was taken. Calls that come back are the oldest: their deadlines come first.
+    fn take_in(&mut self) {
+        for call in self.taken.drain(..) {
+            if call.returns > 0 {
+                self.queue.push_front(call);
+            } else {
+                self.queue.push_back(call);
+            }
         }
     }
 
@@ -164,7 +215,7 @@ impl Lane {
                     if taken == 0 {
                         return Err(Closed);
                     }
-                    self.queue.extend(self.taken.drain(..));
+                    self.take_in();
                 }
                 () = expiry, if first.is_some() => {
                     self.expire();
@@ -189,8 +240,9 @@ impl Lane {
     /// Answers everything that is queued or comes in that the store is not available; until then,
     /// or until another lane has reached it.
     async fn refuse_until(&mut self, until: Instant, problem: &str) -> Result<(), Closed> {
-        let refuse = |call: Call| call.fail(StoreError::Unavailable(problem.to_owned()));
-        self.queue.drain(..).for_each(refuse);
+        for call in std::mem::take(&mut self.queue) {
+            self.refuse(call, problem);
+        }
         let shared = Arc::clone(&self.shared);
         let reachable = shared.reachable.notified();
         tokio::pin!(reachable);
@@ -200,10 +252,19 @@ impl Lane {
                 () = tokio::time::sleep_until(until) => return Ok(()),
                 () = &mut reachable => return Ok(()),
                 call = self.incoming.recv() => match call {
-                    Some(call) => refuse(call),
+                    Some(call) => self.refuse(call, problem),
                     None => return Err(Closed),
                 },
             }
+        }
+    }
+
+    /// A call that has come back goes on trying: its answer may depend on it.
+    fn refuse(&mut self, call: Call, problem: &str) {
+        if call.returns > 0 {
+            self.send_again(call);
+        } else {
+            call.fail(StoreError::Unavailable(problem.to_owned()));
         }
     }
 }

@@ -27,7 +27,8 @@ use self::connect::Connector;
 use self::keys::Keys;
 use self::lane::Lane;
 use super::{
-    Deadline, LaneStats, LogEntry, LogPosition, ReactorsQuery, Store, StoreError, SummaryQuery,
+    Deadline, LaneStats, LogEntry, LogPosition, ReactorsQuery, Retention, Store, StoreError,
+    SummaryQuery,
 };
 use crate::domain::{Outcome, Partition, ReactorsPage, Summary, Tap};
 
@@ -42,8 +43,8 @@ pub struct RedisOptions {
     pub connect_timeout: Duration,
     /// The most calls that wait on one lane; more are refused as overload.
     pub queue_bound: usize,
-    /// How long the change log keeps an entry.
-    pub change_log_retention: Duration,
+    /// For how long the change log and the records are kept.
+    pub retention: Retention,
 }
 
 /// A Redis that reactions are kept in. [`RedisSource::attach`] opens a lane to it.
@@ -57,6 +58,7 @@ struct Shared {
     keys: Keys,
     queue_bound: usize,
     change_log_retention_millis: u64,
+    record_retention_millis: u64,
     stats: Arc<LaneStats>,
     complaints: Complaints,
     /// A lane has just got a connection: the others need not wait out their pause.
@@ -79,12 +81,13 @@ impl RedisSource {
         let timeout = options.connect_timeout;
         let connector = Connector::new(&options.url, &keys, timeout)
             .map_err(|error| InvalidUrl(error.to_string()))?;
-        let millis = options.change_log_retention.as_millis();
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         Ok(Self(Arc::new(Shared {
             connector,
             keys,
             queue_bound: options.queue_bound,
-            change_log_retention_millis: u64::try_from(millis).unwrap_or(u64::MAX),
+            change_log_retention_millis: millis(options.retention.change_log),
+            record_retention_millis: millis(options.retention.records),
             stats: Arc::default(),
             complaints: Complaints::default(),
             reachable: Notify::new(),
@@ -113,7 +116,7 @@ impl RedisSource {
     pub fn attach(&self) -> RedisStore {
         // One half of the bound is the channel, the other the lane's own queue.
         let (lane, incoming) = mpsc::channel(self.0.queue_bound.div_ceil(2));
-        tokio::spawn(Lane::new(Arc::clone(&self.0), incoming).run());
+        tokio::spawn(Lane::new(Arc::clone(&self.0), incoming, lane.downgrade()).run());
         RedisStore { shared: Arc::clone(&self.0), lane }
     }
 
@@ -140,7 +143,7 @@ impl RedisStore {
         item: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Item,
     ) -> Result<Answer<T>, StoreError> {
         let (sender, answer) = oneshot::channel();
-        match self.lane.try_send(Call { deadline, item: item(sender) }) {
+        match self.lane.try_send(Call::new(deadline, item(sender))) {
             Ok(()) => Ok(answer),
             Err(mpsc::error::TrySendError::Full(_)) => {
                 self.shared.stats.overloads.add(1);

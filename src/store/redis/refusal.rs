@@ -2,28 +2,15 @@
 
 use deadpool_redis::redis::RedisError;
 
-use crate::store::StoreError;
-
 /// Codes with which Redis says that it did not run the command. Only these may be answered as
 /// "nothing was applied" once a command has been handed to a connection.
-const REFUSALS: [&str; 16] = [
-    "NOSCRIPT",
-    "READONLY",
-    "LOADING",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-    "MOVED",
-    "ASK",
-    "NOAUTH",
-    "WRONGPASS",
-    "NOPERM",
-    "NOREPLICAS",
-    "MISCONF",
-    "BUSY",
-    "OOM",
-    "CROSSSLOT",
-];
+const REFUSALS: [&str; 8] =
+    ["NOSCRIPT", "NOAUTH", "WRONGPASS", "NOPERM", "NOREPLICAS", "MISCONF", "OOM", "CROSSSLOT"];
+
+/// The same, where the cause goes by within the time that a call has, or another connection has it
+/// not.
+const PASSING: [&str; 8] =
+    ["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "BUSY"];
 
 /// Refusals after which this connection will refuse everything: a demoted primary looks healthy
 /// and answers READONLY for ever. Another connection may reach a better server.
@@ -43,12 +30,21 @@ pub(super) fn breaks_connection(error: &RedisError) -> bool {
     }
 }
 
-/// What the caller is told about a command that had been handed to a connection.
-pub(super) fn meaning(error: &RedisError, writes: bool) -> StoreError {
-    let refused = error.code().is_some_and(|code| REFUSALS.contains(&code));
-    if refused || !writes {
-        StoreError::Unavailable(error.to_string())
-    } else {
-        StoreError::OutcomeUnknown
+/// What an error says about the calls of a batch that had been handed to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// None was run, and another attempt may do better.
+    Passing,
+    /// None was run, and another attempt would do no better.
+    Refused,
+    /// They may have been run.
+    Unknown,
+}
+
+pub(super) fn verdict(error: &RedisError) -> Verdict {
+    match error.code() {
+        Some(code) if PASSING.contains(&code) => Verdict::Passing,
+        Some(code) if REFUSALS.contains(&code) => Verdict::Refused,
+        _ => Verdict::Unknown,
     }
 }

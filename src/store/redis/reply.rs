@@ -44,17 +44,26 @@ fn failure(status: i64, whose: &dyn Display) -> Result<StoreError, Unreadable> {
             Ok(StoreError::Unavailable("the deadline had passed before the tap's turn came".into()))
         }
         -3 => Ok(StoreError::Unavailable("the server refused to read a key of this post".into())),
+        -4 => Ok(StoreError::KeyReused),
+        -5 => Ok(StoreError::Unavailable("the server's clock was put back".into())),
         _ => Err(Unreadable),
     }
 }
 
+/// Whether the script refused an item for what its clock showed. It ran nothing, and the reply has
+/// told what the clock shows.
+pub(super) fn is_out_of_time(elements: &[Value]) -> bool {
+    matches!(elements.first(), Some(Value::Int(-2 | -5)))
+}
+
 pub(super) fn outcome(elements: &[Value], whose: &dyn Display) -> ItemResult<Outcome> {
     match elements {
-        [Value::Int(status @ 0..=3), Value::Int(count), Value::Int(revision)] => Ok(Ok(Outcome {
+        [Value::Int(status @ 0..=7), Value::Int(count), Value::Int(revision)] => Ok(Ok(Outcome {
             active: status & 1 == 1,
             changed: status & 2 == 2,
             count: unsigned(*count)?,
             revision: Revision(unsigned(*revision)?),
+            replayed: status & 4 == 4,
         })),
         [Value::Int(status), ..] => Ok(Err(failure(*status, whose)?)),
         _ => Err(Unreadable),

@@ -19,6 +19,7 @@ pub(super) enum Script {
 /// How many of each an item of a batch has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
+    /// Keys; a tap with an idempotency key has one more, its record.
     pub(super) keys: usize,
     /// Arguments that stand once, before those of the items.
     pub(super) shared_args: usize,
@@ -26,7 +27,7 @@ pub(super) struct Shape {
     pub(super) answers: usize,
 }
 
-const TAP: Shape = Shape { keys: 3, shared_args: 2, args: 4, answers: 3 };
+const TAP: Shape = Shape { keys: 3, shared_args: 4, args: 5, answers: 3 };
 
 impl Script {
     pub(super) const ALL: [Self; 6] =
@@ -60,7 +61,11 @@ impl Script {
 }
 
 const PRELUDE: &str = include_str!("../../../lua/prelude.lua");
-const PRELUDE_TAP: &str = include_str!("../../../lua/prelude_tap.lua");
+const PRELUDE_TAP: &str = concat!(
+    include_str!("../../../lua/prelude_tap.lua"),
+    "\n",
+    include_str!("../../../lua/prelude_keyed.lua")
+);
 
 /// Source and SHA-1 of each script, in the order of [`Script::ALL`].
 static SOURCES: LazyLock<[(String, String); 6]> = LazyLock::new(|| {

@@ -7,7 +7,7 @@ pub(crate) mod service;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use onetap::domain::{PostId, Reaction, Tap, UserId, Verb};
+use onetap::domain::{Form, IdempotencyKey, Keyed, PostId, Reaction, Tap, UserId, Verb};
 use onetap::store::Deadline;
 
 /// A key prefix that no other test uses.
@@ -35,7 +35,13 @@ pub(crate) fn reaction(text: &str) -> Reaction {
 }
 
 pub(crate) fn tap(verb: Verb, post: PostId, user_id: u64, name: &str) -> Tap {
-    Tap { post, user: user(user_id), reaction: reaction(name), verb }
+    Tap { post, user: user(user_id), reaction: reaction(name), verb, keyed: None }
+}
+
+/// A tap with an idempotency key.
+pub(crate) fn keyed_tap(form: Form, post: PostId, user_id: u64, name: &str, key: &str) -> Tap {
+    let key = IdempotencyKey::new(key, post, user(user_id)).unwrap();
+    Tap { keyed: Some(Keyed { key, form }), ..tap(form.verb(), post, user_id, name) }
 }
 
 /// Time enough.

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use onetap::store::Retention;
 use onetap::store::redis::{RedisOptions, RedisSource, RedisStore};
 
 use super::prefix;
@@ -120,7 +121,7 @@ impl RedisServer {
             key_prefix: prefix.to_owned(),
             connect_timeout: Duration::from_secs(1),
             queue_bound: 10_000,
-            change_log_retention: Duration::from_secs(3600),
+            retention: Retention::default(),
         }
     }
 

@@ -1,0 +1,239 @@
+//! Idempotency keys, and the records of what was answered to them.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{Micros, Outcome, PostId, Reaction, Tap, UserId, Verb};
+
+/// The longest key, in bytes.
+const MAX_KEY_BYTES: usize = 255;
+
+/// An idempotency key of one user on one post, as 16 bytes: the first 122 bits of the SHA-1 of
+/// post, user and text, in the form of a UUID of version 5. The same text of another user, or on
+/// another post, is another key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey([u8; 16]);
+
+/// Text that is not a key.
+#[derive(Debug, thiserror::Error)]
+#[error("an idempotency key is 1 to 255 visible ASCII characters, bare or in double quotes")]
+pub struct InvalidIdempotencyKey;
+
+impl IdempotencyKey {
+    /// The key that this text is for this user on this post.
+    ///
+    /// # Errors
+    ///
+    /// If the text is empty, too long, or not visible ASCII.
+    pub fn new(text: &str, post: PostId, user: UserId) -> Result<Self, InvalidIdempotencyKey> {
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if text.is_empty() || text.len() > MAX_KEY_BYTES || !visible {
+            return Err(InvalidIdempotencyKey);
+        }
+        let name = [&user.get().to_be_bytes(), text.as_bytes()].concat();
+        Ok(Self(Uuid::new_v5(post.as_uuid(), &name).into_bytes()))
+    }
+
+    /// The bytes that a record is kept under.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// A key, and how the request that carried it was made: the same key with another form is a mistake
+/// of the caller, and is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keyed {
+    /// The key.
+    pub key: IdempotencyKey,
+    /// The form.
+    pub form: Form,
+}
+
+/// The verb of a request together with what its body says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A toggle without `from`.
+    Toggle,
+    /// A toggle that says what the user saw.
+    ToggleFrom(bool),
+    /// The absolute form, on.
+    Set,
+    /// The absolute form, off.
+    Unset,
+}
+
+impl Form {
+    /// What such a request does to the flag.
+    pub fn verb(self) -> Verb {
+        match self {
+            Self::Toggle => Verb::Toggle,
+            Self::Set | Self::ToggleFrom(false) => Verb::Set,
+            Self::Unset | Self::ToggleFrom(true) => Verb::Unset,
+        }
+    }
+
+    /// How records spell it. Part of the layout, so it must never change.
+    pub fn letter(self) -> &'static str {
+        match self {
+            Self::Toggle => "t",
+            Self::ToggleFrom(false) => "n",
+            Self::ToggleFrom(true) => "f",
+            Self::Set => "s",
+            Self::Unset => "u",
+        }
+    }
+}
+
+/// The key was used for another request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyReused;
+
+/// What was answered to the taps with a key, for as long as it is kept.
+#[derive(Debug)]
+pub struct Records {
+    retention: Duration,
+    kept: HashMap<IdempotencyKey, Record>,
+    /// The keys in the order in which they were kept, with the time at which they go.
+    by_age: VecDeque<(Micros, IdempotencyKey)>,
+}
+
+#[derive(Debug)]
+struct Record {
+    form: Form,
+    reaction: Reaction,
+    outcome: Outcome,
+    expires_at: Micros,
+}
+
+impl Records {
+    /// No records; each will be kept for `retention`.
+    pub fn new(retention: Duration) -> Self {
+        Self { retention, kept: HashMap::new(), by_age: VecDeque::new() }
+    }
+
+    /// What was answered to this tap before, if its key has a record.
+    ///
+    /// # Errors
+    ///
+    /// If the record is of another request.
+    pub fn find(&self, tap: &Tap, now: Micros) -> Result<Option<Outcome>, KeyReused> {
+        let Some(Keyed { key, form }) = &tap.keyed else { return Ok(None) };
+        match self.kept.get(key).filter(|record| now < record.expires_at) {
+            None => Ok(None),
+            Some(record) if (record.form, &record.reaction) == (*form, &tap.reaction) => {
+                Ok(Some(Outcome { replayed: true, ..record.outcome }))
+            }
+            Some(_) => Err(KeyReused),
+        }
+    }
+
+    /// Keeps what is answered to a tap, if it has a key, and drops what is too old.
+    pub fn keep(&mut self, tap: &Tap, outcome: Outcome, now: Micros) {
+        while let Some((expires_at, key)) = self.by_age.front().copied()
+            && expires_at <= now
+        {
+            self.by_age.pop_front();
+            // A key that was used anew after its record had gone has a later one.
+            if self.kept.get(&key).is_some_and(|record| record.expires_at == expires_at) {
+                self.kept.remove(&key);
+            }
+        }
+        let Some(Keyed { key, form }) = tap.keyed else { return };
+        let retention = u64::try_from(self.retention.as_micros()).unwrap_or(u64::MAX);
+        let expires_at = Micros(now.0.saturating_add(retention));
+        let reaction = tap.reaction.clone();
+        self.kept.insert(key, Record { form, reaction, outcome, expires_at });
+        self.by_age.push_back((expires_at, key));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Revision;
+
+    fn post(last: char) -> PostId {
+        format!("0192f0c1-2345-7890-abcd-ef012345678{last}").parse().expect("a post id")
+    }
+
+    fn user(id: u64) -> UserId {
+        id.try_into().expect("a user id")
+    }
+
+    fn tap(form: Form, reaction: &str, key: &str) -> Tap {
+        let key = IdempotencyKey::new(key, post('1'), user(7)).expect("a key");
+        Tap {
+            post: post('1'),
+            user: user(7),
+            reaction: reaction.parse().expect("a reaction"),
+            verb: form.verb(),
+            keyed: Some(Keyed { key, form }),
+        }
+    }
+
+    const OUTCOME: Outcome =
+        Outcome { active: true, changed: true, count: 3, revision: Revision(5), replayed: false };
+
+    #[test]
+    fn a_key_belongs_to_one_user_on_one_post() {
+        let key = |text, p, u| IdempotencyKey::new(text, post(p), user(u)).expect("a key");
+        assert_eq!(key("a", '1', 7), key("a", '1', 7));
+        assert_ne!(key("a", '1', 7), key("b", '1', 7));
+        assert_ne!(key("a", '1', 7), key("a", '2', 7));
+        assert_ne!(key("a", '1', 7), key("a", '1', 8));
+    }
+
+    #[test]
+    fn a_key_is_1_to_255_visible_ascii_characters() {
+        let parse = |text: &str| IdempotencyKey::new(text, post('1'), user(7));
+        assert!(parse("!").is_ok() && parse("~").is_ok() && parse(&"k".repeat(255)).is_ok());
+        for bad in ["", " ", "a b", "a\tb", "a\u{7f}", "é", &"k".repeat(256)] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_answers_the_same_request_until_it_goes() {
+        let mut records = Records::new(Duration::from_micros(10));
+        let first = tap(Form::Toggle, "like", "a");
+        assert_eq!(records.find(&first, Micros(100)), Ok(None));
+        records.keep(&first, OUTCOME, Micros(100));
+        let replayed = Outcome { replayed: true, ..OUTCOME };
+        assert_eq!(records.find(&first, Micros(109)), Ok(Some(replayed)));
+        assert_eq!(records.find(&first, Micros(110)), Ok(None));
+        for other in [tap(Form::Set, "like", "a"), tap(Form::Toggle, "love", "a")] {
+            assert_eq!(records.find(&other, Micros(109)), Err(KeyReused));
+        }
+        assert_eq!(records.find(&tap(Form::Set, "like", "b"), Micros(109)), Ok(None));
+    }
+
+    #[test]
+    fn forms_that_do_the_same_are_still_other_requests() {
+        let forms =
+            [Form::Toggle, Form::ToggleFrom(false), Form::ToggleFrom(true), Form::Set, Form::Unset];
+        for form in forms {
+            for other in forms.into_iter().filter(|other| *other != form) {
+                assert_ne!(form.letter(), other.letter());
+                let mut records = Records::new(Duration::from_secs(1));
+                records.keep(&tap(form, "like", "a"), OUTCOME, Micros(1));
+                assert_eq!(records.find(&tap(other, "like", "a"), Micros(2)), Err(KeyReused));
+            }
+        }
+    }
+
+    #[test]
+    fn records_that_are_too_old_are_dropped_and_a_newer_one_of_their_key_stays() {
+        let mut records = Records::new(Duration::from_micros(10));
+        for (key, at) in [("a", 0), ("b", 1), ("a", 12)] {
+            records.keep(&tap(Form::Set, "like", key), OUTCOME, Micros(at));
+        }
+        assert_eq!((records.kept.len(), records.by_age.len()), (1, 1));
+        assert!(records.find(&tap(Form::Set, "like", "a"), Micros(13)).is_ok_and(|r| r.is_some()));
+        let keyless = Tap { keyed: None, ..tap(Form::Set, "like", "a") };
+        records.keep(&keyless, OUTCOME, Micros(22));
+        assert_eq!((records.kept.len(), records.by_age.len()), (0, 0));
+    }
+}
