@@ -12,6 +12,7 @@ mod http_ids;
 mod http_reads;
 mod http_server;
 mod http_taps;
+mod in_doubt;
 mod openapi;
 mod redis_store;
 mod reports;

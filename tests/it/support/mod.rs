@@ -1,5 +1,6 @@
 //! What the tests run against: real servers, real services, a client that can say anything.
 
+pub(crate) mod fault_proxy;
 pub(crate) mod http;
 pub(crate) mod redis_server;
 pub(crate) mod service;

@@ -71,6 +71,18 @@ impl RedisServer {
     }
 
     pub(crate) fn start_on(kind: Kind, port: u16, args: &[&str]) -> Self {
+        Self::launch(kind, port, args, &[])
+    }
+
+    /// Starts a server whose wall clock the test may put forward and back.
+    pub(crate) fn with_shifted_clock() -> (Self, ShiftedClock) {
+        let clock = ShiftedClock::new();
+        let file = clock.file.display().to_string();
+        let variables = [("LD_PRELOAD", clock.library()), ("CLOCK_SHIFT_FILE", file)];
+        (Self::launch(Kind::Redis, free_port(), &[], &variables), clock)
+    }
+
+    fn launch(kind: Kind, port: u16, args: &[&str], variables: &[(&str, String)]) -> Self {
         let script = r#""$@" >/dev/null 2>&1 & echo $!; read -r _; kill -9 $! 2>/dev/null"#;
         let mut keeper = Command::new("sh")
             .args(["-c", script, "keeper"])
@@ -78,6 +90,7 @@ impl RedisServer {
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(["--appendonly", "no", "--dir", &std::env::temp_dir().to_string_lossy()])
             .args(args)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -140,6 +153,44 @@ impl RedisServer {
     pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.pid.to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+}
+
+/// By how much the wall clock of a server is wrong.
+pub(crate) struct ShiftedClock {
+    file: PathBuf,
+}
+
+impl ShiftedClock {
+    fn new() -> Self {
+        let clock = Self { file: std::env::temp_dir().join(format!("onetap-clock-{}", prefix())) };
+        clock.shift(0);
+        clock
+    }
+
+    /// Moves the clock to so many milliseconds from the true time.
+    pub(crate) fn shift(&self, millis: i64) {
+        // Written over, not anew: an empty file in between would be a clock that jumps twice.
+        let mut options = std::fs::File::options();
+        let file = options.write(true).create(true).truncate(false).open(&self.file).unwrap();
+        let micros = format!("{:<30}", millis * 1000);
+        std::os::unix::fs::FileExt::write_all_at(&file, micros.as_bytes(), 0).unwrap();
+    }
+
+    /// Builds what is preloaded into the server. Who has Rust has a C compiler, to link with.
+    fn library(&self) -> String {
+        let library = self.file.with_extension("so").display().to_string();
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/shifted_clock.c");
+        let built = Command::new("cc").args(["-shared", "-fPIC", "-o", &library, source]).status();
+        assert!(built.expect("a C compiler (apt-get install gcc)").success());
+        library
+    }
+}
+
+impl Drop for ShiftedClock {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.file);
+        let _ = std::fs::remove_file(self.file.with_extension("so"));
     }
 }
 
