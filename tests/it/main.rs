@@ -14,6 +14,7 @@ mod http_server;
 mod http_taps;
 mod in_doubt;
 mod openapi;
+mod protocol;
 mod redis_store;
 mod reports;
 mod support;
