@@ -17,5 +17,6 @@ mod openapi;
 mod protocol;
 mod redis_store;
 mod reports;
+mod reports_faults;
 mod support;
 mod tidy;

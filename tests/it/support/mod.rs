@@ -2,6 +2,7 @@
 
 pub(crate) mod fault_proxy;
 pub(crate) mod http;
+pub(crate) mod keyed_load;
 pub(crate) mod redis_server;
 pub(crate) mod service;
 

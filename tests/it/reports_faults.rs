@@ -1,0 +1,336 @@
+//! Public reports on faults between caller, service and store (`B…` are their numbers).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::Barrier;
+
+use crate::support::fault_proxy::{Fault, FaultProxy, until};
+use crate::support::keyed_load::KeyedLoad;
+use crate::support::redis_server::{Kind, RedisServer, shared};
+use crate::support::service::Service;
+use crate::support::{post, prefix};
+
+async fn ready(service: &Service) -> bool {
+    service.send("GET", "/readyz").await.status == 200
+}
+
+/// Redis as operators run it when they want to keep what was answered.
+fn durable(dir: &std::path::Path) -> RedisServer {
+    std::fs::create_dir_all(dir).unwrap();
+    let dir = dir.display().to_string();
+    RedisServer::start(
+        Kind::Redis,
+        &["--appendonly", "yes", "--appendfsync", "always", "--dir", &dir],
+    )
+}
+
+/// B05: a proxy loses an answer and sends the same bytes again on another connection.
+#[tokio::test]
+async fn b05_a_request_that_a_proxy_sends_twice() {
+    for service in [Service::memory(), Service::redis()] {
+        let base = format!("/v1/posts/{}/reactions", post());
+        let cases = [
+            ("PUT", "a", "", "", true),
+            ("DELETE", "b", "", "", false),
+            ("POST", "c", "/toggle", "idempotency-key: once\r\n", true),
+            // The hazard that the README names: a toggle without a key flips back.
+            ("POST", "d", "/toggle", "", false),
+        ];
+        for (method, reaction, toggle, header, active) in cases {
+            let path = format!("{base}/{reaction}/users/7");
+            if method == "DELETE" {
+                service.send("PUT", &path).await.ok(201);
+            }
+            let request = format!("{method} {path}{toggle} HTTP/1.1\r\nhost: t\r\n{header}\r\n");
+            for _ in 0..2 {
+                let mut stream = TcpStream::connect(service.address).await.unwrap();
+                stream.write_all(request.as_bytes()).await.unwrap();
+                let mut answer = [0; 2048];
+                let n = stream.read(&mut answer).await.unwrap();
+                assert!(answer[..n].starts_with(b"HTTP/1.1 20"));
+            }
+            let users = service.send("GET", &format!("{base}/{reaction}/users")).await.ok(200);
+            assert_eq!(users["users"].as_array().unwrap().len(), usize::from(active), "{reaction}");
+        }
+    }
+}
+
+/// B19: the server forgets the scripts, again and again; it restarts; another takes its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b19_forgotten_scripts_cost_no_request() {
+    let dir = std::env::temp_dir().join(prefix());
+    let redis = durable(&dir);
+    let proxy = FaultProxy::start(redis.address()).await;
+    let service = Service::with(&["--store", &proxy.url()]);
+    until("the service is ready", async || ready(&service).await).await;
+    let load = KeyedLoad::start(service.address, 8, 4);
+    load.answers(100).await;
+    let mut admin = redis.client().await;
+    for _ in 0..10 {
+        let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut admin).await.unwrap();
+        load.answers(50).await;
+    }
+    let done = load.stop().await;
+    assert_eq!(done.failures, [], "a flush costs no request");
+    done.assert_exactly_once(service.address).await;
+
+    let load = KeyedLoad::start(service.address, 8, 4);
+    load.answers(100).await;
+    redis.signal("-KILL");
+    drop(redis);
+    let redis = durable(&dir);
+    proxy.repoint(redis.address());
+    let back = Instant::now();
+    load.answers(100).await;
+    assert!(back.elapsed() < Duration::from_secs(2), "{:?}", back.elapsed());
+    let done = load.stop().await;
+    done.assert_exactly_once(service.address).await;
+
+    // A fresh one, empty: no script, no layout, no state.
+    let fresh = RedisServer::start(Kind::Redis, &[]);
+    proxy.repoint(fresh.address());
+    proxy.cut();
+    until("the service is ready", async || ready(&service).await).await;
+    let load = KeyedLoad::start(service.address, 8, 4);
+    load.answers(200).await;
+    let done = load.stop().await;
+    assert_eq!(done.failures, []);
+    done.assert_exactly_once(service.address).await;
+    let _ = std::fs::remove_dir_all(dir);
+}
+
+/// B27: clients hang up at any moment. No answer is ever another's, and every tap is wholly done or
+/// wholly not: flag, count, log entry and record agree.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b27_clients_that_hang_up_leave_nothing_half_done() {
+    const POSTS: usize = 8;
+    const ROUNDS: usize = 60;
+    let service = Arc::new(Service::redis());
+    // Counts far enough apart that an answer of another post would show.
+    let posts: Vec<String> = (0..POSTS).map(|_| post().to_string()).collect();
+    for (i, post) in posts.iter().enumerate() {
+        for user in 0..40 * i {
+            let path = format!("/v1/posts/{post}/reactions/like/users/{}", 1000 + user);
+            service.send("PUT", &path).await.ok(201);
+        }
+    }
+    let hurried = |i: usize, user: u64| {
+        let (service, path) = (
+            Arc::clone(&service),
+            format!("/v1/posts/{}/reactions/like/users/{user}/toggle", posts[i]),
+        );
+        tokio::spawn(async move {
+            for round in 0..ROUNDS {
+                let mut stream = TcpStream::connect(service.address).await.unwrap();
+                let head =
+                    format!("POST {path} HTTP/1.1\r\nhost: t\r\nidempotency-key: {round}\r\n\r\n");
+                stream.write_all(head.as_bytes()).await.unwrap();
+                let patience = Duration::from_micros((round as u64 * 7919 + user * 104_729) % 5000);
+                let mut answer = vec![0; 4096];
+                let read = tokio::time::timeout(patience, stream.read(&mut answer)).await;
+                if let Ok(Ok(n @ 1..)) = read {
+                    let text = String::from_utf8_lossy(&answer[..n]).into_owned();
+                    let body = text.split_once("\r\n\r\n").unwrap().1;
+                    let answer: serde_json::Value = serde_json::from_str(body).unwrap();
+                    let (least, count) = (40 * i as u64, answer["count"].as_u64().unwrap());
+                    assert!((least..=least + 20).contains(&count), "post {i}: {answer}");
+                    assert_eq!(answer["user_id"], user.to_string());
+                }
+            }
+        })
+    };
+    let storm: Vec<_> = (0..POSTS).flat_map(|i| (1..=20).map(move |u| (i, u))).collect();
+    let storm: Vec<_> = storm.into_iter().map(|(i, user)| hurried(i, user)).collect();
+    let query: String = posts.iter().map(|post| format!("post_id={post}&")).collect();
+    let mut witness = service.connect().await;
+    while storm.iter().any(|client| !client.is_finished()) {
+        let path = format!("/v1/posts/reactions?{}", query.trim_end_matches('&'));
+        let page = witness.send("GET", path, &[], "").await.ok(200);
+        for (i, seen) in page["posts"].as_array().unwrap().iter().enumerate() {
+            assert_eq!(seen["post_id"], posts[i]);
+            let (least, total) = (40 * i as u64, seen["total"].as_u64().unwrap());
+            assert!((least..=least + 20).contains(&total), "post {i}: {seen}");
+        }
+    }
+    for client in storm {
+        client.await.unwrap();
+    }
+    // A key that is replayed was applied, one that is not is applied now: in the end each has been
+    // once, so that every user is where an even number of toggles leaves it.
+    let mut replayed = 0;
+    for (i, post) in posts.iter().enumerate() {
+        for user in 1..=20 {
+            let path = format!("/v1/posts/{post}/reactions/like/users/{user}/toggle");
+            for round in 0..ROUNDS {
+                let key = round.to_string();
+                let headers = [("idempotency-key", key.as_str())];
+                let response = witness.send("POST", &path, &headers, "").await;
+                replayed += usize::from(response.header("idempotency-replayed").is_some());
+                response.ok(200);
+            }
+        }
+        let path = format!("/v1/posts/{post}/reactions");
+        let total = witness.send("GET", path, &[], "").await.ok(200)["total"].as_u64();
+        assert_eq!(total, Some(40 * i as u64));
+    }
+    let all = POSTS * 20 * ROUNDS;
+    assert!(replayed > all / 4, "{replayed} of {all}: the storm applied too little to prove much");
+}
+
+/// B29: the store stands still. Every request has its answer in time, also the last of a crowd.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b29_a_store_that_stands_still_hangs_nobody() {
+    let redis = RedisServer::start(Kind::Redis, &[]);
+    let args = ["--store", &redis.url(), "--request-timeout-ms", "1000"];
+    let bounded = [&args[..], &["--redis-queue-calls", "200"]].concat();
+    let service = Arc::new(Service::with(&bounded));
+    until("the service is ready", async || ready(&service).await).await;
+    let post = post().to_string();
+    service.send("POST", &format!("/v1/posts/{post}/reactions/love/users/1/toggle")).await.ok(200);
+    redis.signal("-STOP");
+    let ask = |user: u64| {
+        let service = Arc::clone(&service);
+        let path = format!("/v1/posts/{post}/reactions/like/users/{user}/toggle");
+        tokio::spawn(async move {
+            let mut connection = service.connect().await;
+            let sent = Instant::now();
+            let response = connection.send("POST", path, &[], "").await;
+            (response, sent.elapsed())
+        })
+    };
+    let asked: Vec<_> = (1..=2000).map(ask).collect();
+    service.send("GET", "/healthz").await.ok(200);
+    let mut codes = BTreeSet::new();
+    for request in asked {
+        let (response, took) = request.await.unwrap();
+        assert!(matches!(response.status, 503 | 504), "{response:?}");
+        assert!(response.header("retry-after").is_some());
+        assert!(took < Duration::from_secs(4), "{took:?}");
+        codes.insert(response.json()["code"].as_str().unwrap().to_owned());
+    }
+    assert!(codes.contains("overloaded") && codes.contains("outcome_unknown"), "{codes:?}");
+    assert!(!ready(&service).await);
+    redis.signal("-CONT");
+    let back = Instant::now();
+    until("the service is ready", async || ready(&service).await).await;
+    assert!(back.elapsed() < Duration::from_secs(2), "{:?}", back.elapsed());
+    // What waited in the sockets came after its time.
+    let summary = service.send("GET", &format!("/v1/posts/{post}/reactions")).await.ok(200);
+    assert_eq!(summary["total"], 1, "{summary}");
+}
+
+/// B30: the connection is closed, by the server's hand, by its death, by its idle time-out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b30_a_broken_connection_comes_back() {
+    let dir = std::env::temp_dir().join(prefix());
+    let redis = durable(&dir);
+    let proxy = FaultProxy::start(redis.address()).await;
+    let service = Service::with(&["--store", &proxy.url(), "--request-timeout-ms", "500"]);
+    until("the service is ready", async || ready(&service).await).await;
+    let load = KeyedLoad::start(service.address, 8, 4);
+    let mut admin = redis.client().await;
+    for _ in 0..10 {
+        load.answers(100).await;
+        let kill = ["KILL", "TYPE", "normal", "SKIPME", "yes"];
+        let _: u64 = redis::cmd("CLIENT").arg(&kill).query_async(&mut admin).await.unwrap();
+    }
+    load.answers(100).await;
+    let done = load.stop().await;
+    // With a key the service itself asks again what became of it.
+    assert!(done.failures.len() <= 10 * 8, "{} of {}", done.failures.len(), done.answered);
+    done.assert_exactly_once(service.address).await;
+
+    let load = KeyedLoad::start(service.address, 8, 4);
+    load.answers(100).await;
+    redis.signal("-KILL");
+    drop(redis);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let redis = durable(&dir);
+    proxy.repoint(redis.address());
+    let back = Instant::now();
+    load.answers(8).await;
+    assert!(back.elapsed() < Duration::from_secs(1), "{:?}", back.elapsed());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    proxy.fault(Fault::BlackHole);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    proxy.fault(Fault::None);
+    proxy.cut();
+    let recovered = Instant::now() + Duration::from_secs(2);
+    load.answers(500).await;
+    tokio::time::sleep_until(recovered.into()).await;
+    load.answers(500).await;
+    let mut admin = redis.client().await;
+    let _: () =
+        redis::cmd("CONFIG").arg(&["SET", "timeout", "1"]).query_async(&mut admin).await.unwrap();
+    let done = load.stop().await;
+    assert!(done.failures.iter().all(|(at, _)| *at < recovered), "errors after the recovery");
+    done.assert_exactly_once(service.address).await;
+    // Idle for longer than the server keeps a connection.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    service
+        .send("POST", &format!("/v1/posts/{}/reactions/like/users/1/toggle", post()))
+        .await
+        .ok(200);
+    let _ = std::fs::remove_dir_all(dir);
+}
+
+/// B36: one key at one moment, at two instances of the service.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b36_one_key_at_two_instances_takes_effect_once() {
+    let (url, prefix) = (shared(Kind::Redis).url(), prefix());
+    let args = ["--store", &url, "--key-prefix", &prefix];
+    let services = [Service::with(&args), Service::with(&args)];
+    let mut connections = Vec::new();
+    for i in 0..20 {
+        connections.push(services[i % 2].connect().await);
+    }
+    for round in 0..200 {
+        let path = format!("/v1/posts/{}/reactions/like/users/7/toggle", post());
+        let barrier = Arc::new(Barrier::new(connections.len()));
+        let racing: Vec<_> = connections
+            .drain(..)
+            .map(|mut connection| {
+                let (path, barrier) = (path.clone(), Arc::clone(&barrier));
+                tokio::spawn(async move {
+                    barrier.wait().await;
+                    let key = [("idempotency-key", "\"8e03978e\"")];
+                    let response = connection.send("POST", path, &key, "").await;
+                    (connection, response)
+                })
+            })
+            .collect();
+        let (mut firsts, mut bodies) = (0, BTreeSet::new());
+        for racer in racing {
+            let (connection, response) = racer.await.unwrap();
+            firsts += usize::from(response.header("idempotency-replayed").is_none());
+            assert_eq!(response.status, 200);
+            bodies.insert(response.body);
+            connections.push(connection);
+        }
+        assert_eq!((firsts, bodies.len()), (1, 1), "round {round}");
+        assert!(bodies.first().unwrap().contains(r#""active":true,"changed":true,"count":1"#));
+    }
+}
+
+/// B37: two users that choose the same key, as clients with a counter do.
+#[tokio::test]
+async fn b37_a_key_is_its_users_own() {
+    for service in [Service::memory(), Service::redis()] {
+        let post = post();
+        for user in 1..=5 {
+            let path = format!("/v1/posts/{post}/reactions/like/users/{user}/toggle");
+            let mut connection = service.connect().await;
+            let response = connection.send("POST", path, &[("idempotency-key", "1")], "").await;
+            assert!(response.header("idempotency-replayed").is_none());
+            let answer = response.ok(200);
+            assert_eq!(
+                (&answer["count"], &answer["user_id"]),
+                (&user.into(), &user.to_string().into())
+            );
+        }
+    }
+}
