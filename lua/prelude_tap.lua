@@ -10,7 +10,8 @@
 --                 4 how long a record is kept, in milliseconds
 -- ARGV, per tap   1 post id  2 user id  3 reaction  4 not_after, in µs of this server's clock
 --                 5 form of the request, a letter; '' for a tap without idempotency key
--- Returns, per tap   status (1 active + 2 changed + 4 replayed, or a failure), count, revision
+-- Returns, per tap   1 status: a failure, or the sum of active (1), changed (2), replayed (4)
+--                    2 count  3 revision
 --
 -- A script is atomic but does not roll back, so all that can refuse comes before the first write
 -- has taken hold: HGET looks at the post, ZADD NX or ZSCORE at the members, and XADD, which fails

@@ -6,8 +6,8 @@
 -- ARGV, per page  1 reaction, or '' for all
 --                 2 score and 3 user id of the place to go on from, both '' for the newest
 --                 4 how many to take of each reaction
--- Returns, per page  a failure, or {user, score, reaction, …}: of each reaction the newest at or
---                 below the place. The reader merges reactions and drops the place itself.
+-- Returns, per page  1 a failure, or {user, score, reaction, …}: of each reaction the newest at or
+--                   below the place. The reader merges reactions and drops the place itself.
 --
 -- However deep the place, the cost is O(log N + taken): ranks are counted, never walked.
 

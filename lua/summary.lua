@@ -4,9 +4,9 @@
 -- Derived keys    post .. ':' .. reaction for each reaction of the post: its members, of the same
 --                 slot
 -- ARGV, per post  1 viewer's user id, or '' for none  2 how many of the newest users to add
--- Returns, per post  a failure, or {revision, then per reaction: name, count, 1 if the viewer has
---                 it, {user, score, user, score, …} newest first}. A post without state has the
---                 clock (less 1) as its revision and no reactions.
+-- Returns, per post  1 a failure, or {revision, then per reaction: name, count, 1 if the viewer
+--                   has it, {user, score, user, score, …} newest first}. A post without state has
+--                   the clock (less 1) as its revision and no reactions.
 
 local function summary(post, viewer, recent)
   local fields = try('HGETALL', post)

@@ -85,3 +85,49 @@ static SOURCES: LazyLock<[(String, String); 6]> = LazyLock::new(|| {
         (source, sha)
     })
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The items that a header numbers in the section with this title: `KEYS, per tap   1 post …`,
+    /// and lines that begin further in.
+    fn items(source: &str, title: &str) -> Vec<String> {
+        let is_title = |line: &&str| line.strip_prefix("-- ").is_some_and(|l| l.starts_with(title));
+        let mut lines = source.lines().skip_while(|line| !is_title(line));
+        let first = lines.next().unwrap_or_default().trim_start_matches("-- ");
+        let words = first[first.len().min(title.len())..].split_whitespace().chain(
+            lines.take_while(|line| line.starts_with("--  ")).flat_map(str::split_whitespace),
+        );
+        let mut items: Vec<String> = Vec::new();
+        for word in words {
+            if word == (items.len() + 1).to_string() {
+                items.push(String::new());
+            } else if let Some(item) = items.last_mut() {
+                item.push_str(word);
+                item.push(' ');
+            }
+        }
+        items
+    }
+
+    #[test]
+    fn the_headers_of_the_scripts_state_their_shapes() {
+        for script in Script::ALL {
+            let source = script.source();
+            let per_item = |word: &str| {
+                ["tap", "post", "page"]
+                    .map(|item| items(source, &format!("{word}, per {item} ")))
+                    .concat()
+            };
+            let keys = per_item("KEYS");
+            let stated = Shape {
+                keys: keys.iter().filter(|key| !key.contains("only for")).count(),
+                shared_args: items(source, "ARGV, once ").len(),
+                args: per_item("ARGV").len(),
+                answers: per_item("Returns").len(),
+            };
+            assert_eq!(stated, script.shape(), "{script:?}");
+        }
+    }
+}
