@@ -1,29 +1,78 @@
-//! Model checking with loom: every interleaving of two or three threads on the memory store's own
-//! code, and on broken twins of it that the same models have to catch.
+//! The memory store's own code under concurrency, and broken twins of it that the same scenarios
+//! have to catch.
 //!
-//! Run with `make loom`; without `--cfg onetap_loom` this file is empty.
+//! `make loom` (`--cfg onetap_loom`) runs every interleaving of the threads of each scenario. An
+//! ordinary `cargo test` runs the same scenarios on threads of the system, some thousand times.
 
-#![cfg(onetap_loom)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use loom::model::Builder;
-use loom::thread;
-use onetap::domain::{Outcome, PostId, Summary, Tap, Verb};
+use onetap::domain::{Form, IdempotencyKey, Keyed, Outcome, PostId, Revision, Summary, Tap, Verb};
 use onetap::store::memory::MemoryStore;
 use onetap::store::{Deadline, Retention, Store as _, SummaryQuery};
 use onetap::sync::Sharded;
+use threads::{Meeting, gap, model, spawn};
 
-/// Three involuntary switches find what two threads can do to each other here, and stay quick.
-fn model(body: impl Fn() + Sync + Send + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(body);
+#[cfg(onetap_loom)]
+mod threads {
+    //! Loom's threads: it switches between them wherever they touch a lock, so that nothing has to
+    //! be done for them to meet.
+
+    pub(super) use loom::thread::spawn;
+
+    /// Three involuntary switches find what two threads can do to each other here, and stay quick.
+    pub(super) fn model(body: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(body);
+    }
+
+    pub(super) fn gap() {}
+
+    #[derive(Default)]
+    pub(super) struct Meeting;
+
+    impl Meeting {
+        pub(super) fn wait(&self) {}
+    }
+}
+
+#[cfg(not(onetap_loom))]
+mod threads {
+    //! The system's threads.
+
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    pub(super) use thread::spawn;
+
+    pub(super) fn model(body: impl Fn() + Sync + Send + 'static) {
+        (0..2000).for_each(|_| body());
+    }
+
+    /// Where a twin has a gap it stays in it, or two threads would hardly ever meet there.
+    pub(super) fn gap() {
+        thread::sleep(Duration::from_millis(1));
+    }
+
+    /// Where two threads wait for each other, since starting one takes longer than a tap.
+    #[derive(Default)]
+    pub(super) struct Meeting(AtomicUsize);
+
+    impl Meeting {
+        pub(super) fn wait(&self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            while self.0.load(Ordering::SeqCst) < 2 {
+                thread::yield_now();
+            }
+        }
+    }
 }
 
 /// Runs a model that has to fail.
@@ -32,9 +81,30 @@ fn must_fail(name: &str, body: impl Fn() + Sync + Send + 'static) {
     assert!(failed, "the model did not catch its broken twin: {name}");
 }
 
+/// A request to turn a flag, or to leave it so.
+#[derive(Clone, Copy)]
+struct Asked {
+    verb: Verb,
+    user: u64,
+    /// With an idempotency key, of which each user has one.
+    keyed: bool,
+}
+
+fn toggle(user: u64) -> Asked {
+    Asked { verb: Verb::Toggle, user, keyed: false }
+}
+
+fn set(user: u64) -> Asked {
+    Asked { verb: Verb::Set, user, keyed: false }
+}
+
+fn unset(user: u64) -> Asked {
+    Asked { verb: Verb::Unset, user, keyed: false }
+}
+
 /// What the models ask of a toggle, whoever implements it.
 trait Reactions: Send + Sync + 'static {
-    fn tap(&self, verb: Verb, user: u64) -> Outcome;
+    fn tap(&self, asked: Asked) -> Outcome;
     /// Revision and count.
     fn summary(&self) -> (u64, u64);
 }
@@ -53,9 +123,13 @@ impl Real {
 }
 
 impl Reactions for Real {
-    fn tap(&self, verb: Verb, user: u64) -> Outcome {
-        let (user, reaction) = (user.try_into().unwrap(), "like".parse().unwrap());
-        let tap = Tap { post: post(), user, reaction, verb, keyed: None };
+    fn tap(&self, asked: Asked) -> Outcome {
+        let (user, reaction) = (asked.user.try_into().unwrap(), "like".parse().unwrap());
+        let keyed = asked.keyed.then(|| {
+            let key = IdempotencyKey::new("once", post(), user).unwrap();
+            Keyed { key, form: Form::Toggle }
+        });
+        let tap = Tap { post: post(), user, reaction, verb: asked.verb, keyed };
         let deadline = Deadline::after(Duration::from_secs(600));
         self.0.tap(tap, deadline).now_or_never().unwrap().unwrap()
     }
@@ -69,23 +143,38 @@ impl Reactions for Real {
     }
 }
 
-/// How a twin is broken.
-#[derive(Clone, Copy)]
+/// How a twin is broken: what it does under a hold of the lock of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
-    /// The lock is given back between the look and the write.
+    /// The look, before the write.
     ReadThenWrite,
-    /// The count is moved under a second hold of the lock.
+    /// The count, after the write.
     CountOutside,
-    /// The revision is taken under a first hold of the lock.
+    /// The revision, before the write.
     RevisionBefore,
+    /// The look at the record of a key, before the write.
+    RecordBefore,
 }
 
 #[derive(Default)]
 struct TwinState {
     users: HashSet<u64>,
+    records: HashMap<u64, Outcome>,
     count: u64,
     revision: u64,
+}
+
+impl TwinState {
+    fn raise(&mut self) -> u64 {
+        self.revision += 1;
+        self.revision
+    }
+
+    fn replay(&self, asked: Asked) -> Option<Outcome> {
+        let kept = self.records.get(&asked.user).filter(|_| asked.keyed);
+        kept.map(|outcome| Outcome { replayed: true, ..*outcome })
+    }
 }
 
 /// The same promises in a few lines, so that each way to break them is a few lines too.
@@ -98,23 +187,28 @@ impl Twin {
     fn new(fault: Fault) -> Self {
         Self { fault, state: Sharded::new(1, |_| TwinState::default()) }
     }
+
+    /// Does a part of a tap early, if that is the twin's fault.
+    fn early<R>(&self, fault: Fault, part: impl FnOnce(&mut TwinState) -> R) -> Option<R> {
+        (self.fault == fault).then(|| {
+            let done = self.state.with(0, part);
+            gap();
+            done
+        })
+    }
 }
 
 impl Reactions for Twin {
-    fn tap(&self, verb: Verb, user: u64) -> Outcome {
-        let early = match self.fault {
-            Fault::RevisionBefore => self.state.with(0, |s| {
-                s.revision += 1;
-                Some(s.revision)
-            }),
-            Fault::None | Fault::ReadThenWrite | Fault::CountOutside => None,
-        };
-        let seen = match self.fault {
-            Fault::ReadThenWrite => Some(self.state.with(0, |s| s.users.contains(&user))),
-            Fault::None | Fault::CountOutside | Fault::RevisionBefore => None,
-        };
-        let (active, changed, revision, count) = self.state.with(0, |s| {
-            let was = seen.unwrap_or_else(|| s.users.contains(&user));
+    fn tap(&self, asked: Asked) -> Outcome {
+        let Asked { verb, user, keyed } = asked;
+        let early_revision = self.early(Fault::RevisionBefore, TwinState::raise);
+        let early_look = self.early(Fault::ReadThenWrite, |s| s.users.contains(&user));
+        let early_replay = self.early(Fault::RecordBefore, |s| s.replay(asked));
+        let outcome = self.state.with(0, |s| {
+            if let Some(answered) = early_replay.unwrap_or_else(|| s.replay(asked)) {
+                return answered;
+            }
+            let was = early_look.unwrap_or_else(|| s.users.contains(&user));
             let active = match verb {
                 Verb::Toggle => !was,
                 Verb::Set => true,
@@ -125,24 +219,29 @@ impl Reactions for Twin {
             } else {
                 s.users.remove(&user)
             };
-            if active != was && early.is_none() {
-                s.revision += 1;
+            let changed = active != was;
+            if changed && early_revision.is_none() {
+                s.raise();
             }
-            if !matches!(self.fault, Fault::CountOutside) {
+            if self.fault != Fault::CountOutside {
                 s.count = s.users.len() as u64;
             }
-            (active, active != was, early.unwrap_or(s.revision), s.count)
+            let revision = Revision(early_revision.unwrap_or(s.revision));
+            let outcome = Outcome { active, changed, count: s.count, revision, replayed: false };
+            if keyed {
+                s.records.insert(user, outcome);
+            }
+            outcome
         });
-        let count = if changed && matches!(self.fault, Fault::CountOutside) {
-            self.state.with(0, |s| {
-                s.count = if active { count + 1 } else { count.saturating_sub(1) };
-                s.count
-            })
-        } else {
-            count
-        };
-        let revision = onetap::domain::Revision(revision);
-        Outcome { active, changed, count, revision, replayed: false }
+        if self.fault != Fault::CountOutside || !outcome.changed {
+            return outcome;
+        }
+        gap();
+        self.state.with(0, |s| {
+            let count = outcome.count;
+            s.count = if outcome.active { count + 1 } else { count.saturating_sub(1) };
+            Outcome { count: s.count, ..outcome }
+        })
     }
 
     fn summary(&self) -> (u64, u64) {
@@ -151,10 +250,14 @@ impl Reactions for Twin {
 }
 
 /// Runs two taps at one moment.
-fn both(reactions: &Arc<impl Reactions>, taps: [(Verb, u64); 2]) -> [Outcome; 2] {
-    let [first, second] = taps.map(|(verb, user)| {
-        let reactions = Arc::clone(reactions);
-        thread::spawn(move || reactions.tap(verb, user))
+fn both(reactions: &Arc<impl Reactions>, asked: [Asked; 2]) -> [Outcome; 2] {
+    let meeting = Arc::new(Meeting::default());
+    let [first, second] = asked.map(|asked| {
+        let (reactions, meeting) = (Arc::clone(reactions), Arc::clone(&meeting));
+        spawn(move || {
+            meeting.wait();
+            reactions.tap(asked)
+        })
     });
     [first.join().unwrap(), second.join().unwrap()]
 }
@@ -162,7 +265,7 @@ fn both(reactions: &Arc<impl Reactions>, taps: [(Verb, u64); 2]) -> [Outcome; 2]
 /// Two toggles of one user: one on, one off, in the order of their revisions; nothing is left.
 fn double_tap(reactions: impl Reactions) {
     let reactions = Arc::new(reactions);
-    let mut taps = both(&reactions, [(Verb::Toggle, 1), (Verb::Toggle, 1)]);
+    let mut taps = both(&reactions, [toggle(1), toggle(1)]);
     taps.sort_by_key(|tap| tap.revision);
     assert!(taps[0].revision < taps[1].revision, "revisions rise strictly");
     assert!(taps[0].changed && taps[1].changed);
@@ -173,7 +276,7 @@ fn double_tap(reactions: impl Reactions) {
 /// Two users: the later revision has the count of both, and the summary shows it.
 fn two_users(reactions: impl Reactions) {
     let reactions = Arc::new(reactions);
-    let mut taps = both(&reactions, [(Verb::Set, 1), (Verb::Toggle, 2)]);
+    let mut taps = both(&reactions, [set(1), toggle(2)]);
     taps.sort_by_key(|tap| tap.revision);
     assert!(taps[0].revision < taps[1].revision, "revisions rise strictly");
     assert_eq!(reactions.summary().1, 2, "the count is the number of users");
@@ -182,7 +285,7 @@ fn two_users(reactions: impl Reactions) {
 /// The same, with the answers held against the revisions as well.
 fn two_users_counted(reactions: impl Reactions) {
     let reactions = Arc::new(reactions);
-    let mut taps = both(&reactions, [(Verb::Toggle, 1), (Verb::Toggle, 2)]);
+    let mut taps = both(&reactions, [toggle(1), toggle(2)]);
     taps.sort_by_key(|tap| tap.revision);
     assert_eq!((taps[0].count, taps[1].count), (1, 2), "counts follow the revisions");
 }
@@ -190,22 +293,37 @@ fn two_users_counted(reactions: impl Reactions) {
 /// A set and an unset of one user, in whichever order: the last one decides, repeats change nothing.
 fn set_against_unset(reactions: impl Reactions) {
     let reactions = Arc::new(reactions);
-    let [set, unset] = both(&reactions, [(Verb::Set, 1), (Verb::Unset, 1)]);
+    let [set, unset] = both(&reactions, [set(1), unset(1)]);
     assert!(set.active && set.changed && !unset.active);
     let left = u64::from(!unset.changed);
     assert_eq!(reactions.summary().1, left);
     assert!(!unset.changed || unset.revision > set.revision);
 }
 
+/// One request that arrives twice: applied once, and both are told so.
+fn repeat(reactions: impl Reactions) {
+    let reactions = Arc::new(reactions);
+    let keyed = Asked { keyed: true, ..toggle(1) };
+    let [first, second] = both(&reactions, [keyed, keyed]);
+    assert!(first.replayed != second.replayed, "one is applied, the other replayed");
+    assert_eq!(Outcome { replayed: second.replayed, ..first }, second);
+    assert_eq!(reactions.summary(), (first.revision.0, 1));
+}
+
 /// A reader sees the state before, between or after, and the revision that goes with it.
 fn reader(reactions: impl Reactions) {
     let reactions = Arc::new(reactions);
+    let meeting = Arc::new(Meeting::default());
     let reading = {
-        let reactions = Arc::clone(&reactions);
-        thread::spawn(move || reactions.summary())
+        let (reactions, meeting) = (Arc::clone(&reactions), Arc::clone(&meeting));
+        spawn(move || {
+            meeting.wait();
+            reactions.summary()
+        })
     };
-    let first = reactions.tap(Verb::Set, 1);
-    let second = reactions.tap(Verb::Set, 2);
+    meeting.wait();
+    let first = reactions.tap(set(1));
+    let second = reactions.tap(set(2));
     let (revision, count) = reading.join().unwrap();
     let expected = match revision {
         r if r == second.revision.0 => 2,
@@ -251,4 +369,11 @@ fn a_reader_sees_one_moment() {
     model(|| reader(Real::new()));
     model(|| reader(Twin::new(Fault::None)));
     must_fail("count outside the lock", || reader(Twin::new(Fault::CountOutside)));
+}
+
+#[test]
+fn a_repeat_is_applied_once() {
+    model(|| repeat(Real::new()));
+    model(|| repeat(Twin::new(Fault::None)));
+    must_fail("record before the write", || repeat(Twin::new(Fault::RecordBefore)));
 }
