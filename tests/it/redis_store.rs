@@ -403,3 +403,43 @@ async fn scores_and_counts_of_another_age_are_damage_or_exact_but_never_a_panic(
         assert_eq!(store.summaries(query, soon()).await.unwrap()[0].total(), u64::MAX);
     }
 }
+
+#[tokio::test]
+async fn what_a_lane_cannot_queue_is_overload_and_not_applied() {
+    let server = RedisServer::start(Kind::Redis, &[]);
+    let options = RedisOptions { queue_bound: 8, ..server.options(&prefix()) };
+    let store = RedisSource::new(&options).unwrap().attach();
+    let post = post();
+    store.tap(tap(Verb::Set, post, 1000, "like"), soon()).await.unwrap();
+    server.signal("-STOP");
+    let tasks: Vec<_> = (1..=100)
+        .map(|id| {
+            let store = store.clone();
+            tokio::spawn(
+                async move { (id, store.tap(tap(Verb::Set, post, id, "like"), soon()).await) },
+            )
+        })
+        .collect();
+    // They are told so at once: Redis is still stopped.
+    let refused = async {
+        while tasks.iter().filter(|task| task.is_finished()).count() < 60 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), refused).await.expect("an overload");
+    server.signal("-CONT");
+    let mut applied = vec![1000];
+    for task in tasks {
+        match task.await.unwrap() {
+            (id, Ok(_)) => applied.push(id),
+            (_, Err(error)) => assert!(matches!(error, StoreError::Overloaded), "{error:?}"),
+        }
+    }
+    assert!(applied.len() > 1, "what the lane could queue is applied when Redis goes on");
+    let query = ReactorsQuery { post, reaction: None, after: None, limit: 100 };
+    let page = store.reactors(query, soon()).await.unwrap();
+    let mut left: Vec<u64> = page.reactors.iter().map(|reactor| reactor.user.get()).collect();
+    left.sort_unstable();
+    applied.sort_unstable();
+    assert_eq!(left, applied);
+}

@@ -97,3 +97,33 @@ impl PartitionState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Verb;
+
+    #[test]
+    fn the_log_drops_what_is_older_than_it_keeps() {
+        let change_log = Duration::from_millis(10);
+        let mut state = PartitionState::new(Retention { change_log, ..Retention::default() });
+        let tap = Tap {
+            post: "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id"),
+            user: 7.try_into().expect("a user id"),
+            reaction: "like".parse().expect("a reaction"),
+            verb: Verb::Toggle,
+            keyed: None,
+        };
+        let mut kept_after = |millis: u64| {
+            state.tap(&tap, Micros(millis * 1000)).expect("a tap without a key");
+            let kept = state.changes(None, 9).into_iter().map(|entry| entry.position.millis);
+            kept.collect::<Vec<_>>()
+        };
+        assert_eq!(kept_after(100), [100]);
+        assert_eq!(kept_after(110), [100, 110]);
+        assert_eq!(kept_after(111), [110, 111]);
+        // A clock that goes back drops nothing, and places go on.
+        assert_eq!(kept_after(50), [110, 111, 111]);
+        assert_eq!(kept_after(900), [900]);
+    }
+}

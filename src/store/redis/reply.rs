@@ -171,3 +171,87 @@ fn number(value: &Value) -> Option<u64> {
 fn unsigned(number: i64) -> Result<u64, Unreadable> {
     u64::try_from(number).map_err(|_| Unreadable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn post() -> PostId {
+        "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id")
+    }
+
+    fn bulk(text: &str) -> Value {
+        Value::BulkString(text.into())
+    }
+
+    #[test]
+    fn a_reply_is_the_clock_and_the_elements_of_every_item() {
+        let of = |values: Vec<i64>| Value::Array(values.into_iter().map(Value::Int).collect());
+        let (clock, elements) = split(of(vec![9, 1, 2, 3, 4]), 2, 2).expect("a reply");
+        assert_eq!((clock, elements), (9, [1, 2, 3, 4].map(Value::Int).to_vec()));
+        for (reply, answers, items) in [
+            (of(vec![9, 1, 2, 3]), 2, 2),
+            (of(vec![9, 1, 2, 3, 4, 5]), 2, 2),
+            (of(vec![]), 1, 0),
+            (Value::Array(vec![bulk("9"), Value::Int(1)]), 1, 1),
+            (Value::Int(9), 0, 0),
+            (Value::Nil, 1, 1),
+        ] {
+            assert!(split(reply.clone(), answers, items).is_err(), "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_script_answers_is_unreadable_and_never_a_failure() {
+        for elements in [
+            vec![],
+            vec![Value::Nil],
+            vec![bulk("3"), Value::Int(1), Value::Int(1)],
+            vec![Value::Int(8), Value::Int(1), Value::Int(1)],
+            vec![Value::Int(-6), Value::Int(0), Value::Int(0)],
+            vec![Value::Int(3), Value::Int(-1), Value::Int(1)],
+            vec![Value::Int(3), Value::Int(1), Value::Int(-1)],
+        ] {
+            assert!(outcome(&elements, &"a post").is_err(), "{elements:?}");
+        }
+        for elements in [vec![], vec![Value::Nil], vec![Value::Int(1)], vec![Value::Int(-6)]] {
+            assert!(summary(&elements, post(), false).is_err(), "{elements:?}");
+            assert!(reactors(&elements, post()).is_err(), "{elements:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_script_says_of_a_failure_is_told_apart() {
+        let failed = |status| outcome(&[Value::Int(status), Value::Int(0), Value::Int(0)], &"it");
+        assert!(matches!(failed(-1), Ok(Err(StoreError::Damaged(_)))));
+        for refused in [-2, -3, -5] {
+            assert!(matches!(failed(refused), Ok(Err(StoreError::Unavailable(_)))), "{refused}");
+        }
+        assert!(matches!(failed(-4), Ok(Err(StoreError::KeyReused))));
+    }
+
+    #[test]
+    fn an_entry_of_another_form_is_none() {
+        let entry = |id: &str, field: &str, text: &str| {
+            let fields = Value::Array(vec![bulk(field), bulk(text)]);
+            log_entry(&Value::Array(vec![bulk(id), fields]))
+        };
+        let of = |words: &str| format!("{} {words}", post());
+        let read = entry("5-1", "tap", &of("7 like 1 5000")).expect("an entry");
+        assert_eq!(read.position, LogPosition { millis: 5, sequence: 1 });
+        assert_eq!((read.change.revision, read.change.occurred_at), (Revision(5000), Micros(5000)));
+        let ahead = entry("5-1", "tap", &of("7 like 0 5001 5000")).expect("an entry");
+        assert_eq!((ahead.change.active, ahead.change.occurred_at), (false, Micros(5000)));
+        for (id, field, words) in [
+            ("5", "tap", "7 like 1 5000"),
+            ("5-x", "tap", "7 like 1 5000"),
+            ("5-1", "other", "7 like 1 5000"),
+            ("5-1", "tap", "7 like 2 5000"),
+            ("5-1", "tap", "0 like 1 5000"),
+            ("5-1", "tap", "7 like 1"),
+            ("5-1", "tap", "7 like 1 5000 then"),
+        ] {
+            assert!(entry(id, field, &of(words)).is_none(), "{id} {field} {words}");
+        }
+    }
+}

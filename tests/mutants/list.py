@@ -1,0 +1,91 @@
+"""The mutants: small wrong changes, each of which the suite has to catch.
+
+    "name": (file, what is there, what is put there instead)
+    "name": (file, what is there, what is put there instead, "tests:: that suffice")
+
+What is there has to stand in the file exactly once. The tests are filters of `cargo test`; without them all of
+`TESTS` run, so naming them saves time and nothing else.
+"""
+
+TAP, SUMMARY, REACTORS = "lua/prelude_tap.lua", "lua/summary.lua", "lua/reactors.lua"
+MACHINE, MEMORY = "src/domain/machine.rs", "src/store/memory/partition.rs"
+
+# name: file, what is there, what is put there instead
+MUTANTS = {
+    # The write is decided by what an earlier call read.
+    "split-check-from-write": ("src/store/redis/mod.rs",
+        "        let answer = self.ask(deadline, |waiting| Item::Tap(tap, waiting))?;",
+        """        let mut tap = tap;
+        if tap.verb == crate::domain::Verb::Toggle {
+            let query = SummaryQuery { posts: vec![tap.post], viewer: Some(tap.user), recent: 0 };
+            let seen = self.summaries(query, deadline).await?;
+            let on = seen[0].reactions.iter().any(|r| r.reaction == tap.reaction && r.mine == Some(true));
+            tap.verb = if on { crate::domain::Verb::Unset } else { crate::domain::Verb::Set };
+        }
+        let answer = self.ask(deadline, |waiting| Item::Tap(tap, waiting))?;"""),
+    "add-answer-ignored": (TAP, "    was = added == 0\n", "    was = false\n"),
+    "look-of-remove-ignored": (TAP, "    was = score ~= false\n", "    was = true\n"),
+    "remove-left-out": (TAP, "  if was then call('ZREM', members, user) end\n  local count", "  local count"),
+    "count-kept-by-hand": (TAP, "  local count = call('ZCARD', members)\n  write_count",
+        "  local count = call('HINCRBY', post, reaction, was and -1 or 1)\n  write_count"),
+    "count-not-healed": (TAP, "~= count then", "~= count and false then"),
+    "zero-count-left": (TAP, "    call('HDEL', post, reaction)\n", ""),
+    "revision-not-raised": (TAP, "  local revision, revision_text = next_revision(previous)\n",
+        "  local revision = previous or now\n  local revision_text = string.format('%.0f', revision)\n"),
+    "revision-from-the-clock-alone": (TAP, "  if previous and previous >= now then", "  if false then"),
+    "not-after-ignored": (TAP, "  if hurried and now > tonumber(not_after) then return TOO_LATE, 0, 0 end\n", ""),
+    "type-check-removed": (TAP, "    if type(added) == 'table' then return failure(added), 0, 0 end\n", ""),
+    "write-not-taken-back": (TAP, "    if not was then call('ZREM', members, user) end\n", ""),
+    "log-entry-left-out": (TAP, "  local logged = append(log, 'tap', entry)\n", "  local logged = true\n"),
+    "log-entry-without-change": (TAP, "    return unchanged(post, members, reaction, was, previous)\n",
+        "    append(log, 'tap', id .. ' ' .. user .. ' ' .. reaction .. ' 1 ' .. now_text)\n"
+        "    return unchanged(post, members, reaction, was, previous)\n"),
+    "log-never-trimmed": (TAP, "now % 16 == 0 and", "false and"),
+    "ids-through-tonumber": (TAP, "  if hurried and", "  user = tonumber(user)\n  if hurried and"),
+    "stateless-shares-a-revision": ("src/domain/micros.rs", "Self(now.0.saturating_sub(1))", "Self(now.0)"),
+    "stateless-shares-a-revision-in-redis": ("lua/prelude.lua", "local stateless = now - 1", "local stateless = now"),
+    "probe-leaves-its-keys": ("lua/probe.lua", "call('DEL', unpack(KEYS))\n", ""),
+    "probe-runs-when-memory-is-full": ("src/store/redis/script.rs", 'Script::Probe => ("", PRELUDE_TAP', 'Script::Probe => (" flags=allow-oom", PRELUDE_TAP'),
+    "connecting-needs-a-write": ("src/store/redis/connect.rs", "if version.is_none() {", "if true {"),
+    "cursor-without-the-user": (REACTORS, "found > user then low", "false then low"),
+    "cursor-skips-equal-times": (REACTORS, "  while low < high do", "  low = high\n  while low < high do"),
+    "mine-of-another-user": (SUMMARY, "mine = try('ZSCORE', members, viewer)", "mine = try('ZSCORE', members, '1')"),
+    "newest-are-the-oldest": (SUMMARY, "recent - 1, 'REV', 'WITHSCORES'", "recent - 1, 'WITHSCORES'"),
+    "posts-out-of-order": ("src/store/redis/mod.rs", "        Ok(summaries)\n",
+        "        summaries.sort_by_key(|s| s.post);\n        Ok(summaries)\n"),
+    "etag-without-the-viewer": ("src/http/routes/summaries.rs",
+        'format!("\\"{}-{}\\"", summary.revision, viewer.map_or(0, UserId::get))', 'format!("\\"{}\\"", summary.revision)'),
+    "page-etag-without-the-viewer": ("src/http/routes/summaries.rs",
+        'format!("\\"{hash}-{}\\"", viewer.map_or(0, UserId::get))', 'format!("\\"{hash}-{}\\"", viewer.map_or(0, |_| 0))'),
+    "write-sent-twice": ("src/store/redis/batch.rs", "        Err(error) if refusal::is_unknown_script(&error) => {",
+        "        Ok(_) => cmd.query_async(&mut connection).await,\n        Err(error) if refusal::is_unknown_script(&error) => {"),
+    "unknown-called-unavailable": ("src/store/redis/batch.rs", "            call.fail(StoreError::OutcomeUnknown);\n            None",
+        "            call.fail(StoreError::Unavailable(String::new()));\n            None"),
+    "expired-called-unavailable": ("src/store/redis/batch.rs", "call.fail(if script.writes() {", "call.fail(if false {"),
+    "unset-refused-when-memory-is-full": ("src/store/redis/script.rs", '(" flags=allow-oom", PRELUDE_TAP', '("", PRELUDE_TAP'),
+    "memory-lock-released": ("src/store/memory/mod.rs",
+        "            partition.tap(&tap, now()).map_err(|KeyReused| StoreError::KeyReused)\n        })",
+        """            Ok(partition.summary(tap.post, Some(tap.user), 0, now()))
+        })
+        .and_then(|seen| {
+            let mine = seen.reactions.iter().any(|r| r.reaction == tap.reaction && r.mine == Some(true));
+            let mut tap = tap.clone();
+            if tap.verb == crate::domain::Verb::Toggle {
+                tap.verb = if mine { crate::domain::Verb::Unset } else { crate::domain::Verb::Set };
+            }
+            std::thread::yield_now();
+            self.on(tap.post.partition(), |partition| {
+                partition.tap(&tap, now()).map_err(|KeyReused| StoreError::KeyReused)
+            })
+        })"""),
+    "memory-deadline-ignored": ("src/store/memory/mod.rs", "if deadline.has_passed() {", "if false && deadline.has_passed() {"),
+    "memory-log-left-out": (MEMORY, "            self.append(change, now);\n", "            let _ = (change, Self::append);\n"),
+    "memory-log-never-trimmed": (MEMORY, "            self.log.pop_front();\n", "            break;\n"),
+    "overload-called-unknown": ("src/store/redis/mod.rs", "                Err(StoreError::Overloaded)\n",
+        "                Err(StoreError::OutcomeUnknown)\n"),
+    "machine-keeps-the-revision": (MACHINE, "        if changed {\n            self.revision", "        if false {\n            self.revision"),
+    "machine-lists-oldest-first": (MACHINE, "found.sort_by(|a, b| b.cmp(a));", "found.sort();"),
+}
+
+# The burst of the load test and the command line are not needed to catch any of these.
+TESTS = "domain:: store:: contract:: redis_store:: differential:: reports:: http_ faults:: in_doubt::"
