@@ -1,4 +1,5 @@
-//! What a tap and a page cost in each store, and what lanes gain over a pool checkout per request.
+//! What a tap and a page cost in each store, what of it is encoding and decoding, and what lanes
+//! gain over a pool checkout per request.
 //!
 //! `make bench`. Everything is of a fixed seed; ratios within one run are what counts.
 
@@ -11,14 +12,23 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use axum::body::Body;
+use axum::http::Request;
+use clap::Parser as _;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use deadpool_redis::{Pool, Runtime, redis};
+use http_body_util::BodyExt as _;
+use onetap::config::{Cli, Config};
 use onetap::domain::machine::Post;
 use onetap::domain::{Micros, PostId, Tap, Verb};
+use onetap::http::{HttpState, ROUTES, router};
 use onetap::store::memory::MemoryStore;
 use onetap::store::{AnyStore, Retention, Store, SummaryQuery};
+use onetap::telemetry::Metrics;
+use rustix::time::{ClockId, clock_gettime};
 use support::redis_server::{Kind, shared};
 use support::{numbered_post, soon, tap};
+use tower::Service as _;
 
 /// As many taps at a time as a busy service has.
 const TASKS: u64 = 64;
@@ -134,6 +144,91 @@ fn pages(c: &mut Criterion) {
     group.finish();
 }
 
+/// From a parsed head to the bytes of the answer, over a store that costs next to nothing (see
+/// "machine"): extracting, the router and JSON.
+fn http_codec(c: &mut Criterion) {
+    let mut group = c.benchmark_group("encode and decode: http");
+    let runtime = runtime();
+    let config = Config::new(Cli::try_parse_from(["onetap"]).unwrap().serve).unwrap();
+    let routes = ROUTES.iter().map(|(path, _)| *path).collect();
+    let mut service = router(HttpState {
+        store: AnyStore::Memory(MemoryStore::new(Retention::default())),
+        limits: config.limits,
+        metrics: Arc::new(Metrics::new(routes, None)),
+    });
+    let mut answer = |request: Request<Body>| {
+        runtime.block_on(async {
+            let response = service.call(request).await.unwrap();
+            assert_eq!(response.status(), 200);
+            response.into_body().collect().await.unwrap().to_bytes()
+        })
+    };
+    let toggle = |post: PostId, user: u64| {
+        let path = format!("/v1/posts/{post}/reactions/like/users/{user}/toggle");
+        Request::post(path).body(Body::empty()).unwrap()
+    };
+    let ids: Vec<String> = (0..50).map(|n| numbered_post(n).to_string()).collect();
+    for (n, post) in (0..50).map(numbered_post).enumerate() {
+        answer(toggle(post, 1 + n as u64));
+    }
+    let query = serde_json::json!({ "post_ids": ids, "user_id": "1", "recent": 3 }).to_string();
+    let page = || {
+        Request::post("/v1/posts/reactions/query")
+            .header("content-type", "application/json")
+            .body(Body::from(query.clone()))
+            .unwrap()
+    };
+    let hot = numbered_post(u32::MAX);
+    group.bench_function("tap", |b| {
+        b.iter_batched(|| toggle(hot, 7), &mut answer, BatchSize::SmallInput);
+    });
+    group.bench_function("page of 50", |b| {
+        b.iter_batched(page, &mut answer, BatchSize::SmallInput);
+    });
+    group.finish();
+}
+
+/// The CPU time that this process has used: that of Redis is not in it.
+fn own_time() -> Duration {
+    clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap()
+}
+
+/// From a tap to its outcome and from a query to its summaries, in our own CPU time. What our side
+/// does there is to lay out the batch, to read the reply, and two system calls a batch.
+fn redis_codec(c: &mut Criterion) {
+    let mut group = c.benchmark_group("encode and decode: redis, CPU time");
+    let runtime = runtime();
+    let store = runtime.block_on(async { AnyStore::Redis(shared(Kind::Redis).store()) });
+    group.bench_function("tap", |b| {
+        b.iter_custom(|taps| {
+            let (store, start) = (store.clone(), own_time());
+            runtime.block_on(together(taps, move |n| {
+                let store = store.clone();
+                async move { assert!(store.tap(hot(n), soon()).await.unwrap().changed) }
+            }));
+            own_time() - start
+        });
+    });
+    let posts: Vec<PostId> = (0..50).map(numbered_post).collect();
+    runtime.block_on(async {
+        for post in &posts {
+            store.tap(tap(Verb::Set, *post, 1, "like"), soon()).await.unwrap();
+        }
+    });
+    group.bench_function("page of 50", |b| {
+        b.iter_custom(|pages| {
+            let start = own_time();
+            for _ in 0..pages {
+                let viewer = Some(support::user(1));
+                let query = SummaryQuery { posts: posts.clone(), viewer, recent: 3 };
+                runtime.block_on(store.summaries(query, soon())).unwrap();
+            }
+            own_time() - start
+        });
+    });
+    group.finish();
+}
+
 /// The same script and the same taps: on the lane, and on a connection that each tap takes from the
 /// pool and gives back.
 fn lanes_against_checkout(c: &mut Criterion) {
@@ -155,6 +250,7 @@ fn lanes_against_checkout(c: &mut Criterion) {
         "#!lua\n",
         include_str!("../lua/prelude.lua"),
         include_str!("../lua/prelude_tap.lua"),
+        include_str!("../lua/prelude_keyed.lua"),
         include_str!("../lua/toggle.lua")
     );
     let script = redis::Script::new(source);
@@ -178,9 +274,9 @@ fn lanes_against_checkout(c: &mut Criterion) {
                     let post = format!("pool:{{x}}:p:{}", tap.post);
                     let mut cmd = redis::cmd("EVALSHA");
                     cmd.arg(sha).arg(3).arg(&post).arg(format!("{post}:like")).arg("pool:{x}:log");
-                    cmd.arg(3_600_000).arg("9007199254740991");
+                    cmd.arg(3_600_000).arg("9007199254740991").arg(0).arg(600_000);
                     cmd.arg(tap.post.to_string()).arg(tap.user.get());
-                    cmd.arg("like").arg("9007199254740991");
+                    cmd.arg("like").arg("9007199254740991").arg("");
                     let mut connection = pool.get().await.unwrap();
                     let answer: Vec<i64> = cmd.query_async(&mut connection).await.unwrap();
                     assert!(answer[1] >= 2, "{answer:?}");
@@ -194,6 +290,6 @@ fn lanes_against_checkout(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10).measurement_time(Duration::from_secs(3));
-    targets = machine, taps, pages, lanes_against_checkout
+    targets = machine, http_codec, redis_codec, taps, pages, lanes_against_checkout
 }
 criterion_main!(benches);
