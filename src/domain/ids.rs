@@ -155,6 +155,9 @@ mod tests {
     fn a_post_id_has_one_spelling() {
         let post: PostId = POST.to_uppercase().parse().expect("any case is accepted");
         assert_eq!(post.to_string(), POST);
+        let mut text = "what was there before".to_owned();
+        post.write_to(&mut text);
+        assert_eq!(text, POST);
         for other in [
             "",
             "0192f0c123457890abcdef0123456789",
@@ -206,6 +209,12 @@ mod tests {
                 assert_eq!(parsed(a).cmp(&parsed(b)), a.cmp(b), "{a} against {b}");
             }
         }
+    }
+
+    #[test]
+    fn the_partitions_are_all_there_in_order() {
+        let all: Vec<usize> = Partition::all().map(Partition::index).collect();
+        assert_eq!(all, (0..PARTITIONS).collect::<Vec<_>>());
     }
 
     #[test]

@@ -66,6 +66,11 @@ mod tests {
     }
 
     #[test]
+    fn a_revision_displays_as_its_number() {
+        assert_eq!(Revision(1_795_572_407_166_781).to_string(), "1795572407166781");
+    }
+
+    #[test]
     fn a_revision_follows_the_clock_but_never_goes_back() {
         assert_eq!(Revision::next(None, Micros(50)), Revision(50));
         assert_eq!(Revision::next(Some(Revision(40)), Micros(50)), Revision(50));

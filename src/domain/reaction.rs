@@ -63,9 +63,7 @@ impl FromStr for Reaction {
         if is_name(text) {
             return Ok(Self(text.into()));
         }
-        // Bare ASCII such as `1` is a name and was answered above; what is left with U+FE0F taken
-        // away must not fall back to one.
-        if text.len() > MAX_INPUT_BYTES || text.is_ascii() {
+        if text.len() > MAX_INPUT_BYTES {
             return Err(InvalidReaction);
         }
         EMOJI.get(&bare(text)).map(|canonical| Self((*canonical).into())).ok_or(InvalidReaction)
@@ -132,6 +130,14 @@ mod tests {
         assert_eq!(parse("\u{2764}").as_deref(), Some("\u{2764}\u{FE0F}"));
         assert_eq!(parse("\u{1F44D}\u{FE0F}").as_deref(), Some("\u{1F44D}"));
         assert_eq!(parse("*\u{20E3}").as_deref(), Some("*\u{FE0F}\u{20E3}"));
+    }
+
+    #[test]
+    fn a_text_beyond_64_bytes_is_no_emoji_whatever_it_consists_of() {
+        let selected = |times| format!("\u{1F44D}{}", "\u{FE0F}".repeat(times));
+        assert_eq!(selected(20).len(), MAX_INPUT_BYTES);
+        assert_eq!(parse(&selected(20)).as_deref(), Some("\u{1F44D}"));
+        assert_eq!(parse(&selected(21)), None);
     }
 
     #[test]
