@@ -35,7 +35,7 @@ mod threads {
     pub(super) fn gap() {}
 
     #[derive(Default)]
-    pub(super) struct Meeting;
+    pub(super) struct Meeting {}
 
     impl Meeting {
         pub(super) fn wait(&self) {}
