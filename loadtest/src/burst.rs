@@ -1,12 +1,14 @@
 //! Taps at one moment: many connections, one barrier, one post a round; then the proof.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::Barrier;
 
 use crate::client::{Client, ClientError, Target, micros_since};
-use crate::history::{self, Final, Op, Verb, Violation};
+use crate::history::{History, Outcome, Read, Tap, Verb};
+use crate::verify::{self, Rules, Violation};
 
 /// What to fire.
 #[derive(Clone, Debug)]
@@ -51,16 +53,14 @@ pub enum BurstError {
         error: ClientError,
     },
     /// The answers cannot be true together.
-    #[error("round {round}, post {post}: {violation}")]
+    #[error("round {round}: {violation}")]
     Wrong {
         /// Which round.
         round: usize,
-        /// On which post.
-        post: String,
-        /// What cannot be.
+        /// What cannot be; lines count the taps from 1, and the final state is one more.
         violation: Violation,
         /// All taps of the round.
-        history: Vec<Op>,
+        history: Vec<Tap<'static>>,
     },
     /// The taps came one after the other, so the round proves nothing.
     #[error("round {round}: no two taps were on their way at one moment")]
@@ -88,21 +88,28 @@ pub async fn run(
     for round in 1..=options.rounds {
         let post = uuid::Uuid::new_v4().to_string();
         let failed = |error| BurstError::Request { round, post: post.clone(), error };
-        let (history, back) = fire(clients, &post, options).await.map_err(failed)?;
+        let start = Instant::now();
+        let (history, back) = fire(clients, &post, options, start).await.map_err(failed)?;
         clients = back;
-        let users = clients[0].users(&post).await.map_err(failed)?;
-        let end = Final { summary: clients[0].summary(&post).await.map_err(failed)?, users };
-        if let Err(violation) = history::check(&history, &end) {
-            return Err(BurstError::Wrong { round, post, violation, history });
+        let (sent_micros, summary) =
+            (micros_since(start), clients[0].summary(&post).await.map_err(failed)?);
+        let users = clients[0].reactors(&post, "like").await.map_err(failed)?;
+        let end = summary.read(&post, sent_micros, micros_since(start));
+        let reactors = (!users.is_empty()).then(|| ("like".into(), users));
+        let end = Read { reactors: Some(BTreeMap::from_iter(reactors)), ..end };
+        let verdict = verify::check(&as_history(&history, &end), Rules::default());
+        if let Some(violation) = verdict.violations.into_iter().next() {
+            return Err(BurstError::Wrong { round, violation, history });
         }
-        let overlap = history::most_at_once(&history);
+        let spans: Vec<(u64, u64)> = history.iter().filter_map(span).collect();
+        let overlap = most_at_once(&spans);
         if options.taps > 1 && overlap < 2 {
             return Err(BurstError::NoOverlap { round });
         }
         report.rounds += 1;
         report.taps += history.len();
         report.least_overlap = report.least_overlap.min(overlap);
-        report.latency_micros.extend(history.iter().map(|op| op.answered_micros - op.sent_micros));
+        report.latency_micros.extend(spans.iter().map(|(sent, answered)| answered - sent));
         progress(round);
     }
     Ok(report)
@@ -113,9 +120,9 @@ async fn fire(
     clients: Vec<Client>,
     post: &str,
     options: &BurstOptions,
-) -> Result<(Vec<Op>, Vec<Client>), ClientError> {
+    start: Instant,
+) -> Result<(Vec<Tap<'static>>, Vec<Client>), ClientError> {
     let barrier = Arc::new(Barrier::new(clients.len()));
-    let start = Instant::now();
     let tasks: Vec<_> = (0_u64..)
         .zip(clients)
         .map(|(i, mut client)| {
@@ -125,20 +132,59 @@ async fn fire(
             tokio::spawn(async move {
                 barrier.wait().await;
                 let sent_micros = micros_since(start);
-                let answer = client.tap(&post, user, verb).await?;
-                let answered_micros = micros_since(start);
-                let op = Op { user, verb, sent_micros, answered_micros, answer };
-                Ok::<_, ClientError>((op, client))
+                let answer = client.tap(&post, "like", user, verb, None).await?;
+                let outcome = Outcome::Answered { at_micros: micros_since(start), answer };
+                let tap = Tap {
+                    post_id: post.into(),
+                    reaction: "like".into(),
+                    user_id: user,
+                    verb,
+                    sent_micros,
+                    key: None,
+                    outcome,
+                };
+                Ok::<_, ClientError>((tap, client))
             })
         })
         .collect();
-    let (mut ops, mut back) = (Vec::new(), Vec::new());
+    let (mut taps, mut back) = (Vec::new(), Vec::new());
     for task in tasks {
-        let (op, client) = task.await.expect("the load test's own task does not panic")?;
-        ops.push(op);
+        let (tap, client) = task.await.expect("the load test's own task does not panic")?;
+        taps.push(tap);
         back.push(client);
     }
-    Ok((ops, back))
+    Ok((taps, back))
+}
+
+fn as_history(taps: &[Tap<'_>], end: &Read<'_>) -> History {
+    let mut history = History::default();
+    for (line, tap) in (1..).zip(taps) {
+        history.tap(line, tap);
+    }
+    history.read(taps.len() as u64 + 1, end);
+    history
+}
+
+/// When a tap was sent and answered.
+fn span(tap: &Tap<'_>) -> Option<(u64, u64)> {
+    match tap.outcome {
+        Outcome::Answered { at_micros, .. } => Some((tap.sent_micros, at_micros)),
+        Outcome::Refused | Outcome::Unknown { .. } => None,
+    }
+}
+
+/// The most spans of time that overlap at one moment.
+fn most_at_once(spans: &[(u64, u64)]) -> usize {
+    let mut moments: Vec<(u64, i32)> =
+        spans.iter().flat_map(|(sent, answered)| [(*sent, 1), (*answered, -1)]).collect();
+    // An answer and a request of one microsecond did not overlap for sure.
+    moments.sort_unstable();
+    let (mut now, mut most) = (0, 0);
+    for (_, step) in moments {
+        now += step;
+        most = most.max(now);
+    }
+    usize::try_from(most).unwrap_or(0)
 }
 
 /// What the n-th tap of a user asks for.

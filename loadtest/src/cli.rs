@@ -1,5 +1,8 @@
 //! The command line.
 
+mod soak;
+mod verify;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::burst::{self, BurstError, BurstOptions};
 use crate::client::{ClientError, Target};
+use crate::history;
 use crate::rate::{self, RateOptions};
 use crate::report;
 
@@ -30,6 +34,11 @@ enum Command {
     Burst(BurstArgs),
     /// Send taps at a fixed rate and measure the latency that users would see
     Rate(RateArgs),
+    /// Send a mixed load that goes on through faults, record it, and judge the record
+    Soak(SoakArgs),
+    /// Judge recorded histories: can their answers be true together if every tap was counted
+    /// exactly once?
+    Verify(VerifyArgs),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -76,8 +85,55 @@ struct RateArgs {
     connections: u16,
 }
 
+#[derive(Clone, Debug, Args)]
+struct SoakArgs {
+    #[command(flatten)]
+    common: Common,
+    /// For so many seconds (30 unless --taps is given); Ctrl-C ends it earlier, and judges it too
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=604_800))]
+    seconds: Option<u32>,
+    /// So many operations at most, reads included
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    taps: Option<u64>,
+    /// Over so many connections
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    connections: u16,
+    /// For so many users
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    users: u64,
+    /// On so many posts, all new
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    posts: u16,
+    /// Send an idempotency key with every tap, and send again with it what came of unknown outcome
+    #[arg(long)]
+    keys: bool,
+    /// The service's own --request-timeout-ms: so long after it was answered 504, or its connection
+    /// broke, a tap may still be applied
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
+    request_timeout_ms: u32,
+    /// Record the history to this file and keep it; else it is kept only if it is wrong
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// A failover may lose the newest changes, even if they were answered
+    #[arg(long)]
+    allow_lost_suffix: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+struct VerifyArgs {
+    /// Recorded histories; loadtest/HISTORY.md describes the format
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A failover may lose the newest changes, even if they were answered
+    #[arg(long)]
+    allow_lost_suffix: bool,
+    /// Write the verdicts to this file as JSON too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
 /// Exit codes: 0 all right; 1 something was wrong, or a request had no good answer; 64 the command
-/// line cannot be run; 69 the service cannot be reached.
+/// line cannot be run; 65 a file is no history; 69 the service cannot be reached.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -96,6 +152,8 @@ pub fn main() -> ExitCode {
         None => runtime.block_on(run_burst(cli.burst)),
         Some(Command::Burst(args)) => runtime.block_on(run_burst(args)),
         Some(Command::Rate(args)) => runtime.block_on(run_rate(args)),
+        Some(Command::Soak(args)) => runtime.block_on(soak::run(args)),
+        Some(Command::Verify(args)) => verify::run(&args),
     }
 }
 
@@ -141,7 +199,9 @@ async fn run_burst(args: BurstArgs) -> ExitCode {
         Err(error) => {
             let problem = error.to_string();
             let history = match error {
-                BurstError::Wrong { history, .. } => json!(history),
+                BurstError::Wrong { history, .. } => {
+                    history.iter().map(history::tap_value).collect()
+                }
                 BurstError::Unreachable(_) => return fail(&problem, 69),
                 BurstError::Request { .. } | BurstError::NoOverlap { .. } => Value::Null,
             };

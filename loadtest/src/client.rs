@@ -6,12 +6,13 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::HOST;
+use hyper::http::response::Parts;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::net::TcpStream;
 
-use crate::history::Verb;
+use crate::history::{Read, TapAnswer, Verb};
 
 /// Longer than any deadline of the service: whoever waits longer has been forgotten.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,6 +43,37 @@ pub enum ClientError {
     /// The service said no.
     #[error("{0}: {1}")]
     Status(StatusCode, String),
+}
+
+impl ClientError {
+    /// Whether the service says that it has not applied the tap and will not.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Status(status, _) => status.is_client_error() || *status == 503,
+            Self::Connect(..) => true,
+            Self::Url(_) | Self::Broken(_) | Self::Silent | Self::Unreadable(..) => false,
+        }
+    }
+
+    /// Whether the connection is of no more use.
+    pub fn is_broken(&self) -> bool {
+        matches!(self, Self::Connect(..) | Self::Broken(_) | Self::Silent)
+    }
+
+    /// What happened, without what differs from one time to the next.
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Status(status, text) => {
+                let problem: Option<serde_json::Value> = serde_json::from_str(text).ok();
+                let code = problem.as_ref().and_then(|problem| problem["code"].as_str());
+                format!("{} {}", status.as_u16(), code.unwrap_or_default())
+            }
+            Self::Unreadable(..) => "not an answer of onetap".to_owned(),
+            Self::Connect(..) => "no connection".to_owned(),
+            Self::Broken(_) => "the connection broke".to_owned(),
+            Self::Url(_) | Self::Silent => self.to_string(),
+        }
+    }
 }
 
 /// Where the service is.
@@ -89,24 +121,15 @@ pub struct Client {
     sender: SendRequest<Empty<Bytes>>,
 }
 
-/// What the service answers to a tap, as far as the load test looks at it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct TapAnswer {
-    /// Whether the user has the reaction now.
-    pub active: bool,
-    /// Whether this tap changed that.
-    pub changed: bool,
-    /// How many users have it now.
-    pub count: u64,
-    /// The order of the change.
-    pub revision: u64,
-}
-
 /// What the service answers to a question for the counts of a post.
 #[derive(Clone, Debug, Deserialize)]
 pub struct SummaryAnswer {
     /// Vouches for all of the post.
     pub revision: u64,
+    /// How many changes the post has seen, if the service tells.
+    pub changes: Option<u64>,
+    /// The sum of the counts.
+    pub total: Option<u64>,
     /// The reactions that somebody has.
     pub reactions: Vec<ReactionAnswer>,
 }
@@ -120,6 +143,22 @@ pub struct ReactionAnswer {
     pub count: u64,
 }
 
+impl SummaryAnswer {
+    /// As a history keeps it.
+    pub fn read(self, post: &str, sent_micros: u64, answered_micros: u64) -> Read<'static> {
+        Read {
+            post_id: post.to_owned().into(),
+            sent_micros,
+            answered_micros,
+            revision: self.revision,
+            changes: self.changes,
+            total: self.total,
+            reactions: self.reactions.into_iter().map(|r| (r.reaction.into(), r.count)).collect(),
+            reactors: None,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct UsersAnswer {
     users: Vec<UserAnswer>,
@@ -128,11 +167,16 @@ struct UsersAnswer {
 
 #[derive(Deserialize)]
 struct UserAnswer {
-    user_id: String,
+    #[serde(deserialize_with = "from_text")]
+    user_id: u64,
+}
+
+fn from_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
 impl Client {
-    /// Sends a tap.
+    /// Sends a tap, with an idempotency key if there is one.
     ///
     /// # Errors
     ///
@@ -140,15 +184,19 @@ impl Client {
     pub async fn tap(
         &mut self,
         post: &str,
+        reaction: &str,
         user: u64,
         verb: Verb,
+        key: Option<&str>,
     ) -> Result<TapAnswer, ClientError> {
-        let path = format!("/v1/posts/{post}/reactions/like/users/{user}");
-        match verb {
-            Verb::Toggle => self.ask(Method::POST, &format!("{path}/toggle")).await,
-            Verb::Set => self.ask(Method::PUT, &path).await,
-            Verb::Unset => self.ask(Method::DELETE, &path).await,
-        }
+        let path = format!("/v1/posts/{post}/reactions/{}/users/{user}", encoded(reaction));
+        let (method, path) = match verb {
+            Verb::Toggle => (Method::POST, format!("{path}/toggle")),
+            Verb::Set => (Method::PUT, path),
+            Verb::Unset => (Method::DELETE, path),
+        };
+        let (answer, replayed) = self.ask::<TapAnswer>(method, &path, key).await?;
+        Ok(TapAnswer { replayed, ..answer })
     }
 
     /// Asks for the counts of a post.
@@ -157,19 +205,20 @@ impl Client {
     ///
     /// If there is no answer, or one that is not 2xx.
     pub async fn summary(&mut self, post: &str) -> Result<SummaryAnswer, ClientError> {
-        self.ask(Method::GET, &format!("/v1/posts/{post}/reactions")).await
+        let path = format!("/v1/posts/{post}/reactions");
+        Ok(self.ask(Method::GET, &path, None).await?.0)
     }
 
-    /// Asks for all users that have the reaction, page by page.
+    /// Asks for all users that have a reaction, page by page.
     ///
     /// # Errors
     ///
     /// If there is no answer, or one that is not 2xx.
-    pub async fn users(&mut self, post: &str) -> Result<Vec<String>, ClientError> {
-        let path = format!("/v1/posts/{post}/reactions/like/users?limit=100");
+    pub async fn reactors(&mut self, post: &str, reaction: &str) -> Result<Vec<u64>, ClientError> {
+        let path = format!("/v1/posts/{post}/reactions/{}/users?limit=100", encoded(reaction));
         let (mut users, mut next) = (Vec::new(), path.clone());
         loop {
-            let page: UsersAnswer = self.ask(Method::GET, &next).await?;
+            let (page, _) = self.ask::<UsersAnswer>(Method::GET, &next, None).await?;
             users.extend(page.users.into_iter().map(|user| user.user_id));
             match page.next_cursor {
                 Some(cursor) => next = format!("{path}&cursor={cursor}"),
@@ -182,27 +231,36 @@ impl Client {
         &mut self,
         method: Method,
         path: &str,
-    ) -> Result<T, ClientError> {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, &self.authority)
-            .body(Empty::new())
-            .expect("paths are made of UUIDs and numbers");
+        key: Option<&str>,
+    ) -> Result<(T, bool), ClientError> {
+        let mut request = Request::builder().method(method).uri(path).header(HOST, &self.authority);
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let request = request.body(Empty::new()).expect("paths and keys are visible ASCII");
         let answer = async {
             self.sender.ready().await?;
             let response = self.sender.send_request(request).await?;
-            let status = response.status();
-            Ok::<_, hyper::Error>((status, response.into_body().collect().await?.to_bytes()))
+            let (parts, body) = response.into_parts();
+            Ok::<_, hyper::Error>((parts, body.collect().await?.to_bytes()))
         };
         let answer = tokio::time::timeout(PATIENCE, answer).await;
-        let (status, body) = answer.map_err(|_| ClientError::Silent)??;
+        let (Parts { status, headers, .. }, body) = answer.map_err(|_| ClientError::Silent)??;
         let text = || String::from_utf8_lossy(&body).chars().take(MAX_SHOWN).collect();
         if !status.is_success() {
             return Err(ClientError::Status(status, text()));
         }
-        serde_json::from_slice(&body).map_err(|error| ClientError::Unreadable(text(), error))
+        let replayed = headers.get("idempotency-replayed").is_some_and(|value| value == "true");
+        let answer = serde_json::from_slice(&body);
+        Ok((answer.map_err(|error| ClientError::Unreadable(text(), error))?, replayed))
     }
+}
+
+/// A reaction as a segment of a path.
+fn encoded(reaction: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+-_".contains(&byte);
+    let one = |byte| if plain(byte) { char::from(byte).into() } else { format!("%{byte:02X}") };
+    reaction.bytes().map(one).collect()
 }
 
 /// Microseconds from `start` to now.

@@ -1,7 +1,8 @@
 //! A load test that speaks HTTP to a running onetap and knows nothing of its code.
 //!
 //! [`burst`] fires taps at one moment and proves from the answers that each was counted exactly
-//! once; [`rate`] sends at a fixed rate and measures what users would see.
+//! once; [`rate`] sends at a fixed rate and measures what users would see; [`soak`] goes on through
+//! faults and records what happened; [`verify`] judges a recorded [`history`], whoever recorded it.
 
 pub mod burst;
 pub mod cli;
@@ -9,3 +10,5 @@ pub mod client;
 pub mod history;
 pub mod rate;
 pub mod report;
+pub mod soak;
+pub mod verify;

@@ -88,7 +88,7 @@ pub async fn run(
                     let next = receive.lock().await.recv().await;
                     let Some((i, intended)) = next else { return tally };
                     let post = &posts[usize::try_from(i).unwrap_or(0) % posts.len()];
-                    let answer = client.tap(post, 1 + i, Verb::Toggle).await;
+                    let answer = client.tap(post, "like", 1 + i, Verb::Toggle, None).await;
                     tally.count(intended.elapsed(), answer.as_ref().err());
                     if matches!(answer, Err(ClientError::Broken(_) | ClientError::Silent))
                         && let Ok(again) = target.connect().await

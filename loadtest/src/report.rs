@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use crate::burst::{BurstOptions, BurstReport};
 use crate::rate::RateReport;
+use crate::soak::SoakReport;
+use crate::verify::Verdict;
 
 /// The value that so many percent of the sorted values do not exceed.
 fn percentile(sorted: &[u64], percent: usize) -> u64 {
@@ -94,5 +96,53 @@ pub fn rate_json(report: &RateReport) -> Value {
             "p50": at(0.50), "p90": at(0.90), "p99": at(0.99), "p999": at(0.999),
             "max": report.latency_micros.max(),
         },
+    })
+}
+
+/// A verdict as a table.
+pub fn verdict_table(verdict: &Verdict) -> String {
+    let mut rows = vec![
+        ("posts", verdict.posts.to_string()),
+        ("taps sent", verdict.attempts.to_string()),
+        ("answered", format!("{}, {} of them replays", verdict.answered, verdict.replayed)),
+        ("refused", verdict.refused.to_string()),
+        ("outcome unknown", format!("{}, {} surely applied", verdict.unknown, verdict.filled)),
+        ("reads", verdict.reads.to_string()),
+    ];
+    if verdict.losses > 0 {
+        let moments = if verdict.losses == 1 { "moment" } else { "moments" };
+        rows.push(("lost", format!("{} changes, at {} {moments}", verdict.lost, verdict.losses)));
+    }
+    rows.push(("violations", verdict.violations.len().to_string()));
+    table(&rows)
+}
+
+/// A soak as a table.
+pub fn soak_table(report: &SoakReport) -> String {
+    let sent = report.verdict.attempts as f64;
+    let mut text = verdict_table(&report.verdict);
+    text.push_str(&table(&[(
+        "took",
+        format!(
+            "{:.1} s, {:.0} taps/s",
+            report.took.as_secs_f64(),
+            sent / report.took.as_secs_f64()
+        ),
+    )]));
+    for (error, times) in &report.errors {
+        text.push_str(&format!("{times} × {error}\n"));
+    }
+    text
+}
+
+/// A soak as JSON.
+pub fn soak_json(report: &SoakReport, ok: bool) -> Value {
+    json!({
+        "kind": "soak",
+        "ok": ok,
+        "history": report.history.display().to_string(),
+        "seconds": report.took.as_secs_f64(),
+        "errors": report.errors,
+        "verdict": report.verdict,
     })
 }

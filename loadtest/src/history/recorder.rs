@@ -1,0 +1,87 @@
+//! Writes a history to a file while it happens.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::format::{end_line, header_line, read_line, tap_line};
+use super::{Read, Tap};
+
+/// Takes lines from many tasks. Nothing but a buffer is kept in memory.
+#[derive(Debug)]
+pub struct Recorder {
+    start: Instant,
+    file: Mutex<Lines>,
+}
+
+#[derive(Debug)]
+struct Lines {
+    file: BufWriter<File>,
+    written: u64,
+    failed: Option<io::Error>,
+}
+
+impl Lines {
+    /// Keeps the first failure for the end: a task that taps has no use for it.
+    fn line(&mut self, line: &str) {
+        if self.failed.is_none()
+            && let Err(error) = writeln!(self.file, "{line}")
+        {
+            self.failed = Some(error);
+        }
+        self.written += 1;
+    }
+}
+
+impl Recorder {
+    /// Begins a file, in the place of one that may be there. `source` says in free words what is
+    /// recorded.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn create(path: &Path, source: &str) -> io::Result<Self> {
+        let mut lines =
+            Lines { file: BufWriter::new(File::create(path)?), written: 0, failed: None };
+        lines.line(&header_line(source));
+        Ok(Self { start: Instant::now(), file: Mutex::new(lines) })
+    }
+
+    /// The time on the clock of this history.
+    pub fn now_micros(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Records a tap.
+    pub fn tap(&self, tap: &Tap<'_>) {
+        let line = tap_line(tap);
+        self.lines().line(&line);
+    }
+
+    /// Records a read.
+    pub fn read(&self, read: &Read<'_>) {
+        let line = read_line(read);
+        self.lines().line(&line);
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    ///
+    /// If any of it could not be written.
+    pub fn finish(self) -> io::Result<()> {
+        let mut lines = self.file.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let end = end_line(lines.written + 1);
+        lines.line(&end);
+        match lines.failed {
+            Some(error) => Err(error),
+            None => lines.file.flush(),
+        }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,66 @@
+//! The final state, once nothing can change it any more.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use crate::client::{Client, ClientError};
+use crate::history::Read;
+
+/// So long the service may be away at the end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between attempts.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Records the final state of every post.
+pub(super) async fn record(shared: &Shared) -> Result<(), ClientError> {
+    let quiet = shared.quiet_micros.load(Ordering::Relaxed);
+    let wait = quiet.saturating_sub(shared.recorder.now_micros());
+    tokio::time::sleep(Duration::from_micros(wait)).await;
+    let mut client = None;
+    for post in &shared.posts {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match state(shared, &mut client, post).await {
+                Ok(Some(end)) => {
+                    shared.recorder.read(&end);
+                    break;
+                }
+                Err(error) if Instant::now() > until => return Err(error),
+                Err(_) => client = None,
+                Ok(None) => {}
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    Ok(())
+}
+
+/// The state of a post; nothing if it changed while it was read.
+async fn state(
+    shared: &Shared,
+    client: &mut Option<Client>,
+    post: &str,
+) -> Result<Option<Read<'static>>, ClientError> {
+    let client = match client {
+        Some(client) => client,
+        None => client.insert(shared.target.connect().await?),
+    };
+    let sent = shared.recorder.now_micros();
+    let before = client.summary(post).await?;
+    let mut reactors = BTreeMap::new();
+    for counted in &before.reactions {
+        let users = client.reactors(post, &counted.reaction).await?;
+        reactors.insert(counted.reaction.clone().into(), users);
+    }
+    let after = client.summary(post).await?;
+    let answered = shared.recorder.now_micros();
+    // A post without state answers the clock.
+    let empty = before.reactions.is_empty() && after.reactions.is_empty();
+    if after.revision != before.revision && !empty {
+        return Ok(None);
+    }
+    Ok(Some(Read { reactors: Some(reactors), ..after.read(post, sent, answered) }))
+}

@@ -1,0 +1,140 @@
+//! One connection's share of the load.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+
+use super::Shared;
+use crate::client::{Client, ClientError};
+use crate::history::{Outcome, Tap, Verb};
+
+/// The reactions that are given; the last has to be encoded in a path.
+pub(super) const REACTIONS: [&str; 4] = ["like", "+1", "tada", "👍"];
+
+/// Between attempts while the service is away or says no.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// So long a tap of unknown outcome is sent again with its key; records are kept longer.
+const RETRIES: Duration = Duration::from_secs(60);
+
+struct Worker {
+    shared: Arc<Shared>,
+    client: Option<Client>,
+    rng: Rng,
+    errors: BTreeMap<String, u64>,
+}
+
+/// Sends one request after the other; says what was not answered, and how often.
+pub(super) async fn run(shared: Arc<Shared>, number: usize) -> BTreeMap<String, u64> {
+    let mut worker = Worker { shared, client: None, rng: Rng::new(), errors: BTreeMap::new() };
+    let mut sent = 0_u64;
+    while worker.shared.begins() {
+        sent += 1;
+        if worker.rng.u8(..) < 32 {
+            worker.read().await;
+        } else {
+            let key = worker.shared.options.keys.then(|| format!("{number}-{sent}"));
+            worker.operation(key).await;
+        }
+    }
+    worker.errors
+}
+
+impl Worker {
+    /// The connection, which is opened again after it broke.
+    async fn client(&mut self) -> Option<&mut Client> {
+        if self.client.is_none() {
+            match self.shared.target.connect().await {
+                Ok(client) => self.client = Some(client),
+                Err(error) => {
+                    self.failed(&error);
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+        self.client.as_mut()
+    }
+
+    fn failed(&mut self, error: &ClientError) {
+        *self.errors.entry(error.kind()).or_default() += 1;
+        if error.is_broken() {
+            self.client = None;
+        }
+    }
+
+    async fn read(&mut self) {
+        let post = self.rng.usize(..self.shared.posts.len());
+        let shared = Arc::clone(&self.shared);
+        let Some(client) = self.client().await else { return };
+        let sent = shared.recorder.now_micros();
+        match client.summary(&shared.posts[post]).await {
+            Ok(summary) => {
+                let answered = shared.recorder.now_micros();
+                shared.recorder.read(&summary.read(&shared.posts[post], sent, answered));
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// One tap, with all its attempts.
+    async fn operation(&mut self, key: Option<String>) {
+        let shared = Arc::clone(&self.shared);
+        let tap = Tap {
+            post_id: shared.posts[self.rng.usize(..shared.posts.len())].as_str().into(),
+            reaction: REACTIONS[self.rng.usize(..REACTIONS.len())].into(),
+            user_id: 1 + self.rng.u64(..shared.options.users),
+            verb: [Verb::Toggle, Verb::Toggle, Verb::Set, Verb::Unset][self.rng.usize(..4)],
+            sent_micros: 0,
+            key: key.map(Into::into),
+            outcome: Outcome::Refused,
+        };
+        let until = Instant::now() + RETRIES;
+        // Now and then what was answered is sent again all the same: it has to be a replay.
+        let mut again = tap.key.is_some() && self.rng.u8(..) < 8;
+        loop {
+            let outcome = self.attempt(&tap).await;
+            let retried = match outcome {
+                Some(Outcome::Answered { .. }) => std::mem::take(&mut again),
+                Some(Outcome::Refused) => false,
+                Some(Outcome::Unknown { .. }) | None => tap.key.is_some() && Instant::now() < until,
+            };
+            if !matches!(outcome, Some(Outcome::Answered { .. })) {
+                tokio::time::sleep(PAUSE).await;
+            }
+            if !retried {
+                return;
+            }
+        }
+    }
+
+    /// One attempt; nothing if there is no connection.
+    async fn attempt(&mut self, tap: &Tap<'_>) -> Option<Outcome> {
+        let shared = Arc::clone(&self.shared);
+        let client = self.client().await?;
+        let sent_micros = shared.recorder.now_micros();
+        let Tap { post_id, reaction, user_id, verb, key, .. } = tap;
+        let answer = client.tap(post_id, reaction, *user_id, *verb, key.as_deref()).await;
+        let at_micros = shared.recorder.now_micros();
+        let outcome = match answer {
+            Ok(answer) => Outcome::Answered { at_micros, answer },
+            Err(error) => {
+                self.failed(&error);
+                if error.is_refusal() {
+                    Outcome::Refused
+                } else {
+                    // The service may have it, and counts its own timeout from when it came in.
+                    let timeout = shared.options.request_timeout.as_micros();
+                    let not_after =
+                        at_micros.saturating_add(timeout.try_into().unwrap_or(u64::MAX));
+                    shared.quiet_micros.fetch_max(not_after, Ordering::Relaxed);
+                    Outcome::Unknown { not_after_micros: Some(not_after) }
+                }
+            }
+        };
+        shared.recorder.tap(&Tap { sent_micros, outcome: outcome.clone(), ..tap.clone() });
+        Some(outcome)
+    }
+}

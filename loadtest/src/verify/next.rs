@@ -1,0 +1,311 @@
+//! What can come next in a replay.
+
+use super::operation::{Filler, Sight};
+use super::reason::Reason;
+use super::search::{Moment, Move, Next, Search, Step};
+use super::stage::Stage;
+use crate::history::Verb;
+
+/// What a stage demands of the state before it that the state is not.
+enum Demand {
+    Nothing,
+    /// A cell has to be flipped.
+    Cell(usize, Reason),
+    /// A count has to rise (or fall).
+    Count(usize, bool, Reason),
+    /// Nothing helps.
+    Never(Reason),
+}
+
+/// What becomes of a filler's cell.
+#[derive(Clone, Copy)]
+enum Use {
+    /// It is seen later as it is now, and no other filler could flip it back.
+    None,
+    /// It is seen flipped at that stage, and no other filler could flip it.
+    Must(usize),
+    /// Either.
+    May,
+}
+
+impl Search<'_> {
+    pub(super) fn next(&self) -> Next {
+        let stage = &self.stages.all[self.at];
+        let after = match self.pass() {
+            Ok(after) => after,
+            Err(reason) => return Next::Dead(reason),
+        };
+        match self.demand() {
+            Demand::Nothing => {}
+            Demand::Never(reason) => return Next::Dead(reason),
+            Demand::Cell(cell, reason) => {
+                let of_cell = self.stages.of_cell.get(&cell).map_or(&[][..], Vec::as_slice);
+                return self.fill(of_cell, None, reason);
+            }
+            Demand::Count(reaction, up, reason) => {
+                return self.fill(&self.stages.of_reaction[reaction], Some(up), reason);
+            }
+        }
+        let open = self.stages.open(self.now.micros, stage.until);
+        if stage.again && self.revision != stage.revision && self.total > 0 {
+            let line = self.stages.seen[stage.seen.start].line;
+            return Next::Dead(Reason::Again { line });
+        }
+        // A post that is without state again answers the clock.
+        if stage.ghost && self.gap.fillers == 0 && self.total > 0 {
+            let line = self.stages.seen[stage.seen.start].line;
+            return self.fill(open, None, Reason::Ghost { line });
+        }
+        let total = self.total + u64::from(stage.change.is_some());
+        match self.stages.numbers(self.at).find(|(_, changes)| *changes != total) {
+            Some((line, changes)) => {
+                let reason = Reason::Changes { line, shown: changes, known: total };
+                if changes < total {
+                    return Next::Dead(reason);
+                }
+                self.fill(open, None, reason)
+            }
+            None => self.take(after),
+        }
+    }
+
+    /// Goes on, or uses before it what cannot be used after it: because its time is over by then, or
+    /// because there may be no room for it.
+    fn take(&self, after: Moment) -> Next {
+        let take = Move::Take(after);
+        let stage = &self.stages.all[self.at];
+        let open = self.stages.open(self.now.micros, stage.until);
+        let crowded =
+            |next: &Stage| next.room < self.stages.open(self.now.micros, next.until).len() as u64;
+        let crowded = self.stages.all.get(self.at + 1).is_some_and(crowded);
+        if open.is_empty() || self.gap.fillers >= stage.room {
+            return Next::Only(take);
+        }
+        let mut moves = Vec::new();
+        for number in open.iter().copied().filter(|number| self.is_possible(*number)) {
+            let filler = &self.stages.fillers[number];
+            let of_cell = || self.stages.of_cell[&filler.cell].iter();
+            let again = of_cell().any(|n| self.stages.fillers[*n].to >= after.micros);
+            match self.usefulness(filler) {
+                Use::None => {}
+                Use::Must(_) if !again => return Next::Only(Move::Fill(number)),
+                Use::Must(_) | Use::May if crowded || filler.to < after.micros => {
+                    moves.push(Move::Fill(number));
+                }
+                Use::Must(_) | Use::May => {}
+            }
+        }
+        if moves.is_empty() {
+            return Next::Only(take);
+        }
+        moves.push(take);
+        Next::OneOf(moves)
+    }
+
+    /// The moment after the next stage and all that shows it, if time allows it.
+    fn pass(&self) -> Result<Moment, Reason> {
+        let stage = &self.stages.all[self.at];
+        let mut now = self.gap.latest;
+        if let Some(change) = &stage.change {
+            match change.when.earliest(now.micros) {
+                Some(micros) => now = now.or_later(micros, change.line),
+                None => return Err(Reason::Late { line: change.line, behind: now.line }),
+            }
+        }
+        let mut after = now;
+        for seen in &self.stages.seen[stage.seen.clone()] {
+            match seen.when.earliest(now.micros) {
+                Some(micros) => after = after.or_later(micros, seen.line),
+                None => return Err(Reason::Late { line: seen.line, behind: now.line }),
+            }
+        }
+        Ok(after)
+    }
+
+    fn demand(&self) -> Demand {
+        let stage = &self.stages.all[self.at];
+        if let Some(change) = &stage.change {
+            let reaction = self.stages.cells[change.cell].reaction;
+            let before = if change.active {
+                change.count.checked_sub(1)
+            } else {
+                change.count.checked_add(1)
+            };
+            let Some(before) = before else {
+                return Demand::Never(Reason::Impossible { line: change.line });
+            };
+            if self.active[change.cell] == change.active {
+                let reason =
+                    Reason::Cell { line: change.line, cell: change.cell, was: change.active };
+                return Demand::Cell(change.cell, reason);
+            }
+            if self.counts[reaction] != before {
+                // As the answer would have to say it.
+                let known = if change.active {
+                    self.counts[reaction] + 1
+                } else {
+                    self.counts[reaction].saturating_sub(1)
+                };
+                let (line, shown) = (change.line, change.count);
+                let reason = Reason::Count { line, reaction, shown, known };
+                return Demand::Count(reaction, self.counts[reaction] < before, reason);
+            }
+        }
+        for seen in &self.stages.seen[stage.seen.clone()] {
+            let demand = match &seen.sight {
+                Sight::Cell { cell, active, count } => self
+                    .cell(*cell, *active, seen.line)
+                    .or_else(|| self.shown(self.stages.cells[*cell].reaction, *count, seen.line)),
+                Sight::Counts(counts) => self.counts(counts, seen.line),
+                Sight::Final(counts, active) => {
+                    self.listed(active, seen.line).or_else(|| self.counts(counts, seen.line))
+                }
+            };
+            if let Some(demand) = demand {
+                return demand;
+            }
+        }
+        Demand::Nothing
+    }
+
+    /// A stage's change is in the answers that show it, but not yet in the state.
+    fn cell(&self, cell: usize, active: bool, line: u64) -> Option<Demand> {
+        let reason = Reason::Cell { line, cell, was: !active };
+        match &self.stages.all[self.at].change {
+            Some(change) if change.cell == cell => {
+                (change.active != active).then_some(Demand::Never(reason))
+            }
+            _ => (self.active[cell] != active).then_some(Demand::Cell(cell, reason)),
+        }
+    }
+
+    fn listed(&self, active: &[usize], line: u64) -> Option<Demand> {
+        (0..self.active.len())
+            .find_map(|cell| self.cell(cell, active.binary_search(&cell).is_ok(), line))
+    }
+
+    fn counts(&self, counts: &[(usize, u64)], line: u64) -> Option<Demand> {
+        (0..self.counts.len()).find_map(|reaction| {
+            let shown = counts.iter().find(|(r, _)| *r == reaction).map_or(0, |(_, n)| *n);
+            self.shown(reaction, shown, line)
+        })
+    }
+
+    fn shown(&self, reaction: usize, count: u64, line: u64) -> Option<Demand> {
+        match &self.stages.all[self.at].change {
+            Some(change) if self.stages.cells[change.cell].reaction == reaction => {
+                let known = change.count;
+                (known != count).then_some(Demand::Never(Reason::Count {
+                    line,
+                    reaction,
+                    shown: count,
+                    known,
+                }))
+            }
+            _ => {
+                let known = self.counts[reaction];
+                let reason = Reason::Count { line, reaction, shown: count, known };
+                (known != count).then_some(Demand::Count(reaction, known < count, reason))
+            }
+        }
+    }
+
+    /// The fillers among `from` that may be put in here; `up` says in which direction they have to
+    /// move a count.
+    fn fill(&self, from: &[usize], up: Option<bool>, reason: Reason) -> Next {
+        if self.gap.fillers >= self.stages.all[self.at].room {
+            return Next::Dead(reason);
+        }
+        let mut found: Vec<(usize, Use)> = Vec::new();
+        for number in from.iter().copied().filter(|number| self.is_possible(*number)) {
+            let filler = &self.stages.fillers[number];
+            let fits = up.is_none_or(|up| self.active[filler.cell] != up && !self.is_seen(filler));
+            let usefulness = self.usefulness(filler);
+            if fits && !matches!(usefulness, Use::None) {
+                found.push((number, usefulness));
+            }
+        }
+        let kept = |at: usize| {
+            !found.iter().enumerate().any(|(other, better)| {
+                // Of two that are as good, the first is kept.
+                let worse = self.is_as_good(*better, found[at]);
+                other != at && worse && (other < at || !self.is_as_good(found[at], *better))
+            })
+        };
+        let mut moves: Vec<(usize, Use)> =
+            (0..found.len()).filter(|at| kept(*at)).map(|at| found[at]).collect();
+        moves.sort_by_key(|(number, usefulness)| {
+            let by = if let Use::Must(by) = usefulness { *by } else { usize::MAX };
+            std::cmp::Reverse((by, self.stages.fillers[*number].to))
+        });
+        match moves.as_slice() {
+            [] => Next::Dead(reason),
+            _ => Next::OneOf(moves.into_iter().map(|(number, _)| Move::Fill(number)).collect()),
+        }
+    }
+
+    /// Whether the next stage shows the cell as it is.
+    fn is_seen(&self, filler: &Filler) -> bool {
+        let sights = &self.stages.sights[&filler.cell];
+        let found = sights.binary_search_by_key(&self.at, |(at, _)| *at);
+        found.is_ok_and(|i| sights[i].1 == self.active[filler.cell])
+    }
+
+    /// Whether a filler can take place now and has an effect.
+    fn is_possible(&self, number: usize) -> bool {
+        let filler = &self.stages.fillers[number];
+        let effective = match filler.verb {
+            Verb::Toggle => true,
+            Verb::Set => !self.active[filler.cell],
+            Verb::Unset => self.active[filler.cell],
+        };
+        // Among the fillers of a gap only the order of those of one cell matters; the others can
+        // be sorted by time.
+        let own = self.steps[self.gap.began..].iter().filter_map(|step| match step {
+            Step::Filled { filler, .. } => Some(&self.stages.fillers[*filler]),
+            Step::Taken { .. } | Step::Lost { .. } => None,
+        });
+        let now = own
+            .filter(|earlier| earlier.cell == filler.cell)
+            .fold(self.now.micros, |now, earlier| now.max(earlier.from));
+        effective
+            && !self.used[filler.group]
+            && now.max(filler.from) <= filler.to
+            && filler.from <= self.stages.all[self.at].until
+    }
+
+    fn usefulness(&self, filler: &Filler) -> Use {
+        let sights = &self.stages.sights[&filler.cell];
+        let Some((by, active)) = sights.get(sights.partition_point(|(at, _)| *at < self.at)) else {
+            return Use::May;
+        };
+        let until = self.stages.all[*by].until;
+        let others = self.stages.of_cell[&filler.cell].iter().map(|n| &self.stages.fillers[*n]);
+        let another = others
+            .filter(|other| other.group != filler.group && !self.used[other.group])
+            .any(|other| other.to >= self.now.micros && other.from <= until);
+        match (another, *active == self.active[filler.cell]) {
+            (true, _) => Use::May,
+            (false, true) => Use::None,
+            (false, false) => Use::Must(*by),
+        }
+    }
+
+    /// Whether whatever can be reached with `b` here can be reached with `a` here, too: because in
+    /// every solution with `b` here and `a` later the two can be exchanged.
+    fn is_as_good(&self, (a, use_a): (usize, Use), (b, use_b): (usize, Use)) -> bool {
+        let (a, b) = (&self.stages.fillers[a], &self.stages.fillers[b]);
+        let same_effect = self.stages.cells[a.cell].reaction == self.stages.cells[b.cell].reaction
+            && self.active[a.cell] == self.active[b.cell];
+        let alone = |filler: &Filler| {
+            let group = self.stages.of_cell[&filler.cell].iter();
+            group.filter(|n| self.stages.fillers[**n].group == filler.group).count() == 1
+        };
+        let in_time = a.to <= b.to && a.from.max(self.now.micros) <= b.from.max(self.now.micros);
+        let exchangeable = match (use_a, use_b) {
+            (Use::Must(by_a), Use::Must(by_b)) => by_a <= by_b,
+            _ => a.cell == b.cell && (a.verb == b.verb || b.verb == Verb::Toggle),
+        };
+        same_effect && in_time && exchangeable && alone(a) && alone(b)
+    }
+}

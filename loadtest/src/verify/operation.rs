@@ -1,0 +1,299 @@
+//! From the attempts on one post to operations: what had an effect, what was seen, what is unknown.
+
+use std::collections::HashMap;
+
+use super::Violation;
+use crate::history::{Attempt, History, Outcome, Reading, TapAnswer, Verb};
+
+/// A span of time in which something took place; both ends belong to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) from: u64,
+    pub(super) to: u64,
+}
+
+/// When an operation took place: within one of some windows, nearly always within one.
+#[derive(Clone, Debug)]
+pub(super) struct When {
+    first: Window,
+    others: Vec<Window>,
+}
+
+impl When {
+    pub(super) fn one(from: u64, to: u64) -> Self {
+        Self { first: Window { from, to }, others: Vec::new() }
+    }
+
+    fn any(mut windows: Vec<Window>) -> Option<Self> {
+        let first = windows.pop()?;
+        Some(Self { first, others: windows })
+    }
+
+    fn windows(&self) -> impl Iterator<Item = Window> {
+        std::iter::once(self.first).chain(self.others.iter().copied())
+    }
+
+    /// The first possible moment that is not before `now`.
+    pub(super) fn earliest(&self, now: u64) -> Option<u64> {
+        self.windows().filter(|w| w.to >= now).map(|w| w.from.max(now)).min()
+    }
+
+    /// The last possible moment.
+    pub(super) fn latest(&self) -> u64 {
+        self.windows().map(|w| w.to).max().unwrap_or(0)
+    }
+
+    /// The first possible moment of all.
+    pub(super) fn begin(&self) -> u64 {
+        self.windows().map(|w| w.from).min().unwrap_or(0)
+    }
+}
+
+/// One reaction of one user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Cell {
+    pub(super) reaction: usize,
+    pub(super) user: u64,
+}
+
+/// An operation that changed a cell, as its answer says.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) line: u64,
+    pub(super) cell: usize,
+    pub(super) active: bool,
+    pub(super) count: u64,
+    pub(super) revision: u64,
+    pub(super) changes: Option<u64>,
+    pub(super) when: When,
+}
+
+/// What an answer shows.
+#[derive(Clone, Debug)]
+pub(super) enum Sight {
+    /// A tap that changed nothing: its cell, and the count of the reaction.
+    Cell { cell: usize, active: bool, count: u64 },
+    /// A read: all counts, zeros left out.
+    Counts(Vec<(usize, u64)>),
+    /// The final state: all counts, and all cells that are active, in order.
+    Final(Vec<(usize, u64)>, Vec<usize>),
+}
+
+/// An answer that shows the state as of its revision and changed nothing.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) line: u64,
+    pub(super) revision: u64,
+    pub(super) changes: Option<u64>,
+    pub(super) sight: Sight,
+    pub(super) when: When,
+}
+
+/// An attempt that may have been applied and has no answer.
+#[derive(Clone, Debug)]
+pub(super) struct Filler {
+    pub(super) line: u64,
+    pub(super) cell: usize,
+    pub(super) verb: Verb,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    /// Of the attempts of one operation at most one is applied.
+    pub(super) group: usize,
+}
+
+/// Everything that is known of one post.
+#[derive(Debug, Default)]
+pub(super) struct Operations {
+    pub(super) cells: Vec<Cell>,
+    numbers: HashMap<Cell, usize>,
+    pub(super) reactions: Vec<u32>,
+    pub(super) changes: Vec<Change>,
+    pub(super) seen: Vec<Seen>,
+    pub(super) fillers: Vec<Filler>,
+    pub(super) groups: usize,
+}
+
+fn violation<T>(lines: &[u64], problem: &str) -> Result<T, Violation> {
+    Err(Violation { lines: lines.to_vec(), problem: problem.to_owned(), ..Violation::default() })
+}
+
+impl Operations {
+    pub(super) fn gather(history: &History, post: &super::Post) -> Result<Self, Violation> {
+        let mut all = Self::default();
+        let mut keyed: Vec<&Attempt> = Vec::new();
+        for attempt in post.attempts.iter().map(|i| &history.attempts[*i]) {
+            match attempt.key {
+                Some(_) => keyed.push(attempt),
+                None => all.operation(&[attempt])?,
+            }
+        }
+        keyed.sort_by_key(|attempt| (attempt.key, attempt.user, attempt.sent));
+        for attempts in keyed.chunk_by(|a, b| (a.key, a.user) == (b.key, b.user)) {
+            all.operation(attempts)?;
+        }
+        for reading in post.readings.iter().map(|i| &history.readings[*i]) {
+            all.reading(reading)?;
+        }
+        Ok(all)
+    }
+
+    fn reaction(&mut self, name: u32) -> usize {
+        // A post has few reactions.
+        self.reactions.iter().position(|known| *known == name).unwrap_or_else(|| {
+            self.reactions.push(name);
+            self.reactions.len() - 1
+        })
+    }
+
+    fn cell(&mut self, reaction: u32, user: u64) -> usize {
+        let cell = Cell { reaction: self.reaction(reaction), user };
+        *self.numbers.entry(cell).or_insert_with(|| {
+            self.cells.push(cell);
+            self.cells.len() - 1
+        })
+    }
+
+    /// All attempts of one operation.
+    fn operation(&mut self, attempts: &[&Attempt]) -> Result<(), Violation> {
+        let live: Vec<&Attempt> =
+            attempts.iter().copied().filter(|a| a.outcome != Outcome::Refused).collect();
+        let Some(first) = live.first() else { return Ok(()) };
+        let cell = self.cell(first.reaction, first.user);
+        if let Some(other) =
+            live.iter().find(|a| (a.reaction, a.verb) != (first.reaction, first.verb))
+        {
+            let problem = "one key, two different taps, and neither was refused";
+            return violation(&[first.line, other.line], problem);
+        }
+        match told(&live)? {
+            None => self.unknown(cell, &live),
+            Some((line, answer, when)) => self.answered(cell, first.verb, line, answer, when)?,
+        }
+        Ok(())
+    }
+
+    fn unknown(&mut self, cell: usize, attempts: &[&Attempt]) {
+        for attempt in attempts {
+            let Outcome::Unknown { not_after_micros } = attempt.outcome else { continue };
+            self.fillers.push(Filler {
+                line: attempt.line,
+                cell,
+                verb: attempt.verb,
+                from: attempt.sent,
+                to: not_after_micros.unwrap_or(u64::MAX),
+                group: self.groups,
+            });
+        }
+        self.groups += 1;
+    }
+
+    fn answered(
+        &mut self,
+        cell: usize,
+        verb: Verb,
+        line: u64,
+        answer: &TapAnswer,
+        when: When,
+    ) -> Result<(), Violation> {
+        let TapAnswer { active, changed, count, revision, changes, .. } = *answer;
+        let fits = match verb {
+            Verb::Toggle => changed,
+            Verb::Set => active,
+            Verb::Unset => !active,
+        };
+        if !fits {
+            return violation(&[line], "the answer does not fit the verb");
+        }
+        if changed {
+            self.changes.push(Change { line, cell, active, count, revision, changes, when });
+        } else {
+            let sight = Sight::Cell { cell, active, count };
+            self.seen.push(Seen { line, revision, changes, sight, when });
+        }
+        Ok(())
+    }
+
+    fn reading(&mut self, reading: &Reading) -> Result<(), Violation> {
+        let sum: u64 = reading.counts.iter().map(|(_, count)| count).sum();
+        if reading.total.is_some_and(|total| total != sum) {
+            return violation(&[reading.line], "the total is not the sum of the counts");
+        }
+        if reading.counts.iter().any(|(_, count)| *count == 0) {
+            return violation(&[reading.line], "a reaction is listed that nobody has");
+        }
+        let counts: Vec<(usize, u64)> =
+            reading.counts.iter().map(|(name, count)| (self.reaction(*name), *count)).collect();
+        let sight = match &reading.reactors {
+            None => Sight::Counts(counts),
+            Some(reactors) => {
+                let mut active = Vec::new();
+                for (name, users) in reactors {
+                    active.extend(users.iter().map(|user| self.cell(*name, *user)));
+                    let reaction = self.reaction(*name);
+                    let count = counts.iter().find(|(r, _)| *r == reaction).map_or(0, |(_, n)| *n);
+                    if count != users.len() as u64 {
+                        let problem = "as many users must be listed as the count says";
+                        return violation(&[reading.line], problem);
+                    }
+                }
+                active.sort_unstable();
+                if active.windows(2).any(|pair| pair[0] == pair[1]) {
+                    return violation(&[reading.line], "a user is listed twice");
+                }
+                if active.len() as u64 != sum {
+                    return violation(&[reading.line], "a counted reaction has no list of users");
+                }
+                Sight::Final(counts, active)
+            }
+        };
+        self.seen.push(Seen {
+            line: reading.line,
+            revision: reading.revision,
+            changes: reading.changes,
+            sight,
+            when: When::one(reading.sent, reading.answered),
+        });
+        Ok(())
+    }
+}
+
+/// The answer that all answered attempts of an operation give, and when its effect took place.
+fn told<'a>(attempts: &[&'a Attempt]) -> Result<Option<(u64, &'a TapAnswer, When)>, Violation> {
+    let mut first: Option<(&Attempt, &TapAnswer)> = None;
+    let mut original: Option<&Attempt> = None;
+    let mut end = u64::MAX;
+    for attempt in attempts {
+        let Outcome::Answered { at_micros, answer } = &attempt.outcome else { continue };
+        end = end.min(*at_micros);
+        if let Some((line, other)) = first.map(|(a, answer)| (a.line, answer)) {
+            let same = TapAnswer { replayed: other.replayed, ..answer.clone() } == *other;
+            if !same {
+                let problem = "two attempts of one operation were answered differently";
+                return violation(&[line, attempt.line], problem);
+            }
+        }
+        first = first.or(Some((attempt, answer)));
+        if !answer.replayed {
+            if let Some(other) = original.replace(attempt) {
+                let problem = "two attempts of one operation were applied: neither is a replay";
+                return violation(&[other.line, attempt.line], problem);
+            }
+        }
+    }
+    let Some((named, answer)) = first else { return Ok(None) };
+    let window = |attempt: &&Attempt| {
+        let to = match attempt.outcome {
+            Outcome::Unknown { not_after_micros: Some(not_after) } => end.min(not_after),
+            Outcome::Unknown { .. } | Outcome::Answered { .. } | Outcome::Refused => end,
+        };
+        Some(Window { from: attempt.sent, to }).filter(|window| window.from <= window.to)
+    };
+    let windows = match original {
+        Some(original) => window(&original).into_iter().collect(),
+        None => attempts.iter().filter_map(window).collect(),
+    };
+    match When::any(windows) {
+        Some(when) => Ok(Some((original.unwrap_or(named).line, answer, when))),
+        None => violation(&[named.line], "a replay was answered before the tap could be applied"),
+    }
+}

@@ -1,0 +1,85 @@
+//! Why a post cannot be replayed, in words.
+
+use super::Violation;
+use super::search::Failure;
+use super::stage::Stages;
+use crate::history::History;
+
+/// Why a stage cannot be reached.
+#[derive(Clone, Debug)]
+pub(super) enum Reason {
+    /// A cell was already, or still, what it became.
+    Cell { line: u64, cell: usize, was: bool },
+    /// A count is not the number of cells that are active.
+    Count { line: u64, reaction: usize, shown: u64, known: u64 },
+    /// A count that cannot be, whatever was before.
+    Impossible { line: u64 },
+    /// Its revision places it behind something that was sent after it was answered.
+    Late { line: u64, behind: u64 },
+    /// A revision that no change has.
+    Ghost { line: u64 },
+    /// A revision that was passed already.
+    Again { line: u64 },
+    /// A number of changes that is not the number of changes.
+    Changes { line: u64, shown: u64, known: u64 },
+    /// There was too much to try.
+    Undecided,
+}
+
+/// The violation that a failure at a stage is.
+pub(super) fn explain(failure: &Failure, stages: &Stages, history: &History) -> Violation {
+    let Failure { at, reason, undecided } = failure;
+    let name = |reaction: usize| history.reactions.name(stages.reactions[reaction]);
+    // The last changes before the stage that meet a condition, newest first.
+    let before = |cell: Option<usize>, reaction: Option<usize>| {
+        stages.all[..*at].iter().rev().filter_map(move |stage| {
+            let change = stage.change.as_ref()?;
+            let fits = cell.is_none_or(|cell| change.cell == cell)
+                && reaction.is_none_or(|r| stages.cells[change.cell].reaction == r);
+            fits.then_some(change.line)
+        })
+    };
+    let (line, other, mut problem) = match reason {
+        Reason::Cell { line, cell, was } => {
+            let state = if *was { "active" } else { "not active" };
+            let (user, reaction) = (stages.cells[*cell].user, name(stages.cells[*cell].reaction));
+            let other = before(Some(*cell), None).next();
+            let since = if other.is_some() { "since the other line" } else { "from the start" };
+            (*line, other, format!("user {user} was {state} for {reaction:?}, {since}"))
+        }
+        Reason::Count { line, reaction, shown, known } => {
+            let other = before(None, Some(*reaction)).next();
+            let name = name(*reaction);
+            (*line, other, format!("it shows a count of {shown} for {name:?}, but {known} have it"))
+        }
+        Reason::Impossible { line } => (*line, None, "a count that cannot be".to_owned()),
+        Reason::Late { line, behind } => {
+            let problem = "it was answered before the other line was sent, but its revision puts \
+                           it behind that or behind what that shows";
+            (*line, Some(*behind), problem.to_owned())
+        }
+        Reason::Ghost { line } => (
+            *line,
+            before(None, None).next(),
+            "no change has the revision that it shows".to_owned(),
+        ),
+        Reason::Again { line } => {
+            let problem = "it shows a revision again that was passed already";
+            (*line, before(None, None).next(), problem.to_owned())
+        }
+        Reason::Changes { line, shown, known } => {
+            let problem = format!("it shows {shown} changes of the post, but {known} are known");
+            (*line, before(None, None).next(), problem)
+        }
+        Reason::Undecided => (0, None, "no way to replay it was found".to_owned()),
+    };
+    if *undecided {
+        problem.push_str(
+            " (undecided: too many taps of unknown outcome overlap; record `not_after_micros`)",
+        );
+    } else if !stages.fillers.is_empty() {
+        problem.push_str(", and no tap of unknown outcome explains it");
+    }
+    let lines = std::iter::once(line).chain(other).filter(|line| *line > 0).collect();
+    Violation { lines, problem, ..Violation::default() }
+}

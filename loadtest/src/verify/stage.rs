@@ -1,0 +1,216 @@
+//! The states of one post in the order of their revisions.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::Violation;
+use super::operation::{Cell, Change, Filler, Operations, Seen, Sight};
+
+/// The state as of one revision.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) revision: u64,
+    /// The change that made it, where its answer is known.
+    pub(super) change: Option<Change>,
+    /// The answers that show it.
+    pub(super) seen: Range<usize>,
+    /// It was seen, so a change made it; only one of unknown outcome can have.
+    pub(super) ghost: bool,
+    /// It is an earlier state that came back.
+    pub(super) again: bool,
+    /// How many changes of unknown outcome fit before it, itself included if it is a ghost.
+    pub(super) room: u64,
+    /// Everything from here on took place by then.
+    pub(super) until: u64,
+}
+
+/// One post, ready to be replayed.
+#[derive(Debug)]
+pub(super) struct Stages {
+    pub(super) all: Vec<Stage>,
+    pub(super) seen: Vec<Seen>,
+    pub(super) cells: Vec<Cell>,
+    /// The history's numbers of the reactions.
+    pub(super) reactions: Vec<u32>,
+    pub(super) fillers: Vec<Filler>,
+    pub(super) groups: usize,
+    /// The fillers of a cell.
+    pub(super) of_cell: HashMap<usize, Vec<usize>>,
+    /// The fillers of a reaction.
+    pub(super) of_reaction: Vec<Vec<usize>>,
+    /// The fillers by the moment at which they were sent.
+    by_begin: Vec<usize>,
+    /// For each of them, until when it or one before it may be applied.
+    ends: Vec<u64>,
+    /// For each cell that has fillers: at which stages it is seen, and what it was just before.
+    pub(super) sights: HashMap<usize, Vec<(usize, bool)>>,
+}
+
+impl Stages {
+    /// `lossy`: what an answer shows may be an earlier state that came back. Of the revisions that may
+    /// be those of the post before its first change, the last `later` are not; nothing, if there
+    /// are fewer.
+    pub(super) fn build(
+        mut operations: Operations,
+        lossy: bool,
+        later: usize,
+    ) -> Result<Option<Self>, Violation> {
+        let changes = std::mem::take(&mut operations.changes);
+        let mut seen = std::mem::take(&mut operations.seen);
+        seen.sort_by_key(|seen| seen.revision);
+        let Some(all) = order(changes, &seen, later)? else { return Ok(None) };
+        let mut stages = Self {
+            all,
+            seen,
+            reactions: operations.reactions,
+            cells: operations.cells,
+            fillers: operations.fillers,
+            groups: operations.groups,
+            of_cell: HashMap::new(),
+            of_reaction: Vec::new(),
+            by_begin: Vec::new(),
+            ends: Vec::new(),
+            sights: HashMap::new(),
+        };
+        if lossy {
+            stages.part_again();
+        }
+        stages.bound();
+        stages.index();
+        Ok(Some(stages))
+    }
+
+    /// Fillers, among them all that may be applied in some span of time.
+    pub(super) fn open(&self, from: u64, to: u64) -> &[usize] {
+        let first = self.ends.partition_point(|end| *end < from);
+        let last = self.by_begin.partition_point(|number| self.fillers[*number].from <= to);
+        &self.by_begin[first.min(last)..last]
+    }
+
+    /// How many changes there have been as of a stage, as lines say.
+    pub(super) fn numbers(&self, at: usize) -> impl Iterator<Item = (u64, u64)> {
+        let stage = &self.all[at];
+        let change = stage.change.iter().map(|change| (change.line, change.changes));
+        let seen = self.seen[stage.seen.clone()].iter().map(|seen| (seen.line, seen.changes));
+        change.chain(seen).filter_map(|(line, changes)| Some((line, changes?)))
+    }
+
+    /// Nothing of a later stage may come before anything of an earlier one.
+    fn bound(&mut self) {
+        let mut until = u64::MAX;
+        for stage in self.all.iter_mut().rev() {
+            let seen = self.seen[stage.seen.clone()].iter().map(|seen| seen.when.latest());
+            let change = stage.change.iter().map(|change| change.when.latest());
+            until = seen.chain(change).fold(until, u64::min);
+            stage.until = until;
+        }
+    }
+
+    fn index(&mut self) {
+        self.of_reaction = vec![Vec::new(); self.reactions.len()];
+        for (number, filler) in self.fillers.iter().enumerate() {
+            self.of_cell.entry(filler.cell).or_default().push(number);
+            self.of_reaction[self.cells[filler.cell].reaction].push(number);
+        }
+        self.by_begin = (0..self.fillers.len()).collect();
+        self.by_begin.sort_by_key(|number| self.fillers[*number].from);
+        let mut end = 0;
+        for number in &self.by_begin {
+            end = self.fillers[*number].to.max(end);
+            self.ends.push(end);
+        }
+        if self.fillers.is_empty() {
+            return;
+        }
+        let mut sights: HashMap<usize, Vec<(usize, bool)>> =
+            self.of_cell.keys().map(|cell| (*cell, Vec::new())).collect();
+        let mut note = |at: usize, cell: usize, active: bool| {
+            if let Some(list) = sights.get_mut(&cell)
+                && list.last().is_none_or(|(last, _)| *last != at)
+            {
+                list.push((at, active));
+            }
+        };
+        for (at, stage) in self.all.iter().enumerate() {
+            if let Some(change) = &stage.change {
+                note(at, change.cell, !change.active);
+            }
+            for seen in &self.seen[stage.seen.clone()] {
+                match &seen.sight {
+                    Sight::Cell { cell, active, .. } => note(at, *cell, *active),
+                    Sight::Counts(_) => {}
+                    Sight::Final(_, active) => {
+                        for cell in self.of_cell.keys() {
+                            note(at, *cell, active.binary_search(cell).is_ok());
+                        }
+                    }
+                }
+            }
+        }
+        self.sights = sights;
+    }
+}
+
+/// Puts changes and what was seen into one order.
+fn order(
+    mut changes: Vec<Change>,
+    seen: &[Seen],
+    later: usize,
+) -> Result<Option<Vec<Stage>>, Violation> {
+    changes.sort_by_key(|change| change.revision);
+    if let Some(pair) = changes.windows(2).find(|pair| pair[0].revision == pair[1].revision) {
+        return Err(Violation {
+            lines: vec![pair[0].line, pair[1].line],
+            problem: format!("two changes have the revision {}", pair[0].revision),
+            ..Violation::default()
+        });
+    }
+    let first = changes.first().map_or(u64::MAX, |change| change.revision);
+    let Some(blank) = blank(seen, first, later) else { return Ok(None) };
+    let mut stages = vec![Stage {
+        revision: seen[..blank].last().map_or(0, |seen| seen.revision),
+        change: None,
+        seen: 0..blank,
+        ghost: false,
+        again: false,
+        room: 0,
+        until: 0,
+    }];
+    let mut next = if blank == 0 { 0 } else { stages[0].revision.saturating_add(1) };
+    let mut changes = changes.into_iter().peekable();
+    let mut at = blank;
+    while at < seen.len() || changes.peek().is_some() {
+        let shown = seen.get(at).map_or(u64::MAX, |seen| seen.revision);
+        let change = changes.next_if(|change| change.revision <= shown || at == seen.len());
+        let revision = change.as_ref().map_or(shown, |change| change.revision);
+        let shows = seen[at..].partition_point(|seen| seen.revision <= revision);
+        let ghost = change.is_none();
+        let room = revision.saturating_sub(next).saturating_add(u64::from(ghost));
+        let seen = at..at + shows;
+        stages.push(Stage { revision, change, seen, ghost, again: false, room, until: 0 });
+        next = revision.saturating_add(1);
+        at += shows;
+    }
+    Ok(Some(stages))
+}
+
+/// How many answers show the post before its first change, when it answers what the clock says.
+///
+/// They show nothing and have lower revisions than all that shows something. If it has fillers, the
+/// last of them may show a post that had changed, too; so there is a choice.
+fn blank(seen: &[Seen], first: u64, later: usize) -> Option<usize> {
+    let shows_something = |seen: &&Seen| !shows_nothing(seen);
+    let first = seen.iter().find(shows_something).map_or(first, |seen| seen.revision.min(first));
+    let blank = seen.partition_point(|seen| seen.revision < first);
+    let mut groups = seen[..blank].chunk_by(|a, b| a.revision == b.revision).rev();
+    (0..later).try_fold(blank, |blank, _| Some(blank - groups.next()?.len()))
+}
+
+fn shows_nothing(seen: &Seen) -> bool {
+    seen.changes.unwrap_or(0) == 0
+        && match &seen.sight {
+            Sight::Cell { active, count, .. } => !active && *count == 0,
+            Sight::Counts(counts) => counts.is_empty(),
+            Sight::Final(counts, active) => counts.is_empty() && active.is_empty(),
+        }
+}

@@ -1,0 +1,28 @@
+//! The checker of histories, held against an exhaustive one and against falsified histories.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod exhaustive;
+mod random;
+mod simulate;
+
+use onetap_loadtest::history::{History, Read, Tap};
+use onetap_loadtest::verify::{self, Rules, Verdict};
+
+/// A line of a history.
+#[derive(Clone, Debug)]
+pub(crate) enum Line {
+    Tap(Tap<'static>),
+    Read(Read<'static>),
+}
+
+pub(crate) fn verdict(lines: &[Line]) -> Verdict {
+    let mut history = History::default();
+    for (number, line) in (1..).zip(lines) {
+        match line {
+            Line::Tap(tap) => history.tap(number, tap),
+            Line::Read(read) => history.read(number, read),
+        }
+    }
+    verify::check(&history, Rules::default())
+}
