@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
@@ -40,7 +41,8 @@ pub struct ServeArgs {
     #[arg(long, env = "ONETAP_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: String,
 
-    /// Where reactions are kept: `memory:`, or `redis://[user:password@]host[:port][/database]`
+    /// Where reactions are kept: `memory:`, `redis://host[:port][/database]`, or
+    /// `redis+sentinel://host[:port],…/name[/database]`; `rediss` instead of `redis` for TLS
     #[arg(long, env = "ONETAP_STORE", default_value = "memory:", hide_env_values = true)]
     pub store: String,
 
@@ -55,6 +57,22 @@ pub struct ServeArgs {
     /// What every key in Redis begins with [default: ot]
     #[arg(long, env = "ONETAP_KEY_PREFIX")]
     pub key_prefix: Option<String>,
+
+    /// Whom to be to Redis [default: its default user]
+    #[arg(long, env = "ONETAP_REDIS_USERNAME")]
+    pub redis_username: Option<String>,
+
+    /// A file with the password for Redis; or else the variable ONETAP_REDIS_PASSWORD holds it
+    #[arg(long, env = "ONETAP_REDIS_PASSWORD_FILE")]
+    pub redis_password_file: Option<PathBuf>,
+
+    /// With TLS: a PEM file of who may sign Redis' certificate [default: whom the system trusts]
+    #[arg(long, env = "ONETAP_REDIS_CA_FILE")]
+    pub redis_ca_file: Option<PathBuf>,
+
+    /// Refuse to run where a warning would do: a store that may lose or evict reactions
+    #[arg(long, env = "ONETAP_STRICT", value_parser = BoolishValueParser::new())]
+    pub strict: bool,
 
     /// The most time to open a connection to Redis, in milliseconds [default: 1000]
     #[arg(long, env = "ONETAP_REDIS_CONNECT_TIMEOUT_MS", value_parser = millis())]

@@ -99,7 +99,8 @@ impl Config {
         match &self.store {
             StoreConfig::Memory => lines.push(("--store", "memory:".into())),
             StoreConfig::Redis(options) => lines.extend([
-                ("--store", store_url::without_secrets(&options.url)),
+                ("--store", options.address.to_string()),
+                ("--strict", options.strict.to_string()),
                 ("--key-prefix", options.key_prefix.clone()),
                 ("--redis-connect-timeout-ms", options.connect_timeout.as_millis().to_string()),
                 ("--redis-queue-calls", options.queue_bound.to_string()),

@@ -1,47 +1,117 @@
 //! `--store` and the flags that belong to one kind of store.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::{ConfigError, ServeArgs, StoreConfig};
 use crate::store::Retention;
-use crate::store::redis::{RedisOptions, RedisSource};
+use crate::store::redis::{Address, RedisOptions, RedisSource, Secret};
 
 const DEFAULT_KEY_PREFIX: &str = "ot";
 const DEFAULT_CONNECT_TIMEOUT_MS: u64 = 1000;
 const DEFAULT_QUEUE_CALLS: u32 = 10_000;
 
+/// The variable for the password. It has no flag: whoever may list processes would see it.
+const PASSWORD_VARIABLE: &str = "ONETAP_REDIS_PASSWORD";
+
 pub(super) fn store(args: &ServeArgs, retention: Retention) -> Result<StoreConfig, ConfigError> {
     if args.store == "memory:" {
         return refuse_redis_flags(args).map(|()| StoreConfig::Memory);
     }
-    if !args.store.starts_with("redis://") {
+    let mut address: Address = args.store.parse().map_err(|why| {
         // The value may hold a password, so it is not repeated.
-        return Err(ConfigError(
-            "--store is neither `memory:` nor `redis://[user:password@]host[:port][/database]`"
-                .into(),
-        ));
-    }
+        ConfigError(format!(
+            "--store is neither `memory:` nor of the form `redis[s]://host[:port][/database]` or \
+             `redis[s]+sentinel://host[:port],…/name[/database]`: {why}"
+        ))
+    })?;
+    add_credentials(args, &mut address)?;
     let key_prefix = args.key_prefix.as_deref().unwrap_or(DEFAULT_KEY_PREFIX);
     check_prefix(key_prefix)?;
     let timeout = args.redis_connect_timeout_ms.unwrap_or(DEFAULT_CONNECT_TIMEOUT_MS);
     let options = RedisOptions {
-        url: args.store.clone(),
+        ca: ca(args, &address)?,
+        address,
+        strict: args.strict,
         key_prefix: key_prefix.to_owned(),
         connect_timeout: Duration::from_millis(timeout),
         queue_bound: args.redis_queue_calls.unwrap_or(DEFAULT_QUEUE_CALLS) as usize,
         retention,
     };
-    let form = "redis://[user:password@]host[:port][/database]";
-    let odd = args.store.contains(['?', '#']) || args.store.contains("/-");
-    if odd || RedisSource::new(&options).is_err() {
-        return Err(ConfigError(format!("--store is not of the form {form}")));
-    }
+    RedisSource::new(&options).map_err(|why| ConfigError(format!("--redis-ca-file: {why}")))?;
     Ok(StoreConfig::Redis(options))
 }
 
+/// Adds the user and the password that are given beside the address.
+fn add_credentials(args: &ServeArgs, address: &mut Address) -> Result<(), ConfigError> {
+    let twice = |what: &str| Err(ConfigError(format!("{what} is given twice: give it once")));
+    if let Some(username) = &args.redis_username {
+        if address.username.replace(username.clone()).is_some() {
+            return twice("the user name for Redis");
+        }
+    }
+    let by_file = args.redis_password_file.as_deref().map(|path| {
+        let text = read("--redis-password-file", path)?;
+        // Editors end a file with a line break; no password does.
+        Ok::<_, ConfigError>(text.trim_end_matches(['\r', '\n']).to_owned())
+    });
+    let by_variable = std::env::var_os(PASSWORD_VARIABLE).map(|text| {
+        let not_unicode = |_| ConfigError(format!("{PASSWORD_VARIABLE} is not UTF-8"));
+        text.into_string().map_err(not_unicode)
+    });
+    for given in [by_file, by_variable].into_iter().flatten() {
+        let password = given?;
+        if password.is_empty() {
+            return Err(ConfigError(format!(
+                "the password in --redis-password-file or {PASSWORD_VARIABLE} is empty: drop it, \
+                 or give one"
+            )));
+        }
+        if address.password.replace(Secret::new(password)).is_some() {
+            return twice("the password for Redis");
+        }
+    }
+    if address.username.is_some() && address.password.is_none() {
+        return Err(ConfigError(format!(
+            "there is a user name for Redis and no password: give one in --redis-password-file or \
+             {PASSWORD_VARIABLE}"
+        )));
+    }
+    Ok(())
+}
+
+fn ca(args: &ServeArgs, address: &Address) -> Result<Option<Vec<u8>>, ConfigError> {
+    let Some(path) = &args.redis_ca_file else { return Ok(None) };
+    if !address.tls {
+        return Err(ConfigError(
+            "--redis-ca-file means nothing without TLS: --store rediss://…, or drop it".into(),
+        ));
+    }
+    read("--redis-ca-file", path).map(|text| Some(text.into_bytes()))
+}
+
+fn read(flag: &str, path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| {
+        ConfigError(format!(
+            "{flag} {}: {error}; name a text file that can be read",
+            path.display()
+        ))
+    })
+}
+
 fn refuse_redis_flags(args: &ServeArgs) -> Result<(), ConfigError> {
+    if args.strict {
+        return Err(ConfigError(
+            "--strict wants a store that keeps reactions, and memory: does not: use --store \
+             redis://…, or drop --strict"
+                .into(),
+        ));
+    }
     let given = [
         ("--key-prefix", args.key_prefix.is_some()),
+        ("--redis-username", args.redis_username.is_some()),
+        ("--redis-password-file", args.redis_password_file.is_some()),
+        ("--redis-ca-file", args.redis_ca_file.is_some()),
         ("--redis-connect-timeout-ms", args.redis_connect_timeout_ms.is_some()),
         ("--redis-queue-calls", args.redis_queue_calls.is_some()),
     ];
@@ -60,13 +130,5 @@ fn check_prefix(prefix: &str) -> Result<(), ConfigError> {
         Ok(())
     } else {
         Err(ConfigError("--key-prefix is 1 to 32 of a-z A-Z 0-9 _ - .".into()))
-    }
-}
-
-/// The address with the user and password, if any, blotted out.
-pub(super) fn without_secrets(url: &str) -> String {
-    match url.rsplit_once('@') {
-        Some((_, host)) => format!("redis://***@{host}"),
-        None => url.to_owned(),
     }
 }

@@ -86,7 +86,7 @@ fn what_may_be_secret_is_not_repeated() {
     let secret = "redis://user:hunter2@127.0.0.1:1/0";
     let checked = run(&["check-config", "--store", secret]);
     assert!(checked.status.success());
-    let bad = run(&["--store", "rediss://user:hunter2@host"]);
+    let bad = run(&["--store", "redisx://user:hunter2@host"]);
     let help = onetap(&["--help"]).env("ONETAP_STORE", secret).output().unwrap();
     for output in [checked, bad, help] {
         for text in [&output.stdout, &output.stderr] {

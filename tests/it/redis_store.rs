@@ -363,10 +363,10 @@ async fn a_server_that_cannot_be_used_is_told_from_one_that_can() {
     for (url, word) in
         [(secret.url(), "password"), (format!("redis://:no@127.0.0.1:{}", secret.port), "wrong")]
     {
-        let options = RedisOptions { url, ..secret.options("ot") };
+        let options = RedisOptions { address: url.parse().unwrap(), ..secret.options("ot") };
         let checked = RedisSource::new(&options).unwrap().check().await;
         assert!(
-            matches!(&checked, Err(ConnectError::Unreachable(why)) if why.contains(word)),
+            matches!(&checked, Err(ConnectError::Foreign(why)) if why.contains(word)),
             "{checked:?}"
         );
     }

@@ -3,27 +3,32 @@
 //! Taps and reads travel on [`lane`]s: a few shared, pipelined connections, one per runtime that
 //! asks for one. The pool's connections are for exclusive use, where a command is not a script.
 
+mod address;
 mod batch;
 mod call;
 mod clock;
 mod complaints;
 mod connect;
 mod connection;
+mod dial;
 mod keys;
 mod lane;
 mod refusal;
 mod reply;
 mod script;
+mod sentinel;
+mod startup;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
+pub use self::address::{Address, Form, InvalidAddress, Node, Secret};
 use self::call::{Call, Item, ReactorsItem, SummaryItem};
 use self::complaints::Complaints;
-pub use self::connect::ConnectError;
 use self::connect::Connector;
+pub use self::dial::ConnectError;
 use self::keys::Keys;
 use self::lane::Lane;
 use super::{
@@ -35,8 +40,13 @@ use crate::domain::{Outcome, Partition, ReactorsPage, Summary, Tap};
 /// How to use a Redis.
 #[derive(Clone, Debug)]
 pub struct RedisOptions {
-    /// `redis://[user:password@]host[:port][/database]`.
-    pub url: String,
+    /// Where it is, and as whom to go there.
+    pub address: Address,
+    /// With TLS: who has to have signed the server's certificate, in PEM; otherwise whoever this
+    /// system trusts.
+    pub ca: Option<Vec<u8>>,
+    /// Refuse a Redis that otherwise would be warned about.
+    pub strict: bool,
     /// What every key begins with.
     pub key_prefix: String,
     /// The most time to open a connection and to check what is there.
@@ -65,22 +75,20 @@ struct Shared {
     reachable: Notify,
 }
 
-/// An address that is not one of a Redis.
+/// Certificates that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidUrl(String);
+pub struct InvalidCa(String);
 
 impl RedisSource {
     /// Reads the options; connects to nothing yet.
     ///
     /// # Errors
     ///
-    /// If the URL is not one of a Redis.
-    pub fn new(options: &RedisOptions) -> Result<Self, InvalidUrl> {
+    /// If there is no certificate in [`RedisOptions::ca`].
+    pub fn new(options: &RedisOptions) -> Result<Self, InvalidCa> {
         let keys = Keys::new(&options.key_prefix);
-        let timeout = options.connect_timeout;
-        let connector = Connector::new(&options.url, &keys, timeout)
-            .map_err(|error| InvalidUrl(error.to_string()))?;
+        let connector = Connector::new(options, &keys).map_err(InvalidCa)?;
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         Ok(Self(Arc::new(Shared {
             connector,
@@ -100,11 +108,7 @@ impl RedisSource {
     ///
     /// If nobody answers, or if what is there is not for this release.
     pub async fn check(&self) -> Result<(), ConnectError> {
-        self.0.connector.open().await?;
-        for warning in self.0.connector.warnings().await {
-            tracing::warn!("{warning}");
-        }
-        Ok(())
+        self.0.connector.open().await.map(drop)
     }
 
     /// Host, port and database, for people.

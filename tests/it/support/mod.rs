@@ -1,9 +1,13 @@
 //! What the tests run against: real servers, real services, a client that can say anything.
 
+pub(crate) mod certificates;
 pub(crate) mod fault_proxy;
 pub(crate) mod http;
 pub(crate) mod keyed_load;
+pub(crate) mod load;
+pub(crate) mod program;
 pub(crate) mod redis_server;
+pub(crate) mod sentinels;
 pub(crate) mod service;
 
 use std::sync::atomic::{AtomicU32, Ordering};

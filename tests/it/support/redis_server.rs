@@ -82,13 +82,23 @@ impl RedisServer {
         (Self::launch(Kind::Redis, free_port(), &[], &variables), clock)
     }
 
+    /// Starts a sentinel with this file.
+    pub(crate) fn sentinel(port: u16, file: &str) -> Self {
+        Self::run(Kind::Redis, port, &[file, "--sentinel"], &[])
+    }
+
     fn launch(kind: Kind, port: u16, args: &[&str], variables: &[(&str, String)]) -> Self {
+        let (at, dir) = (port.to_string(), std::env::temp_dir());
+        let usual = ["--port", &at, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+        let dir = ["--dir", &dir.to_string_lossy()];
+        Self::run(kind, port, &[&usual[..], &dir[..], args].concat(), variables)
+    }
+
+    fn run(kind: Kind, port: u16, args: &[&str], variables: &[(&str, String)]) -> Self {
         let script = r#""$@" >/dev/null 2>&1 & echo $!; read -r _; kill -9 $! 2>/dev/null"#;
         let mut keeper = Command::new("sh")
             .args(["-c", script, "keeper"])
             .arg(binary(kind))
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .args(["--appendonly", "no", "--dir", &std::env::temp_dir().to_string_lossy()])
             .args(args)
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
@@ -130,7 +140,9 @@ impl RedisServer {
 
     pub(crate) fn options(&self, prefix: &str) -> RedisOptions {
         RedisOptions {
-            url: self.url(),
+            address: self.url().parse().unwrap(),
+            ca: None,
+            strict: false,
             key_prefix: prefix.to_owned(),
             connect_timeout: Duration::from_secs(1),
             queue_bound: 10_000,
@@ -145,7 +157,16 @@ impl RedisServer {
 
     /// A plain connection, to look and to tamper.
     pub(crate) async fn client(&self) -> redis::aio::MultiplexedConnection {
-        let client = redis::Client::open(self.url()).unwrap();
+        self.client_with(None).await
+    }
+
+    pub(crate) async fn client_with(
+        &self,
+        password: Option<&str>,
+    ) -> redis::aio::MultiplexedConnection {
+        let who = password.map(|password| format!(":{password}@")).unwrap_or_default();
+        let url = format!("redis://{who}127.0.0.1:{}", self.port);
+        let client = redis::Client::open(url).unwrap();
         client.get_multiplexed_async_connection().await.unwrap()
     }
 

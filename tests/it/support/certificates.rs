@@ -1,0 +1,54 @@
+//! Certificates made for one test, as files that a server and the service take.
+
+use std::path::Path;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+
+/// A folder with who signs and what was signed. It goes with this.
+pub(crate) struct Certificates(TempDir);
+
+impl Certificates {
+    /// A certificate that is valid for these names and addresses.
+    pub(crate) fn valid_for(names: &[&str]) -> Self {
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority_key = KeyPair::generate().unwrap();
+        let ca = authority.self_signed(&authority_key).unwrap();
+        let issuer = Issuer::new(authority, authority_key);
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let signed = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+
+        let certificates = Self(tempfile::tempdir().unwrap());
+        std::fs::write(certificates.ca(), ca.pem()).unwrap();
+        std::fs::write(certificates.file("server.pem"), signed.pem()).unwrap();
+        std::fs::write(certificates.file("server.key"), key.serialize_pem()).unwrap();
+        certificates
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder().join(name).to_string_lossy().into_owned()
+    }
+
+    /// Who signed: what `--redis-ca-file` takes.
+    pub(crate) fn ca(&self) -> String {
+        self.file("ca.pem")
+    }
+
+    /// What makes a Redis speak TLS at this port.
+    pub(crate) fn server_args(&self, port: u16) -> Vec<String> {
+        let args: [(&str, &str); 5] = [
+            ("--tls-port", &port.to_string()),
+            ("--tls-cert-file", &self.file("server.pem")),
+            ("--tls-key-file", &self.file("server.key")),
+            ("--tls-ca-cert-file", &self.ca()),
+            ("--tls-auth-clients", "no"),
+        ];
+        args.iter().flat_map(|(flag, value)| [flag.to_string(), value.to_string()]).collect()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.0.path()
+    }
+}

@@ -1,0 +1,94 @@
+//! The program itself as a process of its own, with its log.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::http::{Connection, Response};
+
+/// The program, with these arguments and no variable of ours.
+pub(crate) fn onetap(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onetap"));
+    command.args(args).env_clear().stdin(Stdio::null());
+    command
+}
+
+/// What a command that is expected to end at once came to; one that serves instead is killed.
+pub(crate) fn outcome(command: &mut Command) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    child.wait_with_output().unwrap()
+}
+
+/// A running service; killed when dropped.
+pub(crate) struct Program {
+    child: Child,
+    address: SocketAddr,
+    log: Arc<Mutex<String>>,
+}
+
+impl Program {
+    /// Serves at a free port.
+    pub(crate) fn start(args: &[&str]) -> Self {
+        Self::spawn(&mut onetap(&[&["--listen", "127.0.0.1:0", "--threads", "2"], args].concat()))
+    }
+
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let (said, errors) = (Arc::clone(&log), child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                let mut said = said.lock().unwrap();
+                said.push_str(&line);
+                said.push('\n');
+            }
+        });
+        let mut greeting = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+        let address = greeting.trim().strip_prefix("Listening on http://");
+        let address = address.unwrap_or_else(|| panic!("{}", log.lock().unwrap()));
+        Self { address: address.parse().unwrap(), child, log }
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str) -> Response {
+        Connection::open(self.address).await.send(method, path, &[], "").await
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until the log says so.
+    pub(crate) async fn until_logged(&self, words: &str) {
+        self.until(&format!("`{words}` in the log"), || async { self.log().contains(words) }).await;
+    }
+
+    /// Waits until `/readyz` is 200.
+    pub(crate) async fn until_ready(&self) {
+        let ready = || async { self.send("GET", "/readyz").await.status == 200 };
+        self.until("ready", ready).await;
+    }
+
+    async fn until<F: Future<Output = bool>>(&self, what: &str, is_so: impl Fn() -> F) {
+        let started = Instant::now();
+        while !is_so().await {
+            assert!(started.elapsed() < Duration::from_secs(20), "not {what}: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
