@@ -42,7 +42,7 @@ pub enum StoreConfig {
     /// This process's memory.
     Memory,
     /// A Redis.
-    Redis(RedisOptions),
+    Redis(Box<RedisOptions>),
 }
 
 impl Config {

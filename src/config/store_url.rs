@@ -39,16 +39,16 @@ pub(super) fn store(args: &ServeArgs, retention: Retention) -> Result<StoreConfi
         retention,
     };
     RedisSource::new(&options).map_err(|why| ConfigError(format!("--redis-ca-file: {why}")))?;
-    Ok(StoreConfig::Redis(options))
+    Ok(StoreConfig::Redis(Box::new(options)))
 }
 
 /// Adds the user and the password that are given beside the address.
 fn add_credentials(args: &ServeArgs, address: &mut Address) -> Result<(), ConfigError> {
     let twice = |what: &str| Err(ConfigError(format!("{what} is given twice: give it once")));
-    if let Some(username) = &args.redis_username {
-        if address.username.replace(username.clone()).is_some() {
-            return twice("the user name for Redis");
-        }
+    if let Some(username) = &args.redis_username
+        && address.username.replace(username.clone()).is_some()
+    {
+        return twice("the user name for Redis");
     }
     let by_file = args.redis_password_file.as_deref().map(|path| {
         let text = read("--redis-password-file", path)?;
