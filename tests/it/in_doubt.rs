@@ -24,14 +24,22 @@ impl Bench {
         let url = proxy.url();
         let args = [&["--store", &url][..], more].concat();
         let service = Service::with(&args);
-        until("the service is ready", async || service.send("GET", "/readyz").await.status == 200)
-            .await;
         let bench = Self { service, proxy, redis };
+        bench.until_connected().await;
         // A server that does not know a script would refuse a late tap for that reason alone.
         for (method, path) in [("POST", toggle_of(1)), ("PUT", set_of(1)), ("DELETE", set_of(1))] {
             assert!(bench.send(method, &path, None).await.status < 300);
         }
         bench
+    }
+
+    /// A fault that meets a lane while it connects is another fault.
+    async fn until_connected(&self) {
+        until("both lanes are connected", async || {
+            let figures = self.service.send("GET", "/metrics").await.body;
+            figures.lines().any(|line| line == "onetap_lanes_connected 2")
+        })
+        .await;
     }
 
     async fn send(&self, method: &str, path: &str, key: Option<&str>) -> Response {
@@ -106,6 +114,7 @@ async fn a_tap_with_a_key_whose_reply_is_lost_is_answered_and_counted_once() {
     let bench = Bench::new(RedisServer::start(Kind::Redis, &[]), &[]).await;
     for (i, key) in [Some("k"), Some("other"), None].into_iter().enumerate() {
         let path = toggle_of(7);
+        bench.until_connected().await;
         bench.proxy.fault(Fault::SwallowReplies);
         let sending = bench.sending("POST", &path, key).await;
         until("the tap has run", async || bench.count(&path).await == 1).await;

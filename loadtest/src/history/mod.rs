@@ -1,6 +1,6 @@
 //! What was asked of a reaction service and what it answered, as recorded by its clients.
 //!
-//! The format of a recorded file is described in `loadtest/HISTORY.md`; [`crate::verify`] judges it.
+//! `loadtest/HISTORY.md` describes the format of a recorded file; [`crate::verify`] judges it.
 
 mod format;
 mod recorder;
