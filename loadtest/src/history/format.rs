@@ -238,7 +238,10 @@ pub fn read_file(mut file: impl BufRead) -> Result<History, Damaged> {
 
 /// Adds a line to the history; says whether it is the last.
 fn take(text: &str, line: u64, history: &mut History) -> Result<bool, String> {
-    let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    // The parser sees one line alone, and counts from there.
+    let problem =
+        |error: serde_json::Error| error.to_string().replace(" at line 1 column", ", column");
+    let wire: Wire<'_> = serde_json::from_str(text).map_err(problem)?;
     match (wire.kind.as_ref(), line) {
         ("history", 1) => header(&wire).map(|()| false),
         (_, 1) => Err("a history begins with a line of the kind \"history\"".into()),

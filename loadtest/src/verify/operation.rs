@@ -273,11 +273,11 @@ fn told<'a>(attempts: &[&'a Attempt]) -> Result<Option<(u64, &'a TapAnswer, When
             }
         }
         first = first.or(Some((attempt, answer)));
-        if !answer.replayed {
-            if let Some(other) = original.replace(attempt) {
-                let problem = "two attempts of one operation were applied: neither is a replay";
-                return violation(&[other.line, attempt.line], problem);
-            }
+        if !answer.replayed
+            && let Some(other) = original.replace(attempt)
+        {
+            let problem = "two attempts of one operation were applied: neither is a replay";
+            return violation(&[other.line, attempt.line], problem);
         }
     }
     let Some((named, answer)) = first else { return Ok(None) };

@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod exhaustive;
+mod falsified;
+mod loss;
+mod program;
 mod random;
 mod simulate;
 
@@ -17,6 +20,10 @@ pub(crate) enum Line {
 }
 
 pub(crate) fn verdict(lines: &[Line]) -> Verdict {
+    judge(lines, Rules::default())
+}
+
+pub(crate) fn judge(lines: &[Line], rules: Rules) -> Verdict {
     let mut history = History::default();
     for (number, line) in (1..).zip(lines) {
         match line {
@@ -24,5 +31,5 @@ pub(crate) fn verdict(lines: &[Line]) -> Verdict {
             Line::Read(read) => history.read(number, read),
         }
     }
-    verify::check(&history, Rules::default())
+    verify::check(&history, rules)
 }

@@ -1,0 +1,139 @@
+//! Failovers: the newest changes may be lost, and nothing else.
+
+use onetap_loadtest::history::{Outcome, Read, Tap};
+use onetap_loadtest::verify::{Rules, Verdict};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use crate::simulate::{Act, Fate, Plan, plans, run};
+use crate::{Line, judge};
+
+const LOSSY: Rules = Rules { allow_lost_suffix: true };
+
+/// What the first plans came to, of which all but the first `kept` attempts are lost, and then the
+/// others on top of what was kept.
+fn failover(first: &[Plan], kept: usize, second: &[Plan]) -> (Vec<Line>, usize) {
+    let old = run(first, false, false);
+    let mut order: Vec<&Plan> = first.iter().collect();
+    order.sort_by_key(|plan| plan.times.0 + plan.times.1);
+    // The new primary has seen the first few only; it tells the same up to there.
+    let both: Vec<Plan> =
+        order[..kept].iter().copied().cloned().chain(second.iter().map(later)).collect();
+    let new = run(&both, false, true);
+    let is_change = |line: &Line| match line {
+        Line::Tap(Tap { outcome: Outcome::Answered { answer, .. }, .. }) => answer.changed,
+        Line::Tap(_) | Line::Read(_) => false,
+    };
+    let lost = old[kept..].iter().filter(|line| is_change(line)).count();
+    let mut lines = old;
+    lines.extend(new[kept..].iter().cloned().map(with_later_revision));
+    (lines, lost)
+}
+
+/// Long after everything of the first.
+fn later(plan: &Plan) -> Plan {
+    let (sent, wait, back) = plan.times;
+    Plan { times: (sent + 500, wait, back), ..plan.clone() }
+}
+
+/// The new primary's clock has gone on meanwhile, whatever it has kept.
+fn with_later_revision(mut line: Line) -> Line {
+    match &mut line {
+        Line::Tap(Tap { outcome: Outcome::Answered { answer, .. }, .. }) if answer.changed => {
+            answer.revision += 1000;
+        }
+        Line::Tap(_) | Line::Read(_) => {}
+    }
+    line
+}
+
+fn tap(user: u64, at: u64) -> Plan {
+    let act = Act::Tap {
+        reaction: 0,
+        user,
+        verb: onetap_loadtest::history::Verb::Toggle,
+        fates: vec![Fate::Answered],
+        deadline: true,
+    };
+    Plan { act, times: (at, 0, 1), leap: 0 }
+}
+
+/// The final state carries the revision of the last change that was told.
+fn with_ending(mut lines: Vec<Line>) -> Vec<Line> {
+    let told = |line: &Line| match line {
+        Line::Tap(Tap { outcome: Outcome::Answered { answer, .. }, .. }) => answer.revision,
+        Line::Tap(_) | Line::Read(_) => 0,
+    };
+    let last = lines.iter().map(told).max().unwrap_or(0);
+    if let Some(Line::Read(Read { revision, sent_micros, answered_micros, .. })) = lines.last_mut()
+    {
+        (*revision, *sent_micros, *answered_micros) = (last, 900, 901);
+    }
+    lines
+}
+
+fn verdict(lines: &[Line]) -> Verdict {
+    judge(lines, LOSSY)
+}
+
+#[test]
+fn a_lost_suffix_is_counted() {
+    let first: Vec<Plan> = (0..20).map(|n| tap(1 + n, 3 * n)).collect();
+    let second: Vec<Plan> = (0..20).map(|n| tap(1 + n % 3, 3 * n)).collect();
+    for kept in 1..20 {
+        let (lines, lost) = failover(&first, kept, &second);
+        let lines = with_ending(lines);
+        assert!(!judge(&lines, Rules::default()).is_right(), "kept {kept}");
+        let verdict = verdict(&lines);
+        assert!(verdict.is_right(), "kept {kept}: {:?}", verdict.violations);
+        assert_eq!((verdict.lost, verdict.losses), (lost, 1));
+    }
+    // Nothing lost, nothing counted.
+    let (lines, _) = failover(&first, 20, &second);
+    let verdict = verdict(&with_ending(lines));
+    assert!(verdict.is_right(), "{:?}", verdict.violations);
+    assert_eq!((verdict.lost, verdict.losses), (0, 0));
+}
+
+#[test]
+fn a_state_that_came_back_is_seen_in_a_read() {
+    let first: Vec<Plan> = (0..9).map(|n| tap(1 + n, 3 * n)).collect();
+    let (mut lines, _) = failover(&first, 5, &[]);
+    let Some(Line::Read(end)) = lines.last_mut() else { panic!("no final state") };
+    (end.sent_micros, end.answered_micros) = (900, 901);
+    assert!(!judge(&lines, Rules::default()).is_right());
+    let found = verdict(&lines);
+    assert!(found.is_right(), "{:?}", found.violations);
+    assert_eq!((found.lost, found.losses), (4, 1));
+}
+
+#[test]
+fn only_a_suffix_may_be_lost() {
+    let first: Vec<Plan> = (0..12).map(|n| tap(1 + n % 6, 3 * n)).collect();
+    let (lines, _) = failover(&first, 12, &[tap(1, 0), tap(9, 3)]);
+    let lines = with_ending(lines);
+    assert!(verdict(&lines).is_right());
+    // A hole: one change is gone, and those after it are not.
+    for at in 1..10 {
+        let mut holed = lines.clone();
+        holed.remove(at);
+        assert!(!verdict(&holed).is_right(), "hole at {at}");
+    }
+    let mut doubled = lines.clone();
+    doubled.push(lines[3].clone());
+    assert!(!verdict(&doubled).is_right());
+}
+
+#[test]
+fn without_a_failover_nothing_is_lost() {
+    let config = Config { cases: 2000, failure_persistence: None, ..Config::default() };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    TestRunner::new_with_rng(config, rng)
+        .run(&plans(20), |(plans, numbered, ending)| {
+            let found = verdict(&run(&plans, numbered, ending));
+            prop_assert!(found.is_right(), "{:?}", found.violations);
+            prop_assert_eq!(found.lost, 0);
+            Ok(())
+        })
+        .unwrap();
+}
