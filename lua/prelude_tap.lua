@@ -91,8 +91,13 @@ local function tap(turns_on, turns_off, post, members, log, id, user, reaction, 
     return failure(logged), 0, 0
   end
 
-  if was then call('ZREM', members, user) end
+  -- Counted first: the set goes with its last member, and in a slot that is on its way to another
+  -- node of a cluster a script must not look at a key that is not there.
   local count = call('ZCARD', members)
+  if was then
+    call('ZREM', members, user)
+    count = count - 1
+  end
   write_count(post, reaction, count, revision_text)
   return was and 2 or 3, count, revision
 end

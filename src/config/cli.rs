@@ -41,8 +41,9 @@ pub struct ServeArgs {
     #[arg(long, env = "ONETAP_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: String,
 
-    /// Where reactions are kept: `memory:`, `redis://host[:port][/database]`, or
-    /// `redis+sentinel://host[:port],…/name[/database]`; `rediss` instead of `redis` for TLS
+    /// Where reactions are kept: `memory:`, `redis://host[:port][/database]`,
+    /// `redis+sentinel://host[:port],…/name[/database]` or `redis+cluster://host[:port],…`;
+    /// `rediss` instead of `redis` for TLS
     #[arg(long, env = "ONETAP_STORE", default_value = "memory:", hide_env_values = true)]
     pub store: String,
 

@@ -21,8 +21,9 @@ pub(super) fn store(args: &ServeArgs, retention: Retention) -> Result<StoreConfi
     let mut address: Address = args.store.parse().map_err(|why| {
         // The value may hold a password, so it is not repeated.
         ConfigError(format!(
-            "--store is neither `memory:` nor of the form `redis[s]://host[:port][/database]` or \
-             `redis[s]+sentinel://host[:port],…/name[/database]`: {why}"
+            "--store is neither `memory:` nor of the form `redis[s]://host[:port][/database]`, \
+             `redis[s]+sentinel://host[:port],…/name[/database]` or \
+             `redis[s]+cluster://host[:port],…`: {why}"
         ))
     })?;
     add_credentials(args, &mut address)?;

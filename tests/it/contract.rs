@@ -13,6 +13,7 @@ use onetap::store::{
 };
 use tokio::sync::Barrier;
 
+use crate::support::forms;
 use crate::support::redis_server::{Kind, shared};
 use crate::support::{keyed_tap, post, reaction, soon, tap, user};
 
@@ -30,6 +31,18 @@ macro_rules! laws {
         mod valkey { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $law() {
                 super::$law(super::AnyStore::Redis(super::shared(super::Kind::Valkey).store())).await;
+            })* }
+        mod tls { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $law() {
+                super::$law(super::AnyStore::Redis(super::forms::over_tls())).await;
+            })* }
+        mod sentinel { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $law() {
+                super::$law(super::AnyStore::Redis(super::forms::behind_sentinels().await)).await;
+            })* }
+        mod cluster { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $law() {
+                super::$law(super::AnyStore::Redis(super::forms::in_a_cluster().await)).await;
             })* }
     };
 }

@@ -15,6 +15,7 @@ mod http_taps;
 mod in_doubt;
 mod openapi;
 mod protocol;
+mod redis_cluster;
 mod redis_sentinel;
 mod redis_store;
 mod redis_tls;

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::support::fault_proxy::{FaultProxy, until};
 use crate::support::load::{Answer, Load, assert_sound};
-use crate::support::post;
 use crate::support::program::{Program, onetap, outcome};
 use crate::support::redis_server::{Kind, RedisServer};
 use crate::support::sentinels::{NAME, Sentinels};
 use crate::support::service::Service;
+use crate::support::{post, posts};
 
 /// How soon after a promotion taps have to be counted again.
 const SOON: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ async fn after_a_failover_by_the_sentinels_taps_are_counted_on_the_new_primary()
     let all = Sentinels::start().await;
     let service = Service::with(&["--store", &all.url()]);
     well(&service).await;
-    let load = Load::start(service.address, 8, 40);
+    let load = Load::start(service.address, 8, posts(40), false);
     tokio::time::sleep(Duration::from_millis(300)).await;
     let mut sentinel = all.sentinels[0].client().await;
     let order = ["FAILOVER", NAME];
@@ -65,7 +65,7 @@ async fn a_primary_that_is_killed_is_replaced_by_the_one_that_is_promoted() {
     well(&service).await;
     // One sentinel is silent: it may cost time, not the answer.
     all.sentinels[2].signal("-STOP");
-    let load = Load::start(service.address, 8, 40);
+    let load = Load::start(service.address, 8, posts(40), false);
     tokio::time::sleep(Duration::from_millis(300)).await;
     all.primary.signal("-KILL");
     // Until then, nobody promises anything.
@@ -89,7 +89,7 @@ async fn b22_a_demoted_primary_is_left_for_where_new_connections_go() {
     let proxy = FaultProxy::start(old.address()).await;
     let service = Service::with(&["--store", &proxy.url()]);
     well(&service).await;
-    let load = Load::start(service.address, 8, 40);
+    let load = Load::start(service.address, 8, posts(40), false);
     tokio::time::sleep(Duration::from_millis(300)).await;
     let (mut to_old, mut to_new) = (old.client().await, new.client().await);
     let to = ["127.0.0.1", &new.port.to_string()];

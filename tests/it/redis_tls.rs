@@ -3,6 +3,7 @@
 use std::process::Output;
 
 use crate::support::certificates::Certificates;
+use crate::support::cluster::{Cluster, ask};
 use crate::support::post;
 use crate::support::program::{Program, onetap, outcome};
 use crate::support::redis_server::{Kind, RedisServer, free_port};
@@ -56,7 +57,7 @@ async fn taps_are_counted_over_tls_and_again_after_the_connection_was_cut() {
     ]);
     service.until_ready().await;
     service.send("PUT", &path(1)).await.ok(201);
-    let mut admin = redis.client_with(Some(SECRET)).await;
+    let mut admin = redis.client_with(SECRET).await;
     let kill = ["KILL", "TYPE", "normal", "SKIPME", "yes"];
     let killed: u64 = redis::cmd("CLIENT").arg(&kill).query_async(&mut admin).await.unwrap();
     assert!(killed >= 2, "two lanes over TLS");
@@ -154,4 +155,26 @@ async fn a_user_and_a_password_come_by_file_or_variable_and_are_never_shown() {
     assert!(!said.contains(SECRET), "{said}");
     let help = with_password(&["--help"], SECRET).output().unwrap();
     assert!(!String::from_utf8_lossy(&help.stdout).contains(SECRET));
+}
+
+#[tokio::test]
+async fn a_cluster_is_reached_over_tls_too() {
+    let certificates = Certificates::valid_for(&["127.0.0.1"]);
+    let ports = [free_port(), free_port(), free_port()];
+    let cluster = Cluster::start_with(Kind::Redis, 3, false, |i| {
+        let mut args = certificates.server_args(ports[i]);
+        args.extend(["--tls-cluster", "yes"].map(String::from));
+        args
+    })
+    .await;
+    let store = format!("rediss+cluster://127.0.0.1:{}", ports[0]);
+    let service = Program::start(&["--store", &store, "--redis-ca-file", &certificates.ca()]);
+    service.until_ready().await;
+    for _ in 0..50 {
+        service.send("PUT", &path(1)).await.ok(201);
+    }
+    for node in &cluster.primaries {
+        let keys: u64 = ask(&mut node.server.client().await, &["DBSIZE"]).await;
+        assert!(keys > 10, "its third: {keys}");
+    }
 }

@@ -1,5 +1,5 @@
 //! Where a Redis is and who we are to it, as `--store` says it:
-//! `redis[s][+sentinel]://[user:password@]host[:port][,host[:port]…][/…]`.
+//! `redis[s][+sentinel|+cluster]://[user:password@]host[:port][,host[:port]…][/…]`.
 
 use std::fmt::{self, Debug, Display, Formatter};
 use std::str::FromStr;
@@ -61,6 +61,8 @@ pub enum Form {
         /// What they call the primary and its replicas.
         name: String,
     },
+    /// Some nodes of a cluster; they know the others.
+    Cluster(Vec<Node>),
 }
 
 /// Where, and as whom.
@@ -93,6 +95,7 @@ impl Address {
             Form::Sentinel { sentinels, name } => {
                 format!("{}/{name}/{}", list(sentinels), self.database)
             }
+            Form::Cluster(seeds) => list(seeds),
         }
     }
 }
@@ -104,6 +107,7 @@ impl Display for Address {
         let form = match self.form {
             Form::Single(_) => "",
             Form::Sentinel { .. } => "+sentinel",
+            Form::Cluster(_) => "+cluster",
         };
         let who = self.username.is_some() || self.password.is_some();
         write!(f, "redis{tls}{form}://{}{}", if who { "***@" } else { "" }, self.place())
@@ -115,7 +119,8 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         let (scheme, rest) = text.split_once("://").ok_or(InvalidAddress(
-            "it does not begin with redis://, rediss:// (TLS) or redis+sentinel://",
+            "it does not begin with redis://, rediss:// (TLS), redis+sentinel:// or \
+             redis+cluster://",
         ))?;
         let (protocol, form) = scheme.split_once('+').unwrap_or((scheme, ""));
         let tls = match protocol {
@@ -141,7 +146,9 @@ impl FromStr for Address {
                 let sentinels = nodes(hosts, SENTINEL_PORT)?;
                 (Form::Sentinel { sentinels, name: sentinel_name(name)? }, database(path)?)
             }
-            _ => return Err(InvalidAddress("behind the `+` it does not say sentinel")),
+            "cluster" if database(path) == Ok(0) => (Form::Cluster(nodes(hosts, REDIS_PORT)?), 0),
+            "cluster" => return Err(InvalidAddress("a cluster has database 0 only")),
+            _ => return Err(InvalidAddress("behind the `+` it says neither sentinel nor cluster")),
         };
         Ok(Self { form, tls, database, username, password })
     }
@@ -228,6 +235,8 @@ mod tests {
             ("redis://user@h", "redis://***@h:6379/0"),
             ("redis+sentinel://u:p@a,b:1/main", "redis+sentinel://***@a:26379,b:1/main/0"),
             ("rediss+sentinel://a/main/3", "rediss+sentinel://a:26379/main/3"),
+            ("redis+cluster://a,b:2,c", "redis+cluster://a:6379,b:2,c:6379"),
+            ("rediss+cluster://a/0", "rediss+cluster://a:6379"),
         ] {
             assert_eq!(parse(text).to_string(), shown, "{text}");
         }
@@ -270,7 +279,9 @@ mod tests {
             "redis+sentinel://h/a b",
             "redis+sentinel:///a",
             "redis+sentinel://h,/a",
-            "redis+sentinel://a,,b/main",
+            "redis+cluster://",
+            "redis+cluster://a,,b",
+            "redis+cluster://a/1",
             "redis://h/99999",
             "redis://%ff:x@h",
         ] {

@@ -9,7 +9,7 @@ use super::keys::Keys;
 use super::reply::{self, ItemResult, Unreadable};
 use super::script::Script;
 use crate::domain::{
-    Form, Outcome, Position, PostId, Reaction, Reactor, Summary, Tap, UserId, Verb,
+    Form, Outcome, Partition, Position, PostId, Reaction, Reactor, Summary, Tap, UserId, Verb,
 };
 use crate::store::{Deadline, StoreError};
 
@@ -32,7 +32,7 @@ pub(super) enum Item {
     Tap(Tap, Waiting<Outcome>),
     Summary(SummaryItem, Waiting<Summary>),
     Reactors(ReactorsItem, Waiting<Vec<Reactor>>),
-    Probe(Waiting<Outcome>),
+    Probe(Partition, Waiting<Outcome>),
 }
 
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Call {
         match &self.item {
             Item::Tap(tap, _) => tap.keyed.is_some(),
             Item::Summary(..) | Item::Reactors(..) => true,
-            Item::Probe(_) => false,
+            Item::Probe(..) => false,
         }
     }
 
@@ -68,10 +68,20 @@ impl Call {
     pub(super) fn keys(&self) -> usize {
         let has_record = match &self.item {
             Item::Tap(tap, _) => tap.keyed.is_some(),
-            Item::Probe(_) => true,
+            Item::Probe(..) => true,
             Item::Summary(..) | Item::Reactors(..) => false,
         };
         self.script().shape().keys + usize::from(has_record)
+    }
+
+    /// The partition that all its keys are in.
+    pub(super) fn partition(&self) -> Partition {
+        match &self.item {
+            Item::Tap(tap, _) => tap.post.partition(),
+            Item::Summary(item, _) => item.post.partition(),
+            Item::Reactors(item, _) => item.post.partition(),
+            Item::Probe(partition, _) => *partition,
+        }
     }
 
     pub(super) fn script(&self) -> Script {
@@ -83,7 +93,7 @@ impl Call {
             },
             Item::Summary(..) => Script::Summary,
             Item::Reactors(..) => Script::Reactors,
-            Item::Probe(_) => Script::Probe,
+            Item::Probe(..) => Script::Probe,
         }
     }
 
@@ -107,9 +117,9 @@ impl Call {
                 keys.write_post(key, post);
                 cmd.arg(key.as_str());
             }
-            Item::Probe(_) => {
+            Item::Probe(partition, _) => {
                 for part in ["post", "members", "log", "record"] {
-                    keys.write_probe(key, part);
+                    keys.write_probe(key, *partition, part);
                     cmd.arg(key.as_str());
                 }
             }
@@ -142,7 +152,7 @@ impl Call {
                 };
                 cmd.arg(*take);
             }
-            Item::Probe(_) => {
+            Item::Probe(..) => {
                 cmd.arg("probe")
                     .arg(1)
                     .arg("probe")
@@ -155,7 +165,7 @@ impl Call {
     /// Whether nobody waits for the answer any more.
     pub(super) fn is_abandoned(&self) -> bool {
         match &self.item {
-            Item::Tap(_, waiting) | Item::Probe(waiting) => waiting.is_closed(),
+            Item::Tap(_, waiting) | Item::Probe(_, waiting) => waiting.is_closed(),
             Item::Summary(_, waiting) => waiting.is_closed(),
             Item::Reactors(_, waiting) => waiting.is_closed(),
         }
@@ -169,7 +179,7 @@ impl Call {
                 let parsed = reply::outcome(elements, &format_args!("post {}", tap.post));
                 send(waiting, parsed.map(|result| doubted(result, doubt)), true, complaints);
             }
-            Item::Probe(waiting) => {
+            Item::Probe(_, waiting) => {
                 send(waiting, reply::outcome(elements, &"the readiness probe"), true, complaints);
             }
             Item::Summary(SummaryItem { post, viewer, .. }, waiting) => {
@@ -185,7 +195,7 @@ impl Call {
     /// Answers that a reply cannot be read.
     pub(super) fn answer_unreadable(self, complaints: &Complaints) {
         match self.item {
-            Item::Tap(_, waiting) | Item::Probe(waiting) => {
+            Item::Tap(_, waiting) | Item::Probe(_, waiting) => {
                 send(waiting, Err(Unreadable), true, complaints);
             }
             Item::Summary(_, waiting) => send(waiting, Err(Unreadable), false, complaints),
@@ -199,7 +209,7 @@ impl Call {
         // A receiver that has gone is a caller that has gone.
         match self.item {
             Item::Tap(_, waiting) => drop(waiting.send(doubted(Err(error), doubt))),
-            Item::Probe(waiting) => drop(waiting.send(Err(error))),
+            Item::Probe(_, waiting) => drop(waiting.send(Err(error))),
             Item::Summary(_, waiting) => drop(waiting.send(Err(error))),
             Item::Reactors(_, waiting) => drop(waiting.send(Err(error))),
         }

@@ -46,8 +46,8 @@ impl Keys {
     }
 
     /// A key of the probe: its post, its members, its log.
-    pub(super) fn write_probe(&self, key: &mut String, part: &str) {
-        self.write(key, Partition::FIRST, format_args!("probe:{part}"));
+    pub(super) fn write_probe(&self, key: &mut String, partition: Partition, part: &str) {
+        self.write(key, partition, format_args!("probe:{part}"));
     }
 
     pub(super) fn log(&self, partition: Partition) -> String {
@@ -91,6 +91,11 @@ impl Keys {
     }
 }
 
+/// The cluster slot that all keys of a partition are in.
+pub(super) fn slot(partition: Partition) -> u16 {
+    64 * u16::try_from(partition.index()).unwrap_or(u16::MAX)
+}
+
 /// `TAGS[i]` is the shortest string of `0-9a-z` whose cluster slot is `64 · i`.
 #[rustfmt::skip]
 const TAGS: [&str; PARTITIONS] = [
@@ -123,7 +128,7 @@ mod tests {
     use super::*;
 
     /// CRC-16/XMODEM, as the Redis Cluster specification defines slots.
-    fn slot(tag: &str) -> u16 {
+    fn slot_of_tag(tag: &str) -> u16 {
         let crc = tag.bytes().fold(0_u16, |crc, byte| {
             (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
                 if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
@@ -134,9 +139,9 @@ mod tests {
 
     #[test]
     fn partition_i_is_in_slot_64_i() {
-        assert_eq!(slot("123456789"), 0x31C3, "the check value of CRC-16/XMODEM");
-        for (i, tag) in TAGS.iter().enumerate() {
-            assert_eq!(usize::from(slot(tag)), 64 * i, "{tag}");
+        assert_eq!(slot_of_tag("123456789"), 0x31C3, "the check value of CRC-16/XMODEM");
+        for (partition, tag) in Partition::all().zip(TAGS) {
+            assert_eq!(slot_of_tag(tag), slot(partition), "{tag}");
         }
     }
 

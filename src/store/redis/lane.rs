@@ -12,13 +12,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Shared;
+use super::address::Node;
 use super::batch::Batch;
 use super::call::Call;
 use super::connection::{Broken, Connection};
+use super::routes::WayBack;
 use super::script::Script;
 use crate::store::StoreError;
 
@@ -37,12 +39,16 @@ const FIRST_DELAY: Duration = Duration::from_millis(10);
 pub(super) struct Lane {
     shared: Arc<Shared>,
     incoming: mpsc::Receiver<Call>,
-    /// The way in, for calls that come back later. Weak, so that the lane can end.
-    way_in: mpsc::WeakSender<Call>,
+    /// For calls that come back later, perhaps to another lane.
+    way_back: WayBack,
+    /// Which node of a cluster it goes to, if it is one.
+    node: Option<Node>,
     /// Taken from `incoming`, not yet handed to a connection.
     queue: VecDeque<Call>,
     /// A reused buffer between `incoming` and `queue`.
     taken: Vec<Call>,
+    /// Nobody holds the lane any more.
+    closed: bool,
 }
 
 /// Nobody holds the lane any more.
@@ -52,25 +58,47 @@ impl Lane {
     pub(super) fn new(
         shared: Arc<Shared>,
         incoming: mpsc::Receiver<Call>,
-        way_in: mpsc::WeakSender<Call>,
+        way_back: WayBack,
+        node: Option<Node>,
     ) -> Self {
-        Self { shared, incoming, way_in, queue: VecDeque::new(), taken: Vec::new() }
+        let (queue, taken) = (VecDeque::new(), Vec::new());
+        Self { shared, incoming, way_back, node, queue, taken, closed: false }
     }
 
     pub(super) async fn run(mut self) {
-        loop {
-            let Ok(connection) = self.connect().await else { return };
-            self.shared.stats.connected.add(1);
-            let end = self.serve(&connection).await;
-            self.shared.stats.connected.sub(1);
-            let Ok(Broken { reason, by_refusal }) = end else { return };
-            let what = format!("lost the connection to Redis at {}", self.shared.connector.place);
-            self.shared.complaints.about(&format!("{what}: {reason}"));
-            // A server that lets everybody in and throws everybody out is not asked all the time.
-            let until = Instant::now() + LAST_PAUSE;
-            if by_refusal && self.refuse_until(until, &reason).await.is_err() {
-                return;
+        while !self.closed {
+            // Ends early only when nobody holds the lane any more.
+            let _ = self.connect_and_serve().await;
+        }
+        // What was not sent belongs to another lane, if there is one.
+        for call in std::mem::take(&mut self.queue) {
+            match self.way_back.upgrade() {
+                Some(way_in) => way_in.send(call),
+                None => call.fail(StoreError::Unavailable("the service is stopping".into())),
             }
+        }
+    }
+
+    async fn connect_and_serve(&mut self) -> Result<(), Closed> {
+        let connection = self.connect().await?;
+        self.shared.stats.connected.add(1);
+        let end = self.serve(&connection).await;
+        self.shared.stats.connected.sub(1);
+        let Broken { reason, by_refusal } = end?;
+        let what = format!("lost the connection to Redis at {}", self.place());
+        self.shared.complaints.about(&format!("{what}: {reason}"));
+        // A server that lets everybody in and throws everybody out is not asked all the time.
+        if by_refusal {
+            self.refuse_until(Instant::now() + LAST_PAUSE, &reason).await?;
+        }
+        Ok(())
+    }
+
+    /// Where it goes, for people.
+    fn place(&self) -> String {
+        match &self.node {
+            Some(node) => node.to_string(),
+            None => self.shared.connector.place.clone(),
         }
     }
 
@@ -79,12 +107,15 @@ impl Lane {
     async fn connect(&mut self) -> Result<Arc<Connection>, Closed> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let shared = Arc::clone(&self.shared);
-            match self.minding_the_queue(shared.connector.open()).await? {
+            let (shared, node, place) = (Arc::clone(&self.shared), self.node.clone(), self.place());
+            let opened = self.minding_the_queue(shared.connector.open(node.as_ref())).await;
+            if self.closed {
+                return Err(Closed);
+            }
+            match opened {
                 Ok(connection) => {
                     self.shared.stats.connections_opened.add(1);
                     self.shared.reachable.notify_waiters();
-                    let place = &shared.connector.place;
                     self.shared.complaints.settled(&format!("connected to Redis at {place}"));
                     return Ok(Arc::new(connection));
                 }
@@ -92,8 +123,7 @@ impl Lane {
                     self.shared.stats.connect_failures.add(1);
                     let problem = error.to_string();
                     self.shared.complaints.about(&format!(
-                        "cannot use Redis at {}: {problem}; trying again, answering 503",
-                        shared.connector.place
+                        "cannot use Redis at {place}: {problem}; trying again, answering 503"
                     ));
                     self.refuse_until(Instant::now() + pause, &problem).await?;
                     pause = (pause * 2).min(LAST_PAUSE);
@@ -110,6 +140,7 @@ impl Lane {
                     biased;
                     taken = self.incoming.recv_many(&mut self.taken, MAX_BATCH) => {
                         if taken == 0 {
+                            self.closed = true;
                             return Err(Closed);
                         }
                         self.take_in();
@@ -123,39 +154,40 @@ impl Lane {
             self.fill_up();
             let batches = self.next_batches(connection);
             let sent = join_all(batches.into_iter().map(Batch::run));
-            let back = self.minding_the_queue(sent).await?.into_iter().flatten();
+            let back = self.minding_the_queue(sent).await;
             // Last first, so that the first is at the front.
-            back.rev().for_each(|call| self.send_again(call));
+            back.into_iter().flatten().rev().for_each(|call| self.send_again(call));
+            if self.closed {
+                return Err(Closed);
+            }
         }
     }
 
-    /// Takes in a call that came back: at once the first time, after a while from then on.
+    /// Takes in a call that came back: at once the first time, after a while from then on. In a
+    /// cluster it may belong to another lane by then.
     fn send_again(&mut self, mut call: Call) {
         call.returns += 1;
         if call.returns > MOST_RETURNS {
             return call.fail(StoreError::Unavailable("refused again and again".into()));
         }
         self.shared.stats.calls_sent_again.add(1);
-        if call.returns == 1 {
+        if call.returns == 1 && self.node.is_none() {
             return self.queue.push_front(call);
         }
-        let delay = FIRST_DELAY * (1 << (call.returns - 2));
+        let delay = FIRST_DELAY * (1 << call.returns.saturating_sub(2));
         let until = Instant::from_std(call.deadline.0).min(Instant::now() + delay);
-        let way_in = self.way_in.clone();
+        let way_back = self.way_back.clone();
         tokio::spawn(async move {
             tokio::time::sleep_until(until).await;
-            let stopping = || StoreError::Unavailable("the service is stopping".into());
-            match way_in.upgrade().map(|lane| lane.try_send(call)) {
-                Some(Ok(())) => {}
-                Some(Err(TrySendError::Full(call))) => call.fail(StoreError::Overloaded),
-                Some(Err(TrySendError::Closed(call))) => call.fail(stopping()),
-                // Dropped: who waits is told that the outcome is unknown.
-                None => {}
+            match way_back.upgrade() {
+                Some(way_in) => way_in.send(call),
+                None => call.fail(StoreError::Unavailable("the service is stopping".into())),
             }
         });
     }
 
-    /// Takes the next calls from the queue, as one script call for each verb among them.
+    /// Takes the next calls from the queue, as one script call for each verb among them; in a
+    /// cluster also for each partition, since the keys of a script call share a slot.
     fn next_batches(&mut self, connection: &Arc<Connection>) -> Vec<Batch> {
         let mut by_script = Script::ALL.map(|_| Vec::new());
         let mut left = MAX_BATCH;
@@ -169,14 +201,20 @@ impl Lane {
                 left -= 1;
             }
         }
-        let batch = |(script, calls)| Batch {
+        let batch = |script, calls| Batch {
             script,
             calls,
             shared: Arc::clone(&self.shared),
             connection: Arc::clone(connection),
         };
         let filled = Script::ALL.into_iter().zip(by_script).filter(|(_, calls)| !calls.is_empty());
-        filled.map(batch).collect()
+        if self.node.is_none() {
+            return filled.map(|(script, calls)| batch(script, calls)).collect();
+        }
+        let apart = filled.flat_map(|(script, calls)| {
+            by_partition(calls).into_iter().map(move |calls| (script, calls))
+        });
+        apart.map(|(script, calls)| batch(script, calls)).collect()
     }
 
     /// Takes what has come in meanwhile, as far as one batch has room.
@@ -200,8 +238,8 @@ impl Lane {
         }
     }
 
-    /// Runs `work`, and meanwhile takes in calls and answers those whose deadline comes.
-    async fn minding_the_queue<F: Future>(&mut self, work: F) -> Result<F::Output, Closed> {
+    /// Runs `work` to its end, and meanwhile takes in calls and answers those whose deadline comes.
+    async fn minding_the_queue<F: Future>(&mut self, work: F) -> F::Output {
         tokio::pin!(work);
         loop {
             let first = self.queue.front().map(|call| Instant::from_std(call.deadline.0));
@@ -210,11 +248,11 @@ impl Lane {
             let free = (bound / 2).max(1).saturating_sub(self.queue.len());
             tokio::select! {
                 biased;
-                output = &mut work => return Ok(output),
-                taken = self.incoming.recv_many(&mut self.taken, free), if free > 0 => {
-                    if taken == 0 {
-                        return Err(Closed);
-                    }
+                output = &mut work => return output,
+                taken = self.incoming.recv_many(&mut self.taken, free),
+                    if free > 0 && !self.closed =>
+                {
+                    self.closed = taken == 0;
                     self.take_in();
                 }
                 () = expiry, if first.is_some() => {
@@ -253,7 +291,10 @@ impl Lane {
                 () = &mut reachable => return Ok(()),
                 call = self.incoming.recv() => match call {
                     Some(call) => self.refuse(call, problem),
-                    None => return Err(Closed),
+                    None => {
+                        self.closed = true;
+                        return Err(Closed);
+                    }
                 },
             }
         }
@@ -267,4 +308,17 @@ impl Lane {
             call.fail(StoreError::Unavailable(problem.to_owned()));
         }
     }
+}
+
+/// The calls of each partition by themselves, in the order in which they came.
+fn by_partition(mut calls: Vec<Call>) -> Vec<Vec<Call>> {
+    calls.sort_by_key(|call| call.partition().index());
+    let mut apart: Vec<Vec<Call>> = Vec::new();
+    for call in calls {
+        match apart.last_mut() {
+            Some(last) if last[0].partition() == call.partition() => last.push(call),
+            _ => apart.push(vec![call]),
+        }
+    }
+    apart
 }

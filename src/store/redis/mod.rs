@@ -11,18 +11,23 @@ mod complaints;
 mod connect;
 mod connection;
 mod dial;
+mod inspect;
 mod keys;
 mod lane;
 mod refusal;
 mod reply;
+mod routes;
 mod script;
 mod sentinel;
+mod slots;
 mod startup;
+mod topology;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use futures_util::future::join_all;
+use tokio::sync::{Notify, oneshot};
 
 pub use self::address::{Address, Form, InvalidAddress, Node, Secret};
 use self::call::{Call, Item, ReactorsItem, SummaryItem};
@@ -30,7 +35,7 @@ use self::complaints::Complaints;
 use self::connect::Connector;
 pub use self::dial::ConnectError;
 use self::keys::Keys;
-use self::lane::Lane;
+use self::routes::WayIn;
 use super::{
     Deadline, LaneStats, LogEntry, LogPosition, ReactorsQuery, Retention, Store, StoreError,
     SummaryQuery,
@@ -108,7 +113,7 @@ impl RedisSource {
     ///
     /// If nobody answers, or if what is there is not for this release.
     pub async fn check(&self) -> Result<(), ConnectError> {
-        self.0.connector.open().await.map(drop)
+        self.0.connector.check_all().await
     }
 
     /// Host, port and database, for people.
@@ -116,12 +121,9 @@ impl RedisSource {
         &self.0.connector.place
     }
 
-    /// A store with a lane of its own, whose work runs on the current runtime.
+    /// A store with lanes of its own, whose work runs on the current runtime.
     pub fn attach(&self) -> RedisStore {
-        // One half of the bound is the channel, the other the lane's own queue.
-        let (lane, incoming) = mpsc::channel(self.0.queue_bound.div_ceil(2));
-        tokio::spawn(Lane::new(Arc::clone(&self.0), incoming, lane.downgrade()).run());
-        RedisStore { shared: Arc::clone(&self.0), lane }
+        RedisStore { shared: Arc::clone(&self.0), way_in: WayIn::open(&self.0) }
     }
 
     /// What all lanes have done so far.
@@ -130,30 +132,37 @@ impl RedisSource {
     }
 }
 
-/// Reactions in Redis, reached through one lane. Clones share the lane.
+/// Reactions in Redis, reached through one lane, or in a cluster through one to each node. Clones
+/// share them.
 #[derive(Clone, Debug)]
 pub struct RedisStore {
     shared: Arc<Shared>,
-    lane: mpsc::Sender<Call>,
+    way_in: WayIn,
 }
 
 type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
 
 impl RedisStore {
-    /// Puts an item on the lane.
+    /// Puts an item on its lane.
     fn ask<T>(
         &self,
         deadline: Deadline,
         item: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Item,
-    ) -> Result<Answer<T>, StoreError> {
+    ) -> Answer<T> {
         let (sender, answer) = oneshot::channel();
-        match self.lane.try_send(Call::new(deadline, item(sender))) {
-            Ok(()) => Ok(answer),
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                self.shared.stats.overloads.add(1);
-                Err(StoreError::Overloaded)
+        self.way_in.send(Call::new(deadline, item(sender)));
+        answer
+    }
+
+    async fn probe_one(&self, partition: Partition, deadline: Deadline) -> Result<(), StoreError> {
+        let answer = self.ask(deadline, |waiting| Item::Probe(partition, waiting));
+        match answer.await.unwrap_or_else(|_| Err(stopped())) {
+            Ok(_) => Ok(()),
+            // What became of the probe itself is of no interest.
+            Err(StoreError::OutcomeUnknown) => {
+                Err(StoreError::Unavailable("the write path does not answer".into()))
             }
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(stopped()),
+            Err(error) => Err(error),
         }
     }
 }
@@ -164,7 +173,8 @@ fn stopped() -> StoreError {
 
 impl Store for RedisStore {
     async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
-        let answer = self.ask(deadline, |waiting| Item::Tap(tap, waiting))?;
+        self.way_in.ready(deadline).await?;
+        let answer = self.ask(deadline, |waiting| Item::Tap(tap, waiting));
         // A batch dropped with its runtime may have been sent.
         answer.await.unwrap_or(Err(StoreError::OutcomeUnknown))
     }
@@ -175,11 +185,13 @@ impl Store for RedisStore {
         deadline: Deadline,
     ) -> Result<Vec<Summary>, StoreError> {
         let SummaryQuery { posts, viewer, recent } = query;
+        self.way_in.ready(deadline).await?;
+        // All are asked before the first answer is waited for.
         let asked = posts.into_iter().map(|post| {
             let item = SummaryItem { post, viewer, recent };
             self.ask(deadline, |waiting| Item::Summary(item, waiting))
         });
-        let answers: Vec<Answer<Summary>> = asked.collect::<Result<_, _>>()?;
+        let answers: Vec<Answer<Summary>> = asked.collect();
         let mut summaries = Vec::with_capacity(answers.len());
         for answer in answers {
             summaries.push(answer.await.unwrap_or_else(|_| Err(stopped()))?);
@@ -195,7 +207,8 @@ impl Store for RedisStore {
         let ReactorsQuery { post, reaction, after, limit } = query;
         // One more to know whether there are more, and one for the place itself.
         let item = ReactorsItem { post, reaction, after: after.clone(), take: limit + 2 };
-        let answer = self.ask(deadline, |waiting| Item::Reactors(item, waiting))?;
+        self.way_in.ready(deadline).await?;
+        let answer = self.ask(deadline, |waiting| Item::Reactors(item, waiting));
         let mut found = answer.await.unwrap_or_else(|_| Err(stopped()))?;
         found.retain(|reactor| after.as_ref().is_none_or(|after| reactor < after));
         found.sort_by(|a, b| b.cmp(a));
@@ -212,7 +225,7 @@ impl Store for RedisStore {
         let read = async {
             let after = after.map(|at| format!("{}-{}", at.millis, at.sequence));
             let key = self.shared.keys.log(partition);
-            self.shared.connector.read_stream(&key, after, limit).await
+            self.shared.connector.read_stream(partition, &key, after, limit).await
         };
         let values = tokio::time::timeout_at(tokio::time::Instant::from_std(deadline.0), read)
             .await
@@ -221,15 +234,16 @@ impl Store for RedisStore {
         entries.ok_or_else(|| StoreError::Damaged("the change log of a partition".into()))
     }
 
+    /// In a cluster every node is tried. One that counts taps is enough: to be told that the whole
+    /// service is of no use because one node is lost would lose the others as well.
     async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
-        let answer = self.ask(deadline, Item::Probe)?;
-        match answer.await.unwrap_or_else(|_| Err(stopped())) {
-            Ok(_) => Ok(()),
-            // What became of the probe itself is of no interest.
-            Err(StoreError::OutcomeUnknown) => {
-                Err(StoreError::Unavailable("the write path does not answer".into()))
-            }
-            Err(error) => Err(error),
+        self.way_in.ready(deadline).await?;
+        let partitions = self.way_in.one_partition_each();
+        let probes = partitions.into_iter().map(|partition| self.probe_one(partition, deadline));
+        let mut result = Err(StoreError::Unavailable("no node of the cluster answers".into()));
+        for probed in join_all(probes).await {
+            result = result.or(probed);
         }
+        result
     }
 }

@@ -14,7 +14,7 @@ const PASSING: [&str; 8] =
 
 /// Refusals after which this connection will refuse everything: a demoted primary looks healthy
 /// and answers READONLY for ever. Another connection may reach a better server.
-const STUCK: [&str; 4] = ["READONLY", "MASTERDOWN", "NOAUTH", "CLUSTERDOWN"];
+const STUCK: [&str; 3] = ["READONLY", "MASTERDOWN", "NOAUTH"];
 
 /// Whether the server does not know the script.
 pub(super) fn is_unknown_script(error: &RedisError) -> bool {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
 /// A folder with who signs and what was signed. It goes with this.
@@ -12,6 +12,8 @@ impl Certificates {
     /// A certificate that is valid for these names and addresses.
     pub(crate) fn valid_for(names: &[&str]) -> Self {
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        // Servers of a cluster check each other; a name of its own tells it from what it signs.
+        authority.distinguished_name.push(DnType::CommonName, "authority of the tests");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority_key = KeyPair::generate().unwrap();
         let ca = authority.self_signed(&authority_key).unwrap();
@@ -20,7 +22,7 @@ impl Certificates {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let signed = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
 
-        let certificates = Self(tempfile::tempdir().unwrap());
+        let certificates = Self(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
         std::fs::write(certificates.ca(), ca.pem()).unwrap();
         std::fs::write(certificates.file("server.pem"), signed.pem()).unwrap();
         std::fs::write(certificates.file("server.key"), key.serialize_pem()).unwrap();

@@ -1,5 +1,6 @@
 //! Taps without end, from many clients, while something happens to the store.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +9,7 @@ use std::time::{Duration, Instant};
 use onetap::domain::PostId;
 use tokio::task::JoinHandle;
 
-use super::http::{Connection, Response};
-use super::post;
+use super::http::Connection;
 
 /// One answered request.
 pub(crate) struct Answer {
@@ -18,37 +18,45 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
 }
 
-/// Clients that tap on posts of their own, one after the other, until they are stopped.
+/// Clients that tap and read, one thing after the other, until they are stopped. Each is one user,
+/// whom nobody else speaks for, so that it knows what every answer has to be.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Vec<Answer>>>,
     pub(crate) posts: Vec<PostId>,
 }
 
+/// What a client knows of its flags: none where it was left in doubt.
+type Flags = HashMap<PostId, Option<bool>>;
+
 impl Load {
-    /// Each of `clients` goes through `posts` in turn: on, off, and flip, as one user of many.
-    pub(crate) fn start(service: SocketAddr, clients: u64, posts: usize) -> Self {
-        let posts: Vec<PostId> = (0..posts).map(|_| post()).collect();
+    /// Each of `clients` goes through the posts in turn: on, off, flip. With `lossless` the store
+    /// may refuse, but what it has answered stays.
+    pub(crate) fn start(
+        service: SocketAddr,
+        clients: usize,
+        posts: Vec<PostId>,
+        lossless: bool,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let client = |user: u64| {
+        let client = |user: usize| {
             let (stop, posts) = (Arc::clone(&stop), posts.clone());
             tokio::spawn(async move {
-                let mut answers = Vec::new();
+                let (mut answers, mut flags) = (Vec::new(), Flags::new());
                 let mut connection = Connection::open(service).await;
                 for i in 0.. {
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    let post = posts[(i + user as usize * 7) % posts.len()];
-                    let path = format!("/v1/posts/{post}/reactions/like/users/{user}");
-                    let response = match i / posts.len() % 3 {
-                        0 => connection.send("PUT", path, &[], "").await,
-                        1 => connection.send("DELETE", path, &[], "").await,
-                        _ => connection.send("POST", format!("{path}/toggle"), &[], "").await,
-                    };
-                    check(&response);
-                    answers.push(Answer { at: Instant::now(), post, status: response.status });
-                    if response.status >= 500 {
+                    let post = posts[(i + user * 7) % posts.len()];
+                    let verb = i / posts.len() % 3;
+                    let known = flags.entry(post).or_insert(Some(false));
+                    let status = tap(&mut connection, post, user, verb, known, lossless).await;
+                    answers.push(Answer { at: Instant::now(), post, status });
+                    if i % 5 == 0 {
+                        read(&mut connection, post, user, flags[&post], lossless).await;
+                    }
+                    if status >= 500 {
                         tokio::time::sleep(Duration::from_millis(2)).await;
                     }
                 }
@@ -71,12 +79,67 @@ impl Load {
     }
 }
 
-/// A tap is counted, or refused, or in doubt, and says which.
-fn check(response: &Response) {
+/// One tap: counted, or refused, or in doubt, and it says which. What it answers is compared with
+/// what is known of the flag.
+async fn tap(
+    connection: &mut Connection,
+    post: PostId,
+    user: usize,
+    verb: usize,
+    known: &mut Option<bool>,
+    lossless: bool,
+) -> u16 {
+    let path = format!("/v1/posts/{post}/reactions/like/users/{user}");
+    let (method, path) = match verb {
+        0 => ("PUT", path),
+        1 => ("DELETE", path),
+        _ => ("POST", format!("{path}/toggle")),
+    };
+    let response = connection.send(method, path, &[], "").await;
     match response.status {
-        200 | 201 => {}
-        503 | 504 => assert!(response.header("retry-after").is_some(), "{response:?}"),
+        200 | 201 => {
+            let answer = response.json();
+            let active = answer["active"].as_bool().unwrap();
+            if let (Some(was), true) = (*known, lossless) {
+                let expected = [true, false, !was][verb];
+                assert_eq!(active, expected, "{method}, {was} before: {answer}");
+                assert_eq!(answer["changed"], was != expected, "{method}, {was} before: {answer}");
+            }
+            *known = Some(active);
+        }
+        503 => assert!(response.header("retry-after").is_some(), "{response:?}"),
+        504 => {
+            assert!(response.header("retry-after").is_some(), "{response:?}");
+            *known = None;
+        }
         _ => panic!("{response:?}"),
+    }
+    response.status
+}
+
+/// One read: it shows the flag that is known, or it is refused.
+async fn read(
+    connection: &mut Connection,
+    post: PostId,
+    user: usize,
+    known: Option<bool>,
+    lossless: bool,
+) {
+    let path = format!("/v1/posts/{post}/reactions?user_id={user}&recent=2");
+    let response = connection.send("GET", path, &[], "").await;
+    if response.status == 503 {
+        return;
+    }
+    let summary = response.ok(200);
+    let like = summary["reactions"].as_array().unwrap().first();
+    let mine = like.is_some_and(|like| like["mine"] == true);
+    if let (Some(known), true) = (known, lossless) {
+        assert_eq!(mine, known, "{summary}");
+    }
+    if let Some(like) = like {
+        let (count, recent) = (like["count"].as_u64().unwrap(), &like["recent"]);
+        let shown = recent.as_array().unwrap().len() as u64;
+        assert!(shown == count.min(2), "{summary}");
     }
 }
 

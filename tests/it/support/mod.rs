@@ -1,7 +1,9 @@
 //! What the tests run against: real servers, real services, a client that can say anything.
 
 pub(crate) mod certificates;
+pub(crate) mod cluster;
 pub(crate) mod fault_proxy;
+pub(crate) mod forms;
 pub(crate) mod http;
 pub(crate) mod keyed_load;
 pub(crate) mod load;
@@ -26,6 +28,11 @@ pub(crate) fn prefix() -> String {
 pub(crate) fn post() -> PostId {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     numbered_post(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Posts that no other test uses.
+pub(crate) fn posts(n: usize) -> Vec<PostId> {
+    (0..n).map(|_| post()).collect()
 }
 
 pub(crate) fn numbered_post(n: u32) -> PostId {

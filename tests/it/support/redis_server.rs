@@ -59,6 +59,19 @@ fn binary(kind: Kind) -> PathBuf {
     })
 }
 
+/// How to use the Redis at this address.
+pub(crate) fn options(url: &str, prefix: &str) -> RedisOptions {
+    RedisOptions {
+        address: url.parse().unwrap(),
+        ca: None,
+        strict: false,
+        key_prefix: prefix.to_owned(),
+        connect_timeout: Duration::from_secs(1),
+        queue_bound: 10_000,
+        retention: Retention::default(),
+    }
+}
+
 /// A port that nobody listens on now.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -139,15 +152,7 @@ impl RedisServer {
     }
 
     pub(crate) fn options(&self, prefix: &str) -> RedisOptions {
-        RedisOptions {
-            address: self.url().parse().unwrap(),
-            ca: None,
-            strict: false,
-            key_prefix: prefix.to_owned(),
-            connect_timeout: Duration::from_secs(1),
-            queue_bound: 10_000,
-            retention: Retention::default(),
-        }
+        options(&self.url(), prefix)
     }
 
     /// A store with keys of its own, on the current runtime.
@@ -157,15 +162,17 @@ impl RedisServer {
 
     /// A plain connection, to look and to tamper.
     pub(crate) async fn client(&self) -> redis::aio::MultiplexedConnection {
-        self.client_with(None).await
+        self.try_client().await.unwrap()
     }
 
-    pub(crate) async fn client_with(
-        &self,
-        password: Option<&str>,
-    ) -> redis::aio::MultiplexedConnection {
-        let who = password.map(|password| format!(":{password}@")).unwrap_or_default();
-        let url = format!("redis://{who}127.0.0.1:{}", self.port);
+    /// The same, of a server that may be busy with becoming something else.
+    pub(crate) async fn try_client(&self) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
+        let client = redis::Client::open(self.url())?;
+        client.get_multiplexed_async_connection().await
+    }
+
+    pub(crate) async fn client_with(&self, password: &str) -> redis::aio::MultiplexedConnection {
+        let url = format!("redis://:{password}@127.0.0.1:{}", self.port);
         let client = redis::Client::open(url).unwrap();
         client.get_multiplexed_async_connection().await.unwrap()
     }

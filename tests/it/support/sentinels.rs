@@ -23,7 +23,7 @@ pub(crate) struct Sentinels {
 impl Sentinels {
     /// Starts them, and waits until every sentinel knows the replica and the other sentinels.
     pub(crate) async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let fast = ["--repl-diskless-sync-delay", "0"];
         let primary = RedisServer::start(Kind::Redis, &fast);
         let of = ["--replicaof", "127.0.0.1", &primary.port.to_string()];
@@ -88,11 +88,12 @@ impl Sentinels {
     pub(crate) async fn until_promoted(server: &RedisServer) -> MultiplexedConnection {
         let started = Instant::now();
         loop {
-            let mut connection = server.client().await;
-            let role: Result<Vec<redis::Value>, _> =
-                redis::cmd("ROLE").query_async(&mut connection).await;
-            if role.is_ok_and(|role| role[0] == redis::Value::BulkString(b"master".to_vec())) {
-                return connection;
+            if let Ok(mut connection) = server.try_client().await {
+                let role: Result<Vec<redis::Value>, _> =
+                    redis::cmd("ROLE").query_async(&mut connection).await;
+                if role.is_ok_and(|role| role[0] == redis::Value::BulkString(b"master".to_vec())) {
+                    return connection;
+                }
             }
             assert!(started.elapsed() < Duration::from_secs(60), "never promoted");
             tokio::time::sleep(Duration::from_millis(20)).await;

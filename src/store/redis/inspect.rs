@@ -1,0 +1,110 @@
+//! The look at a server before it is used: whether it is of the right kind, holds the right layout,
+//! and keeps what it is given.
+
+use std::collections::HashMap;
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{self, Value};
+
+use super::clock::StoreClock;
+use super::complaints::Complaints;
+use super::dial::ConnectError;
+use super::keys::LAYOUT_VERSION;
+use super::startup;
+
+/// Knows what a server has to be.
+#[derive(Debug)]
+pub(super) struct Inspector {
+    /// Whether it has to be a node of a cluster.
+    pub(super) cluster: bool,
+    pub(super) layout_key: String,
+    /// Refuse what otherwise would be warned about.
+    pub(super) strict: bool,
+    /// Of their own, so that a warning is not repeated with every lane.
+    pub(super) warnings: Complaints,
+}
+
+impl Inspector {
+    /// Whether this server, at `place`, may be used; if so, its clock.
+    pub(super) async fn check(
+        &self,
+        connection: &mut MultiplexedConnection,
+        place: &str,
+    ) -> Result<StoreClock, ConnectError> {
+        let role = self.check_kind(connection, place).await?;
+        // A demoted primary lets everybody in, and refuses their writes for ever.
+        if role != "master" {
+            return Err(ConnectError::Unreachable("it is a replica".into()));
+        }
+        // The layout of a cluster is at one of its nodes.
+        if !self.cluster {
+            self.check_layout(connection).await?;
+        }
+        let faults = startup::faults(connection, self.strict).await?;
+        if self.strict && !faults.is_empty() {
+            return Err(ConnectError::Foreign(format!("{} (--strict)", faults.join("; "))));
+        }
+        faults.iter().for_each(|fault| self.warnings.about(fault));
+        let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(connection).await?;
+        Ok(StoreClock::new(seconds * 1_000_000 + micros))
+    }
+
+    /// Whether this is a server of the kind that `--store` names; if so, its role.
+    pub(super) async fn check_kind(
+        &self,
+        connection: &mut MultiplexedConnection,
+        place: &str,
+    ) -> Result<String, ConnectError> {
+        let hello: HashMap<String, Value> = redis::cmd("HELLO").query_async(connection).await?;
+        let said = |name: &str| match hello.get(name) {
+            Some(Value::BulkString(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+            Some(Value::SimpleString(text)) => text.clone(),
+            _ => String::new(),
+        };
+        let foreign =
+            |what: &str| Err(ConnectError::Foreign(format!("the server at {place} {what}")));
+        let version = said("version");
+        if startup::is_too_old(&version) {
+            return foreign(&format!("is of version {version}: Redis 7.0 or later is needed"));
+        }
+        match (said("mode").as_str(), self.cluster) {
+            ("sentinel", _) => foreign(
+                "is a sentinel: --store redis+sentinel://host[:port],…/name asks it for the primary",
+            ),
+            ("cluster", false) => foreign(
+                "is a node of a cluster: --store redis+cluster://host[:port],… speaks to all of it",
+            ),
+            ("cluster", true) | (_, false) => Ok(said("role")),
+            (_, true) => {
+                foreign("is a single Redis and no node of a cluster: --store redis://host[:port]")
+            }
+        }
+    }
+
+    /// Whether the layout is ours; claims it where there is none.
+    pub(super) async fn check_layout(
+        &self,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<(), ConnectError> {
+        // First a look: when memory is full or a replica is missing, Redis refuses every write, and
+        // reading and removing have to go on.
+        let mut version: Option<Vec<u8>> =
+            redis::cmd("GET").arg(&self.layout_key).query_async(connection).await?;
+        if version.is_none() {
+            let mut claim = redis::cmd("SET");
+            claim.arg(&self.layout_key).arg(LAYOUT_VERSION).arg("NX").arg("GET");
+            version = claim.query_async(connection).await?;
+        }
+        match version.as_deref() {
+            Some(version) if version != LAYOUT_VERSION.as_bytes() => {
+                Err(ConnectError::Foreign(format!(
+                    "{} holds layout version {:?}, this release writes {LAYOUT_VERSION:?}: \
+                     use the release that wrote it, or another --key-prefix",
+                    self.layout_key,
+                    String::from_utf8_lossy(version),
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
