@@ -7,6 +7,7 @@ mod contract;
 mod declared_keys;
 mod differential;
 mod faults;
+mod faults_recorded;
 mod http_idempotency;
 mod http_ids;
 mod http_reads;

@@ -1,6 +1,7 @@
 //! `onetap-loadtest soak`.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{SoakArgs, fail, finish, verify};
@@ -31,6 +32,7 @@ pub(super) async fn run(args: SoakArgs) -> ExitCode {
         request_timeout: Duration::from_millis(args.request_timeout_ms.into()),
         record,
         rules: Rules { allow_lost_suffix: args.allow_lost_suffix },
+        begun: Arc::default(),
     };
     // Without a way to hear of Ctrl-C it simply ends the process.
     let stop = async {

@@ -53,6 +53,8 @@ pub struct SoakOptions {
     pub record: PathBuf,
     /// What is held to be right.
     pub rules: Rules,
+    /// Counts the operations that have begun, for whoever watches.
+    pub begun: Arc<AtomicU64>,
 }
 
 impl SoakOptions {
@@ -68,6 +70,7 @@ impl SoakOptions {
             request_timeout: Duration::from_secs(2),
             record: record.into(),
             rules: Rules::default(),
+            begun: Arc::default(),
         }
     }
 }
@@ -119,7 +122,6 @@ struct Shared {
     posts: Vec<String>,
     recorder: Recorder,
     stopped: AtomicBool,
-    begun: AtomicU64,
     /// No tap of unknown outcome is applied after this.
     quiet_micros: AtomicU64,
 }
@@ -127,8 +129,9 @@ struct Shared {
 impl Shared {
     /// Whether one more operation is to begin.
     fn begins(&self) -> bool {
-        let within = |most| self.begun.fetch_add(1, Ordering::Relaxed) < most;
-        !self.stopped.load(Ordering::Relaxed) && self.options.taps.is_none_or(within)
+        let before = self.options.begun.fetch_add(1, Ordering::Relaxed);
+        let within = self.options.taps.is_none_or(|most| before < most);
+        within && !self.stopped.load(Ordering::Relaxed)
     }
 }
 
@@ -151,7 +154,6 @@ pub async fn run(
         target,
         recorder,
         stopped: AtomicBool::new(false),
-        begun: AtomicU64::new(0),
         quiet_micros: AtomicU64::new(0),
         options,
     });

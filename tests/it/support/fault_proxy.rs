@@ -127,7 +127,7 @@ async fn pass(
 }
 
 /// Waits until something is so.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let started = std::time::Instant::now();
     while !is_so().await {
         assert!(started.elapsed() < Duration::from_secs(20), "it never came to be that {what}");
