@@ -26,7 +26,8 @@ mod topology;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, oneshot};
 
 pub use self::address::{Address, Form, InvalidAddress, Node, Secret};
@@ -234,15 +235,19 @@ impl Store for RedisStore {
         entries.ok_or_else(|| StoreError::Damaged("the change log of a partition".into()))
     }
 
-    /// In a cluster every node is tried. One that counts taps is enough: to be told that the whole
+    /// In a cluster every node is tried. The first that counts taps is enough: to be told that the whole
     /// service is of no use because one node is lost would lose the others as well.
     async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
         self.way_in.ready(deadline).await?;
         let partitions = self.way_in.one_partition_each();
         let probes = partitions.into_iter().map(|partition| self.probe_one(partition, deadline));
+        let mut probes: FuturesUnordered<_> = probes.collect();
         let mut result = Err(StoreError::Unavailable("no node of the cluster answers".into()));
-        for probed in join_all(probes).await {
-            result = result.or(probed);
+        while let Some(probed) = probes.next().await {
+            if probed.is_ok() {
+                return probed;
+            }
+            result = probed;
         }
         result
     }
