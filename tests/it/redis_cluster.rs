@@ -134,6 +134,33 @@ async fn a_lost_node_takes_only_its_own_slots_along() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_node_delays_nobody_elses_taps() {
+    let cluster = Cluster::start(Kind::Redis, 3, false).await;
+    let service = Service::with(&["--store", &cluster.url(), "--request-timeout-ms", "1500"]);
+    well(&service).await;
+    let (silent, other) = (posts_within(0, 80, 1)[0], posts_within(90, 256, 1)[0]);
+    for user in [1, 2] {
+        service.send("PUT", &path(other, user)).await.ok(201);
+        service.send("PUT", &path(silent, user)).await.ok(201);
+    }
+    cluster.primaries[0].server.signal("-STOP");
+    let (mut waits, mut goes_on) = (service.connect().await, service.connect().await);
+    let held = tokio::spawn(async move { waits.send("PUT", path(silent, 3), &[], "").await });
+    let started = Instant::now();
+    for user in 3..30 {
+        goes_on.send("PUT", path(other, user), &[], "").await.ok(201);
+        assert_eq!(goes_on.send("GET", "/readyz", &[], "").await.status, 200);
+    }
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    held.await.unwrap().assert_problem(504, "outcome_unknown");
+    cluster.primaries[0].server.signal("-CONT");
+    until("it is back", || async { service.send("PUT", &path(silent, 4)).await.status == 201 })
+        .await;
+    let listed = service.send("GET", &format!("/v1/posts/{silent}/users")).await.ok(200);
+    assert_eq!(listed["users"].as_array().unwrap().len(), 3, "the third came too late: {listed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_is_promoted_takes_over() {
     let cluster = Cluster::start(Kind::Redis, 3, true).await;
     let service = Service::with(&["--store", &cluster.url()]);

@@ -235,8 +235,8 @@ impl Store for RedisStore {
         entries.ok_or_else(|| StoreError::Damaged("the change log of a partition".into()))
     }
 
-    /// In a cluster every node is tried. The first that counts taps is enough: to be told that the whole
-    /// service is of no use because one node is lost would lose the others as well.
+    /// In a cluster every node is tried, and the first that counts taps is enough: were the service
+    /// called useless for the sake of one lost node, the others would be lost as well.
     async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
         self.way_in.ready(deadline).await?;
         let partitions = self.way_in.one_partition_each();
