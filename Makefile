@@ -10,7 +10,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 .PHONY: help test ci lint docs deny coverage loom mutants mutants-domain bench tools bench-tools ratio scale
 
 help: ## List what there is to do
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
 
 test: tools ## Run all tests, against real servers
 	cargo test --workspace
