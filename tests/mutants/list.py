@@ -94,8 +94,8 @@ MUTANTS = {
     "memory-deadline-ignored": ("src/store/memory/mod.rs", "if deadline.has_passed() {", "if false && deadline.has_passed() {"),
     "memory-log-left-out": (MEMORY, "            self.append(change, now);\n", "            let _ = (change, Self::append);\n"),
     "memory-log-never-trimmed": (MEMORY, "            self.log.pop_front();\n", "            break;\n"),
-    "overload-called-unknown": ("src/store/redis/mod.rs", "                Err(StoreError::Overloaded)\n",
-        "                Err(StoreError::OutcomeUnknown)\n"),
+    "overload-called-unknown": ("src/store/redis/routes.rs", "call.fail(StoreError::Overloaded);",
+        "call.fail(StoreError::OutcomeUnknown);", "redis_store::"),
     "machine-keeps-the-revision": (MACHINE, "        if changed {\n            self.revision", "        if false {\n            self.revision"),
     "machine-lists-oldest-first": (MACHINE, "found.sort_by(|a, b| b.cmp(a));", "found.sort();"),
 }
