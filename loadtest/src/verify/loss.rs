@@ -40,7 +40,7 @@ pub(super) struct Lost {
 
 /// Replays a post to its end, with as many losses as that takes.
 pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), Failure> {
-    let mut search = Search::new(stages);
+    let mut search = Search::new(stages, true);
     let mut lost = Vec::new();
     loop {
         let Err(failure) = search.clone().run_until(stages.all.len()) else {

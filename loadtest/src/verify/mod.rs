@@ -152,7 +152,7 @@ fn check_post(
         let replayed = if rules.allow_lost_suffix {
             loss::replay(&stages)
         } else {
-            let mut search = Search::new(&stages);
+            let mut search = Search::new(&stages, false);
             search.run_until(stages.all.len()).map(|()| (search.filled(), Vec::new()))
         };
         match replayed {

@@ -1,5 +1,7 @@
 //! What can come next in a replay.
 
+use std::cmp::Reverse;
+
 use super::operation::{Filler, Sight};
 use super::reason::Reason;
 use super::search::{Moment, Move, Next, Search, Step};
@@ -78,7 +80,13 @@ impl Search<'_> {
         let crowded =
             |next: &Stage| next.room < self.stages.open(self.now.micros, next.until).len() as u64;
         let crowded = self.stages.all.get(self.at + 1).is_some_and(crowded);
-        if open.is_empty() || self.gap.fillers >= stage.room {
+        if open.is_empty() {
+            return Next::Only(take);
+        }
+        if let Some(forced) = self.forced(open) {
+            return forced;
+        }
+        if self.gap.fillers >= stage.room {
             return Next::Only(take);
         }
         let mut moves = Vec::new();
@@ -100,6 +108,37 @@ impl Search<'_> {
         }
         moves.push(take);
         Next::OneOf(moves)
+    }
+
+    /// What has to be put in here because later, before it is shown, there is not enough room.
+    fn forced(&self, open: &[usize]) -> Option<Next> {
+        if self.lossy {
+            return None;
+        }
+        for (reaction, tallies) in self.stages.tallies.iter().enumerate() {
+            let Some(tally) = tallies.get(tallies.partition_point(|tally| tally.at < self.at))
+            else {
+                continue;
+            };
+            let known = self.counts[reaction];
+            let room = self.stages.room_between(self.at, tally.at);
+            if tally.at > self.at && room < known.abs_diff(tally.before).into() {
+                let (line, shown) = (tally.line, tally.before);
+                let reason = Reason::Count { line, reaction, shown, known };
+                let of_reaction = &self.stages.of_reaction[reaction];
+                return Some(self.fill(of_reaction, Some(known < tally.before), reason));
+            }
+        }
+        let cell = open.iter().map(|number| self.stages.fillers[*number].cell).find(|cell| {
+            let sights = &self.stages.sights[cell];
+            let sight = sights.get(sights.partition_point(|(at, _)| *at < self.at));
+            sight.is_some_and(|(by, active)| {
+                let late = *by > self.at && self.stages.room_between(self.at, *by) == 0;
+                late && *active != self.active[*cell]
+            })
+        })?;
+        let reason = Reason::Cell { line: self.now.line, cell, was: self.active[cell] };
+        Some(self.fill(&self.stages.of_cell[&cell], None, reason))
     }
 
     /// The moment after the next stage and all that shows it, if time allows it.
@@ -234,9 +273,14 @@ impl Search<'_> {
         };
         let mut moves: Vec<(usize, Use)> =
             (0..found.len()).filter(|at| kept(*at)).map(|at| found[at]).collect();
+        // First what has to be used, and of that what has to be used first; the last is tried first.
         moves.sort_by_key(|(number, usefulness)| {
-            let by = if let Use::Must(by) = usefulness { *by } else { usize::MAX };
-            std::cmp::Reverse((by, self.stages.fillers[*number].to))
+            let end = self.stages.fillers[*number].to;
+            let deadline = match usefulness {
+                Use::Must(by) => (false, end.min(self.stages.all[*by].until)),
+                Use::May | Use::None => (true, end),
+            };
+            Reverse(deadline)
         });
         match moves.as_slice() {
             [] => Next::Dead(reason),

@@ -70,6 +70,8 @@ struct Choice {
 pub(super) struct Search<'a> {
     pub(super) stages: &'a Stages,
     pub(super) losses: Vec<Loss>,
+    /// Whether a stage may show a state that came back, so that nothing can be foretold from it.
+    pub(super) lossy: bool,
     pub(super) active: Vec<bool>,
     pub(super) counts: Vec<u64>,
     pub(super) used: Vec<bool>,
@@ -97,10 +99,11 @@ pub(super) struct Failure {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(stages: &'a Stages) -> Self {
+    pub(super) fn new(stages: &'a Stages, lossy: bool) -> Self {
         Self {
             stages,
             losses: Vec::new(),
+            lossy,
             active: vec![false; stages.cells.len()],
             counts: vec![0; stages.reactions.len()],
             used: vec![false; stages.groups],

@@ -24,6 +24,15 @@ pub(super) struct Stage {
     pub(super) until: u64,
 }
 
+/// A count that a stage shows.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) at: usize,
+    /// What it was just before the stage.
+    pub(super) before: u64,
+    pub(super) line: u64,
+}
+
 /// One post, ready to be replayed.
 #[derive(Debug)]
 pub(super) struct Stages {
@@ -42,6 +51,10 @@ pub(super) struct Stages {
     by_begin: Vec<usize>,
     /// For each of them, until when it or one before it may be applied.
     ends: Vec<u64>,
+    /// For each reaction its counts, if the post has fillers.
+    pub(super) tallies: Vec<Vec<Tally>>,
+    /// For each stage the room before it and all earlier ones, if the post has fillers.
+    rooms: Vec<u128>,
     /// For each cell that has fillers: at which stages it is seen, and what it was just before.
     pub(super) sights: HashMap<usize, Vec<(usize, bool)>>,
 }
@@ -70,6 +83,8 @@ impl Stages {
             of_reaction: Vec::new(),
             by_begin: Vec::new(),
             ends: Vec::new(),
+            tallies: Vec::new(),
+            rooms: Vec::new(),
             sights: HashMap::new(),
         };
         if lossy {
@@ -78,6 +93,44 @@ impl Stages {
         stages.bound();
         stages.index();
         Ok(Some(stages))
+    }
+
+    /// The room between two stages: before the second and those between, not before the first.
+    pub(super) fn room_between(&self, first: usize, second: usize) -> u128 {
+        self.rooms[second] - self.rooms[first]
+    }
+
+    fn count(&mut self) {
+        self.tallies.resize_with(self.reactions.len(), Vec::new);
+        let mut rooms = 0_u128;
+        for (at, stage) in self.all.iter().enumerate() {
+            rooms += u128::from(stage.room);
+            self.rooms.push(rooms);
+            let mut note = |reaction: usize, before: u64, line: u64| {
+                let tallies = &mut self.tallies[reaction];
+                if tallies.last().is_none_or(|tally| tally.at != at) {
+                    tallies.push(Tally { at, before, line });
+                }
+            };
+            if let Some(change) = &stage.change {
+                let Change { active, count, line, .. } = *change;
+                let before = if active { count.wrapping_sub(1) } else { count.wrapping_add(1) };
+                note(self.cells[change.cell].reaction, before, line);
+            }
+            for seen in &self.seen[stage.seen.clone()] {
+                match &seen.sight {
+                    Sight::Cell { cell, count, .. } => {
+                        note(self.cells[*cell].reaction, *count, seen.line);
+                    }
+                    Sight::Counts(counts) | Sight::Final(counts, _) => {
+                        for reaction in 0..self.reactions.len() {
+                            let shown = counts.iter().find(|(r, _)| *r == reaction);
+                            note(reaction, shown.map_or(0, |(_, count)| *count), seen.line);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// Fillers, among them all that may be applied in some span of time.
@@ -122,6 +175,7 @@ impl Stages {
         if self.fillers.is_empty() {
             return;
         }
+        self.count();
         let mut sights: HashMap<usize, Vec<(usize, bool)>> =
             self.of_cell.keys().map(|cell| (*cell, Vec::new())).collect();
         let mut note = |at: usize, cell: usize, active: bool| {
