@@ -7,6 +7,7 @@ use onetap::domain::PostId;
 
 use crate::support::cluster::{Cluster, ask};
 use crate::support::fault_proxy::until;
+use crate::support::keyed_load::KeyedLoad;
 use crate::support::load::{Answer, Load, assert_sound};
 use crate::support::program::{onetap, outcome};
 use crate::support::redis_server::{Kind, RedisServer};
@@ -108,6 +109,37 @@ async fn while_slots_move_taps_are_refused_at_worst_and_never_wrong() {
     let mut admin = cluster.primaries[1].server.client().await;
     let keys: u64 = ask(&mut admin, &["CLUSTER", "COUNTKEYSINSLOT", "64"]).await;
     assert!(keys > 0, "it is there now");
+}
+
+/// Records move with their slot, and what was in doubt is asked for at its new place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn taps_with_keys_are_counted_once_while_connections_die_and_slots_move() {
+    let cluster = Cluster::start(Kind::Redis, 3, false).await;
+    let service = Service::with(&["--store", &cluster.url()]);
+    well(&service).await;
+    let load = KeyedLoad::on(service.address, 6, posts_within(0, 3, 20));
+    let cut = async || {
+        for node in &cluster.primaries {
+            let mut admin = node.server.client().await;
+            let kill = ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"];
+            let _: u64 = ask(&mut admin, &kill).await;
+        }
+    };
+    for slot in [0, 64, 128] {
+        for _ in 0..5 {
+            load.answers(40).await;
+            cut().await;
+        }
+        cluster.move_slot(slot, 0, 1, Duration::from_millis(2)).await;
+    }
+    for _ in 0..5 {
+        load.answers(40).await;
+        cut().await;
+    }
+    let done = load.stop().await;
+    assert!(done.answered > 500, "{}", done.answered);
+    until("it has settled", || async { service.send("GET", "/readyz").await.status == 200 }).await;
+    done.assert_exactly_once(service.address).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

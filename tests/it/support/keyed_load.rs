@@ -11,7 +11,6 @@ use onetap::domain::PostId;
 use tokio::task::JoinHandle;
 
 use super::http::Connection;
-use super::post;
 
 /// Users that toggle, one connection each.
 pub(crate) struct KeyedLoad {
@@ -34,7 +33,10 @@ pub(crate) struct Done {
 
 impl KeyedLoad {
     pub(crate) fn start(service: SocketAddr, users: u64, posts: usize) -> Self {
-        let posts: Vec<PostId> = (0..posts).map(|_| post()).collect();
+        Self::on(service, users, super::posts(posts))
+    }
+
+    pub(crate) fn on(service: SocketAddr, users: u64, posts: Vec<PostId>) -> Self {
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let failures = Arc::new(std::sync::Mutex::new(Vec::new()));
         let user = |id: u64| {

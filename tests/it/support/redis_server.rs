@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use onetap::store::Retention;
 use onetap::store::redis::{RedisOptions, RedisSource, RedisStore};
+use tempfile::TempDir;
 
 use super::prefix;
 
@@ -26,6 +27,8 @@ pub(crate) struct RedisServer {
     /// A shell that waits for its input to end and then kills the server.
     keeper: Child,
     pid: u32,
+    /// Its own: a replica leaves what it was sent as `dump.rdb`, and a server loads what it finds.
+    _folder: TempDir,
 }
 
 static REDIS: LazyLock<RedisServer> = LazyLock::new(|| RedisServer::start(Kind::Redis, &[]));
@@ -111,18 +114,19 @@ impl RedisServer {
     }
 
     fn launch(kind: Kind, port: u16, args: &[&str], variables: &[(&str, String)]) -> Self {
-        let (at, dir) = (port.to_string(), std::env::temp_dir());
+        let at = port.to_string();
         let usual = ["--port", &at, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
-        let dir = ["--dir", &dir.to_string_lossy()];
-        Self::run(kind, port, &[&usual[..], &dir[..], args].concat(), variables)
+        Self::run(kind, port, &[&usual[..], args].concat(), variables)
     }
 
     fn run(kind: Kind, port: u16, args: &[&str], variables: &[(&str, String)]) -> Self {
         let script = r#""$@" >/dev/null 2>&1 & echo $!; read -r _; kill -9 $! 2>/dev/null"#;
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut keeper = Command::new("sh")
             .args(["-c", script, "keeper"])
             .arg(binary(kind))
             .args(args)
+            .current_dir(folder.path())
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -131,7 +135,7 @@ impl RedisServer {
         let mut line = String::new();
         let mut said = std::io::BufReader::new(keeper.stdout.take().unwrap());
         std::io::BufRead::read_line(&mut said, &mut line).unwrap();
-        let server = Self { port, keeper, pid: line.trim().parse().unwrap() };
+        let server = Self { port, keeper, pid: line.trim().parse().unwrap(), _folder: folder };
         let started = Instant::now();
         while !server.answers() {
             assert!(started.elapsed() < Duration::from_secs(20), "{kind:?} did not start");
