@@ -8,6 +8,7 @@ What is there has to stand in the file exactly once. The tests are filters of `c
 """
 
 TAP, SUMMARY, REACTORS = "lua/prelude_tap.lua", "lua/summary.lua", "lua/reactors.lua"
+KEYED, CALL = "lua/prelude_keyed.lua", "src/store/redis/call.rs"
 MACHINE, MEMORY = "src/domain/machine.rs", "src/store/memory/partition.rs"
 
 # name: file, what is there, what is put there instead
@@ -76,6 +77,26 @@ MUTANTS = {
         "            call.fail(StoreError::Unavailable(String::new()));\n            None"),
     "expired-called-unavailable": ("src/store/redis/batch.rs", "call.fail(if script.writes() {", "call.fail(if false {"),
     "unset-refused-when-memory-is-full": ("src/store/redis/script.rs", '(" flags=allow-oom", PRELUDE_TAP', '("", PRELUDE_TAP'),
+    "clock-put-back-ignored": (TAP, "  if put_back then return PUT_BACK, 0, 0 end\n", "", "in_doubt::"),
+    "record-not-looked-for": (KEYED, "  local status, count, revision = replay(record, form, reaction)\n",
+        "  local status, count, revision\n", "contract:: in_doubt::"),
+    "record-not-kept": (KEYED, "    call('SET', record, kept, 'PX', record_retention)\n", "", "contract:: in_doubt::"),
+    "record-kept-of-a-failure": (KEYED, "  if status >= 0 then\n", "  if status then\n", "contract::"),
+    "record-kept-for-ever": (KEYED, "call('SET', record, kept, 'PX', record_retention)", "call('SET', record, kept)", "http_idempotency::"),
+    "record-of-another-form-answered": (KEYED, "made ~= form or name ~= reaction", "name ~= reaction", "contract::"),
+    "record-of-another-reaction-answered": (KEYED, "made ~= form or name ~= reaction", "made ~= form", "contract::"),
+    "replay-not-said": (KEYED, "  return status + 4, tonumber(count)", "  return tonumber(status), tonumber(count)", "contract::"),
+    "key-shared-by-all-users": ("src/domain/idempotency.rs", "[&user.get().to_be_bytes(), text.as_bytes()].concat()",
+        "[&(user.get() & 0).to_be_bytes(), text.as_bytes()].concat()", "contract:: idempotency::"),
+    "keyless-sent-again": (CALL, "            Item::Tap(tap, _) => tap.keyed.is_some(),\n            Item::Summary(..) | Item::Reactors(..) => true,",
+        "            Item::Tap(..) | Item::Summary(..) | Item::Reactors(..) => true,", "in_doubt:: faults::"),
+    "keyed-not-sent-again": (CALL, "            Item::Tap(tap, _) => tap.keyed.is_some(),\n            Item::Summary(..) | Item::Reactors(..) => true,",
+        "            Item::Tap(..) => false,\n            Item::Summary(..) | Item::Reactors(..) => true,", "in_doubt::"),
+    "refused-not-sent-again": ("src/store/redis/batch.rs", "        Verdict::Passing => Some(call),\n",
+        "        Verdict::Passing => {\n            call.fail(StoreError::Unavailable(String::new()));\n            None\n        }\n", "in_doubt::"),
+    "out-of-time-not-sent-again": ("src/store/redis/batch.rs", "if reply::is_out_of_time(elements) &&", "if false && reply::is_out_of_time(elements) &&", "in_doubt::"),
+    "doubt-forgotten": (CALL, "        Err(_) if doubt => Err(StoreError::OutcomeUnknown),\n", "", "in_doubt::"),
+    "memory-record-left-out": (MEMORY, "        self.records.keep(tap, outcome, now);\n", "        let _ = Records::keep;\n", "contract::"),
     "memory-lock-released": ("src/store/memory/mod.rs",
         "            partition.tap(&tap, now()).map_err(|KeyReused| StoreError::KeyReused)\n        })",
         """            Ok(partition.summary(tap.post, Some(tap.user), 0, now()))
