@@ -7,7 +7,7 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain bench tools bench-tools ratio scale
+.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes bench tools bench-tools ratio scale
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -73,6 +73,9 @@ coverage: tools ## Which lines of src the tests run
 	@cargo llvm-cov --version >/dev/null 2>&1 || cargo install --locked $(CARGO_LLVM_COV)
 	CARGO_PROFILE_DEV_DEBUG=0 cargo llvm-cov --package onetap --html
 	cargo llvm-cov report --package onetap --summary-only
+
+crashes: ## A hundred kill -9 of the service and power cuts of the store file, and what they left (minutes)
+	ONETAP_TEST_CRASH_ROUNDS=100 cargo test --release --test it -- file_crash --nocapture
 
 loom: ## Model checking of the concurrent pieces, with their broken twins
 	RUSTFLAGS="--cfg onetap_loom" CARGO_TARGET_DIR=target/loom cargo test --release --test loom

@@ -77,9 +77,15 @@ fn runtime() -> tokio::runtime::Runtime {
 
 type NamedStore = (&'static str, fn() -> AnyStore);
 
-fn stores() -> [NamedStore; 3] {
+fn stores() -> [NamedStore; 4] {
     [
         ("memory", || AnyStore::Memory(MemoryStore::new(Retention::default()))),
+        ("file", || {
+            let (store, folder) = support::file::fresh();
+            // Whoever cleans up the system's folder for such things cleans up this.
+            drop(folder.keep());
+            AnyStore::File(store)
+        }),
         ("redis", || AnyStore::Redis(shared(Kind::Redis).store())),
         ("valkey", || AnyStore::Redis(shared(Kind::Valkey).store())),
     ]

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Command, Config, ConfigError, Parsed, ServeArgs, StoreConfig};
 use crate::http::{self, Acceptor, HttpState, ROUTES, Worker};
 use crate::store::StoreSource;
+use crate::store::file::{FileStore, OpenError};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::{ConnectError, RedisSource};
 use crate::telemetry::{self, Metrics};
@@ -22,6 +23,9 @@ pub enum Failure {
     /// The configuration cannot be run; the line says what to change.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A file is damaged, or is not what it should be.
+    #[error("{0}")]
+    Data(String),
     /// Something that this program needs belongs to another.
     #[error("{0}")]
     Taken(String),
@@ -31,10 +35,11 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The exit code, as in sysexits: 64 usage, 69 unavailable.
+    /// The exit code, as in sysexits: 64 usage, 65 data, 69 unavailable.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) => 64,
+            Self::Data(_) => 65,
             Self::Taken(_) | Self::Io(_) => 69,
         }
     }
@@ -129,7 +134,7 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let source = open_store(&config).await?;
     let routes = ROUTES.iter().map(|(path, _)| *path).collect();
-    let metrics = Arc::new(Metrics::new(routes, source.lane_stats()));
+    let metrics = Arc::new(Metrics::new(routes, source.lane_stats(), source.file_stats()));
     let room = connections_within_descriptors(config.limits.max_connections);
     let (acceptor, workers) = Acceptor::with_workers(config.threads, room);
     let threads = workers
@@ -164,9 +169,20 @@ async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
         StoreConfig::Memory => {
             tracing::warn!(
                 "reactions are kept in memory only: they will NOT survive a restart; \
-                 use --store redis://… to keep them"
+                 use --store file:PATH or redis://… to keep them"
             );
             Ok(StoreSource::Memory(MemoryStore::new(config.retention)))
+        }
+        StoreConfig::File(path, options) => {
+            let store = FileStore::open(path, *options).map_err(|error| {
+                let line = format!("--store file:{}: {error}", path.display());
+                match error {
+                    OpenError::Unusable(_) => Failure::Config(ConfigError(line)),
+                    OpenError::Damaged(_) => Failure::Data(line),
+                    OpenError::Locked => Failure::Taken(line),
+                }
+            })?;
+            Ok(StoreSource::File(store, path.clone()))
         }
         StoreConfig::Redis(options) => {
             let source = RedisSource::new(options)

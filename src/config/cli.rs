@@ -41,10 +41,15 @@ pub struct ServeArgs {
     #[arg(long, env = "ONETAP_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: String,
 
-    /// Where reactions are kept: `memory:`, `redis://host[:port][/database]`,
+    /// Where reactions are kept: `file:PATH`, `memory:`, `redis://host[:port][/database]`,
     /// `redis+sentinel://host[:port],…/name[/database]` or `redis+cluster://host[:port],…`;
     /// `rediss` instead of `redis` for TLS
-    #[arg(long, env = "ONETAP_STORE", default_value = "memory:", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "ONETAP_STORE",
+        default_value = "file:./onetap.redb",
+        hide_env_values = true
+    )]
     pub store: String,
 
     /// Threads that answer requests, each with its own connection to Redis [default: one per core]
@@ -82,6 +87,14 @@ pub struct ServeArgs {
     /// The most taps and reads that wait on one connection to Redis; more get 503 [default: 10000]
     #[arg(long, env = "ONETAP_REDIS_QUEUE_CALLS", value_parser = clap::value_parser!(u32).range(1..))]
     pub redis_queue_calls: Option<u32>,
+
+    /// The most taps that wait for the store file; more get 503 [default: 10000]
+    #[arg(long, env = "ONETAP_FILE_QUEUE_TAPS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub file_queue_taps: Option<u32>,
+
+    /// How much of the store file is kept in memory, in MiB [default: 128]
+    #[arg(long, env = "ONETAP_FILE_CACHE_MIB", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub file_cache_mib: Option<u32>,
 
     /// How long the change log keeps an entry, in seconds
     #[arg(long, env = "ONETAP_CHANGE_LOG_RETENTION_SECONDS", default_value_t = 3600,

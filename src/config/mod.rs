@@ -4,12 +4,14 @@ mod cli;
 mod store_url;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use cli::{Cli, Command, Parsed, ServeArgs, parse};
 
 use crate::http::Limits;
 use crate::store::Retention;
+use crate::store::file::FileOptions;
 use crate::store::redis::RedisOptions;
 
 /// What is wrong with the configuration, in one line that says what to change.
@@ -41,6 +43,8 @@ pub struct Config {
 pub enum StoreConfig {
     /// This process's memory.
     Memory,
+    /// The file at a path.
+    File(PathBuf, FileOptions),
     /// A Redis.
     Redis(Box<RedisOptions>),
 }
@@ -98,6 +102,11 @@ impl Config {
             vec![("--listen", self.listen.to_string()), ("--threads", self.threads.to_string())];
         match &self.store {
             StoreConfig::Memory => lines.push(("--store", "memory:".into())),
+            StoreConfig::File(path, options) => lines.extend([
+                ("--store", format!("file:{}", path.display())),
+                ("--file-queue-taps", options.queue_bound.to_string()),
+                ("--file-cache-mib", (options.cache_bytes >> 20).to_string()),
+            ]),
             StoreConfig::Redis(options) => lines.extend([
                 ("--store", options.address.to_string()),
                 ("--strict", options.strict.to_string()),
@@ -123,6 +132,7 @@ impl Config {
         let table: String = lines.into_iter().map(line).collect();
         let note = match &self.store {
             StoreConfig::Memory => "Reactions in memory do not survive a restart.\n",
+            StoreConfig::File(..) => "The store file was not opened.\n",
             StoreConfig::Redis(_) => "Redis was not asked.\n",
         };
         table + note

@@ -5,23 +5,51 @@ use std::time::Duration;
 
 use super::{ConfigError, ServeArgs, StoreConfig};
 use crate::store::Retention;
+use crate::store::file::FileOptions;
 use crate::store::redis::{Address, RedisOptions, RedisSource, Secret};
 
 const DEFAULT_KEY_PREFIX: &str = "ot";
 const DEFAULT_CONNECT_TIMEOUT_MS: u64 = 1000;
 const DEFAULT_QUEUE_CALLS: u32 = 10_000;
+const DEFAULT_QUEUE_TAPS: u32 = 10_000;
+const DEFAULT_CACHE_MIB: u32 = 128;
 
 /// The variable for the password. It has no flag: whoever may list processes would see it.
 const PASSWORD_VARIABLE: &str = "ONETAP_REDIS_PASSWORD";
 
 pub(super) fn store(args: &ServeArgs, retention: Retention) -> Result<StoreConfig, ConfigError> {
     if args.store == "memory:" {
-        return refuse_redis_flags(args).map(|()| StoreConfig::Memory);
+        refuse(REDIS_FLAGS, args, "memory:")?;
+        refuse(FILE_FLAGS, args, "memory:")?;
+        return if args.strict { Err(not_strict()) } else { Ok(StoreConfig::Memory) };
     }
+    if let Some(path) = args.store.strip_prefix("file:") {
+        refuse(REDIS_FLAGS, args, "file:")?;
+        return file(path, args, retention);
+    }
+    refuse(FILE_FLAGS, args, "redis:")?;
+    redis(args, retention).map(|options| StoreConfig::Redis(Box::new(options)))
+}
+
+fn file(path: &str, args: &ServeArgs, retention: Retention) -> Result<StoreConfig, ConfigError> {
+    if path.is_empty() {
+        return Err(ConfigError("--store file: names no file; say file:PATH".into()));
+    }
+    let cache_mib = args.file_cache_mib.unwrap_or(DEFAULT_CACHE_MIB) as usize;
+    let options = FileOptions {
+        queue_bound: args.file_queue_taps.unwrap_or(DEFAULT_QUEUE_TAPS) as usize,
+        cache_bytes: cache_mib << 20,
+        retention,
+    };
+    Ok(StoreConfig::File(path.into(), options))
+}
+
+fn redis(args: &ServeArgs, retention: Retention) -> Result<RedisOptions, ConfigError> {
     let mut address: Address = args.store.parse().map_err(|why| {
         // The value may hold a password, so it is not repeated.
         ConfigError(format!(
-            "--store is neither `memory:` nor of the form `redis[s]://host[:port][/database]`, \
+            "--store is neither `file:PATH` nor `memory:` nor of the form \
+             `redis[s]://host[:port][/database]`, \
              `redis[s]+sentinel://host[:port],…/name[/database]` or \
              `redis[s]+cluster://host[:port],…`: {why}"
         ))
@@ -40,7 +68,7 @@ pub(super) fn store(args: &ServeArgs, retention: Retention) -> Result<StoreConfi
         retention,
     };
     RedisSource::new(&options).map_err(|why| ConfigError(format!("--redis-ca-file: {why}")))?;
-    Ok(StoreConfig::Redis(Box::new(options)))
+    Ok(options)
 }
 
 /// Adds the user and the password that are given beside the address.
@@ -100,26 +128,35 @@ fn read(flag: &str, path: &Path) -> Result<String, ConfigError> {
     })
 }
 
-fn refuse_redis_flags(args: &ServeArgs) -> Result<(), ConfigError> {
-    if args.strict {
-        return Err(ConfigError(
-            "--strict wants a store that keeps reactions, and memory: does not: use --store \
-             redis://…, or drop --strict"
-                .into(),
-        ));
-    }
-    let given = [
-        ("--key-prefix", args.key_prefix.is_some()),
-        ("--redis-username", args.redis_username.is_some()),
-        ("--redis-password-file", args.redis_password_file.is_some()),
-        ("--redis-ca-file", args.redis_ca_file.is_some()),
-        ("--redis-connect-timeout-ms", args.redis_connect_timeout_ms.is_some()),
-        ("--redis-queue-calls", args.redis_queue_calls.is_some()),
-    ];
-    match given.into_iter().find(|(_, given)| *given) {
+fn not_strict() -> ConfigError {
+    ConfigError(
+        "--strict wants a store that keeps reactions, and memory: does not: use --store \
+         file:PATH or redis://…, or drop --strict"
+            .into(),
+    )
+}
+
+/// Flags that mean something to one kind of store only, and whether they are given.
+type Flags = &'static [(&'static str, fn(&ServeArgs) -> bool)];
+
+const REDIS_FLAGS: Flags = &[
+    ("--key-prefix", |args| args.key_prefix.is_some()),
+    ("--redis-username", |args| args.redis_username.is_some()),
+    ("--redis-password-file", |args| args.redis_password_file.is_some()),
+    ("--redis-ca-file", |args| args.redis_ca_file.is_some()),
+    ("--redis-connect-timeout-ms", |args| args.redis_connect_timeout_ms.is_some()),
+    ("--redis-queue-calls", |args| args.redis_queue_calls.is_some()),
+];
+const FILE_FLAGS: Flags = &[
+    ("--file-queue-taps", |args| args.file_queue_taps.is_some()),
+    ("--file-cache-mib", |args| args.file_cache_mib.is_some()),
+];
+
+fn refuse(flags: Flags, args: &ServeArgs, store: &str) -> Result<(), ConfigError> {
+    match flags.iter().find(|(_, given)| given(args)) {
         None => Ok(()),
         Some((flag, _)) => Err(ConfigError(format!(
-            "{flag} means nothing to --store memory: (drop it, or use --store redis://…)"
+            "{flag} means nothing to --store {store} (drop it, or use another store)"
         ))),
     }
 }

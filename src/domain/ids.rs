@@ -49,10 +49,15 @@ impl FromStr for PostId {
         if text.len() != 36 {
             return Err(InvalidPostId);
         }
-        match Uuid::try_parse(text) {
-            Ok(uuid) if !uuid.is_nil() => Ok(Self(uuid)),
-            _ => Err(InvalidPostId),
-        }
+        Uuid::try_parse(text).map_err(|_| InvalidPostId)?.try_into()
+    }
+}
+
+impl TryFrom<Uuid> for PostId {
+    type Error = InvalidPostId;
+
+    fn try_from(uuid: Uuid) -> Result<Self, InvalidPostId> {
+        if uuid.is_nil() { Err(InvalidPostId) } else { Ok(Self(uuid)) }
     }
 }
 
@@ -73,6 +78,11 @@ impl Partition {
     /// Every partition, in order.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..=u8::MAX).map(Self)
+    }
+
+    /// Whose turn it is when all take turns.
+    pub fn turn(n: u64) -> Self {
+        Self(n.to_le_bytes()[0])
     }
 
     /// The number of the partition, below [`PARTITIONS`].

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::members::Members;
 use super::{
     Cause, Change, Micros, Outcome, Position, PostId, Reaction, ReactionSummary, Reactor, Revision,
-    Summary, Tap, UserId, Verb,
+    Summary, Tap, UserId,
 };
 
 /// The state of one post.
@@ -23,11 +23,7 @@ impl Post {
     /// the change log.
     pub fn apply(&mut self, tap: &Tap, now: Micros) -> (Outcome, Option<Change>) {
         let was = self.members.get(&tap.reaction).is_some_and(|m| m.contains(tap.user));
-        let active = match tap.verb {
-            Verb::Toggle => !was,
-            Verb::Set => true,
-            Verb::Unset => false,
-        };
+        let active = tap.verb.turns(was);
         let changed = if active {
             self.members.entry(tap.reaction.clone()).or_default().add(tap.user, now)
         } else {
@@ -125,6 +121,7 @@ fn reactors(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Verb;
 
     fn tap(verb: Verb, user: u64, reaction: &str) -> Tap {
         Tap {

@@ -13,6 +13,17 @@ pub enum Verb {
     Unset,
 }
 
+impl Verb {
+    /// What the flag becomes that is `was` now.
+    pub fn turns(self, was: bool) -> bool {
+        match self {
+            Self::Toggle => !was,
+            Self::Set => true,
+            Self::Unset => false,
+        }
+    }
+}
+
 /// A tap: one write to one user's flag for one reaction on one post.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tap {

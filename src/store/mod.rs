@@ -3,16 +3,18 @@
 //! The laws are run against every store by `tests/it/contract.rs`, by their numbers.
 
 mod error;
+pub mod file;
 pub mod memory;
 pub mod redis;
 mod stats;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use error::StoreError;
-pub use stats::{Counter, LaneStats};
+pub use stats::{Counter, FileStats, LaneStats};
 
 use crate::domain::{
     Change, Outcome, Partition, Position, PostId, Reaction, ReactorsPage, Summary, Tap, UserId,
@@ -166,6 +168,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 pub enum AnyStore {
     /// State of this process.
     Memory(memory::MemoryStore),
+    /// State in a file.
+    File(file::FileStore),
     /// State in a Redis.
     Redis(redis::RedisStore),
 }
@@ -175,6 +179,8 @@ pub enum AnyStore {
 pub enum StoreSource {
     /// This process.
     Memory(memory::MemoryStore),
+    /// A file, open, and where it is.
+    File(file::FileStore, PathBuf),
     /// A Redis.
     Redis(redis::RedisSource),
 }
@@ -184,6 +190,7 @@ impl StoreSource {
     pub fn attach(&self) -> AnyStore {
         match self {
             Self::Memory(store) => AnyStore::Memory(store.clone()),
+            Self::File(store, _) => AnyStore::File(store.clone()),
             Self::Redis(source) => AnyStore::Redis(source.attach()),
         }
     }
@@ -192,6 +199,7 @@ impl StoreSource {
     pub fn describe(&self) -> String {
         match self {
             Self::Memory(_) => "in memory".into(),
+            Self::File(_, path) => format!("in the file {}", path.display()),
             Self::Redis(source) => format!("in Redis at {}", source.place()),
         }
     }
@@ -199,8 +207,16 @@ impl StoreSource {
     /// What the lanes have done so far; a store without lanes has none.
     pub fn lane_stats(&self) -> Option<Arc<LaneStats>> {
         match self {
-            Self::Memory(_) => None,
+            Self::Memory(_) | Self::File(..) => None,
             Self::Redis(source) => Some(source.lane_stats()),
+        }
+    }
+
+    /// What the writer of the file has done so far, if there is a file.
+    pub fn file_stats(&self) -> Option<Arc<FileStats>> {
+        match self {
+            Self::File(store, _) => Some(store.stats()),
+            Self::Memory(_) | Self::Redis(_) => None,
         }
     }
 }
@@ -209,6 +225,7 @@ impl Store for AnyStore {
     async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
         match self {
             Self::Memory(store) => store.tap(tap, deadline).await,
+            Self::File(store) => store.tap(tap, deadline).await,
             Self::Redis(store) => store.tap(tap, deadline).await,
         }
     }
@@ -220,6 +237,7 @@ impl Store for AnyStore {
     ) -> Result<Vec<Summary>, StoreError> {
         match self {
             Self::Memory(store) => store.summaries(query, deadline).await,
+            Self::File(store) => store.summaries(query, deadline).await,
             Self::Redis(store) => store.summaries(query, deadline).await,
         }
     }
@@ -231,6 +249,7 @@ impl Store for AnyStore {
     ) -> Result<ReactorsPage, StoreError> {
         match self {
             Self::Memory(store) => store.reactors(query, deadline).await,
+            Self::File(store) => store.reactors(query, deadline).await,
             Self::Redis(store) => store.reactors(query, deadline).await,
         }
     }
@@ -244,6 +263,7 @@ impl Store for AnyStore {
     ) -> Result<Vec<LogEntry>, StoreError> {
         match self {
             Self::Memory(store) => store.changes(partition, after, limit, deadline).await,
+            Self::File(store) => store.changes(partition, after, limit, deadline).await,
             Self::Redis(store) => store.changes(partition, after, limit, deadline).await,
         }
     }
@@ -251,6 +271,7 @@ impl Store for AnyStore {
     async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
         match self {
             Self::Memory(store) => store.probe(deadline).await,
+            Self::File(store) => store.probe(deadline).await,
             Self::Redis(store) => store.probe(deadline).await,
         }
     }

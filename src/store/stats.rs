@@ -1,16 +1,18 @@
-//! Counters of the lanes, for whoever shows them.
+//! Counters of what stores do, for whoever shows them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        /// What the lanes of a store have done, added up over all lanes.
+    ($(#[$about:meta])* $stats:ident: $($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        $(#[$about])*
         #[derive(Debug, Default)]
-        pub struct LaneStats { $($(#[$doc])* pub $name: Counter),* }
+        pub struct $stats { $($(#[$doc])* pub $name: Counter),* }
     };
 }
 
 counters! {
+    /// What the lanes of a store have done, added up over all lanes.
+    LaneStats:
     /// Lanes that have a connection now.
     connected,
     /// Connections that were opened.
@@ -28,6 +30,23 @@ counters! {
     /// Calls sent again, refused or without an answer, of which no harm can come.
     calls_sent_again,
     /// Calls refused because the queue was full.
+    overloads,
+}
+
+counters! {
+    /// What the writer of a store file has done.
+    FileStats:
+    /// Group commits: each makes everything that waited durable at once.
+    commits,
+    /// Taps that wrote something in those commits.
+    taps_committed,
+    /// Commits that failed, so that nothing of them was acknowledged.
+    commits_failed,
+    /// Times that the disk was told to sync.
+    syncs,
+    /// Bytes that were given to the disk.
+    bytes_written,
+    /// Taps refused because the queue was full.
     overloads,
 }
 

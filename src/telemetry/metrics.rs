@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::store::LaneStats;
+use crate::store::{Counter as StoreCounter, FileStats, LaneStats};
 
 /// Upper bounds of the latency buckets, in seconds.
 const LATENCY_BUCKETS: [f64; 12] =
@@ -44,8 +44,12 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Figures for the routes of a service, and for the lanes of its store if it has any.
-    pub fn new(routes: Vec<&'static str>, lanes: Option<Arc<LaneStats>>) -> Self {
+    /// Figures for the routes of a service, and for the lanes or the file of its store if it has any.
+    pub fn new(
+        routes: Vec<&'static str>,
+        lanes: Option<Arc<LaneStats>>,
+        file: Option<Arc<FileStats>>,
+    ) -> Self {
         let mut registry = Registry::with_prefix("onetap");
         let requests = Family::<RequestLabels, Counter>::default();
         registry.register(
@@ -66,6 +70,9 @@ impl Metrics {
         registry.register("http_connections", "Connections open now", connections.clone());
         if let Some(lanes) = lanes {
             registry.register_collector(Box::new(LaneCollector(lanes)));
+        }
+        if let Some(file) = file {
+            registry.register_collector(Box::new(FileCollector(file)));
         }
         Self { registry, routes, requests, latency, connections }
     }
@@ -114,24 +121,58 @@ impl Collector for LaneCollector {
             None,
             gauge.metric_type(),
         )?)?;
-        for (name, help, counter) in [
-            ("lane_connections", "Connections opened", &lanes.connections_opened),
-            ("lane_connect_failures", "Attempts to connect that failed", &lanes.connect_failures),
-            ("lane_batches", "Script calls sent; each carries a batch", &lanes.batches_sent),
-            ("lane_calls", "Taps and reads sent in batches", &lanes.calls_sent),
-            ("lane_deadlines_missed", "Calls without an answer in time", &lanes.deadlines_missed),
-            ("lane_scripts_reloaded", "Batches sent again as source", &lanes.scripts_reloaded),
-            ("lane_calls_sent_again", "Calls sent again that may be", &lanes.calls_sent_again),
-            ("lane_overloads", "Calls refused because the queue was full", &lanes.overloads),
-        ] {
-            let counter = ConstCounter::new(counter.get());
-            counter.encode(encoder.encode_descriptor(
-                name,
-                help,
-                None,
-                counter.metric_type(),
-            )?)?;
-        }
-        Ok(())
+        encode_counters(
+            encoder,
+            &[
+                ("lane_connections", "Connections opened", &lanes.connections_opened),
+                (
+                    "lane_connect_failures",
+                    "Attempts to connect that failed",
+                    &lanes.connect_failures,
+                ),
+                ("lane_batches", "Script calls sent; each carries a batch", &lanes.batches_sent),
+                ("lane_calls", "Taps and reads sent in batches", &lanes.calls_sent),
+                (
+                    "lane_deadlines_missed",
+                    "Calls without an answer in time",
+                    &lanes.deadlines_missed,
+                ),
+                ("lane_scripts_reloaded", "Batches sent again as source", &lanes.scripts_reloaded),
+                ("lane_calls_sent_again", "Calls sent again that may be", &lanes.calls_sent_again),
+                ("lane_overloads", "Calls refused because the queue was full", &lanes.overloads),
+            ],
+        )
     }
+}
+
+#[derive(Debug)]
+struct FileCollector(Arc<FileStats>);
+
+impl Collector for FileCollector {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let file = &self.0;
+        encode_counters(
+            encoder,
+            &[
+                ("file_commits", "Group commits of the store file", &file.commits),
+                ("file_taps", "Taps made durable by those commits", &file.taps_committed),
+                ("file_commits_failed", "Group commits that failed", &file.commits_failed),
+                ("file_syncs", "Times that the disk was told to sync", &file.syncs),
+                ("file_written_bytes", "Bytes given to the disk", &file.bytes_written),
+                ("file_overloads", "Taps refused because the queue was full", &file.overloads),
+            ],
+        )
+    }
+}
+
+fn encode_counters(
+    mut encoder: DescriptorEncoder<'_>,
+    counters: &[(&str, &str, &StoreCounter)],
+) -> Result<(), std::fmt::Error> {
+    for (name, help, counter) in counters {
+        let counter = ConstCounter::new(counter.get());
+        let kind = counter.metric_type();
+        counter.encode(encoder.encode_descriptor(name, help, None, kind)?)?;
+    }
+    Ok(())
 }

@@ -42,11 +42,15 @@ fn a_bad_configuration_is_one_line_and_exit_code_64() {
         (&["--listen", "192.0.2.1:8080"], &["--insecure-no-auth"]),
         (&["--store", "postgres://x"], &["--store", "redis://"]),
         (&["--store", "memory"], &["--store", "memory:"]),
+        (&["--store", "file:"], &["--store", "file:PATH"]),
         (&["--store", "redis://"], &["--store"]),
         (&["--store", "redis://host:port"], &["--store"]),
         (&["--store", "memory:", "--key-prefix", "x"], &["--key-prefix", "memory:"]),
-        (&["--redis-queue-calls", "5"], &["--redis-queue-calls", "memory:"]),
-        (&["--redis-connect-timeout-ms", "5"], &["--redis-connect-timeout-ms", "memory:"]),
+        (&["--redis-queue-calls", "5"], &["--redis-queue-calls", "file:"]),
+        (&["--redis-connect-timeout-ms", "5"], &["--redis-connect-timeout-ms", "file:"]),
+        (&["--store", "memory:", "--file-cache-mib", "5"], &["--file-cache-mib", "memory:"]),
+        (&["--store", "redis://h", "--file-queue-taps", "5"], &["--file-queue-taps", "redis:"]),
+        (&["--file-queue-taps", "0"], &["--file-queue-taps"]),
         (&["--store", "redis://h", "--key-prefix", "a:b"], &["--key-prefix"]),
         (&["--store", "redis://h", "--key-prefix", "{a}"], &["--key-prefix"]),
         (&["--store", "redis://h", "--key-prefix", ""], &["--key-prefix"]),
@@ -100,7 +104,7 @@ fn check_config_says_what_it_comes_to() {
     let output = run(&["check-config", "--threads", "3"]);
     assert!(output.status.success());
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("127.0.0.1:8080") && said.contains("memory:"), "{said}");
+    assert!(said.contains("127.0.0.1:8080") && said.contains("file:./onetap.redb"), "{said}");
     let by_variable = onetap(&["check-config"]).env("ONETAP_THREADS", "3").output().unwrap();
     assert_eq!(by_variable.stdout, output.stdout);
 }
@@ -126,7 +130,7 @@ fn that_nobody_reads_what_it_prints_is_no_failure() {
 fn a_taken_port_is_exit_code_69() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    assert_usage(&run(&["--listen", &address]), 69, &[&address, "taken"]);
+    assert_usage(&run(&["--listen", &address, "--store", "memory:"]), 69, &[&address, "taken"]);
     // An address that this machine does not have is a matter of configuration.
     let foreign = run(&["--listen", "192.0.2.1:8080", "--insecure-no-auth"]);
     assert_usage(&foreign, 64, &["192.0.2.1:8080"]);
@@ -146,7 +150,7 @@ async fn a_redis_of_another_layout_is_exit_code_64() {
 #[test]
 fn it_greets_serves_and_stops_on_either_signal() {
     for signal in ["-TERM", "-INT"] {
-        let mut child = onetap(&["--listen", "127.0.0.1:0"])
+        let mut child = onetap(&["--listen", "127.0.0.1:0", "--store", "memory:"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

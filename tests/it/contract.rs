@@ -13,6 +13,7 @@ use onetap::store::{
 };
 use tokio::sync::Barrier;
 
+use crate::support::file::fresh;
 use crate::support::forms;
 use crate::support::redis_server::{Kind, shared};
 use crate::support::{keyed_tap, post, reaction, soon, tap, user};
@@ -23,6 +24,11 @@ macro_rules! laws {
             async fn $law() {
                 let store = super::MemoryStore::new(super::Retention::default());
                 super::$law(super::AnyStore::Memory(store)).await;
+            })* }
+        mod file { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $law() {
+                let (store, _folder) = super::fresh();
+                super::$law(super::AnyStore::File(store)).await;
             })* }
         mod redis { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $law() {
@@ -345,8 +351,8 @@ async fn law_7_pages_meet_across_equal_times(store: AnyStore) {
     let likes = all(&store, post, Some("like"), 100).await;
     assert_eq!(likes.len(), 120);
     assert!(likes.windows(2).all(|pair| pair[0] > pair[1]), "newest first, ties by text");
-    if matches!(store, AnyStore::Redis(_)) {
-        // A script has one time for all its taps. In memory there may be none.
+    if matches!(store, AnyStore::Redis(_) | AnyStore::File(_)) {
+        // A script, or a group commit, has one time for all its taps. In memory there may be none.
         let equal = likes.windows(2).filter(|pair| pair[0].reacted_at == pair[1].reacted_at);
         assert!(equal.count() > 5, "there are no equal times to meet across");
     }

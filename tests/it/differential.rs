@@ -11,6 +11,7 @@ use onetap::store::{AnyStore, ReactorsQuery, Retention, Store, StoreError, Summa
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
+use crate::support::file::fresh;
 use crate::support::redis_server::{Kind, shared};
 use crate::support::{keyed_tap, post, soon, tap, user};
 
@@ -177,6 +178,16 @@ fn compare(cases: u32, length: usize, store: impl Fn() -> AnyStore) {
 #[test]
 fn memory_is_the_machine() {
     compare(200, 200, || AnyStore::Memory(MemoryStore::new(Retention::default())));
+}
+
+#[test]
+fn file_is_the_machine() {
+    let folder = std::cell::OnceCell::new();
+    compare(60, 150, || {
+        let (store, own) = fresh();
+        folder.set(own).unwrap();
+        AnyStore::File(store)
+    });
 }
 
 #[test]

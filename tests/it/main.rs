@@ -8,6 +8,8 @@ mod declared_keys;
 mod differential;
 mod faults;
 mod faults_recorded;
+mod file_crash;
+mod file_store;
 mod http_idempotency;
 mod http_ids;
 mod http_reads;

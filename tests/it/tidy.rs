@@ -43,6 +43,7 @@ const LAW: &[(&str, &[&str])] = &[
     ("src/http", &["domain", "store", "telemetry"]),
     ("src/telemetry", &["store"]),
     ("src/store/redis", &["domain", "store"]),
+    ("src/store/file", &["domain", "store"]),
     ("src/store/memory", &["domain", "store", "sync"]),
     ("src/store", &["domain", "store"]),
     ("src/sync", &[]),
@@ -71,6 +72,7 @@ fn what_one_room_alone_may_name_no_other_names() {
     let only: &[(&str, &[&str])] = &[
         ("src/http", &["axum", "hyper::", "hyper_util", "tower::"]),
         ("src/store/redis", &["deadpool_redis", "redis::Cmd", "EVALSHA", "{prefix}:"]),
+        ("src/store/file", &["redb::", "rustix", "OpenOptions"]),
         ("src/telemetry", &["prometheus_client"]),
         ("src/app.rs", &["println!", "stdout"]),
     ];

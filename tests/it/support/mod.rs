@@ -3,10 +3,13 @@
 pub(crate) mod certificates;
 pub(crate) mod cluster;
 pub(crate) mod fault_proxy;
+pub(crate) mod file;
 pub(crate) mod forms;
 pub(crate) mod http;
 pub(crate) mod keyed_load;
+pub(crate) mod ledger;
 pub(crate) mod load;
+pub(crate) mod power;
 pub(crate) mod program;
 pub(crate) mod redis_server;
 pub(crate) mod sentinels;

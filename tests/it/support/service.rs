@@ -35,9 +35,10 @@ impl Service {
         Self::with(&["--store", &shared(Kind::Redis).url(), "--key-prefix", prefix])
     }
 
-    /// With these arguments.
+    /// With these arguments; over memory, if they name no store.
     pub(crate) fn with(args: &[&str]) -> Self {
-        let all = ["onetap", "--threads", "2"].iter().chain(args);
+        let store: &[&str] = if args.contains(&"--store") { &[] } else { &["--store", "memory:"] };
+        let all = ["onetap", "--threads", "2"].iter().chain(store).chain(args);
         let config = Config::new(Cli::try_parse_from(all).unwrap().serve).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,0 +1,150 @@
+//! What lies between the engine and the disk: it counts, remembers a failed sync, and makes room.
+
+use std::fs::File;
+use std::io;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redb::backends::FileBackend;
+use redb::{BackendError, StorageBackend};
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::super::FileStats;
+
+/// Opens the storage anew; see `FileStore::with_backend`.
+pub(super) type Source = Box<dyn Fn() -> io::Result<Box<dyn StorageBackend>> + Send>;
+
+/// A file whose length is backed by blocks of the disk as it grows. A file with holes would let a
+/// full disk break a commit in the middle; so it shows before, and the file stays as it was.
+#[derive(Debug)]
+pub(super) struct RoomyFile {
+    file: File,
+    inner: FileBackend,
+}
+
+impl RoomyFile {
+    pub(super) fn new(file: File) -> io::Result<Self> {
+        let inner = FileBackend::new(file.try_clone()?).map_err(io::Error::other)?;
+        Ok(Self { file, inner })
+    }
+}
+
+/// Storage as the engine sees it.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) inner: Box<dyn StorageBackend>,
+    pub(super) stats: Arc<FileStats>,
+    /// Whether a sync has failed since the store was opened.
+    pub(super) sync_failed: Arc<AtomicBool>,
+}
+
+/// The locks of a backend, handed through.
+macro_rules! locks_of_inner {
+    () => {
+        fn try_lock_range(&self, a: Bound<u64>, b: Bound<u64>) -> Result<bool, BackendError> {
+            self.inner.try_lock_range(a, b)
+        }
+
+        fn try_lock_shared_range(
+            &self,
+            a: Bound<u64>,
+            b: Bound<u64>,
+        ) -> Result<bool, BackendError> {
+            self.inner.try_lock_shared_range(a, b)
+        }
+
+        fn lock_range(&self, a: Bound<u64>, b: Bound<u64>) -> Result<(), BackendError> {
+            self.inner.lock_range(a, b)
+        }
+
+        fn lock_shared_range(&self, a: Bound<u64>, b: Bound<u64>) -> Result<(), BackendError> {
+            self.inner.lock_shared_range(a, b)
+        }
+
+        fn unlock_range(&self, a: Bound<u64>, b: Bound<u64>) -> Result<(), BackendError> {
+            self.inner.unlock_range(a, b)
+        }
+
+        fn query_lock_range(&self, a: Bound<u64>, b: Bound<u64>) -> Result<bool, BackendError> {
+            self.inner.query_lock_range(a, b)
+        }
+    };
+}
+
+impl StorageBackend for RoomyFile {
+    locks_of_inner!();
+
+    fn len(&self) -> io::Result<u64> {
+        self.inner.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.inner.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let before = self.inner.len()?;
+        if len <= before {
+            return self.inner.set_len(len);
+        }
+        let grow = || fallocate(&self.file, FallocateFlags::empty(), before, len - before);
+        match retry_on_intr(grow) {
+            Ok(()) => Ok(()),
+            // Some file systems cannot; then a hole has to do.
+            Err(Errno::OPNOTSUPP) => self.inner.set_len(len),
+            Err(error) => {
+                // What it took before it failed is given back.
+                self.inner.set_len(before)?;
+                Err(error.into())
+            }
+        }
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.inner.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.inner.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.inner.close()
+    }
+}
+
+impl StorageBackend for Watched {
+    locks_of_inner!();
+
+    fn len(&self) -> io::Result<u64> {
+        self.inner.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.inner.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.inner.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.stats.syncs.add(1);
+        let synced = self.inner.sync_data();
+        if synced.is_err() {
+            self.sync_failed.store(true, Ordering::Release);
+        }
+        synced
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.stats.bytes_written.add(data.len() as u64);
+        self.inner.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.inner.close()
+    }
+}

@@ -1,0 +1,133 @@
+//! The tables of the file, and how their entries are spelled. The only place that does.
+//!
+//! All that is of one post lies side by side in one table, so that a tap touches one page of it
+//! however many kinds of entries it writes:
+//!
+//! | key | value |
+//! | --- | --- |
+//! | POST | revision |
+//! | POST `c` REACTION | count |
+//! | POST `m` REACTION 0 USER | µs at which the user reacted |
+//! | POST `o` REACTION 0 µs USER | nothing: the members in their order |
+//! | POST `r` KEY | the record of a tap with an idempotency key |
+//!
+//! Numbers are eight bytes, greatest first; users are decimal text, since ties are broken by that.
+
+use redb::TableDefinition;
+use uuid::Uuid;
+
+use super::trouble::{Found, Trouble};
+use crate::domain::{IdempotencyKey, Micros, PostId, Reaction, UserId};
+
+/// The layout that this release reads and writes.
+pub(super) const LAYOUT: u64 = 1;
+
+/// Numbers that are of the whole file, by name.
+pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("onetap");
+/// The number in [`META`] that says which layout this is.
+pub(super) const META_LAYOUT: &str = "layout";
+/// The number in [`META`] of group commits so far.
+pub(super) const META_COMMITS: &str = "commits";
+/// The number in [`META`] that every first revision of a post is above; see `Tables::floor`.
+pub(super) const META_FLOOR: &str = "floor";
+
+/// What is of a post.
+pub(super) const POSTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("posts");
+/// The change log: partition, milliseconds, number within them.
+pub(super) const LOG: TableDefinition<(u8, u64, u64), &[u8]> = TableDefinition::new("log");
+/// When which record goes: µs, post, key.
+pub(super) const EXPIRY: TableDefinition<(u64, &[u8; 16], &[u8; 16]), ()> =
+    TableDefinition::new("expiry");
+
+const COUNT: u8 = b'c';
+const MEMBER: u8 = b'm';
+const ORDER: u8 = b'o';
+const RECORD: u8 = b'r';
+/// Ends a reaction. No reaction contains it, so none is the beginning of another.
+const END: u8 = 0;
+
+/// A key of [`POSTS`].
+pub(super) type Key = Vec<u8>;
+
+fn of(post: PostId, kind: u8, rest: &[&[u8]]) -> Key {
+    let mut key = Vec::with_capacity(80);
+    key.extend_from_slice(post.as_uuid().as_bytes());
+    key.push(kind);
+    rest.iter().for_each(|part| key.extend_from_slice(part));
+    key
+}
+
+/// The entry that says that a post has state, and its revision.
+pub(super) fn head(post: PostId) -> [u8; 16] {
+    post.as_uuid().into_bytes()
+}
+
+/// A count.
+pub(super) fn count(post: PostId, reaction: &Reaction) -> Key {
+    of(post, COUNT, &[reaction.as_str().as_bytes()])
+}
+
+/// All counts of a post: from the first on, and what is behind them.
+pub(super) fn counts(post: PostId) -> (Key, Key) {
+    (of(post, COUNT, &[]), of(post, COUNT + 1, &[]))
+}
+
+/// The reaction of a key of a count.
+pub(super) fn reaction_of_count(key: &[u8]) -> Found<Reaction> {
+    reaction(key.get(17..).unwrap_or_default())
+}
+
+/// A member.
+pub(super) fn member(post: PostId, reaction: &Reaction, user: UserId) -> Key {
+    of(post, MEMBER, &[reaction.as_str().as_bytes(), &[END], user.to_string().as_bytes()])
+}
+
+/// A member in the order of members.
+pub(super) fn order(post: PostId, reaction: &Reaction, at: Micros, user: UserId) -> Key {
+    let (name, at, user) = (reaction.as_str().as_bytes(), at.0.to_be_bytes(), user.to_string());
+    of(post, ORDER, &[name, &[END], &at, user.as_bytes()])
+}
+
+/// All members of a reaction in their order: from the oldest on, and what is behind them.
+pub(super) fn orders(post: PostId, reaction: &Reaction) -> (Key, Key) {
+    let name = reaction.as_str().as_bytes();
+    (of(post, ORDER, &[name, &[END]]), of(post, ORDER, &[name, &[END + 1]]))
+}
+
+/// Time and user of a key of the order of this reaction's members.
+pub(super) fn member_of_order(key: &[u8], reaction: &Reaction) -> Found<(Micros, UserId)> {
+    let rest = key.get(18 + reaction.as_str().len()..).unwrap_or_default();
+    let (at, user) = rest.split_first_chunk().ok_or_else(|| odd("order"))?;
+    let user = str::from_utf8(user).ok().and_then(|user| user.parse().ok());
+    Ok((Micros(u64::from_be_bytes(*at)), user.ok_or_else(|| odd("order"))?))
+}
+
+/// A record.
+pub(super) fn record(post: PostId, key: &IdempotencyKey) -> Key {
+    record_of(&head(post), key.as_bytes())
+}
+
+/// A record, by what [`EXPIRY`] says of it.
+pub(super) fn record_of(post: &[u8; 16], key: &[u8; 16]) -> Key {
+    [&post[..], &[RECORD], key].concat()
+}
+
+/// A number from its bytes.
+pub(super) fn number(bytes: &[u8], of: &str) -> Found<u64> {
+    bytes.try_into().map(u64::from_be_bytes).map_err(|_| odd(of))
+}
+
+/// A reaction from its bytes.
+pub(super) fn reaction(bytes: &[u8]) -> Found<Reaction> {
+    str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or_else(|| odd("reaction"))
+}
+
+/// A post from its bytes.
+pub(super) fn post(bytes: &[u8; 16]) -> Found<PostId> {
+    Uuid::from_bytes(*bytes).try_into().map_err(|_| odd("post"))
+}
+
+/// What is said of an entry that onetap does not write in this form.
+pub(super) fn odd(what: &str) -> Trouble {
+    Trouble::Damaged(format!("an entry of the store file ({what}) is not of onetap's form"))
+}

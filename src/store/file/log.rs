@@ -1,0 +1,100 @@
+//! The change log in the file.
+
+use redb::{ReadableTable, Table};
+
+use super::keys;
+use super::trouble::Found;
+use super::{LogEntry, LogPosition};
+use crate::domain::{Cause, Change, Micros, Partition, Revision, UserId};
+
+type Log<'txn> = Table<'txn, (u8, u64, u64), &'static [u8]>;
+
+/// How an entry spells its cause.
+const TAP: u8 = b't';
+
+/// The number of a partition as keys have it.
+fn number(partition: Partition) -> u8 {
+    u8::try_from(partition.index()).unwrap_or(u8::MAX)
+}
+
+/// Appends an entry to the log of its post's partition. Places rise also when the clock goes back.
+pub(super) fn append(log: &mut Log<'_>, change: &Change, now: Micros) -> Found<()> {
+    let (partition, now) = (number(change.post.partition()), now.0 / 1000);
+    let place = {
+        let mut own = log.range((partition, 0, 0)..=(partition, u64::MAX, u64::MAX))?;
+        match own.next_back().transpose()?.map(|(last, _)| last.value()) {
+            Some((_, millis, sequence)) if millis >= now => (partition, millis, sequence + 1),
+            _ => (partition, now, 0),
+        }
+    };
+    let Cause::Tap = change.cause;
+    let value = [
+        &[TAP, u8::from(change.active)][..],
+        change.post.as_uuid().as_bytes(),
+        &change.user.get().to_be_bytes(),
+        &change.revision.0.to_be_bytes(),
+        &change.occurred_at.0.to_be_bytes(),
+        change.reaction.as_str().as_bytes(),
+    ]
+    .concat();
+    log.insert(place, &value[..])?;
+    Ok(())
+}
+
+/// Drops entries of one partition that are older than `oldest_kept`, at most so many of them.
+pub(super) fn trim(
+    log: &mut Log<'_>,
+    partition: Partition,
+    oldest_kept: Micros,
+    at_most: usize,
+) -> Found<()> {
+    let partition = number(partition);
+    let old = (partition, 0, 0)..(partition, oldest_kept.0 / 1000, 0);
+    for dropped in log.extract_from_if(old, |_, _| true)?.take(at_most) {
+        dropped?;
+    }
+    Ok(())
+}
+
+/// The entries behind a place, or from the oldest on.
+pub(super) fn read(
+    log: &impl ReadableTable<(u8, u64, u64), &'static [u8]>,
+    partition: Partition,
+    after: Option<LogPosition>,
+    limit: usize,
+) -> Found<Vec<LogEntry>> {
+    let partition = number(partition);
+    let from = match after {
+        None => (partition, 0, 0),
+        Some(LogPosition { millis, sequence }) => (partition, millis, sequence.saturating_add(1)),
+    };
+    let mut entries = Vec::new();
+    for found in log.range(from..=(partition, u64::MAX, u64::MAX))?.take(limit) {
+        let (place, value) = found?;
+        let (_, millis, sequence) = place.value();
+        let position = LogPosition { millis, sequence };
+        entries.push(LogEntry { position, change: change(value.value())? });
+    }
+    Ok(entries)
+}
+
+fn change(value: &[u8]) -> Found<Change> {
+    let odd = || keys::odd("log");
+    let ([cause, active], rest) = value.split_first_chunk().ok_or_else(odd)?;
+    let (post, rest) = rest.split_first_chunk().ok_or_else(odd)?;
+    let (user, rest) = rest.split_first_chunk().ok_or_else(odd)?;
+    let (revision, rest) = rest.split_first_chunk().ok_or_else(odd)?;
+    let (occurred_at, reaction) = rest.split_first_chunk().ok_or_else(odd)?;
+    if *cause != TAP {
+        return Err(odd());
+    }
+    Ok(Change {
+        post: keys::post(post)?,
+        user: UserId::try_from(u64::from_be_bytes(*user)).map_err(|_| odd())?,
+        reaction: keys::reaction(reaction)?,
+        active: *active == 1,
+        revision: Revision(u64::from_be_bytes(*revision)),
+        occurred_at: Micros(u64::from_be_bytes(*occurred_at)),
+        cause: Cause::Tap,
+    })
+}

@@ -1,0 +1,223 @@
+//! The store in one file: a transactional engine (`redb`) behind one writer.
+//!
+//! A tap is answered when it has been synced to the disk. What waits meanwhile is written together,
+//! with one sync. Reads see the last commit and wait for nobody.
+
+mod backend;
+mod keys;
+mod log;
+mod open;
+mod read;
+mod records;
+mod step;
+mod trouble;
+mod writer;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use open::OpenError;
+use open::Opener;
+use redb::{Database, ReadTransaction, ReadableDatabase as _, StorageBackend};
+use tokio::sync::{mpsc, oneshot};
+use trouble::{Found, Trouble};
+use writer::{Answer, Job, Writer};
+
+use super::{
+    Deadline, FileStats, LogEntry, LogPosition, ReactorsQuery, Retention, Store, StoreError,
+    SummaryQuery,
+};
+use crate::domain::{Micros, Outcome, Partition, ReactorsPage, Summary, Tap};
+
+/// How a file is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct FileOptions {
+    /// The most taps that wait for the writer; more are [`StoreError::Overloaded`].
+    pub queue_bound: usize,
+    /// How much of the file is kept in memory.
+    pub cache_bytes: usize,
+    /// For how long the change log and the records are kept.
+    pub retention: Retention,
+}
+
+/// Reactions in a file. Clones share it; when the last one goes, the file is closed.
+#[derive(Clone)]
+pub struct FileStore(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    /// None only while this is dropped.
+    jobs: Option<mpsc::Sender<Job>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// What the writer and the readers have in common.
+struct Shared {
+    /// None while the file cannot be opened. Locked for writing only to take and put it.
+    database: RwLock<Option<Database>>,
+    stats: Arc<FileStats>,
+}
+
+impl Shared {
+    fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_database(&self) -> Option<Database> {
+        self.database.write().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put_database(&self, database: Database) {
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
+    }
+
+    fn read<R>(&self, look: impl FnOnce(&ReadTransaction) -> Found<R>) -> Result<R, StoreError> {
+        let database = self.database();
+        let closed = || StoreError::Unavailable("the store file is closed".into());
+        let txn = database.as_ref().ok_or_else(closed)?.begin_read().map_err(Trouble::from)?;
+        Ok(look(&txn)?)
+    }
+}
+
+impl FileStore {
+    /// Opens the file at a path, making it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be used, is damaged, is another program's, or is in use.
+    pub fn open(path: &Path, options: FileOptions) -> Result<Self, OpenError> {
+        let path = path.to_owned();
+        Self::with_backend(move || open::file(&path), options)
+    }
+
+    /// Opens a store on storage of the caller's, which is asked for anew whenever the engine has to
+    /// begin again after a failure. The tests cut the power of such storage. What the store
+    /// promises is worth what `sync_data` promises.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileStore::open`].
+    pub fn with_backend(
+        source: impl Fn() -> io::Result<Box<dyn StorageBackend>> + Send + 'static,
+        options: FileOptions,
+    ) -> Result<Self, OpenError> {
+        let FileOptions { queue_bound, cache_bytes, retention } = options;
+        let stats = Arc::new(FileStats::default());
+        let sync_failed = Arc::new(AtomicBool::new(false));
+        let (source, watched) = (Box::new(source), Arc::clone(&stats));
+        let opener = Opener { source, cache_bytes, stats: watched, sync_failed };
+        let (database, top) = opener.open(true, clock())?;
+        let shared = Arc::new(Shared { database: RwLock::new(Some(database)), stats });
+        let (jobs, queue) = mpsc::channel(queue_bound);
+        let writer = Writer::new(Arc::clone(&shared), opener, retention, top);
+        let thread = std::thread::Builder::new().name("store-file".into());
+        let writer = thread
+            .spawn(move || writer.run(queue))
+            .map_err(|error| OpenError::Unusable(format!("no thread for it: {error}")))?;
+        Ok(Self(Arc::new(Inner { shared, jobs: Some(jobs), writer: Some(writer) })))
+    }
+
+    /// What the writer has done so far.
+    pub fn stats(&self) -> Arc<FileStats> {
+        Arc::clone(&self.0.shared.stats)
+    }
+
+    /// Has something written, and waits for it until the deadline.
+    async fn write(&self, tap: Option<Tap>, deadline: Deadline) -> Answer {
+        let ((turn, mut came), (answer, mut answered)) = (oneshot::channel(), oneshot::channel());
+        let job = Job { tap, deadline, turn, answer };
+        let jobs = self.0.jobs.as_ref().ok_or_else(too_late)?;
+        match jobs.try_send(job) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.0.shared.stats.overloads.add(1);
+                return Err(StoreError::Overloaded);
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(stopped()),
+        }
+        match tokio::time::timeout_at(deadline.0.into(), &mut answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => {
+                came.close();
+                match (answered.try_recv(), came.try_recv()) {
+                    (Ok(answer), _) => answer,
+                    (Err(_), Ok(())) => Err(StoreError::OutcomeUnknown),
+                    (Err(_), Err(_)) => Err(too_late()),
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The writer ends when it has written what waits and nobody can ask any more.
+        drop(self.jobs.take());
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the writer of the store file panicked");
+        }
+    }
+}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore").finish_non_exhaustive()
+    }
+}
+
+fn clock() -> Micros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn too_late() -> StoreError {
+    StoreError::Unavailable("the deadline had passed before the tap's turn came".into())
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable("the writer of the store file has stopped".into())
+}
+
+impl Store for FileStore {
+    async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
+        self.write(Some(tap), deadline).await?.ok_or(StoreError::OutcomeUnknown)
+    }
+
+    async fn summaries(
+        &self,
+        query: SummaryQuery,
+        _deadline: Deadline,
+    ) -> Result<Vec<Summary>, StoreError> {
+        self.0.shared.read(|txn| read::summaries(txn, &query))
+    }
+
+    async fn reactors(
+        &self,
+        query: ReactorsQuery,
+        _deadline: Deadline,
+    ) -> Result<ReactorsPage, StoreError> {
+        let found = self.0.shared.read(|txn| read::reactors(txn, &query, query.limit + 1))?;
+        Ok(ReactorsPage::cut(found, query.limit))
+    }
+
+    async fn changes(
+        &self,
+        partition: Partition,
+        after: Option<LogPosition>,
+        limit: usize,
+        _deadline: Deadline,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.0.shared.read(|txn| read::changes(txn, partition, after, limit))
+    }
+
+    async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
+        self.write(None, deadline).await.map(|_| ())
+    }
+}

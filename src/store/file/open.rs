@@ -1,0 +1,208 @@
+//! Opening the file: whose it is, whether it is whole, and what to do about it if not.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use redb::{
+    Database, DatabaseError, ReadableDatabase as _, StorageBackend, StorageError, TableError,
+};
+
+use super::super::FileStats;
+use super::backend::{RoomyFile, Source, Watched};
+use super::keys;
+use super::trouble::{Found, Trouble};
+use crate::domain::{Micros, Revision};
+
+/// Why the file cannot be used, and what to change, without saying which file it is.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The path is none that a file can be kept at, or the layout is of another release.
+    #[error("{0}")]
+    Unusable(String),
+    /// Not a store file, or not a whole one.
+    #[error("{0}")]
+    Damaged(String),
+    /// Another process has it open.
+    #[error("the store file is locked by another process; stop it, or choose another file")]
+    Locked,
+}
+
+/// What is said at the top of the file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Top {
+    /// How many group commits there have been.
+    pub(super) commits: u64,
+    /// What the revisions of posts without state are.
+    pub(super) floor: Revision,
+}
+
+/// How to open the storage anew, and what to watch of it.
+pub(super) struct Opener {
+    pub(super) source: Source,
+    pub(super) cache_bytes: usize,
+    pub(super) stats: Arc<FileStats>,
+    pub(super) sync_failed: Arc<AtomicBool>,
+}
+
+impl Opener {
+    /// Opens the storage, repairing what a crash has left unfinished. `check` reads all of it, and
+    /// so finds what has been damaged from outside.
+    pub(super) fn open(&self, check: bool, now: Micros) -> Result<(Database, Top), OpenError> {
+        let inner = (self.source)().map_err(|error| judge_io(&error))?;
+        let (stats, sync_failed) = (Arc::clone(&self.stats), Arc::clone(&self.sync_failed));
+        let database = Database::builder()
+            .set_cache_size(self.cache_bytes)
+            .set_check_integrity_on_open(check)
+            .create_with_backend(Watched { inner, stats, sync_failed })
+            .map_err(judge)?;
+        let top = top(&database, now)?;
+        Ok((database, top))
+    }
+}
+
+/// Opens the file at a path, making it if there is none.
+pub(super) fn file(path: &Path) -> io::Result<Box<dyn StorageBackend>> {
+    if !path.try_exists()? {
+        make(path)?;
+    }
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    if about.len() == 0 {
+        // The engine would take it for a new one.
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
+    Ok(Box::new(RoomyFile::new(file)?))
+}
+
+/// Makes an empty store under another name and then gives it its own: a file that is there is whole,
+/// whenever the process or the machine dies.
+fn make(path: &Path) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".new-{}", std::process::id()));
+    let new = Path::new(&new);
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(new)?;
+    let linked = fill(file).and_then(|()| match fs::hard_link(new, path) {
+        // Another process was quicker; then it is that one's.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    });
+    fs::remove_file(new)?;
+    linked?;
+    // Otherwise a power cut could take the name away from what was synced.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn fill(file: File) -> io::Result<()> {
+    let backend = RoomyFile::new(file)?;
+    let database = Database::builder().create_with_backend(backend).map_err(to_io)?;
+    write_top(&database, super::clock()).map_err(|trouble| match trouble {
+        Trouble::Engine(error) => to_io(*error),
+        Trouble::Damaged(what) => io::Error::other(what),
+    })?;
+    database.close().map_err(to_io)
+}
+
+fn to_io(error: impl Into<redb::Error>) -> io::Error {
+    match error.into() {
+        redb::Error::Io(error) => error,
+        other => io::Error::other(other),
+    }
+}
+
+fn judge_io(error: &io::Error) -> OpenError {
+    let advice = match error.kind() {
+        ErrorKind::InvalidData => return foreign(),
+        ErrorKind::UnexpectedEof => return damaged("it has been cut short"),
+        ErrorKind::IsADirectory => "it is a directory; name a file in it",
+        ErrorKind::NotFound => "its directory does not exist; make it first",
+        ErrorKind::NotADirectory => "a part of the path is a file, not a directory",
+        ErrorKind::PermissionDenied => "it may not be read and written; give this user the right",
+        ErrorKind::ReadOnlyFilesystem => "it is on a file system that is read-only",
+        ErrorKind::StorageFull => "the disk is full; make room first",
+        _ => return OpenError::Unusable(format!("{error}; choose another file")),
+    };
+    OpenError::Unusable(advice.into())
+}
+
+const RESTORE: &str = "restore it from a copy, or move it away to begin with an empty one";
+
+fn judge(error: DatabaseError) -> OpenError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+            OpenError::Locked
+        }
+        DatabaseError::Storage(StorageError::Io(error)) => judge_io(&error),
+        DatabaseError::Storage(StorageError::Corrupted(what)) => damaged(&what),
+        other => damaged(&other.to_string()),
+    }
+}
+
+fn damaged(what: &str) -> OpenError {
+    OpenError::Damaged(format!("the store file is damaged ({what}); {RESTORE}"))
+}
+
+fn foreign() -> OpenError {
+    OpenError::Damaged("it is not a store file of onetap; choose another file".into())
+}
+
+/// Reads the top of a file, writing it if the file is new.
+fn top(database: &Database, now: Micros) -> Result<Top, OpenError> {
+    let found = match read_top(database) {
+        Ok(Some(found)) => Ok(found),
+        Ok(None) => write_top(database, now),
+        Err(trouble) => Err(trouble),
+    };
+    let (layout, top) = found.map_err(|trouble| match trouble {
+        Trouble::Damaged(_) => foreign(),
+        Trouble::Engine(error) => damaged(&error.to_string()),
+    })?;
+    if layout == keys::LAYOUT {
+        return Ok(top);
+    }
+    Err(OpenError::Unusable(format!(
+        "the store file has layout {layout} and this release reads layout {}; use the release \
+         that wrote it, or choose another file",
+        keys::LAYOUT
+    )))
+}
+
+fn read_top(database: &Database) -> Found<Option<(u64, Top)>> {
+    let txn = database.begin_read()?;
+    let meta = match txn.open_table(keys::META) {
+        Ok(meta) => meta,
+        // Storage that has just been made.
+        Err(TableError::TableDoesNotExist(_)) if txn.list_tables()?.next().is_none() => {
+            return Ok(None);
+        }
+        Err(TableError::Storage(error)) => return Err(error.into()),
+        Err(_) => return Err(keys::odd("top")),
+    };
+    let number = |name| meta.get(name)?.map(|n| n.value()).ok_or_else(|| keys::odd("top"));
+    let floor = Revision(number(keys::META_FLOOR)?);
+    let top = Top { commits: number(keys::META_COMMITS)?, floor };
+    Ok(Some((number(keys::META_LAYOUT)?, top)))
+}
+
+fn write_top(database: &Database, now: Micros) -> Found<(u64, Top)> {
+    let top = Top { commits: 0, floor: Revision::without_state(now) };
+    let txn = database.begin_write()?;
+    {
+        let mut meta = txn.open_table(keys::META)?;
+        meta.insert(keys::META_LAYOUT, keys::LAYOUT)?;
+        meta.insert(keys::META_COMMITS, top.commits)?;
+        meta.insert(keys::META_FLOOR, top.floor.0)?;
+    }
+    // Readers find all tables from the first moment on.
+    txn.open_table(keys::POSTS)?;
+    txn.open_table(keys::LOG)?;
+    txn.open_table(keys::EXPIRY)?;
+    txn.commit()?;
+    Ok((keys::LAYOUT, top))
+}

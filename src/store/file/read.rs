@@ -1,0 +1,100 @@
+//! Reads, each from one moment of the file: the last commit.
+
+use redb::{ReadOnlyTable, ReadTransaction};
+
+use super::trouble::Found;
+use super::{LogEntry, LogPosition, ReactorsQuery, SummaryQuery, keys, log};
+use crate::domain::{
+    Partition, Position, PostId, Reaction, ReactionSummary, Reactor, Revision, Summary,
+};
+
+type Posts = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+pub(super) fn summaries(txn: &ReadTransaction, query: &SummaryQuery) -> Found<Vec<Summary>> {
+    let posts = txn.open_table(keys::POSTS)?;
+    let floor = txn.open_table(keys::META)?.get(keys::META_FLOOR)?.map(|floor| floor.value());
+    let floor = Revision(floor.unwrap_or(0));
+    query.posts.iter().map(|post| summary(&posts, *post, floor, query)).collect()
+}
+
+fn summary(posts: &Posts, post: PostId, floor: Revision, query: &SummaryQuery) -> Found<Summary> {
+    let Some(head) = posts.get(&keys::head(post)[..])? else {
+        return Ok(Summary::new(post, floor, Vec::new()));
+    };
+    let revision = Revision(keys::number(head.value(), "revision")?);
+    let reactions = counts(posts, post)?.into_iter().map(|(reaction, count)| {
+        let mine = match query.viewer {
+            None => None,
+            Some(user) => Some(posts.get(&keys::member(post, &reaction, user)[..])?.is_some()),
+        };
+        let recent = newest(posts, post, &reaction, None, query.recent)?;
+        Ok(ReactionSummary { reaction, count, mine, recent })
+    });
+    Ok(Summary::new(post, revision, reactions.collect::<Found<_>>()?))
+}
+
+/// The first `take` reactors behind the place that is asked for, newest first.
+pub(super) fn reactors(
+    txn: &ReadTransaction,
+    query: &ReactorsQuery,
+    take: usize,
+) -> Found<Vec<Reactor>> {
+    let posts = txn.open_table(keys::POSTS)?;
+    let after = query.after.as_ref();
+    if let Some(reaction) = &query.reaction {
+        return newest(&posts, query.post, reaction, after, take);
+    }
+    let mut found = Vec::new();
+    for (reaction, _) in counts(&posts, query.post)? {
+        found.extend(newest(&posts, query.post, &reaction, after, take)?);
+    }
+    found.sort_by(|a, b| b.cmp(a));
+    found.truncate(take);
+    Ok(found)
+}
+
+pub(super) fn changes(
+    txn: &ReadTransaction,
+    partition: Partition,
+    after: Option<LogPosition>,
+    limit: usize,
+) -> Found<Vec<LogEntry>> {
+    log::read(&txn.open_table(keys::LOG)?, partition, after, limit)
+}
+
+fn counts(posts: &Posts, post: PostId) -> Found<Vec<(Reaction, u64)>> {
+    let (from, end) = keys::counts(post);
+    let found = posts.range::<&[u8]>(&from[..]..&end[..])?.map(|entry| {
+        let (key, count) = entry?;
+        Ok((keys::reaction_of_count(key.value())?, keys::number(count.value(), "count")?))
+    });
+    found.collect()
+}
+
+fn newest(
+    posts: &Posts,
+    post: PostId,
+    reaction: &Reaction,
+    after: Option<&Position>,
+    take: usize,
+) -> Found<Vec<Reactor>> {
+    let (from, end) = keys::orders(post, reaction);
+    // The place itself belongs to the page if it is of another reaction; see the filter below.
+    let end = match after {
+        None => end,
+        Some(place) => {
+            let mut key = keys::order(post, reaction, place.reacted_at, place.user);
+            key.push(0);
+            key
+        }
+    };
+    let reactors = posts.range::<&[u8]>(&from[..]..&end[..])?.rev().map(|entry| {
+        let (reacted_at, user) = keys::member_of_order(entry?.0.value(), reaction)?;
+        Ok(Reactor { reacted_at, user, reaction: reaction.clone() })
+    });
+    let behind = |found: &Found<Reactor>| match (found, after) {
+        (Ok(reactor), Some(after)) => reactor < after,
+        _ => true,
+    };
+    reactors.filter(behind).take(take).collect()
+}

@@ -1,0 +1,143 @@
+//! A tap on the tables of one write transaction, by the rules of [`crate::domain::machine`].
+
+use redb::{ReadableTable, Table, WriteTransaction};
+
+use super::trouble::Found;
+use super::{Retention, keys, log, records};
+use crate::domain::{
+    Cause, Change, KeyReused, Micros, Outcome, Partition, Reaction, Revision, Tap,
+};
+
+/// Up to this many members are counted at every tap, so that no error in a kept count lasts. Beyond
+/// it the kept count moves by one, in the transaction in which the member comes or goes.
+const COUNTED: usize = 64;
+/// At most so many entries of the log are dropped in one commit.
+const TRIMMED_PER_COMMIT: usize = 1000;
+
+/// The tables, open for writing.
+pub(super) struct Tables<'txn> {
+    posts: Table<'txn, &'static [u8], &'static [u8]>,
+    log: Table<'txn, (u8, u64, u64), &'static [u8]>,
+    expiry: Table<'txn, (u64, &'static [u8; 16], &'static [u8; 16]), ()>,
+    /// The revision of every post without state. First changes are above it: a reader sees the last
+    /// commit, and may have been told this number while the next one was under way.
+    floor: Revision,
+    retention: Retention,
+    /// How many taps wrote something.
+    pub(super) written: usize,
+}
+
+impl<'txn> Tables<'txn> {
+    pub(super) fn open(
+        txn: &'txn WriteTransaction,
+        floor: Revision,
+        retention: Retention,
+    ) -> Found<Self> {
+        Ok(Self {
+            posts: txn.open_table(keys::POSTS)?,
+            log: txn.open_table(keys::LOG)?,
+            expiry: txn.open_table(keys::EXPIRY)?,
+            floor,
+            retention,
+            written: 0,
+        })
+    }
+
+    /// Applies one tap. It looks before it writes, so that what is damaged stays as it is.
+    pub(super) fn tap(&mut self, tap: &Tap, now: Micros) -> Found<Result<Outcome, KeyReused>> {
+        match records::find(&self.posts, tap, now)? {
+            Ok(None) => {}
+            Ok(Some(answered)) => return Ok(Ok(answered)),
+            Err(reused) => return Ok(Err(reused)),
+        }
+        let head = self.number(&keys::head(tap.post), "revision")?.map(Revision);
+        let member = keys::member(tap.post, &tap.reaction, tap.user);
+        let since = self.number(&member, "member")?.map(Micros);
+        let kept = self.number(&keys::count(tap.post, &tap.reaction), "count")?.unwrap_or(0);
+
+        let active = tap.verb.turns(since.is_some());
+        let (changed, expected) = match (since, active) {
+            (None, true) => {
+                self.posts.insert(&member[..], &now.0.to_be_bytes()[..])?;
+                let place = keys::order(tap.post, &tap.reaction, now, tap.user);
+                self.posts.insert(&place[..], &[][..])?;
+                (true, kept.saturating_add(1))
+            }
+            (Some(at), false) => {
+                self.posts.remove(&member[..])?;
+                let place = keys::order(tap.post, &tap.reaction, at, tap.user);
+                self.posts.remove(&place[..])?;
+                (true, kept.saturating_sub(1))
+            }
+            _ => (false, kept),
+        };
+        let count = self.counted(tap, expected)?;
+        let mut revision = head.unwrap_or(self.floor);
+        if changed || count != kept {
+            revision = Revision::next(Some(revision), now);
+            self.posts.insert(&keys::head(tap.post)[..], &revision.0.to_be_bytes()[..])?;
+            self.keep_count(tap, count)?;
+        }
+        if changed {
+            log::append(&mut self.log, &change(tap, active, revision, now), now)?;
+        }
+        let outcome = Outcome { active, changed, count, revision, replayed: false };
+        let expires_at = later(now, self.retention.records.as_micros());
+        let recorded = records::keep(&mut self.posts, &mut self.expiry, tap, &outcome, expires_at)?;
+        self.written += usize::from(changed || count != kept || recorded);
+        Ok(Ok(outcome))
+    }
+
+    /// Writes and takes back what no post has: what the probe shows is that a commit works.
+    pub(super) fn probe(&mut self) -> Found<()> {
+        self.posts.insert(&[0; 16][..], &[][..])?;
+        self.posts.remove(&[0; 16][..])?;
+        self.written += 1;
+        Ok(())
+    }
+
+    /// Drops what is too old: records, and log entries of the partition whose turn it is.
+    pub(super) fn sweep(&mut self, turn: Partition, now: Micros) -> Found<()> {
+        // Twice as many as may have come, so that it never falls behind.
+        let records = 2 * self.written + 16;
+        records::sweep(&mut self.posts, &mut self.expiry, now, records)?;
+        let log = self.retention.change_log.as_micros();
+        let oldest_kept = now.0.saturating_sub(u64::try_from(log).unwrap_or(u64::MAX));
+        log::trim(&mut self.log, turn, Micros(oldest_kept), TRIMMED_PER_COMMIT)
+    }
+
+    fn number(&self, key: &[u8], of: &str) -> Found<Option<u64>> {
+        self.posts.get(key)?.map(|found| keys::number(found.value(), of)).transpose()
+    }
+
+    /// How many members there are: counted, or as expected where there are too many to count.
+    fn counted(&self, tap: &Tap, expected: u64) -> Found<u64> {
+        let (from, end) = keys::orders(tap.post, &tap.reaction);
+        let mut counted = 0;
+        for member in self.posts.range::<&[u8]>(&from[..]..&end[..])?.take(COUNTED + 1) {
+            member?;
+            counted += 1;
+        }
+        Ok(if counted > COUNTED as u64 { expected.max(counted) } else { counted })
+    }
+
+    fn keep_count(&mut self, Tap { post, reaction, .. }: &Tap, count: u64) -> Found<()> {
+        let key = keys::count(*post, reaction);
+        if count == 0 {
+            self.posts.remove(&key[..])?;
+        } else {
+            self.posts.insert(&key[..], &count.to_be_bytes()[..])?;
+        }
+        Ok(())
+    }
+}
+
+fn change(tap: &Tap, active: bool, revision: Revision, now: Micros) -> Change {
+    let Tap { post, user, .. } = *tap;
+    let reaction: Reaction = tap.reaction.clone();
+    Change { post, user, reaction, active, revision, occurred_at: now, cause: Cause::Tap }
+}
+
+fn later(now: Micros, by: u128) -> Micros {
+    Micros(now.0.saturating_add(u64::try_from(by).unwrap_or(u64::MAX)))
+}

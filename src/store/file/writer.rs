@@ -1,0 +1,216 @@
+//! The one thread that writes: everything that waits travels in one transaction, with one sync.
+//!
+//! The hand-over is tokio's: a bounded queue to the thread, and for each tap two one-shot channels
+//! back. There is no concurrent code of our own in it. The first channel says that the tap's turn
+//! has come. A caller whose time is up closes it; as a closed channel takes nothing more, either the
+//! tap is never applied, or the caller knows that it may have been.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use redb::Database;
+use tokio::sync::{mpsc, oneshot};
+
+use super::open::{OpenError, Opener, Top};
+use super::step::Tables;
+use super::trouble::Found;
+use super::{Deadline, Retention, Shared, StoreError, clock, keys};
+use crate::domain::{KeyReused, Outcome, Partition, Revision, Tap};
+
+/// The most that travels in one transaction: an answer should not wait for thousands of others.
+const MOST_PER_COMMIT: usize = 1000;
+/// For how long nothing is tried after a failure: opening the file again may mean reading all of it.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Something to write, and who waits for it.
+pub(super) struct Job {
+    /// A tap, or the probe.
+    pub(super) tap: Option<Tap>,
+    pub(super) deadline: Deadline,
+    pub(super) turn: oneshot::Sender<()>,
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+/// What a job comes to. The probe has no outcome.
+pub(super) type Answer = Result<Option<Outcome>, StoreError>;
+
+/// Jobs whose turn has come, with what they come to if the transaction is committed.
+type Done = Vec<(oneshot::Sender<Answer>, Answer)>;
+
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) opener: Opener,
+    pub(super) retention: Retention,
+    pub(super) top: Top,
+    /// What failed, and when it was last tried.
+    failed: Option<(String, Instant)>,
+}
+
+/// How a transaction ended that was not committed.
+enum Failed {
+    /// Before the commit began: nothing was applied.
+    Applying(String),
+    /// In the commit.
+    Committing(String),
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, opener: Opener, retention: Retention, top: Top) -> Self {
+        Self { shared, opener, retention, top, failed: None }
+    }
+
+    /// Writes until nobody can ask any more, then closes the file.
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut batch = Vec::new();
+        while jobs.blocking_recv_many(&mut batch, MOST_PER_COMMIT) > 0 {
+            match self.refusal() {
+                None => self.write(&mut batch),
+                Some(why) => {
+                    let refuse =
+                        |job: Job| job.answer.send(Err(StoreError::Unavailable(why.clone())));
+                    batch.drain(..).for_each(|job| drop(refuse(job)));
+                }
+            }
+        }
+        if let Some(Err(error)) = self.shared.take_database().map(Database::close) {
+            tracing::error!("the store file was not closed cleanly: {error}");
+        }
+    }
+
+    /// Why nothing can be written now. Tries to open a file that failed before.
+    fn refusal(&mut self) -> Option<String> {
+        if self.opener.sync_failed.load(Ordering::Acquire) {
+            // What the disk did not take may look as if it had: the system forgets about it. So
+            // nothing more is built upon it.
+            return Some(
+                "the disk failed to sync the store file; restart onetap on a sound disk".into(),
+            );
+        }
+        let (why, since) = self.failed.as_ref()?;
+        if since.elapsed() < PAUSE {
+            return Some(why.clone());
+        }
+        if self.shared.database().is_some() {
+            return None;
+        }
+        self.reopen().err().map(|error| self.failing(error.to_string()))
+    }
+
+    /// Remembers a failure. Says it once, not at every attempt.
+    fn failing(&mut self, why: String) -> String {
+        if self.failed.is_none() {
+            tracing::error!("taps are refused, the store file cannot be written: {why}");
+        }
+        self.failed = Some((why.clone(), Instant::now()));
+        why
+    }
+
+    /// Writes a batch with one commit, and answers it.
+    fn write(&mut self, batch: &mut Vec<Job>) {
+        let mut done = Done::new();
+        let Err(failed) = self.transaction(batch, &mut done) else {
+            if self.failed.take().is_some() {
+                tracing::info!("taps are counted again, the store file can be written");
+            }
+            done.into_iter().for_each(|(caller, answer)| drop(caller.send(answer)));
+            return;
+        };
+        self.shared.stats.commits_failed.add(1);
+        let (what, committing) = match failed {
+            Failed::Applying(what) => (what, false),
+            Failed::Committing(what) => (what, true),
+        };
+        let what = self.failing(what);
+        let attempted = self.top.commits + 1;
+        let reopened = self.reopen();
+        // The engine applies a transaction whole or not at all. Which of them it was, the file says.
+        let unknown = committing && !reopened.is_ok_and(|top| top.commits < attempted);
+        let error =
+            if unknown { StoreError::OutcomeUnknown } else { StoreError::Unavailable(what) };
+        // Those that came after the one that failed have not had their turn.
+        let waiting = batch.drain(..).map(|job| job.answer);
+        let callers = done.into_iter().map(|(caller, _)| caller).chain(waiting);
+        callers.for_each(|caller| drop(caller.send(Err(error.clone()))));
+    }
+
+    fn transaction(&mut self, batch: &mut Vec<Job>, done: &mut Done) -> Result<(), Failed> {
+        let applying = |error: &dyn std::fmt::Display| Failed::Applying(error.to_string());
+        let shared = Arc::clone(&self.shared);
+        let database = shared.database();
+        let database = database.as_ref().ok_or_else(|| applying(&"it is closed"))?;
+        let txn = database.begin_write().map_err(|error| applying(&error))?;
+        let next = self
+            .apply(&txn, batch, done)
+            .map_err(|trouble| applying(&StoreError::from(trouble)))?;
+        let Some((next, written)) = next else {
+            // Nothing is to be written, so nothing has to be synced.
+            return txn.abort().map_err(|error| applying(&error));
+        };
+        txn.commit().map_err(|error| Failed::Committing(error.to_string()))?;
+        self.top = next;
+        self.shared.stats.commits.add(1);
+        self.shared.stats.taps_committed.add(written as u64);
+        Ok(())
+    }
+
+    /// Applies all jobs of a batch whose time is not up. Says what the top of the file becomes and
+    /// how many jobs wrote something, if any did.
+    fn apply(
+        &self,
+        txn: &redb::WriteTransaction,
+        batch: &mut Vec<Job>,
+        done: &mut Done,
+    ) -> Found<Option<(Top, usize)>> {
+        let now = clock();
+        let mut tables = Tables::open(txn, self.top.floor, self.retention)?;
+        for job in batch.drain(..) {
+            if job.deadline.has_passed() {
+                drop(job.answer.send(Err(super::too_late())));
+                continue;
+            }
+            if job.turn.send(()).is_err() {
+                // The caller has given up, and has said that nothing was applied.
+                continue;
+            }
+            let found = match &job.tap {
+                Some(tap) => tables.tap(tap, now).map(|outcome| outcome.map(Some)),
+                None => tables.probe().map(|()| Ok(None)),
+            };
+            match found {
+                Ok(outcome) => {
+                    let answer = outcome.map_err(|KeyReused| StoreError::KeyReused);
+                    done.push((job.answer, answer));
+                }
+                Err(super::Trouble::Damaged(what)) => {
+                    done.push((job.answer, Err(StoreError::Damaged(what))));
+                }
+                Err(engine) => {
+                    done.push((job.answer, Ok(None)));
+                    return Err(engine);
+                }
+            }
+        }
+        if tables.written == 0 {
+            return Ok(None);
+        }
+        let written = tables.written;
+        let commits = self.top.commits + 1;
+        tables.sweep(Partition::turn(commits), now)?;
+        drop(tables);
+        let top = Top { commits, floor: self.top.floor.max(Revision::without_state(now)) };
+        let mut meta = txn.open_table(keys::META)?;
+        meta.insert(keys::META_COMMITS, top.commits)?;
+        meta.insert(keys::META_FLOOR, top.floor.0)?;
+        Ok(Some((top, written)))
+    }
+
+    /// Closes the file and opens it again, which undoes what was not committed whole.
+    fn reopen(&mut self) -> Result<Top, OpenError> {
+        drop(self.shared.take_database());
+        let (database, top) = self.opener.open(false, clock())?;
+        self.shared.put_database(database);
+        self.top = top;
+        Ok(top)
+    }
+}

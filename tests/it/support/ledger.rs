@@ -1,0 +1,119 @@
+//! What was acknowledged, and whether a store still knows it: the judge of the crash tests.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use onetap::domain::{Change, Form, Outcome, Partition, PostId, Reaction, Revision, Tap, UserId};
+use onetap::store::{AnyStore, ReactorsQuery, Store as _, StoreError, SummaryQuery};
+
+use super::power::random;
+use super::{keyed_tap, numbered_post, soon, tap};
+
+const FORMS: [Form; 5] =
+    [Form::Toggle, Form::Set, Form::Unset, Form::ToggleFrom(true), Form::ToggleFrom(false)];
+
+/// Taps that were sent, by what was heard of them.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    pub(crate) acknowledged: Vec<(Tap, Outcome)>,
+    /// Of unknown outcome. Those with a key can be asked again.
+    pub(crate) in_doubt: Vec<Tap>,
+    /// Of which it was said that they were not applied.
+    pub(crate) refused: usize,
+}
+
+/// The tap with this number: few posts, users and reactions, so that they meet; four in five with a
+/// key of their own.
+pub(crate) fn numbered_tap(run: &str, n: u64) -> Tap {
+    let mut seed = n;
+    let mut below = |bound: u64| random(&mut seed) % bound;
+    let post = numbered_post(0x00C0_0000 + u32::try_from(below(12)).unwrap());
+    let user = 1 + below(40);
+    let name = ["like", "love", "👍"][usize::try_from(below(3)).unwrap()];
+    let form = FORMS[usize::try_from(below(5)).unwrap()];
+    if below(5) == 0 {
+        return tap(form.verb(), post, user, name);
+    }
+    keyed_tap(form, post, user, name, &format!("{run}-{n}"))
+}
+
+impl Ledger {
+    pub(crate) fn note(&mut self, tap: Tap, answer: Result<Outcome, StoreError>) {
+        match answer {
+            Ok(outcome) => self.acknowledged.push((tap, outcome)),
+            Err(StoreError::OutcomeUnknown) => self.in_doubt.push(tap),
+            Err(_) => self.refused += 1,
+        }
+    }
+
+    /// Everything that was acknowledged is there, once; and what is there agrees with itself.
+    pub(crate) async fn audit(&mut self, store: &AnyStore) {
+        self.resolve_doubts(store).await;
+        let changes = whole_log(store).await;
+        let logged: HashMap<(PostId, Revision), &Change> =
+            changes.iter().map(|change| ((change.post, change.revision), change)).collect();
+        assert_eq!(logged.len(), changes.len(), "a revision was given out twice");
+        for (tap, outcome) in self.acknowledged.iter().filter(|(_, outcome)| outcome.changed) {
+            let found = logged.get(&(tap.post, outcome.revision));
+            let change = found.unwrap_or_else(|| panic!("lost: {tap:?}, answered {outcome:?}"));
+            let told = (tap.user, &tap.reaction, outcome.active);
+            assert_eq!((change.user, &change.reaction, change.active), told, "{tap:?}");
+        }
+        agrees_with_itself(store, &changes).await;
+        // A record is of the same step as its tap.
+        let keyed = self.acknowledged.iter().filter(|(tap, _)| tap.keyed.is_some());
+        for (tap, outcome) in keyed.rev().take(300) {
+            let again = store.tap(tap.clone(), soon()).await;
+            assert_eq!(again, Ok(Outcome { replayed: true, ..*outcome }), "{tap:?}");
+        }
+    }
+
+    /// Asks again what has a key: from then on it is known.
+    async fn resolve_doubts(&mut self, store: &AnyStore) {
+        for tap in std::mem::take(&mut self.in_doubt) {
+            if tap.keyed.is_some() {
+                let outcome = store.tap(tap.clone(), soon()).await.unwrap();
+                self.acknowledged.push((tap, Outcome { replayed: false, ..outcome }));
+            }
+        }
+    }
+}
+
+/// The log of all partitions, each in its order.
+async fn whole_log(store: &AnyStore) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for partition in Partition::all() {
+        let entries = store.changes(partition, None, usize::MAX, soon()).await.unwrap();
+        assert!(entries.windows(2).all(|pair| pair[0].position < pair[1].position));
+        changes.extend(entries.into_iter().map(|entry| entry.change));
+    }
+    changes
+}
+
+/// The log, replayed, gives the members; the members are as many as the counts say.
+async fn agrees_with_itself(store: &AnyStore, changes: &[Change]) {
+    let mut replayed: BTreeMap<PostId, (Revision, BTreeSet<(Reaction, UserId)>)> = BTreeMap::new();
+    for change in changes {
+        let (revision, members) =
+            replayed.entry(change.post).or_insert((Revision(0), BTreeSet::new()));
+        assert!(change.revision > *revision, "revisions rise in the log");
+        *revision = change.revision;
+        let member = (change.reaction.clone(), change.user);
+        let flipped = if change.active { members.insert(member) } else { members.remove(&member) };
+        assert!(flipped, "the log has a change that changed nothing: {change:?}");
+    }
+    for (post, (revision, members)) in replayed {
+        let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
+        let summary = store.summaries(query, soon()).await.unwrap().remove(0);
+        let query = ReactorsQuery { post, reaction: None, after: None, limit: 100_000 };
+        let listed = store.reactors(query, soon()).await.unwrap().reactors;
+        let listed: BTreeSet<_> = listed.into_iter().map(|r| (r.reaction, r.user)).collect();
+        assert_eq!(summary.revision, revision, "{post}");
+        assert_eq!(listed, members, "{post}: the list and the log differ");
+        for counted in &summary.reactions {
+            let size = members.iter().filter(|(name, _)| *name == counted.reaction).count();
+            assert_eq!(counted.count, size as u64, "{post} {}", counted.reaction);
+        }
+        let kinds: BTreeSet<_> = members.iter().map(|(name, _)| name).collect();
+        assert_eq!(summary.reactions.len(), kinds.len(), "{post}: a count without members");
+    }
+}

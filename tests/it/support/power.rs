@@ -1,0 +1,229 @@
+//! A disk whose power can be cut: what was not synced is lost, all of it or any part of it.
+
+use std::io::{self, ErrorKind};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockWriteGuard};
+
+use redb::StorageBackend;
+
+/// A write may be torn between sectors, not within one.
+const SECTOR: usize = 512;
+
+/// The disk. It outlives the stores that are opened on it.
+#[derive(Clone, Debug)]
+pub(crate) struct Disk(Arc<Mutex<State>>, Arc<RwLock<()>>);
+
+#[derive(Debug)]
+struct State {
+    /// What a power cut leaves.
+    synced: Vec<u8>,
+    /// What is read.
+    current: Vec<u8>,
+    /// What was done since the last sync.
+    unsynced: Vec<Step>,
+    /// How many writes and syncs it is until the power is cut.
+    cut_after: Option<u32>,
+    /// Raised by a cut: handles from before it are dead.
+    generation: u32,
+    /// How long the storage may become.
+    room: usize,
+    fault: Option<Fault>,
+    pub(crate) syncs: u64,
+}
+
+#[derive(Debug)]
+enum Step {
+    Write(usize, Vec<u8>),
+    Length(usize),
+}
+
+/// What the next operation of its kind comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Write,
+    Sync,
+}
+
+/// What a power cut leaves of what was not synced.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Left {
+    Nothing,
+    /// The sectors of the first half of the writes.
+    Beginning,
+    /// Sectors at random, by a seed.
+    Some(u64),
+}
+
+/// One opening of the disk.
+#[derive(Debug)]
+struct Handle {
+    disk: Disk,
+    generation: u32,
+}
+
+/// A small generator, so that a seed means the same everywhere.
+pub(crate) fn random(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+impl Disk {
+    pub(crate) fn new() -> Self {
+        Self(
+            Arc::new(Mutex::new(State {
+                synced: Vec::new(),
+                current: Vec::new(),
+                unsynced: Vec::new(),
+                cut_after: None,
+                generation: 0,
+                room: usize::MAX,
+                fault: None,
+                syncs: 0,
+            })),
+            Arc::default(),
+        )
+    }
+
+    /// Lets no sync end until what it answers is dropped.
+    pub(crate) fn hold_syncs(&self) -> RwLockWriteGuard<'_, ()> {
+        self.1.write().unwrap()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    /// Opens it, for `FileStore::with_backend`.
+    pub(crate) fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
+        let generation = self.state().generation;
+        Ok(Box::new(Handle { disk: self.clone(), generation }))
+    }
+
+    /// Cuts the power in the middle of the write or sync that is so many ahead.
+    pub(crate) fn cut_after(&self, operations: u32) {
+        self.state().cut_after = Some(operations);
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.state().cut_after == Some(0)
+    }
+
+    /// Gives it power again, with what the cut has left.
+    pub(crate) fn restore(&self, left: Left) {
+        let mut state = self.state();
+        let (mut seed, half) =
+            (if let Left::Some(seed) = left { seed } else { 0 }, state.unsynced.len() / 2);
+        let steps = std::mem::take(&mut state.unsynced);
+        for (i, step) in steps.into_iter().enumerate() {
+            let mut lucky = || match left {
+                Left::Nothing => false,
+                Left::Beginning => i < half,
+                Left::Some(_) => random(&mut seed).is_multiple_of(2),
+            };
+            match step {
+                Step::Length(length) if lucky() => state.synced.resize(length, 0),
+                Step::Length(_) => {}
+                Step::Write(offset, bytes) => {
+                    for (j, sector) in bytes.chunks(SECTOR).enumerate() {
+                        let (from, to) = (offset + j * SECTOR, offset + j * SECTOR + sector.len());
+                        if lucky() && to <= state.synced.len() {
+                            state.synced[from..to].copy_from_slice(sector);
+                        }
+                    }
+                }
+            }
+        }
+        state.current = state.synced.clone();
+        state.cut_after = None;
+        state.generation += 1;
+    }
+
+    /// Bounds how long the storage may become; as long as it is now, if there is no other bound.
+    pub(crate) fn set_room(&self, room: Option<usize>) {
+        let mut state = self.state();
+        state.room = room.unwrap_or(state.current.len());
+    }
+
+    pub(crate) fn fail_next(&self, fault: Fault) {
+        self.state().fault = Some(fault);
+    }
+
+    pub(crate) fn syncs(&self) -> u64 {
+        self.state().syncs
+    }
+}
+
+impl Handle {
+    /// The disk, if there is power; counts down to the cut if the operation counts.
+    fn powered(&self, counts: bool) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.disk.state();
+        let dead = || Err(io::Error::other("the power is cut"));
+        if state.generation != self.generation || state.cut_after == Some(0) {
+            return dead();
+        }
+        if counts && let Some(left) = &mut state.cut_after {
+            *left -= 1;
+        }
+        Ok(state)
+    }
+
+    /// Whether the cut comes in the middle of this operation, which has already left its traces.
+    fn survives(state: &State) -> io::Result<()> {
+        if state.cut_after == Some(0) {
+            return Err(io::Error::other("the power is cut"));
+        }
+        Ok(())
+    }
+}
+
+impl StorageBackend for Handle {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.powered(false)?.current.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let state = self.powered(false)?;
+        let from = usize::try_from(offset).unwrap();
+        let found = state.current.get(from..from + out.len());
+        out.copy_from_slice(found.ok_or(ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut state = self.powered(true)?;
+        let len = usize::try_from(len).unwrap();
+        if len > state.room && len > state.current.len() {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        state.current.resize(len, 0);
+        state.unsynced.push(Step::Length(len));
+        Self::survives(&state)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        drop(self.disk.1.read().unwrap());
+        let mut state = self.powered(true)?;
+        Self::survives(&state)?;
+        if state.fault == Some(Fault::Sync) {
+            state.fault = None;
+            return Err(io::Error::other("the disk did not sync"));
+        }
+        state.syncs += 1;
+        state.unsynced.clear();
+        state.synced = state.current.clone();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut state = self.powered(true)?;
+        if state.fault == Some(Fault::Write) {
+            state.fault = None;
+            return Err(io::Error::other("the disk did not write"));
+        }
+        let from = usize::try_from(offset).unwrap();
+        state.current[from..from + data.len()].copy_from_slice(data);
+        state.unsynced.push(Step::Write(from, data.to_vec()));
+        Self::survives(&state)
+    }
+}
