@@ -80,8 +80,8 @@ pub(super) fn file(path: &Path) -> io::Result<Box<dyn StorageBackend>> {
     Ok(Box::new(RoomyFile::new(file)?))
 }
 
-/// Makes an empty store under another name and then gives it its own: a file that is there is whole,
-/// whenever the process or the machine dies.
+/// Makes an empty store under another name and then gives it its own: a file that is there is
+/// whole, whenever the process or the machine dies.
 fn make(path: &Path) -> io::Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(format!(".new-{}", std::process::id()));

@@ -1,7 +1,7 @@
 //! A disk whose power can be cut: what was not synced is lost, all of it or any part of it.
 
 use std::io::{self, ErrorKind};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use redb::StorageBackend;
 
@@ -10,7 +10,7 @@ const SECTOR: usize = 512;
 
 /// The disk. It outlives the stores that are opened on it.
 #[derive(Clone, Debug)]
-pub(crate) struct Disk(Arc<Mutex<State>>, Arc<RwLock<()>>);
+pub(crate) struct Disk(Arc<(Mutex<State>, Condvar)>);
 
 #[derive(Debug)]
 struct State {
@@ -27,6 +27,7 @@ struct State {
     /// How long the storage may become.
     room: usize,
     fault: Option<Fault>,
+    held: bool,
     pub(crate) syncs: u64,
 }
 
@@ -53,6 +54,16 @@ pub(crate) enum Left {
     Some(u64),
 }
 
+/// While this lives, syncs wait.
+pub(crate) struct HeldSyncs(Disk);
+
+impl Drop for HeldSyncs {
+    fn drop(&mut self) {
+        self.0.state().held = false;
+        self.0.0.1.notify_all();
+    }
+}
+
 /// One opening of the disk.
 #[derive(Debug)]
 struct Handle {
@@ -70,28 +81,28 @@ pub(crate) fn random(seed: &mut u64) -> u64 {
 
 impl Disk {
     pub(crate) fn new() -> Self {
-        Self(
-            Arc::new(Mutex::new(State {
-                synced: Vec::new(),
-                current: Vec::new(),
-                unsynced: Vec::new(),
-                cut_after: None,
-                generation: 0,
-                room: usize::MAX,
-                fault: None,
-                syncs: 0,
-            })),
-            Arc::default(),
-        )
+        let state = State {
+            synced: Vec::new(),
+            current: Vec::new(),
+            unsynced: Vec::new(),
+            cut_after: None,
+            held: false,
+            generation: 0,
+            room: usize::MAX,
+            fault: None,
+            syncs: 0,
+        };
+        Self(Arc::new((Mutex::new(state), Condvar::new())))
     }
 
     /// Lets no sync end until what it answers is dropped.
-    pub(crate) fn hold_syncs(&self) -> RwLockWriteGuard<'_, ()> {
-        self.1.write().unwrap()
+    pub(crate) fn hold_syncs(&self) -> HeldSyncs {
+        self.state().held = true;
+        HeldSyncs(self.clone())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.0.0.lock().unwrap()
     }
 
     /// Opens it, for `FileStore::with_backend`.
@@ -202,7 +213,7 @@ impl StorageBackend for Handle {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        drop(self.disk.1.read().unwrap());
+        drop(self.disk.0.1.wait_while(self.disk.state(), |state| state.held).unwrap());
         let mut state = self.powered(true)?;
         Self::survives(&state)?;
         if state.fault == Some(Fault::Sync) {
