@@ -2,8 +2,8 @@
 //!
 //! The hand-over is tokio's: a bounded queue to the thread, and for each tap two one-shot channels
 //! back. There is no concurrent code of our own in it. The first channel says that the tap's turn
-//! has come. A caller whose time is up closes it; as a closed channel takes nothing more, either the
-//! tap is never applied, or the caller knows that it may have been.
+//! has come. A caller whose time is up closes it; as a closed channel takes nothing more, either
+//! the tap is never applied, or the caller knows that it may have been.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,7 +20,7 @@ use crate::domain::{KeyReused, Outcome, Partition, Revision, Tap};
 
 /// The most that travels in one transaction: an answer should not wait for thousands of others.
 const MOST_PER_COMMIT: usize = 1000;
-/// For how long nothing is tried after a failure: opening the file again may mean reading all of it.
+/// For how long nothing is tried after a failure: opening the file again may mean reading it all.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Something to write, and who waits for it.
@@ -124,7 +124,7 @@ impl Writer {
         let what = self.failing(what);
         let attempted = self.top.commits + 1;
         let reopened = self.reopen();
-        // The engine applies a transaction whole or not at all. Which of them it was, the file says.
+        // The engine applies a transaction whole or not at all. Which it was, the file says.
         let unknown = committing && !reopened.is_ok_and(|top| top.commits < attempted);
         let error =
             if unknown { StoreError::OutcomeUnknown } else { StoreError::Unavailable(what) };
