@@ -7,7 +7,7 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes bench tools bench-tools ratio scale
+.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes bench tools bench-tools ratio scale durable
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,10 @@ ratio: bench-tools ## Taps per second as a share of a route that does nothing (q
 scale: bench-tools ## What a tap and a page cost on a post with ten and with a million reactors
 	cargo build --profile dist
 	benches/scale
+
+durable: bench-tools ## Taps per second that a store file makes durable, and how many share a sync
+	cargo build --profile dist
+	benches/durable
 
 tools: $(TOOLS)/valkey-server ## Find or install redis-server and valkey-server
 	@command -v redis-server >/dev/null || { \
