@@ -44,7 +44,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Figures for the routes of a service, and for the lanes or the file of its store if it has any.
+    /// Figures for the routes of a service, and for the lanes or the file of its store, if any.
     pub fn new(
         routes: Vec<&'static str>,
         lanes: Option<Arc<LaneStats>>,
