@@ -160,7 +160,7 @@ fn http_codec(c: &mut Criterion) {
     let mut service = router(HttpState {
         store: AnyStore::Memory(MemoryStore::new(Retention::default())),
         limits: config.limits,
-        metrics: Arc::new(Metrics::new(routes, None)),
+        metrics: Arc::new(Metrics::new(routes, None, None)),
     });
     let mut answer = |request: Request<Body>| {
         runtime.block_on(async {
