@@ -107,7 +107,7 @@ fn a_file_that_holds_no_certificate_is_a_bad_configuration() {
     let pem = std::fs::read_to_string(certificates.ca()).unwrap();
     std::fs::write(&cut, &pem[..pem.len() / 2]).unwrap();
     let folder = certificates.folder().to_string_lossy().into_owned();
-    for file in [&key, &cut.to_string_lossy().into_owned(), &folder, "/no/such/file"] {
+    for file in [&key, &*cut.to_string_lossy(), &folder, "/no/such/file"] {
         let output = run(&["--store", "rediss://127.0.0.1", "--redis-ca-file", file]);
         assert_refused(&output, &["--redis-ca-file"]);
     }

@@ -174,11 +174,15 @@ impl Lane {
         if call.returns == 1 && self.node.is_none() {
             return self.queue.push_front(call);
         }
-        let delay = FIRST_DELAY * (1 << call.returns.saturating_sub(2));
-        let until = Instant::from_std(call.deadline.0).min(Instant::now() + delay);
+        // What is sent in the last moment comes to nothing but doubt.
+        let left = Instant::from_std(call.deadline.0).saturating_duration_since(Instant::now());
+        if left < FIRST_DELAY {
+            return call.fail(StoreError::Unavailable("refused until its time was up".into()));
+        }
+        let delay = (FIRST_DELAY * (1 << call.returns.saturating_sub(2))).min(left / 2);
         let way_back = self.way_back.clone();
         tokio::spawn(async move {
-            tokio::time::sleep_until(until).await;
+            tokio::time::sleep(delay).await;
             match way_back.upgrade() {
                 Some(way_in) => way_in.send(call),
                 None => call.fail(StoreError::Unavailable("the service is stopping".into())),
