@@ -5,8 +5,10 @@
 //! explain most of what follows.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use super::operation::Seen;
+use super::reason::Reason;
 use super::search::{Failure, Search};
 use super::stage::{Stage, Stages};
 
@@ -45,7 +47,10 @@ pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), Failure> {
     loop {
         let Err(failure) = search.clone().run_until(stages.all.len()) else {
             search.run_until(stages.all.len())?;
-            return Ok((search.filled(), lost));
+            return match twice(&search) {
+                None => Ok((search.filled(), lost)),
+                Some((at, reason)) => Err(Failure { at, reason, undecided: false }),
+            };
         };
         let guess = if lost.len() < MOST { guess(&search, failure.at) } else { None };
         let Some((from, loss)) = guess else { return Err(failure) };
@@ -57,6 +62,23 @@ pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), Failure> {
         });
         search.losses.push(loss);
     }
+}
+
+/// An operation that took effect again although its first effect was not lost.
+fn twice(search: &Search<'_>) -> Option<(usize, Reason)> {
+    let is_lost = |at: usize| search.losses.iter().any(|loss| loss.after < at && at < loss.before);
+    let mut seen = HashMap::new();
+    for (at, stage) in search.stages.all.iter().enumerate().filter(|(at, _)| !is_lost(*at)) {
+        let Some(change) = &stage.change else { continue };
+        let Some(operation) = change.repeated else { continue };
+        if let Some(other) = seen.insert(operation, change.line) {
+            return Some((at, Reason::Twice { line: change.line, other }));
+        }
+    }
+    search.stages.fillers.iter().filter(|filler| search.used[filler.group]).find_map(|filler| {
+        let other = *seen.get(&filler.repeated?)?;
+        Some((search.at, Reason::Twice { line: filler.line, other }))
+    })
 }
 
 /// The loss that explains most of what follows, and the first moment at which it can have been.
@@ -119,6 +141,30 @@ pub(super) fn moments(mut lost: Vec<Lost>) -> usize {
     moments
 }
 
+/// For each stage the pause before it, and when it began.
+struct Pauses(Vec<(u64, u64)>);
+
+impl Pauses {
+    fn of(stages: &[Stage]) -> Self {
+        let mut before = 0;
+        let pauses = stages.iter().map(|stage| {
+            let pause = stage.revision.saturating_sub(before);
+            before = stage.revision;
+            (pause, stage.change.as_ref().map_or(0, |change| change.when.begin()))
+        });
+        Self(pauses.collect())
+    }
+
+    /// The stage with the longest pause before it, of those behind one that may have been made by a
+    /// moment, and the first that was not: a state came back in that pause.
+    fn longest(&self, behind: usize, moment: u64) -> usize {
+        let rest = &self.0[behind + 1..];
+        let open = rest.iter().take_while(|(_, begin)| *begin <= moment).count();
+        let longest = (0..(open + 1).min(rest.len())).max_by_key(|i| (rest[*i].0, Reverse(*i)));
+        behind + 1 + longest.unwrap_or(0)
+    }
+}
+
 impl Stages {
     /// What shows a state that must have passed by then becomes a stage of its own.
     pub(super) fn part_again(&mut self) {
@@ -133,20 +179,23 @@ impl Stages {
             furthest = furthest.max(*at);
             *at = furthest;
         }
+        let pauses = Pauses::of(&self.all);
         let (mut kept, mut again): (Vec<Seen>, Vec<(usize, Seen)>) = (Vec::new(), Vec::new());
         for (at, stage) in self.all.iter_mut().enumerate() {
             let from = kept.len();
             for seen in &self.seen[stage.seen.clone()] {
                 let passed = ends.partition_point(|(end, _)| *end < seen.when.begin());
                 match ends[..passed].last() {
-                    Some((_, last)) if *last > at => again.push((*last, seen.clone())),
+                    Some((_, last)) if *last > at => {
+                        again.push((pauses.longest(*last, seen.when.latest()), seen.clone()));
+                    }
                     _ => kept.push(seen.clone()),
                 }
             }
             stage.seen = from..kept.len();
         }
-        again.sort_by_key(|(last, seen)| (Reverse(*last), Reverse(seen.when.begin())));
-        for (last, seen) in again {
+        again.sort_by_key(|(before, seen)| (Reverse(*before), Reverse(seen.when.begin())));
+        for (before, seen) in again {
             let stage = Stage {
                 revision: seen.revision,
                 change: None,
@@ -157,7 +206,7 @@ impl Stages {
                 until: 0,
             };
             kept.push(seen);
-            self.all.insert(last + 1, stage);
+            self.all.insert(before, stage);
         }
         self.seen = kept;
     }

@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use crate::history::{self, Damaged, History, Outcome};
 use loss::Lost;
-use operation::Operations;
+use operation::{Operations, Repeats};
 use search::Search;
 use stage::Stages;
 
@@ -143,27 +143,32 @@ fn check_post(
     post: &Post,
     rules: Rules,
 ) -> Result<(usize, Vec<Lost>), Violation> {
+    let repeats: &[Repeats] = if rules.allow_lost_suffix {
+        &[Repeats::Answered, Repeats::Unanswered]
+    } else {
+        &[Repeats::Never]
+    };
     let mut first = None;
-    for later in 0..BEGINNINGS {
-        let operations = Operations::gather(history, post)?;
-        let Some(stages) = Stages::build(operations, rules.allow_lost_suffix, later)? else {
-            break;
-        };
-        let replayed = if rules.allow_lost_suffix {
-            loss::replay(&stages)
-        } else {
-            let mut search = Search::new(&stages, false);
-            search.run_until(stages.all.len()).map(|()| (search.filled(), Vec::new()))
-        };
-        match replayed {
-            Ok(found) => return Ok(found),
-            Err(failure) if first.is_none() => {
-                first = Some(reason::explain(&failure, &stages, history));
+    for repeats in repeats {
+        for later in 0..BEGINNINGS {
+            let operations = Operations::gather(history, post, *repeats)?;
+            let Some(stages) = Stages::build(operations, rules.allow_lost_suffix, later)? else {
+                break;
+            };
+            let replayed = if rules.allow_lost_suffix {
+                loss::replay(&stages)
+            } else {
+                let mut search = Search::new(&stages, false);
+                search.run_until(stages.all.len()).map(|()| (search.filled(), Vec::new()))
+            };
+            let failure = match replayed {
+                Ok(found) => return Ok(found),
+                Err(failure) => failure,
+            };
+            first.get_or_insert_with(|| reason::explain(&failure, &stages, history));
+            if stages.fillers.is_empty() || failure.undecided {
+                break;
             }
-            Err(_) => {}
-        }
-        if stages.fillers.is_empty() {
-            break;
         }
     }
     Err(first.unwrap_or_default())

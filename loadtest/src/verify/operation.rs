@@ -66,6 +66,8 @@ pub(super) struct Change {
     pub(super) revision: u64,
     pub(super) changes: Option<u64>,
     pub(super) when: When,
+    /// Which operation it is, if that took effect more than once: the others have to be lost.
+    pub(super) repeated: Option<usize>,
 }
 
 /// What an answer shows.
@@ -99,6 +101,20 @@ pub(super) struct Filler {
     pub(super) to: u64,
     /// Of the attempts of one operation at most one is applied.
     pub(super) group: usize,
+    /// As of a change.
+    pub(super) repeated: Option<usize>,
+}
+
+/// What may take effect again, because its first effect was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Repeats {
+    /// Nothing: nothing is lost.
+    #[default]
+    Never,
+    /// What was answered as the first both times.
+    Answered,
+    /// Attempts without an answer, too.
+    Unanswered,
 }
 
 /// Everything that is known of one post.
@@ -111,6 +127,7 @@ pub(super) struct Operations {
     pub(super) seen: Vec<Seen>,
     pub(super) fillers: Vec<Filler>,
     pub(super) groups: usize,
+    repeats: Repeats,
 }
 
 fn violation<T>(lines: &[u64], problem: &str) -> Result<T, Violation> {
@@ -118,8 +135,12 @@ fn violation<T>(lines: &[u64], problem: &str) -> Result<T, Violation> {
 }
 
 impl Operations {
-    pub(super) fn gather(history: &History, post: &super::Post) -> Result<Self, Violation> {
-        let mut all = Self::default();
+    pub(super) fn gather(
+        history: &History,
+        post: &super::Post,
+        repeats: Repeats,
+    ) -> Result<Self, Violation> {
+        let mut all = Self { repeats, ..Self::default() };
         let mut keyed: Vec<&Attempt> = Vec::new();
         for attempt in post.attempts.iter().map(|i| &history.attempts[*i]) {
             match attempt.key {
@@ -165,14 +186,68 @@ impl Operations {
             let problem = "one key, two different taps, and neither was refused";
             return violation(&[first.line, other.line], problem);
         }
-        match told(&live)? {
-            None => self.unknown(cell, &live),
-            Some((line, answer, when)) => self.answered(cell, first.verb, line, answer, when)?,
+        let is_original = |attempt: &&Attempt| matches!(&attempt.outcome, Outcome::Answered { answer, .. } if !answer.replayed);
+        if self.repeats == Repeats::Never || !live.iter().any(is_original) {
+            return self.effect(cell, &live, None);
+        }
+        let (originals, mut rest): (Vec<&Attempt>, Vec<&Attempt>) =
+            live.into_iter().partition(is_original);
+        let operation = Some(self.groups);
+        for original in originals {
+            let (mut own, others): (Vec<&Attempt>, Vec<&Attempt>) =
+                rest.into_iter().partition(|attempt| is_replay_of(attempt, original));
+            own.push(original);
+            self.effect(cell, &own, operation)?;
+            rest = others;
+        }
+        self.groups += 1;
+        let is_answered = |a: &&Attempt| matches!(a.outcome, Outcome::Answered { .. });
+        if self.repeats == Repeats::Answered && !rest.iter().any(is_answered) {
+            return Ok(());
+        }
+        self.effect(cell, &rest, operation)
+    }
+
+    /// One effect of an operation, as its attempts tell it.
+    fn effect(
+        &mut self,
+        cell: usize,
+        attempts: &[&Attempt],
+        repeated: Option<usize>,
+    ) -> Result<(), Violation> {
+        let Some(first) = attempts.first() else { return Ok(()) };
+        let Some((line, answer, when)) = told(attempts)? else {
+            self.unknown(cell, attempts, repeated);
+            return Ok(());
+        };
+        let TapAnswer { active, changed, count, revision, changes, .. } = *answer;
+        let fits = match first.verb {
+            Verb::Toggle => changed,
+            Verb::Set => active,
+            Verb::Unset => !active,
+        };
+        if !fits {
+            return violation(&[line], "the answer does not fit the verb");
+        }
+        if changed {
+            self.changes.push(Change {
+                line,
+                cell,
+                active,
+                count,
+                revision,
+                changes,
+                when,
+                repeated,
+            });
+        } else {
+            let sight = Sight::Cell { cell, active, count };
+            self.seen.push(Seen { line, revision, changes, sight, when });
         }
         Ok(())
     }
 
-    fn unknown(&mut self, cell: usize, attempts: &[&Attempt]) {
+    fn unknown(&mut self, cell: usize, attempts: &[&Attempt], repeated: Option<usize>) {
         for attempt in attempts {
             let Outcome::Unknown { not_after_micros } = attempt.outcome else { continue };
             self.fillers.push(Filler {
@@ -182,35 +257,10 @@ impl Operations {
                 from: attempt.sent,
                 to: not_after_micros.unwrap_or(u64::MAX),
                 group: self.groups,
+                repeated,
             });
         }
         self.groups += 1;
-    }
-
-    fn answered(
-        &mut self,
-        cell: usize,
-        verb: Verb,
-        line: u64,
-        answer: &TapAnswer,
-        when: When,
-    ) -> Result<(), Violation> {
-        let TapAnswer { active, changed, count, revision, changes, .. } = *answer;
-        let fits = match verb {
-            Verb::Toggle => changed,
-            Verb::Set => active,
-            Verb::Unset => !active,
-        };
-        if !fits {
-            return violation(&[line], "the answer does not fit the verb");
-        }
-        if changed {
-            self.changes.push(Change { line, cell, active, count, revision, changes, when });
-        } else {
-            let sight = Sight::Cell { cell, active, count };
-            self.seen.push(Seen { line, revision, changes, sight, when });
-        }
-        Ok(())
     }
 
     fn reading(&mut self, reading: &Reading) -> Result<(), Violation> {
@@ -254,6 +304,16 @@ impl Operations {
             when: When::one(reading.sent, reading.answered),
         });
         Ok(())
+    }
+}
+
+/// Whether an attempt was answered what another was answered first.
+fn is_replay_of(attempt: &Attempt, original: &Attempt) -> bool {
+    match (&attempt.outcome, &original.outcome) {
+        (Outcome::Answered { answer, .. }, Outcome::Answered { answer: first, .. }) => {
+            *answer == TapAnswer { replayed: true, ..first.clone() }
+        }
+        _ => false,
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) enum Reason {
     Again { line: u64 },
     /// A number of changes that is not the number of changes.
     Changes { line: u64, shown: u64, known: u64 },
+    /// Two attempts of one operation took effect.
+    Twice { line: u64, other: u64 },
     /// There was too much to try.
     Undecided,
 }
@@ -70,6 +72,10 @@ pub(super) fn explain(failure: &Failure, stages: &Stages, history: &History) -> 
         Reason::Changes { line, shown, known } => {
             let problem = format!("it shows {shown} changes of the post, but {known} are known");
             (*line, before(None, None).next(), problem)
+        }
+        Reason::Twice { line, other } => {
+            let problem = "two attempts of one operation took effect, and neither was lost";
+            (*line, Some(*other), problem.to_owned())
         }
         Reason::Undecided => (0, None, "no way to replay it was found".to_owned()),
     };

@@ -125,6 +125,56 @@ fn only_a_suffix_may_be_lost() {
 }
 
 #[test]
+fn a_lost_tap_may_be_applied_again_with_its_key_and_no_other() {
+    let first: Vec<Plan> = (0..12).map(|n| tap(1 + n, 3 * n)).collect();
+    // User 12's tap is lost, and sent again; user 3's is kept.
+    let (lines, _) = failover(&first, 8, &[tap(20, 0), tap(12, 3)]);
+    let mut lines = with_ending(lines);
+    let keyed = |lines: &mut [Line], user: u64| {
+        for line in lines.iter_mut() {
+            if let Line::Tap(tap) = line
+                && tap.user_id == user
+            {
+                tap.key = Some("again".into());
+            }
+        }
+    };
+    keyed(&mut lines, 12);
+    assert!(!judge(&lines, Rules::default()).is_right());
+    let found = verdict(&lines);
+    assert!(found.is_right(), "{:?}", found.violations);
+    assert_eq!((found.lost, found.losses), (4, 1));
+    // A key whose first effect was not lost has none again.
+    let (lines, _) = failover(&first, 8, &[tap(20, 0), tap(3, 3)]);
+    let mut lines = with_ending(lines);
+    assert!(verdict(&lines).is_right());
+    keyed(&mut lines, 3);
+    assert!(!verdict(&lines).is_right());
+}
+
+#[test]
+fn what_waited_through_a_failover_shows_the_state_that_came_back() {
+    let first: Vec<Plan> = (0..9).map(|n| tap(1 + n, 3 * n)).collect();
+    // It was sent while the last but one was on its way, and answered by the new primary.
+    let (mut lines, _) = failover(&first, 5, &[tap(30, 0)]);
+    let end = lines.pop().unwrap();
+    lines.push(Line::Read(Read {
+        post_id: "p".into(),
+        sent_micros: 23,
+        answered_micros: 400,
+        revision: 5,
+        changes: None,
+        total: Some(5),
+        reactions: vec![("like".into(), 5)],
+        reactors: None,
+    }));
+    lines.push(end);
+    let found = verdict(&with_ending(lines));
+    assert!(found.is_right(), "{:?}", found.violations);
+    assert_eq!((found.lost, found.losses), (4, 1));
+}
+
+#[test]
 fn without_a_failover_nothing_is_lost() {
     let config = Config { cases: 2000, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);

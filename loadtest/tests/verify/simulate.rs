@@ -225,77 +225,77 @@ pub(crate) fn falsify(lines: &mut Vec<Line>, at: usize, kind: u8, by: u64) -> bo
         _ => {}
     }
     match &mut lines[at] {
-        Line::Read(read) => match kind {
-            3 => read.revision += by,
-            4 => read.revision = read.revision.saturating_sub(by),
-            5 => match read.reactions.first_mut() {
-                Some((_, count)) => *count += by,
-                None => return false,
-            },
-            6 => (read.sent_micros, read.answered_micros) = (by, by),
-            7 => {
-                read.sent_micros += by;
-                read.answered_micros += by;
-            }
-            8 => match &mut read.changes {
-                Some(changes) => *changes += by,
-                None => return false,
-            },
-            9 => match read.reactors.as_mut().and_then(|all| all.values_mut().next()) {
-                Some(users) => users[0] += by,
-                None => return false,
-            },
-            _ => return false,
+        Line::Read(read) => falsify_read(read, kind, by),
+        Line::Tap(tap) => falsify_tap(tap, kind, by),
+    }
+}
+
+fn falsify_read(read: &mut Read<'_>, kind: u8, by: u64) -> bool {
+    match kind {
+        3 => read.revision += by,
+        4 => read.revision = read.revision.saturating_sub(by),
+        5 => match read.reactions.first_mut() {
+            Some((_, count)) => *count += by,
+            None => return false,
         },
-        Line::Tap(tap) => {
-            match kind {
-                9 => {
-                    tap.user_id = 1 + (tap.user_id - 1 + by) % 3;
-                    return true;
-                }
-                10 => {
-                    tap.verb = match tap.verb {
-                        Verb::Toggle => Verb::Set,
-                        Verb::Set => Verb::Unset,
-                        Verb::Unset => Verb::Toggle,
-                    };
-                    return true;
-                }
-                11 => {
-                    tap.reaction = if tap.reaction == "like" { "+1" } else { "like" }.into();
-                    return true;
-                }
-                12 => {
-                    tap.outcome = Outcome::Unknown { not_after_micros: Some(tap.sent_micros + by) };
-                    return true;
-                }
-                13 => {
-                    tap.outcome = Outcome::Refused;
-                    return true;
-                }
-                _ => {}
-            }
-            let Outcome::Answered { at_micros, answer } = &mut tap.outcome else { return false };
-            match kind {
-                3 => answer.revision += by,
-                4 => answer.revision = answer.revision.saturating_sub(by),
-                5 => answer.count += by,
-                6 => (tap.sent_micros, *at_micros) = (by, by),
-                7 => {
-                    tap.sent_micros += by;
-                    *at_micros += by;
-                }
-                8 => match &mut answer.changes {
-                    Some(changes) => *changes += by,
-                    None => return false,
-                },
-                14 => answer.active = !answer.active,
-                15 => answer.changed = !answer.changed,
-                16 => answer.count = answer.count.saturating_sub(by),
-                17 => answer.replayed = !answer.replayed,
-                _ => return false,
-            }
+        6 => (read.sent_micros, read.answered_micros) = (by, by),
+        7 => {
+            read.sent_micros += by;
+            read.answered_micros += by;
         }
+        8 => match &mut read.changes {
+            Some(changes) => *changes += by,
+            None => return false,
+        },
+        9 => match read.reactors.as_mut().and_then(|all| all.values_mut().next()) {
+            Some(users) => users[0] += by,
+            None => return false,
+        },
+        _ => return false,
+    }
+    true
+}
+
+fn falsify_tap(tap: &mut Tap<'_>, kind: u8, by: u64) -> bool {
+    match (kind, &mut tap.outcome) {
+        (9, _) => tap.user_id = 1 + (tap.user_id - 1 + by) % 3,
+        (10, _) => {
+            tap.verb = match tap.verb {
+                Verb::Toggle => Verb::Set,
+                Verb::Set => Verb::Unset,
+                Verb::Unset => Verb::Toggle,
+            };
+        }
+        (11, _) => tap.reaction = if tap.reaction == "like" { "+1" } else { "like" }.into(),
+        (12, outcome) => {
+            *outcome = Outcome::Unknown { not_after_micros: Some(tap.sent_micros + by) };
+        }
+        (13, outcome) => *outcome = Outcome::Refused,
+        (6, Outcome::Answered { at_micros, .. }) => (tap.sent_micros, *at_micros) = (by, by),
+        (7, Outcome::Answered { at_micros, .. }) => {
+            tap.sent_micros += by;
+            *at_micros += by;
+        }
+        (_, Outcome::Answered { answer, .. }) => return falsify_answer(answer, kind, by),
+        _ => return false,
+    }
+    true
+}
+
+fn falsify_answer(answer: &mut TapAnswer, kind: u8, by: u64) -> bool {
+    match kind {
+        3 => answer.revision += by,
+        4 => answer.revision = answer.revision.saturating_sub(by),
+        5 => answer.count += by,
+        8 => match &mut answer.changes {
+            Some(changes) => *changes += by,
+            None => return false,
+        },
+        14 => answer.active = !answer.active,
+        15 => answer.changed = !answer.changed,
+        16 => answer.count = answer.count.saturating_sub(by),
+        17 => answer.replayed = !answer.replayed,
+        _ => return false,
     }
     true
 }
