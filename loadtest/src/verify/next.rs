@@ -71,8 +71,8 @@ impl Search<'_> {
         }
     }
 
-    /// Goes on, or uses before it what cannot be used after it: because its time is over by then, or
-    /// because there may be no room for it.
+    /// Goes on, or uses before it what cannot be used after it: because its time is over by then,
+    /// or because there may be no room for it.
     fn take(&self, after: Moment) -> Next {
         let take = Move::Take(after);
         let stage = &self.stages.all[self.at];
