@@ -273,7 +273,8 @@ impl Search<'_> {
         };
         let mut moves: Vec<(usize, Use)> =
             (0..found.len()).filter(|at| kept(*at)).map(|at| found[at]).collect();
-        // First what has to be used, and of that what has to be used first; the last is tried first.
+        // First what has to be used, and of that what has to be used first; the last is tried
+        // first.
         moves.sort_by_key(|(number, usefulness)| {
             let end = self.stages.fillers[*number].to;
             let deadline = match usefulness {

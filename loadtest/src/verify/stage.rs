@@ -60,9 +60,9 @@ pub(super) struct Stages {
 }
 
 impl Stages {
-    /// `lossy`: what an answer shows may be an earlier state that came back. Of the revisions that may
-    /// be those of the post before its first change, the last `later` are not; nothing, if there
-    /// are fewer.
+    /// `lossy`: what an answer shows may be an earlier state that came back. Of the revisions that
+    /// may be those of the post before its first change, the last `later` are not; nothing, if
+    /// there are fewer.
     pub(super) fn build(
         mut operations: Operations,
         lossy: bool,
