@@ -7,7 +7,7 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes bench tools bench-tools ratio scale durable
+.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,10 @@ docs: ## Documentation of everything, private items too, warnings denied
 deny: ## Licences, bans and sources of what is depended on (deny.toml)
 	@cargo deny --version >/dev/null 2>&1 || cargo install --locked $(CARGO_DENY)
 	cargo deny check licenses bans sources
+
+faults: tools ## Every fault for a million taps and a hundred strikes (about 40 minutes); RELIABILITY.md
+	ONETAP_FAULT_TAPS=1200000 ONETAP_FAULT_ROUNDS=100 cargo test --release --test it -- \
+	  faults_recorded --nocapture --test-threads 1
 
 ci: ## What runs on every change
 	.ci/run

@@ -186,7 +186,10 @@ impl Operations {
             let problem = "one key, two different taps, and neither was refused";
             return violation(&[first.line, other.line], problem);
         }
-        let is_original = |attempt: &&Attempt| matches!(&attempt.outcome, Outcome::Answered { answer, .. } if !answer.replayed);
+        let is_original = |attempt: &&Attempt| match &attempt.outcome {
+            Outcome::Answered { answer, .. } => !answer.replayed,
+            Outcome::Refused | Outcome::Unknown { .. } => false,
+        };
         if self.repeats == Repeats::Never || !live.iter().any(is_original) {
             return self.effect(cell, &live, None);
         }

@@ -120,7 +120,7 @@ impl RedisServer {
     }
 
     fn run(kind: Kind, port: u16, args: &[&str], variables: &[(&str, String)]) -> Self {
-        let script = r#""$@" >/dev/null 2>&1 & echo $!; read -r _; kill -9 $! 2>/dev/null"#;
+        let script = r#""$@" >/dev/null 2>&1 & echo $!; read -r _; kill -9 $! 2>/dev/null; wait"#;
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut keeper = Command::new("sh")
             .args(["-c", script, "keeper"])
