@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Barrier;
 
 use crate::support::fault_proxy::{Fault, FaultProxy, until};
+use crate::support::http::Connection;
 use crate::support::keyed_load::KeyedLoad;
 use crate::support::redis_server::{Kind, RedisServer, shared};
 use crate::support::service::Service;
@@ -103,6 +104,28 @@ async fn b19_forgotten_scripts_cost_no_request() {
     let _ = std::fs::remove_dir_all(dir);
 }
 
+/// A key that is replayed was applied, one that is not is applied now: in the end each has been once,
+/// so that every user is where an even number of toggles leaves it. Says how many were replayed.
+async fn send_all_again(witness: &mut Connection, posts: &[String], rounds: usize) -> usize {
+    let mut replayed = 0;
+    for (i, post) in posts.iter().enumerate() {
+        for user in 1..=20 {
+            let path = format!("/v1/posts/{post}/reactions/like/users/{user}/toggle");
+            for round in 0..rounds {
+                let key = round.to_string();
+                let headers = [("idempotency-key", key.as_str())];
+                let response = witness.send("POST", &path, &headers, "").await;
+                replayed += usize::from(response.header("idempotency-replayed").is_some());
+                response.ok(200);
+            }
+        }
+        let path = format!("/v1/posts/{post}/reactions");
+        let total = witness.send("GET", path, &[], "").await.ok(200)["total"].as_u64();
+        assert_eq!(total, Some(40 * i as u64));
+    }
+    replayed
+}
+
 /// B27: clients hang up at any moment. No answer is ever another's, and every tap is wholly done or
 /// wholly not: flag, count, log entry and record agree.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -167,24 +190,7 @@ async fn b27_clients_that_hang_up_leave_nothing_half_done() {
     for client in storm {
         client.await.unwrap();
     }
-    // A key that is replayed was applied, one that is not is applied now: in the end each has been
-    // once, so that every user is where an even number of toggles leaves it.
-    let mut replayed = 0;
-    for (i, post) in posts.iter().enumerate() {
-        for user in 1..=20 {
-            let path = format!("/v1/posts/{post}/reactions/like/users/{user}/toggle");
-            for round in 0..ROUNDS {
-                let key = round.to_string();
-                let headers = [("idempotency-key", key.as_str())];
-                let response = witness.send("POST", &path, &headers, "").await;
-                replayed += usize::from(response.header("idempotency-replayed").is_some());
-                response.ok(200);
-            }
-        }
-        let path = format!("/v1/posts/{post}/reactions");
-        let total = witness.send("GET", path, &[], "").await.ok(200)["total"].as_u64();
-        assert_eq!(total, Some(40 * i as u64));
-    }
+    let replayed = send_all_again(&mut witness, &posts, ROUNDS).await;
     let all = POSTS * 20 * ROUNDS;
     assert!(replayed > all / 4, "{replayed} of {all}: the storm applied too little to prove much");
 }
