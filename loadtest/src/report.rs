@@ -113,7 +113,12 @@ pub fn verdict_table(verdict: &Verdict) -> String {
         let moments = if verdict.losses == 1 { "moment" } else { "moments" };
         rows.push(("lost", format!("{} changes, at {} {moments}", verdict.lost, verdict.losses)));
     }
-    rows.push(("violations", verdict.violations.len().to_string()));
+    let undecided = verdict.violations.iter().filter(|violation| violation.undecided).count();
+    let violations = verdict.violations.len();
+    rows.push(match undecided {
+        0 => ("violations", violations.to_string()),
+        _ => ("violations", format!("{violations}, {undecided} of them undecided")),
+    });
     table(&rows)
 }
 

@@ -7,6 +7,7 @@
 //! may. This takes O(n log n) for n operations; only where taps of unknown outcome overlap there
 //! may be more than one way to try.
 
+mod foresight;
 mod loss;
 mod next;
 mod operation;
@@ -46,6 +47,8 @@ pub struct Violation {
     pub lines: Vec<u64>,
     /// What cannot be.
     pub problem: String,
+    /// No way was found to explain it, but not all were tried.
+    pub undecided: bool,
 }
 
 impl fmt::Display for Violation {

@@ -1,7 +1,5 @@
 //! What can come next in a replay.
 
-use std::cmp::Reverse;
-
 use super::operation::{Filler, Sight};
 use super::reason::Reason;
 use super::search::{Moment, Move, Next, Search, Step};
@@ -21,13 +19,25 @@ enum Demand {
 
 /// What becomes of a filler's cell.
 #[derive(Clone, Copy)]
-enum Use {
+pub(super) enum Use {
     /// It is seen later as it is now, and no other filler could flip it back.
     None,
     /// It is seen flipped at that stage, and no other filler could flip it.
     Must(usize),
+    /// It is seen flipped at that stage, but another filler could flip it, too.
+    Should(usize),
     /// Either.
     May,
+}
+
+impl Use {
+    /// The stage at which the cell is seen flipped.
+    pub(super) fn by(self) -> Option<usize> {
+        match self {
+            Self::Must(by) | Self::Should(by) => Some(by),
+            Self::None | Self::May => None,
+        }
+    }
 }
 
 impl Search<'_> {
@@ -89,56 +99,29 @@ impl Search<'_> {
         if self.gap.fillers >= stage.room {
             return Next::Only(take);
         }
-        let mut moves = Vec::new();
+        let (mut found, mut useful) = (Vec::new(), Vec::new());
         for number in open.iter().copied().filter(|number| self.is_possible(*number)) {
             let filler = &self.stages.fillers[number];
             let of_cell = || self.stages.of_cell[&filler.cell].iter();
             let again = of_cell().any(|n| self.stages.fillers[*n].to >= after.micros);
-            match self.usefulness(filler) {
-                Use::None => {}
+            let usefulness = match self.usefulness(filler) {
+                Use::None => continue,
                 Use::Must(_) if !again => return Next::Only(Move::Fill(number)),
-                Use::Must(_) | Use::May if crowded || filler.to < after.micros => {
-                    moves.push(Move::Fill(number));
-                }
-                Use::Must(_) | Use::May => {}
+                usefulness => usefulness,
+            };
+            useful.push((number, usefulness));
+            if crowded || filler.to < after.micros {
+                found.push((number, usefulness));
             }
         }
-        if moves.is_empty() {
+        let early = self.early(&useful);
+        if found.is_empty() && early.is_none() {
             return Next::Only(take);
         }
+        let mut moves = self.ranked(found);
         moves.push(take);
+        moves.extend(early.map(Move::Fill));
         Next::OneOf(moves)
-    }
-
-    /// What has to be put in here because later, before it is shown, there is not enough room.
-    fn forced(&self, open: &[usize]) -> Option<Next> {
-        if self.lossy {
-            return None;
-        }
-        for (reaction, tallies) in self.stages.tallies.iter().enumerate() {
-            let Some(tally) = tallies.get(tallies.partition_point(|tally| tally.at < self.at))
-            else {
-                continue;
-            };
-            let known = self.counts[reaction];
-            let room = self.stages.room_between(self.at, tally.at);
-            if tally.at > self.at && room < known.abs_diff(tally.before).into() {
-                let (line, shown) = (tally.line, tally.before);
-                let reason = Reason::Count { line, reaction, shown, known };
-                let of_reaction = &self.stages.of_reaction[reaction];
-                return Some(self.fill(of_reaction, Some(known < tally.before), reason));
-            }
-        }
-        let cell = open.iter().map(|number| self.stages.fillers[*number].cell).find(|cell| {
-            let sights = &self.stages.sights[cell];
-            let sight = sights.get(sights.partition_point(|(at, _)| *at < self.at));
-            sight.is_some_and(|(by, active)| {
-                let late = *by > self.at && self.stages.room_between(self.at, *by) == 0;
-                late && *active != self.active[*cell]
-            })
-        })?;
-        let reason = Reason::Cell { line: self.now.line, cell, was: self.active[cell] };
-        Some(self.fill(&self.stages.of_cell[&cell], None, reason))
     }
 
     /// The moment after the next stage and all that shows it, if time allows it.
@@ -251,7 +234,7 @@ impl Search<'_> {
 
     /// The fillers among `from` that may be put in here; `up` says in which direction they have to
     /// move a count.
-    fn fill(&self, from: &[usize], up: Option<bool>, reason: Reason) -> Next {
+    pub(super) fn fill(&self, from: &[usize], up: Option<bool>, reason: Reason) -> Next {
         if self.gap.fillers >= self.stages.all[self.at].room {
             return Next::Dead(reason);
         }
@@ -264,29 +247,29 @@ impl Search<'_> {
                 found.push((number, usefulness));
             }
         }
-        let kept = |at: usize| {
-            !found.iter().enumerate().any(|(other, better)| {
-                // Of two that are as good, the first is kept.
-                let worse = self.is_as_good(*better, found[at]);
-                other != at && worse && (other < at || !self.is_as_good(found[at], *better))
-            })
-        };
-        let mut moves: Vec<(usize, Use)> =
-            (0..found.len()).filter(|at| kept(*at)).map(|at| found[at]).collect();
-        // First what has to be used, and of that what has to be used first; the last is tried
-        // first.
-        moves.sort_by_key(|(number, usefulness)| {
-            let end = self.stages.fillers[*number].to;
-            let deadline = match usefulness {
-                Use::Must(by) => (false, end.min(self.stages.all[*by].until)),
-                Use::May | Use::None => (true, end),
-            };
-            Reverse(deadline)
-        });
-        match moves.as_slice() {
-            [] => Next::Dead(reason),
-            _ => Next::OneOf(moves.into_iter().map(|(number, _)| Move::Fill(number)).collect()),
+        match self.ranked(found) {
+            moves if moves.is_empty() => Next::Dead(reason),
+            moves => Next::OneOf(moves),
         }
+    }
+
+    /// First what has to be used, and of that what has to be used first; without what leads no
+    /// further than something before it. The last is the first to be tried.
+    fn ranked(&self, mut found: Vec<(usize, Use)>) -> Vec<Move> {
+        found.sort_by_key(|(number, usefulness)| {
+            let end = self.stages.fillers[*number].to;
+            match usefulness.by() {
+                Some(by) => (false, end.min(self.stages.all[by].until)),
+                None => (true, end),
+            }
+        });
+        let mut kept: Vec<(usize, Use)> = Vec::new();
+        for one in found {
+            if !kept.iter().any(|better| self.is_as_good(*better, one)) {
+                kept.push(one);
+            }
+        }
+        kept.into_iter().rev().map(|(number, _)| Move::Fill(number)).collect()
     }
 
     /// Whether the next stage shows the cell as it is.
@@ -330,7 +313,8 @@ impl Search<'_> {
             .filter(|other| other.group != filler.group && !self.used[other.group])
             .any(|other| other.to >= self.now.micros && other.from <= until);
         match (another, *active == self.active[filler.cell]) {
-            (true, _) => Use::May,
+            (true, true) => Use::May,
+            (true, false) => Use::Should(*by),
             (false, true) => Use::None,
             (false, false) => Use::Must(*by),
         }

@@ -87,5 +87,5 @@ pub(super) fn explain(failure: &Failure, stages: &Stages, history: &History) -> 
         problem.push_str(", and no tap of unknown outcome explains it");
     }
     let lines = std::iter::once(line).chain(other).filter(|line| *line > 0).collect();
-    Violation { lines, problem, ..Violation::default() }
+    Violation { lines, problem, undecided: *undecided, ..Violation::default() }
 }

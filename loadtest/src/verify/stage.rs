@@ -30,6 +30,10 @@ pub(super) struct Tally {
     pub(super) at: usize,
     /// What it was just before the stage.
     pub(super) before: u64,
+    /// What it is with the stage.
+    after: u64,
+    /// By how much fillers have moved it in all, down and up.
+    pub(super) moved: [u64; 2],
     pub(super) line: u64,
 }
 
@@ -106,26 +110,33 @@ impl Stages {
         for (at, stage) in self.all.iter().enumerate() {
             rooms += u128::from(stage.room);
             self.rooms.push(rooms);
-            let mut note = |reaction: usize, before: u64, line: u64| {
+            let mut note = |reaction: usize, before: u64, after: u64, line: u64| {
                 let tallies = &mut self.tallies[reaction];
-                if tallies.last().is_none_or(|tally| tally.at != at) {
-                    tallies.push(Tally { at, before, line });
+                let (last, was, mut moved) = match tallies.last() {
+                    Some(tally) => (Some(tally.at), tally.after, tally.moved),
+                    None => (None, 0, [0, 0]),
+                };
+                if last != Some(at) {
+                    let way = usize::from(was < before);
+                    moved[way] = moved[way].saturating_add(was.abs_diff(before));
+                    tallies.push(Tally { at, before, after, moved, line });
                 }
             };
             if let Some(change) = &stage.change {
                 let Change { active, count, line, .. } = *change;
                 let before = if active { count.wrapping_sub(1) } else { count.wrapping_add(1) };
-                note(self.cells[change.cell].reaction, before, line);
+                note(self.cells[change.cell].reaction, before, count, line);
             }
             for seen in &self.seen[stage.seen.clone()] {
                 match &seen.sight {
                     Sight::Cell { cell, count, .. } => {
-                        note(self.cells[*cell].reaction, *count, seen.line);
+                        note(self.cells[*cell].reaction, *count, *count, seen.line);
                     }
                     Sight::Counts(counts) | Sight::Final(counts, _) => {
                         for reaction in 0..self.reactions.len() {
                             let shown = counts.iter().find(|(r, _)| *r == reaction);
-                            note(reaction, shown.map_or(0, |(_, count)| *count), seen.line);
+                            let count = shown.map_or(0, |(_, count)| *count);
+                            note(reaction, count, count, seen.line);
                         }
                     }
                 }

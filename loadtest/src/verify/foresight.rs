@@ -1,0 +1,89 @@
+//! What later stages say about the fillers that are put in now.
+
+use super::next::Use;
+use super::reason::Reason;
+use super::search::{Next, Search};
+
+impl Search<'_> {
+    /// What has to be put in here because later, before it is shown, there is not enough room.
+    pub(super) fn forced(&self, open: &[usize]) -> Option<Next> {
+        if self.lossy {
+            return None;
+        }
+        for (reaction, tallies) in self.stages.tallies.iter().enumerate() {
+            let Some(tally) = tallies.get(tallies.partition_point(|tally| tally.at < self.at))
+            else {
+                continue;
+            };
+            let known = self.counts[reaction];
+            let room = self.stages.room_between(self.at, tally.at);
+            if tally.at > self.at && room < known.abs_diff(tally.before).into() {
+                let (line, shown) = (tally.line, tally.before);
+                let reason = Reason::Count { line, reaction, shown, known };
+                let of_reaction = &self.stages.of_reaction[reaction];
+                return Some(self.fill(of_reaction, Some(known < tally.before), reason));
+            }
+        }
+        let cell = open.iter().map(|number| self.stages.fillers[*number].cell).find(|cell| {
+            let sights = &self.stages.sights[cell];
+            let sight = sights.get(sights.partition_point(|(at, _)| *at < self.at));
+            sight.is_some_and(|(by, active)| {
+                let late = *by > self.at && self.stages.room_between(self.at, *by) == 0;
+                late && *active != self.active[*cell]
+            })
+        })?;
+        let reason = Reason::Cell { line: self.now.line, cell, was: self.active[cell] };
+        Some(self.fill(&self.stages.of_cell[&cell], None, reason))
+    }
+
+    /// A filler that had better be put in here, although nothing demands it yet: the other half
+    /// of a pair, or the first of a pair that has to be put in anyway, since more cells are seen
+    /// flipped in one direction than the counts move until then.
+    ///
+    /// Where such a pair is put in is all the same to the counts, and here is room for it.
+    pub(super) fn early(&self, useful: &[(usize, Use)]) -> Option<usize> {
+        if self.lossy {
+            return None;
+        }
+        let room = self.stages.all[self.at].room - self.gap.fillers;
+        (0..self.stages.tallies.len()).find_map(|reaction| {
+            let mut flips =
+                [self.flips(useful, reaction, false), self.flips(useful, reaction, true)];
+            let tallies = &self.stages.tallies[reaction];
+            let next = tallies.partition_point(|tally| tally.at < self.at);
+            let tally = tallies.get(next)?;
+            let known = self.counts[reaction];
+            if known != tally.before {
+                return flips[usize::from(known < tally.before)].first().map(|flip| flip.1);
+            }
+            if room < 2 || flips.iter().any(Vec::is_empty) {
+                return None;
+            }
+            let is_excess = |up: usize| {
+                flips[up].iter().enumerate().any(|(i, (by, _))| {
+                    let last = &tallies[tallies.partition_point(|tally| tally.at <= *by) - 1];
+                    (i as u64) >= last.moved[up] - tally.moved[up]
+                })
+            };
+            let up = (0..2).find(|up| is_excess(*up))?;
+            Some(flips[up].swap_remove(0).1)
+        })
+    }
+
+    /// The fillers of a reaction whose cells are seen flipped, in one direction, in the order in
+    /// which they are: at which stage, and which.
+    fn flips(&self, useful: &[(usize, Use)], reaction: usize, up: bool) -> Vec<(usize, usize)> {
+        let of_reaction = |number: &usize| {
+            let cell = self.stages.fillers[*number].cell;
+            self.stages.cells[cell].reaction == reaction && self.active[cell] != up
+        };
+        let mut flips: Vec<(usize, usize)> = useful
+            .iter()
+            .filter(|(number, _)| of_reaction(number))
+            .filter_map(|(number, usefulness)| Some((usefulness.by()?, *number)))
+            .collect();
+        flips.sort_unstable();
+        flips.dedup_by_key(|(_, number)| self.stages.fillers[*number].cell);
+        flips
+    }
+}
