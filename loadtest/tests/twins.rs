@@ -178,7 +178,8 @@ async fn tap(kind: Twin, posts: &Posts, tap: Tap) -> (&'static str, String) {
         Twin::Late if nth % 25 == 0 => {
             let posts = Arc::clone(posts);
             tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                // Past the soak's request timeout, and long before the load is over.
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 step(&posts, &tap.post, |post| recorded(post, &tap));
             });
             return UNKNOWN;
