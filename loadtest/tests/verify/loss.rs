@@ -105,6 +105,10 @@ fn a_state_that_came_back_is_seen_in_a_read() {
     let found = verdict(&lines);
     assert!(found.is_right(), "{:?}", found.violations);
     assert_eq!((found.lost, found.losses), (4, 1));
+    // It has the revision that it had.
+    let Some(Line::Read(end)) = lines.last_mut() else { panic!("no final state") };
+    end.revision -= 1;
+    assert!(!verdict(&lines).is_right());
 }
 
 #[test]
