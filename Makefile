@@ -7,7 +7,7 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable
+.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,10 @@ scale: bench-tools ## What a tap and a page cost on a post with ten and with a m
 durable: bench-tools ## Taps per second that a store file makes durable, and how many share a sync
 	cargo build --profile dist
 	benches/durable
+
+keys: bench-tools ## What an idempotency key costs, as a share of the taps per second without
+	cargo build --profile dist
+	benches/keys
 
 tools: $(TOOLS)/valkey-server ## Find or install redis-server and valkey-server
 	@command -v redis-server >/dev/null || { \
