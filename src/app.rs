@@ -189,7 +189,10 @@ async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
                 .map_err(|error| ConfigError(format!("--store: {error}")))?;
             match source.check().await {
                 Ok(()) => {}
-                Err(ConnectError::Foreign(problem)) => return Err(ConfigError(problem).into()),
+                Err(ConnectError::Foreign(problem)) => {
+                    let line = format!("Redis at {}: {problem}", source.place());
+                    return Err(ConfigError(line).into());
+                }
                 // The lanes go on trying, and say what is in the way.
                 Err(ConnectError::Unreachable(_)) => {}
             }

@@ -108,6 +108,7 @@ async fn what_is_not_a_key_is_refused_and_nothing_is_applied() {
         " ",
         "\"\"",
         "\"a",
+        "a\"",
         "a b",
         "\"a b\"",
         "\"a\"b",

@@ -36,13 +36,14 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyHeader {
             return Err(Problem::new(Code::InvalidIdempotencyKey, detail));
         }
         let text = value.to_str().map_err(|_| invalid(InvalidIdempotencyKey))?.trim();
-        if !text.starts_with('"') {
+        // Only half of the quotes is a mistake at the caller's side, not a bare key.
+        if !text.starts_with('"') && !text.ends_with('"') {
             return Ok(Self(Some(text.to_owned())));
         }
         match unquote(text) {
             Some(key) => Ok(Self(Some(key))),
             None => {
-                let detail = "the quotes of the idempotency key are not closed, or more follows; \
+                let detail = "the quotes of the idempotency key are not opened, not closed, or more follows; \
                               inside them only `\\\"` and `\\\\` are escaped";
                 Err(Problem::new(Code::InvalidIdempotencyKey, detail))
             }
