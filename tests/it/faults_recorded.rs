@@ -206,6 +206,13 @@ async fn redis_is_killed() {
         .run(async |_| {
             redis.server().signal("-KILL");
             redis.restart();
+            // It answers while it still reads its file; it is back when it takes a write.
+            let mut admin = redis.server().client().await;
+            until("Redis takes a write", async || {
+                let mut write = redis::cmd("SET");
+                write.arg("written").arg(1).query_async::<()>(&mut admin).await.is_ok()
+            })
+            .await;
             let back = Instant::now();
             until("a tap is counted", async || {
                 let path = format!("/v1/posts/{}/reactions/like/users/1", crate::support::post());
