@@ -28,6 +28,9 @@ const LAST_CALL: Duration = Duration::from_millis(5);
 /// A connection on its way to a worker. The permit is given back when it ends.
 type Accepted = (TcpStream, OwnedSemaphorePermit);
 
+/// What a listener gives, with the permit for it.
+type Next = (io::Result<(tokio::net::TcpStream, SocketAddr)>, OwnedSemaphorePermit);
+
 /// Deals connections out to workers.
 #[derive(Debug)]
 pub struct Acceptor {
@@ -62,12 +65,7 @@ impl Acceptor {
             tokio::net::TcpListener::from_std(listener)
         });
         let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
-        let accepting: Vec<_> =
-            listeners.iter().map(|listener| self.accept_all(listener)).collect();
-        tokio::select! {
-            () = stop.cancelled() => {}
-            _ = join_all(accepting) => {}
-        }
+        join_all(listeners.iter().map(|listener| self.accept_all(listener, &stop))).await;
         // Who came before the stop is still served.
         for listener in &listeners {
             while let Ok(accepted) = tokio::time::timeout(LAST_CALL, listener.accept()).await {
@@ -80,11 +78,14 @@ impl Acceptor {
         Ok(())
     }
 
-    async fn accept_all(&self, listener: &tokio::net::TcpListener) {
+    /// Accepts until `stop`. Only waiting for a connection ends then: one that has been taken in is
+    /// dealt out, whenever the task is interrupted in between.
+    async fn accept_all(&self, listener: &tokio::net::TcpListener, stop: &CancellationToken) {
         let mut failing = false;
-        loop {
-            let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
-            match listener.accept().await.and_then(prepare) {
+        while let Some((accepted, permit)) =
+            stop.run_until_cancelled(self.next(listener)).await.flatten()
+        {
+            match accepted.and_then(prepare) {
                 Ok(stream) => {
                     failing = false;
                     self.deal(stream, permit).await;
@@ -98,6 +99,12 @@ impl Acceptor {
                 }
             }
         }
+    }
+
+    /// The next connection, once there is room for it. Dropped while it waits, it loses nothing.
+    async fn next(&self, listener: &tokio::net::TcpListener) -> Option<Next> {
+        let permit = Arc::clone(&self.room).acquire_owned().await.ok()?;
+        Some((listener.accept().await, permit))
     }
 
     /// Gives a connection to the next worker.
@@ -163,5 +170,34 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.metrics.connection_closed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A task that has taken in some forty connections at a stretch is interrupted by the runtime
+    /// wherever it would wait next, also with a connection in its hands.
+    #[tokio::test]
+    async fn a_stop_loses_no_connection_that_was_taken_in() {
+        for _ in 0..20 {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let clients: Vec<_> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
+            let (acceptor, mut workers) = Acceptor::with_workers(1, 1000);
+            let stop = CancellationToken::new();
+            let running = tokio::spawn(acceptor.run(vec![listener], stop.clone()));
+            while workers[0].accepted.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            stop.cancel();
+            running.await.unwrap().unwrap();
+            let mut dealt = 0;
+            while workers[0].accepted.recv().await.is_some() {
+                dealt += 1;
+            }
+            assert_eq!(dealt, clients.len());
+        }
     }
 }
