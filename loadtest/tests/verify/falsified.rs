@@ -13,7 +13,7 @@ fn history(numbered: bool, reads: bool) -> Vec<Line> {
         user: 1 + n % 3,
         verb: [Verb::Toggle, Verb::Set, Verb::Unset, Verb::Toggle][n as usize % 4],
         fates,
-        deadline: true,
+        grace: Some(0),
     };
     let mut plans = Vec::new();
     for n in 0..60 {
@@ -204,7 +204,7 @@ fn double_taps(numbered: bool, reads: bool) -> Vec<Line> {
             user: 1 + n / 2 % 3,
             verb: Verb::Toggle,
             fates: vec![Fate::Answered],
-            deadline: true,
+            grace: Some(0),
         };
         plans.push(Plan { act, times: (n * 2, 0, 1), leap: 0 });
         if reads {
@@ -271,4 +271,58 @@ fn a_tap_of_unknown_outcome_fills_one_break_in_its_time() {
     lines.remove(at);
     lines.push(unknown(2, Verb::Toggle, 0, 100));
     assert!(!is_right(&lines));
+}
+
+/// A toggle whose outcome nobody knows.
+fn unknown(user: u64, sent: u64, not_after: u64) -> Line {
+    let outcome = Outcome::Unknown { not_after_micros: Some(not_after) };
+    Line::Tap(like(user, Verb::Toggle, sent, outcome))
+}
+
+/// A tap that finds, or makes, the flag on.
+fn on(user: u64, (sent, at): (u64, u64), changed: bool, count: u64, revision: u64) -> Line {
+    let answer =
+        TapAnswer { active: true, changed, count, revision, changes: None, replayed: false };
+    Line::Tap(like(user, Verb::Set, sent, Outcome::Answered { at_micros: at, answer }))
+}
+
+fn like(user_id: u64, verb: Verb, sent_micros: u64, outcome: Outcome) -> Tap<'static> {
+    let (post_id, reaction) = ("p".into(), "like".into());
+    Tap { post_id, reaction, user_id, verb, sent_micros, key: None, outcome }
+}
+
+/// Two taps that flip the same flag, of which only one may be applied as late as the second change
+/// demands: it must not be used up for the first, whatever the order of the lines.
+#[test]
+fn of_two_taps_of_unknown_outcome_the_one_with_less_time_goes_first() {
+    // On before 10 and still at 30; off again before 50.
+    let seen = [
+        on(1, (10, 10), false, 1, 100),
+        on(1, (30, 30), false, 1, 100),
+        on(1, (50, 50), true, 1, 200),
+    ];
+    let judged = |taps: [Line; 2]| is_right(&[&taps[..], &seen].concat());
+    let (patient, hurried) = (unknown(1, 0, 90), unknown(1, 0, 20));
+    assert!(judged([patient.clone(), hurried.clone()]));
+    assert!(judged([hurried.clone(), patient.clone()]));
+    assert!(!judged([hurried.clone(), hurried]), "none is left for the second change");
+    assert!(!judged([patient, unknown(1, 51, 90)]), "the other is sent after it");
+}
+
+/// Two of which one was sent later: used for the first change, it would leave no time for what has
+/// to come after that.
+#[test]
+fn of_two_taps_of_unknown_outcome_the_one_that_was_sent_first_goes_first() {
+    // User 1 is on, then user 2, whose tap has to be applied by 20; user 1 is off again before 50.
+    let seen = [
+        on(1, (0, 40), false, 1, 100),
+        on(2, (0, 40), false, 2, 101),
+        on(1, (50, 50), true, 2, 200),
+        unknown(2, 0, 20),
+    ];
+    let judged = |taps: [Line; 2]| is_right(&[&taps[..], &seen].concat());
+    let (early, late) = (unknown(1, 0, 95), unknown(1, 30, 90));
+    assert!(judged([late.clone(), early.clone()]));
+    assert!(judged([early, late.clone()]));
+    assert!(!judged([late.clone(), late]), "none is left for the first change");
 }

@@ -53,7 +53,7 @@ fn tap(user: u64, at: u64) -> Plan {
         user,
         verb: onetap_loadtest::history::Verb::Toggle,
         fates: vec![Fate::Answered],
-        deadline: true,
+        grace: Some(0),
     };
     Plan { act, times: (at, 0, 1), leap: 0 }
 }

@@ -22,7 +22,15 @@ pub(crate) enum Fate {
 /// What a client does.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
-    Tap { reaction: u8, user: u64, verb: Verb, fates: Vec<Fate>, deadline: bool },
+    /// `grace`: how long after its end it may still be applied, for all that the client knows; none:
+    /// for ever.
+    Tap {
+        reaction: u8,
+        user: u64,
+        verb: Verb,
+        fates: Vec<Fate>,
+        grace: Option<u64>,
+    },
     Read,
 }
 
@@ -47,15 +55,11 @@ pub(crate) fn plans(most: usize) -> impl Strategy<Value = (Vec<Plan>, bool, bool
         6 => fate.clone().prop_map(|fate| vec![fate]),
         1 => prop::collection::vec(fate, 2..4),
     ];
-    let tap = (0..2_u8, 1..4_u64, verb, fates, prop::bool::weighted(0.8)).prop_map(
-        |(reaction, user, verb, fates, deadline)| Act::Tap {
-            reaction,
-            user,
-            verb,
-            fates,
-            deadline,
-        },
-    );
+    let grace = prop_oneof![2 => Just(Some(0)), 2 => (0..60_u64).prop_map(Some), 1 => Just(None)];
+    let tap =
+        (0..2_u8, 1..4_u64, verb, fates, grace).prop_map(|(reaction, user, verb, fates, grace)| {
+            Act::Tap { reaction, user, verb, fates, grace }
+        });
     let act = prop_oneof![6 => tap, 1 => Just(Act::Read)];
     let plan = (act, (0..40_u64, 0..8_u64, 0..8_u64), 0..3_u64)
         .prop_map(|(act, times, leap)| Plan { act, times, leap });
@@ -144,7 +148,7 @@ pub(crate) fn run(plans: &[Plan], numbered: bool, ending: bool) -> Vec<Line> {
                 let read = service.read(*leap);
                 lines.push(Line::Read(Read { sent_micros: sent, answered_micros: end, ..read }));
             }
-            Act::Tap { reaction, user, verb, fates, deadline } => {
+            Act::Tap { reaction, user, verb, fates, grace } => {
                 let key = (fates.len() > 1).then(|| format!("key {i}"));
                 let fate = fates[attempt];
                 let answer = if matches!(fate, Fate::Answered | Fate::LostAnswer) {
@@ -162,7 +166,7 @@ pub(crate) fn run(plans: &[Plan], numbered: bool, ending: bool) -> Vec<Line> {
                 let outcome = match (fate, answer) {
                     (Fate::Answered, Some(answer)) => Outcome::Answered { at_micros: end, answer },
                     (Fate::Refused, _) => Outcome::Refused,
-                    _ => Outcome::Unknown { not_after_micros: deadline.then_some(end) },
+                    _ => Outcome::Unknown { not_after_micros: grace.map(|grace| end + grace) },
                 };
                 lines.push(Line::Tap(Tap {
                     post_id: "p".into(),
