@@ -22,7 +22,7 @@ use crate::support::redis_server::{Kind, RedisServer, free_port};
 use crate::support::sentinels::{NAME, Sentinels};
 use crate::support::service::Service;
 
-fn variable(name: &str, default: u64) -> u64 {
+pub(crate) fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
@@ -31,7 +31,7 @@ fn pause(millis: u64) -> tokio::time::Sleep {
 }
 
 /// A fault and the load that goes on meanwhile.
-struct Trial {
+pub(crate) struct Trial {
     name: &'static str,
     service: SocketAddr,
     request_timeout: Duration,
@@ -39,13 +39,13 @@ struct Trial {
 }
 
 impl Trial {
-    fn new(name: &'static str, service: SocketAddr, request_timeout: Duration) -> Self {
+    pub(crate) fn new(name: &'static str, service: SocketAddr, request_timeout: Duration) -> Self {
         Self { name, service, request_timeout, rules: Rules::default() }
     }
 
     /// Lets the fault strike, with some hundred operations before each, until there were enough;
     /// half of them without keys, half with.
-    async fn run(self, mut strike: impl AsyncFnMut(u64)) -> [SoakReport; 2] {
+    pub(crate) async fn run(self, mut strike: impl AsyncFnMut(u64)) -> [SoakReport; 2] {
         let taps = variable("ONETAP_FAULT_TAPS", 3000) / 2;
         let rounds = variable("ONETAP_FAULT_ROUNDS", 3) / 2 + 1;
         let (mut reports, mut round) = (Vec::new(), 0);
@@ -146,7 +146,7 @@ async fn service(store: &str, request_timeout_ms: u64) -> Service {
     service
 }
 
-const TWO_SECONDS: Duration = Duration::from_secs(2);
+pub(crate) const TWO_SECONDS: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scripts_are_flushed() {

@@ -8,6 +8,7 @@ mod declared_keys;
 mod differential;
 mod faults;
 mod faults_recorded;
+mod faults_recorded_file;
 mod file_crash;
 mod file_store;
 mod http_idempotency;

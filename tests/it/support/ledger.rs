@@ -21,12 +21,24 @@ pub(crate) struct Ledger {
     pub(crate) refused: usize,
 }
 
+/// How many posts numbered taps are on.
+const POSTS: u32 = 12;
+
+fn tapped_post(n: u32) -> PostId {
+    numbered_post(0x00C0_0000 + n)
+}
+
+/// The posts that numbered taps are on.
+pub(crate) fn tapped_posts() -> Vec<PostId> {
+    (0..POSTS).map(tapped_post).collect()
+}
+
 /// The tap with this number: few posts, users and reactions, so that they meet; four in five with a
 /// key of their own.
 pub(crate) fn numbered_tap(run: &str, n: u64) -> Tap {
     let mut seed = n;
     let mut below = |bound: u64| random(&mut seed) % bound;
-    let post = numbered_post(0x00C0_0000 + u32::try_from(below(12)).unwrap());
+    let post = tapped_post(u32::try_from(below(POSTS.into())).unwrap());
     let user = 1 + below(40);
     let name = ["like", "love", "👍"][usize::try_from(below(3)).unwrap()];
     let form = FORMS[usize::try_from(below(5)).unwrap()];

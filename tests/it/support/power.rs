@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use redb::StorageBackend;
 
@@ -28,6 +29,8 @@ struct State {
     room: usize,
     fault: Option<Fault>,
     held: bool,
+    /// Whether a sync waits because of that.
+    waits: bool,
     pub(crate) syncs: u64,
 }
 
@@ -52,6 +55,8 @@ pub(crate) enum Left {
     Beginning,
     /// Sectors at random, by a seed.
     Some(u64),
+    /// All of it: only the word that it was synced is missing.
+    All,
 }
 
 /// While this lives, syncs wait.
@@ -87,6 +92,7 @@ impl Disk {
             unsynced: Vec::new(),
             cut_after: None,
             held: false,
+            waits: false,
             generation: 0,
             room: usize::MAX,
             fault: None,
@@ -116,6 +122,18 @@ impl Disk {
         self.state().cut_after = Some(operations);
     }
 
+    /// Cuts the power in the middle of the next sync, for which all has been written.
+    pub(crate) async fn cut_in_a_sync(&self) {
+        let held = self.hold_syncs();
+        let begun = Instant::now();
+        while !self.state().waits {
+            assert!(begun.elapsed() < Duration::from_secs(20), "nothing is to be synced");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.cut_after(1);
+        drop(held);
+    }
+
     pub(crate) fn is_cut(&self) -> bool {
         self.state().cut_after == Some(0)
     }
@@ -129,6 +147,7 @@ impl Disk {
         for (i, step) in steps.into_iter().enumerate() {
             let mut lucky = || match left {
                 Left::Nothing => false,
+                Left::All => true,
                 Left::Beginning => i < half,
                 Left::Some(_) => random(&mut seed).is_multiple_of(2),
             };
@@ -213,7 +232,11 @@ impl StorageBackend for Handle {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        drop(self.disk.0.1.wait_while(self.disk.state(), |state| state.held).unwrap());
+        let waits = |state: &mut State| {
+            state.waits = state.held;
+            state.held
+        };
+        drop(self.disk.0.1.wait_while(self.disk.state(), waits).unwrap());
         let mut state = self.powered(true)?;
         Self::survives(&state)?;
         if state.fault == Some(Fault::Sync) {
@@ -221,8 +244,15 @@ impl StorageBackend for Handle {
             return Err(io::Error::other("the disk did not sync"));
         }
         state.syncs += 1;
-        state.unsynced.clear();
-        state.synced = state.current.clone();
+        let State { synced, unsynced, .. } = &mut *state;
+        for step in unsynced.drain(..) {
+            match step {
+                Step::Length(length) => synced.resize(length, 0),
+                Step::Write(from, bytes) => {
+                    synced[from..from + bytes.len()].copy_from_slice(&bytes);
+                }
+            }
+        }
         Ok(())
     }
 
