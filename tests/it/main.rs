@@ -18,6 +18,7 @@ mod http_server;
 mod http_taps;
 mod in_doubt;
 mod openapi;
+mod overload;
 mod protocol;
 mod redis_cluster;
 mod redis_sentinel;

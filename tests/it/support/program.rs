@@ -29,7 +29,7 @@ pub(crate) fn outcome(command: &mut Command) -> Output {
 /// A running service; killed when dropped.
 pub(crate) struct Program {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     log: Arc<Mutex<String>>,
 }
 
@@ -59,6 +59,14 @@ impl Program {
 
     pub(crate) async fn send(&self, method: &str, path: &str) -> Response {
         Connection::open(self.address).await.send(method, path, &[], "").await
+    }
+
+    /// How much memory it takes up now, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 
     /// What it has logged so far.
