@@ -1,14 +1,14 @@
 //! What is particular to the file store: its file, its one writer, its disk.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onetap::domain::{Outcome, Tap, Verb};
+use onetap::domain::{Outcome, PostId, Revision, Tap, Verb};
 use onetap::store::file::{FileOptions, FileStore, OpenError};
 use onetap::store::{
     AnyStore, Deadline, ReactorsQuery, Retention, Store as _, StoreError, SummaryQuery,
@@ -146,12 +146,7 @@ fn another_layout_is_exit_code_64() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("store.redb");
     drop(open_at(&file));
-    let engine = redb::Database::open(&file).unwrap();
-    let txn = engine.begin_write().unwrap();
-    let meta = redb::TableDefinition::<&str, u64>::new("onetap");
-    txn.open_table(meta).unwrap().insert("layout", 99).unwrap();
-    txn.commit().unwrap();
-    drop(engine);
+    set_top(&file, "layout", 99);
     assert_refused(&refused(&file), 64, &file, &["layout 99", "layout 1"]);
 }
 
@@ -425,6 +420,62 @@ async fn a_count_that_is_false_is_healed_by_the_next_tap() {
     assert_eq!((healed.count, healed.changed), (3, false));
     assert!(healed.revision > before.revision);
     assert_eq!(store.changes(post.partition(), None, 10, soon()).await.unwrap().len(), 3);
+}
+
+/// Puts a number into the top of a file that is closed.
+fn set_top(file: &Path, name: &str, value: u64) {
+    let engine = redb::Database::open(file).unwrap();
+    let txn = engine.begin_write().unwrap();
+    let meta = redb::TableDefinition::<&str, u64>::new("onetap");
+    txn.open_table(meta).unwrap().insert(name, value).unwrap();
+    txn.commit().unwrap();
+}
+
+async fn revision_of(store: &FileStore, post: PostId) -> Revision {
+    let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
+    store.summaries(query, soon()).await.unwrap()[0].revision
+}
+
+/// What was told of posts without state is kept with the file, so that a clock that is put back
+/// meanwhile takes nothing of it back.
+#[tokio::test]
+async fn first_revisions_are_above_what_was_told_of_posts_without_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.redb");
+    let (first, second) = (post(), post());
+    let store = open_at(&file);
+    let told = revision_of(&store, first).await;
+    let one = store.tap(tap(Verb::Set, first, 1, "like"), soon()).await.unwrap();
+    assert!(one.revision > told);
+    let later = revision_of(&store, second).await;
+    assert!(later.0 + 1 >= one.revision.0, "the clock of the last commit: {later:?}, {one:?}");
+    drop(store);
+    let ahead = later.0 + 3_600_000_000;
+    set_top(&file, "floor", ahead);
+    let store = open_at(&file);
+    assert_eq!(revision_of(&store, second).await.0, ahead);
+    store.tap(tap(Verb::Set, first, 2, "like"), soon()).await.unwrap();
+    assert_eq!(revision_of(&store, second).await.0, ahead, "it never goes back");
+    let two = store.tap(tap(Verb::Set, second, 1, "like"), soon()).await.unwrap();
+    assert!(two.revision.0 > ahead, "{two:?}");
+}
+
+/// A file with holes would let a full disk break a commit in the middle.
+#[tokio::test]
+async fn the_file_has_no_holes() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let file = folder.path().join("store.redb");
+    let store = open_at(&file);
+    let taps = (0..3000).map(|n| store.tap(numbered_tap("h", n), soon()));
+    futures_util::future::join_all(taps).await;
+    drop(store);
+    let about = fs::metadata(&file).unwrap();
+    assert!(
+        about.blocks() * 512 >= about.len(),
+        "{} blocks, {} bytes",
+        about.blocks(),
+        about.len()
+    );
 }
 
 /// Beyond the number that is counted, the kept count moves with the members.
