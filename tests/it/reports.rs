@@ -199,3 +199,59 @@ async fn b25_all_fields_are_there_on_new_and_emptied_posts() {
         }
     }
 }
+
+/// discourse/discourse#7691: locks taken in opposite orders. Pages of posts are read, and taps sent,
+/// from the first to the last and from the last to the first; all have their answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_in_opposite_orders_wait_for_nobody() {
+    const POSTS: usize = 40;
+    const CLIENTS: u64 = 16;
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("file:{}", folder.path().join("store.redb").display());
+    for service in [Service::memory(), Service::with(&["--store", &file]), Service::redis()] {
+        let posts: Vec<String> = (0..POSTS).map(|_| post().to_string()).collect();
+        let mut clients = tokio::task::JoinSet::new();
+        for user in 1..=CLIENTS {
+            let (mut connection, mut posts) = (service.connect().await, posts.clone());
+            if user % 2 == 0 {
+                posts.reverse();
+            }
+            clients.spawn(async move {
+                let page = serde_json::json!({ "post_ids": posts, "user_id": user, "recent": 2 });
+                let (page, json) = (page.to_string(), [("content-type", "application/json")]);
+                for round in 0..10 {
+                    let method = if round % 2 == 0 { "PUT" } else { "DELETE" };
+                    // As fast as they are taken, one after the other.
+                    let taps = posts.iter().map(|post| {
+                        let path = format!("/v1/posts/{post}/reactions/like/users/{user}");
+                        format!("{method} {path} HTTP/1.1\r\nhost: t\r\n\r\n")
+                    });
+                    connection.write(taps.collect::<String>().as_bytes()).await;
+                    for _ in &posts {
+                        let answer = connection.read().await.unwrap();
+                        assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+                    }
+                    let path = "/v1/posts/reactions/query";
+                    let seen = connection.send("POST", path, &json, &page).await.ok(200);
+                    for (seen, post) in seen["posts"].as_array().unwrap().iter().zip(&posts) {
+                        assert_eq!(seen["post_id"], *post);
+                        let like = &seen["reactions"][0];
+                        assert_eq!(like["mine"] == true, round % 2 == 0, "{seen}");
+                    }
+                }
+                // One of the two leaves what it likes.
+                if user % 2 == 0 {
+                    for post in &posts {
+                        let path = format!("/v1/posts/{post}/reactions/like/users/{user}");
+                        connection.send("PUT", path, &[], "").await.ok(201);
+                    }
+                }
+            });
+        }
+        clients.join_all().await;
+        let left: Vec<u64> = (1..=CLIENTS).filter(|user| user % 2 == 0).collect();
+        for post in &posts {
+            assert_invariant(&service, post, &[("like", &left)]).await;
+        }
+    }
+}

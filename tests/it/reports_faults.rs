@@ -348,3 +348,66 @@ async fn b37_a_key_is_its_users_own() {
         }
     }
 }
+
+/// redis/redis#6062: after a failover the newest values are gone, and no client was told. What is
+/// lost is what the old primary answered and had not carried over, and no more; the state after it
+/// agrees with itself, revisions go on upwards from what was told, and keys whose records were lost
+/// count once more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_failover_rolls_back_is_the_newest_and_the_rest_agrees() {
+    let old = RedisServer::start(Kind::Redis, &["--repl-diskless-sync-delay", "0"]);
+    let of = ["--replicaof", "127.0.0.1", &old.port.to_string()];
+    let new = RedisServer::start(Kind::Redis, &of);
+    let proxy = FaultProxy::start(old.address()).await;
+    let service = Service::with(&["--store", &proxy.url()]);
+    until("the service is ready", async || ready(&service).await).await;
+    let post = post().to_string();
+    let toggle = async |user: u64| {
+        let path = format!("/v1/posts/{post}/reactions/like/users/{user}/toggle");
+        service.connect().await.send("POST", path, &[("idempotency-key", "k")], "").await
+    };
+    for user in 1..=20 {
+        assert_eq!(toggle(user).await.ok(200)["count"], user);
+    }
+    let (mut admin, mut promoted) = (old.client().await, new.client().await);
+    // WAIT waits for what its own connection has written, and so for all before.
+    let _: () = redis::cmd("SET").arg("written").arg("last").query_async(&mut admin).await.unwrap();
+    until("the replica has it all", async || {
+        let mut admin = admin.clone();
+        let carried = redis::cmd("WAIT").arg(1).arg(100).query_async::<u64>(&mut admin).await;
+        carried.unwrap() == 1
+    })
+    .await;
+    // The window: from here on, nobody but the old primary knows.
+    let order = ["NO", "ONE"];
+    let _: () = redis::cmd("REPLICAOF").arg(&order).query_async(&mut promoted).await.unwrap();
+    let mut told = 0;
+    for user in 21..=30 {
+        told = toggle(user).await.ok(200)["revision"].as_u64().unwrap();
+    }
+    proxy.repoint(new.address());
+    proxy.cut();
+    until("the service is ready", async || ready(&service).await).await;
+    let seen = async || {
+        let path = format!("/v1/posts/{post}/reactions");
+        let summary = service.send("GET", &path).await.ok(200);
+        let listed =
+            service.send("GET", &format!("/v1/posts/{post}/users?limit=100")).await.ok(200);
+        let users = listed["users"].as_array().unwrap().iter();
+        let users = users.map(|user| user["user_id"].as_str().unwrap().parse().unwrap());
+        let users: BTreeSet<u64> = users.collect();
+        assert_eq!(summary["total"].as_u64(), Some(users.len() as u64), "{summary}");
+        users
+    };
+    assert_eq!(seen().await, (1..=20).collect(), "the newest are lost, and only they");
+    for user in 15..=30 {
+        let response = toggle(user).await;
+        let replayed = response.header("idempotency-replayed").is_some();
+        assert_eq!(replayed, user <= 20, "{user}: the record goes with its tap");
+        let answer = response.ok(200);
+        assert_eq!(answer["count"], user, "{answer}");
+        assert!(replayed || answer["revision"].as_u64() > Some(told), "{answer}");
+        told = told.max(answer["revision"].as_u64().unwrap());
+    }
+    assert_eq!(seen().await, (1..=30).collect());
+}
