@@ -10,6 +10,10 @@ What is there has to stand in the file exactly once. The tests are filters of `c
 TAP, SUMMARY, REACTORS = "lua/prelude_tap.lua", "lua/summary.lua", "lua/reactors.lua"
 KEYED, CALL = "lua/prelude_keyed.lua", "src/store/redis/call.rs"
 MACHINE, MEMORY = "src/domain/machine.rs", "src/store/memory/partition.rs"
+STEP, WRITER = "src/store/file/step.rs", "src/store/file/writer.rs"
+RECORDS, FILE_LOG = "src/store/file/records.rs", "src/store/file/log.rs"
+BACKEND, OPEN = "src/store/file/backend.rs", "src/store/file/open.rs"
+FILE_TESTS = "file_store:: file_crash:: faults_recorded_file:: contract:: differential::"
 
 # name: file, what is there, what is put there instead
 MUTANTS = {
@@ -115,6 +119,33 @@ MUTANTS = {
     "memory-deadline-ignored": ("src/store/memory/mod.rs", "if deadline.has_passed() {", "if false && deadline.has_passed() {"),
     "memory-log-left-out": (MEMORY, "            self.append(change, now);\n", "            let _ = (change, Self::append);\n"),
     "memory-log-never-trimmed": (MEMORY, "            self.log.pop_front();\n", "            break;\n"),
+    "file-answered-before-the-sync": (WRITER, "        txn.commit().map_err(",
+        "        done.drain(..).for_each(|(caller, answer)| drop(caller.send(answer)));\n        txn.commit().map_err(", FILE_TESTS),
+    "file-sync-left-out": (BACKEND, "        let synced = self.inner.sync_data();\n", "        let synced = Ok(());\n", FILE_TESTS),
+    "file-failed-commit-called-refused": (WRITER, "        let unknown = committing &&", "        let unknown = false && committing &&", FILE_TESTS),
+    "file-failed-sync-forgiven": (WRITER, "        if self.opener.sync_failed.load(Ordering::Acquire) {", "        if false {", FILE_TESTS),
+    "file-deadline-ignored": (WRITER, "            if job.deadline.has_passed() {", "            if false && job.deadline.has_passed() {", FILE_TESTS),
+    "file-given-up-and-yet-applied": (WRITER, "            if job.turn.send(()).is_err() {", "            if job.turn.send(()).is_err() && false {", FILE_TESTS),
+    "file-floor-not-raised": (WRITER, "self.top.floor.max(Revision::without_state(now))", "self.top.floor", FILE_TESTS),
+    "file-floor-from-the-clock-alone": (WRITER, "self.top.floor.max(Revision::without_state(now))", "Revision::without_state(now)", FILE_TESTS),
+    "file-first-revision-below-the-floor": (STEP, "Revision::next(Some(revision), now)", "Revision::next(head, now)", FILE_TESTS),
+    "file-count-not-moved": (STEP, "(true, kept.saturating_add(1))", "(true, kept)", FILE_TESTS),
+    "file-few-not-counted": (STEP, "if counted > COUNTED as u64 {", "if counted > 0 {", FILE_TESTS),
+    "file-zero-count-left": (STEP, "        if count == 0 {\n", "        if false {\n", FILE_TESTS),
+    "file-order-left-behind": (STEP, "                self.posts.remove(&place[..])?;\n", "                let _ = place;\n", FILE_TESTS),
+    "file-log-entry-left-out": (STEP, "            log::append(&mut self.log, &change(tap, active, revision, now), now)?;\n",
+        "            let _ = (log::append, change(tap, active, revision, now));\n", FILE_TESTS),
+    "file-log-entry-overwritten": (FILE_LOG, "if millis >= now =>", "if millis >= now && false =>", FILE_TESTS),
+    "file-log-never-trimmed": (FILE_LOG, "oldest_kept.0 / 1000, 0)", "oldest_kept.0 & 0, 0)", FILE_TESTS),
+    "file-record-not-kept": (RECORDS, "    posts.insert(&keys::record(tap.post, key)[..], &value[..])?;\n", "    let _ = (&posts, &value);\n", FILE_TESTS),
+    "file-record-for-ever": (RECORDS, "    if number(0)? <= now.0 {", "    if false && number(0)? <= now.0 {", FILE_TESTS),
+    "file-record-never-swept": (RECORDS, "        if expires_at > now.0 {", "        if true {", FILE_TESTS),
+    "file-later-record-swept": (RECORDS, "        if own {", "        if own || true {", FILE_TESTS),
+    "file-lock-not-taken": (BACKEND, "            self.inner.try_lock_range(a, b)", "            self.inner.try_lock_range(a, b).map(|_| true)", FILE_TESTS),
+    "file-grows-with-holes": (BACKEND, "let grow = || fallocate(&self.file, FallocateFlags::empty(), before, len - before);",
+        "let grow = || if len > 0 { Err(Errno::OPNOTSUPP) } else { fallocate(&self.file, FallocateFlags::empty(), before, len - before) };", FILE_TESTS),
+    "file-not-checked-at-start": ("src/store/file/mod.rs", "opener.open(true, clock())", "opener.open(false, clock())", FILE_TESTS),
+    "file-emptied-taken-for-new": (OPEN, "    if about.len() == 0 {", "    if false {", FILE_TESTS),
     "overload-called-unknown": ("src/store/redis/routes.rs", "call.fail(StoreError::Overloaded);",
         "call.fail(StoreError::OutcomeUnknown);", "redis_store::"),
     "machine-keeps-the-revision": (MACHINE, "        if changed {\n            self.revision", "        if false {\n            self.revision"),
