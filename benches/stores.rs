@@ -22,6 +22,7 @@ use onetap::config::{Cli, Config};
 use onetap::domain::machine::Post;
 use onetap::domain::{Micros, PostId, Tap, Verb};
 use onetap::http::{HttpState, ROUTES, router};
+use onetap::live::Hub;
 use onetap::store::memory::MemoryStore;
 use onetap::store::{AnyStore, Retention, Store, SummaryQuery};
 use onetap::telemetry::Metrics;
@@ -157,10 +158,12 @@ fn http_codec(c: &mut Criterion) {
     let runtime = runtime();
     let config = Config::new(Cli::try_parse_from(["onetap"]).unwrap().serve).unwrap();
     let routes = ROUTES.iter().map(|(path, _)| *path).collect();
+    let live = Hub::default();
     let mut service = router(HttpState {
         store: AnyStore::Memory(MemoryStore::new(Retention::default())),
         limits: config.limits,
-        metrics: Arc::new(Metrics::new(routes, None, None)),
+        metrics: Arc::new(Metrics::new(routes, live.stats(), None, None)),
+        live,
     });
     let mut answer = |request: Request<Body>| {
         runtime.block_on(async {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Command, Config, ConfigError, Parsed, ServeArgs, StoreConfig};
 use crate::http::{self, Acceptor, HttpState, ROUTES, Worker};
+use crate::live::Hub;
 use crate::store::StoreSource;
 use crate::store::file::{FileStore, OpenError};
 use crate::store::memory::MemoryStore;
@@ -134,14 +135,17 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let source = open_store(&config).await?;
     let routes = ROUTES.iter().map(|(path, _)| *path).collect();
-    let metrics = Arc::new(Metrics::new(routes, source.lane_stats(), source.file_stats()));
+    let live = Hub::default();
+    let (lanes, file) = (source.lane_stats(), source.file_stats());
+    let metrics = Arc::new(Metrics::new(routes, live.stats(), lanes, file));
     let room = connections_within_descriptors(config.limits.max_connections);
     let (acceptor, workers) = Acceptor::with_workers(config.threads, room);
-    let threads = workers
+    let mut threads = workers
         .into_iter()
         .enumerate()
-        .map(|(i, worker)| start(i, worker, &config, &source, &metrics, &stop))
+        .map(|(i, worker)| start(i, worker, &config, &source, &metrics, &live, &stop))
         .collect::<io::Result<Vec<_>>>()?;
+    threads.push(start_hub(live, source.clone(), stop.clone())?);
 
     tracing::warn!("no authentication: every caller may do everything in the name of every user");
     if let Some(Ok(address)) = listeners.first().map(TcpListener::local_addr) {
@@ -208,18 +212,32 @@ fn start(
     config: &Config,
     source: &StoreSource,
     metrics: &Arc<Metrics>,
+    live: &Hub,
     stop: &CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (limits, grace) = (config.limits, config.shutdown_grace);
     let (source, metrics, stop) = (source.clone(), Arc::clone(metrics), stop.clone());
+    let live = live.clone();
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
             let store = source.attach();
-            let state = HttpState { store, limits, metrics: Arc::clone(&metrics) };
+            let state = HttpState { store, limits, metrics: Arc::clone(&metrics), live };
             worker.run(http::router(state), limits, metrics, stop, grace).await;
         });
     })
+}
+
+/// Starts the hub of the live streams, with a lane of its own as soon as there is a stream.
+fn start_hub(
+    live: Hub,
+    source: StoreSource,
+    stop: CancellationToken,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new()
+        .name("live".into())
+        .spawn(move || runtime.block_on(live.run(|| source.attach(), http::event, stop)))
 }
 
 fn greet(address: SocketAddr) {

@@ -4,6 +4,7 @@ pub mod app;
 pub mod config;
 pub mod domain;
 pub mod http;
+pub mod live;
 pub mod store;
 pub mod sync;
 pub mod telemetry;

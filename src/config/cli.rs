@@ -122,6 +122,11 @@ pub struct ServeArgs {
     #[arg(long, env = "ONETAP_IDLE_TIMEOUT_MS", default_value_t = 60_000, value_parser = millis())]
     pub idle_timeout_ms: u64,
 
+    /// After which a connection whose client takes nothing of what it is sent is cut, in
+    /// milliseconds
+    #[arg(long, env = "ONETAP_WRITE_TIMEOUT_MS", default_value_t = 30_000, value_parser = millis())]
+    pub write_timeout_ms: u64,
+
     /// How long a stop waits for requests in flight, in milliseconds
     #[arg(long, env = "ONETAP_SHUTDOWN_GRACE_MS", default_value_t = 10_000, value_parser = millis())]
     pub shutdown_grace_ms: u64,
@@ -158,6 +163,7 @@ impl ServeArgs {
             body_timeout: Duration::from_millis(self.body_timeout_ms),
             request_timeout: Duration::from_millis(self.request_timeout_ms),
             idle_timeout: Duration::from_millis(self.idle_timeout_ms),
+            write_timeout: Duration::from_millis(self.write_timeout_ms),
             max_body_bytes: self.max_body_bytes as usize,
             max_uri_bytes: self.max_uri_bytes as usize,
             max_connections: self.max_connections as usize,

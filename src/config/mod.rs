@@ -122,6 +122,7 @@ impl Config {
             ("--body-timeout-ms", limits.body_timeout.as_millis().to_string()),
             ("--request-timeout-ms", limits.request_timeout.as_millis().to_string()),
             ("--idle-timeout-ms", limits.idle_timeout.as_millis().to_string()),
+            ("--write-timeout-ms", limits.write_timeout.as_millis().to_string()),
             ("--shutdown-grace-ms", self.shutdown_grace.as_millis().to_string()),
             ("--max-body-bytes", limits.max_body_bytes.to_string()),
             ("--max-uri-bytes", limits.max_uri_bytes.to_string()),

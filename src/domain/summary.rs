@@ -34,6 +34,11 @@ impl Summary {
         Self { post, revision, reactions }
     }
 
+    /// Whether it says nothing but a revision: the post has no state, or nothing is left of it.
+    pub fn is_blank(&self) -> bool {
+        self.reactions.is_empty()
+    }
+
     /// The sum of the counts. A count that was falsified beyond all measure does not overflow it.
     pub fn total(&self) -> u64 {
         self.reactions.iter().fold(0, |total, r| total.saturating_add(r.count))

@@ -5,6 +5,7 @@
 //! closes it if it has been in one phase for too long; a request costs no timer.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,13 +16,14 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
@@ -36,13 +38,26 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// sent before the stop.
 const LINGER: Duration = Duration::from_millis(50);
 
+/// Marks an answer that goes on until one side ends it. Nothing else is asked on its connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Endless;
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// As it should, or because too little was asked.
+    Done,
+    /// It was cut: the reader of an endless answer did not read.
+    SlowReader,
+}
+
 /// Serves one connection until it ends, its time is over, or, after `stop`, its last answer is out.
 pub(super) async fn serve(
     stream: TcpStream,
     router: Router,
     limits: Limits,
     stop: CancellationToken,
-) {
+) -> End {
     let watch = Arc::new(Watch::new());
     let io = Watched { io: TokioIo::new(stream), watch: Arc::clone(&watch) };
     let answers = Arc::clone(&watch);
@@ -53,7 +68,9 @@ pub(super) async fn serve(
         async move {
             // Nothing is known to panic. If something does, the caller hears of it all the same.
             let answer = AssertUnwindSafe(answer).catch_unwind().await;
-            answers.enter(Phase::Idle);
+            let endless = |answer: &Response| answer.extensions().get::<Endless>().is_some();
+            let endless = matches!(&answer, Ok(Ok(answer)) if endless(answer));
+            answers.enter(if endless { Phase::Endless } else { Phase::Idle });
             answer.unwrap_or_else(|_| Ok(Problem::of(Code::Internal).into_response()))
         }
     });
@@ -64,7 +81,7 @@ pub(super) async fn serve(
         .serve_connection(io, service);
     tokio::pin!(connection);
     // Often enough that a deadline is kept to within a quarter.
-    let look = tokio::time::interval(limits.head_timeout.min(limits.idle_timeout) / 4);
+    let look = tokio::time::interval(limits.shortest_on_a_connection() / 4);
     tokio::pin!(look);
     let linger = tokio::time::sleep(LINGER);
     tokio::pin!(linger);
@@ -74,10 +91,10 @@ pub(super) async fn serve(
             // The connection first: what has come in is read before its end is considered.
             biased;
             // An error here is the client's: it went away, or did not speak HTTP.
-            _ = &mut connection => return,
+            _ = &mut connection => return End::Done,
             _ = look.tick() => {
-                if watch.is_overdue(&limits) {
-                    return;
+                if let Some(end) = watch.overdue(&limits) {
+                    return end;
                 }
             }
             () = stop.cancelled(), if !stopping => {
@@ -101,6 +118,8 @@ enum Phase {
     Head = 1,
     /// A request is being answered. Its own deadlines see to it.
     Answering = 2,
+    /// An answer goes on until one side ends it.
+    Endless = 3,
 }
 
 /// Since when a connection has been in its phase.
@@ -109,35 +128,57 @@ struct Watch {
     base: Instant,
     /// Milliseconds since `base`, shifted left by two; the phase in the two bits below.
     state: AtomicU64,
+    /// Milliseconds since `base` at which the client stopped to take what it is sent, and one; none
+    /// if it takes it.
+    stalled: AtomicU64,
 }
 
 impl Watch {
     fn new() -> Self {
-        Self { base: Instant::now(), state: AtomicU64::new(Phase::Idle as u64) }
+        let state = AtomicU64::new(Phase::Idle as u64);
+        Self { base: Instant::now(), state, stalled: AtomicU64::new(0) }
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX >> 2)
     }
 
     fn enter(&self, phase: Phase) {
-        let millis = u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
-        self.state.store((millis << 2) | phase as u64, Ordering::Relaxed);
+        self.state.store((self.millis() << 2) | phase as u64, Ordering::Relaxed);
+    }
+
+    fn is_in(&self, phase: Phase) -> bool {
+        self.state.load(Ordering::Relaxed) & 3 == phase as u64
     }
 
     /// Bytes came in: if nothing was asked, this is the beginning of a head.
     fn received(&self) {
-        if self.state.load(Ordering::Relaxed) & 3 == Phase::Idle as u64 {
+        if self.is_in(Phase::Idle) {
             self.enter(Phase::Head);
         }
     }
 
-    fn is_overdue(&self, limits: &Limits) -> bool {
-        let state = self.state.load(Ordering::Relaxed);
-        let spent = self.base.elapsed().saturating_sub(Duration::from_millis(state >> 2));
-        if state & 3 == Phase::Idle as u64 {
-            spent >= limits.idle_timeout
-        } else if state & 3 == Phase::Head as u64 {
-            spent >= limits.head_timeout
-        } else {
-            false
+    /// The client took what it was sent, or took nothing.
+    fn written(&self, taken: bool) {
+        let stalled = self.stalled.load(Ordering::Relaxed);
+        match (taken, stalled) {
+            (true, 0) | (false, 1..) => {}
+            (true, _) => self.stalled.store(0, Ordering::Relaxed),
+            (false, 0) => self.stalled.store(self.millis() + 1, Ordering::Relaxed),
         }
+    }
+
+    /// How the connection ends, if it has been in its phase for too long.
+    fn overdue(&self, limits: &Limits) -> Option<End> {
+        let since = |millis| self.base.elapsed().saturating_sub(Duration::from_millis(millis));
+        let stalled = self.stalled.load(Ordering::Relaxed);
+        if stalled > 0 && since(stalled - 1) >= limits.write_timeout {
+            return Some(if self.is_in(Phase::Endless) { End::SlowReader } else { End::Done });
+        }
+        let spent = since(self.state.load(Ordering::Relaxed) >> 2);
+        let over = self.is_in(Phase::Idle) && spent >= limits.idle_timeout
+            || self.is_in(Phase::Head) && spent >= limits.head_timeout;
+        over.then_some(End::Done)
     }
 }
 
@@ -161,16 +202,36 @@ impl Read for Watched {
     }
 }
 
+impl Watched {
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.watch.written(written.is_ready());
+        written
+    }
+
+    /// Looks whether the client has gone. hyper, told that a client may close its half, does not
+    /// look while it answers; and an endless answer has nobody else to end it.
+    fn poll_gone(&self, cx: &mut Context<'_>) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        let mut buffer = ReadBuf::uninit(&mut byte);
+        matches!(self.io.inner().poll_peek(cx, &mut buffer), Poll::Ready(Ok(0) | Err(_)))
+    }
+}
+
 impl Write for Watched {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.note(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes whenever the connection's task has woken.
+        if self.watch.is_in(Phase::Endless) && self.poll_gone(cx) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
@@ -187,6 +248,7 @@ impl Write for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.note(written)
     }
 }

@@ -17,5 +17,6 @@ mod state;
 pub use openapi::document as openapi_document;
 pub use problem::{Code, Problem};
 pub use router::{ROUTES, router};
+pub use routes::stream::event;
 pub use serve::{Acceptor, Worker};
 pub use state::{HttpState, Limits};

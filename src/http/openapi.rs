@@ -5,7 +5,7 @@ use utoipa::{IntoParams, IntoResponses, OpenApi};
 
 use super::dto;
 use super::problem::ProblemBody;
-use super::routes::{health, reactors, summaries, taps};
+use super::routes::{health, reactors, stream, summaries, taps};
 
 /// What can go wrong with a write.
 #[derive(IntoResponses)]
@@ -130,7 +130,7 @@ pub(super) struct SummaryParams {
     ),
     paths(
         taps::toggle, taps::set, taps::unset,
-        summaries::of_post, summaries::of_page, summaries::query,
+        summaries::of_post, summaries::of_page, summaries::query, stream::of_posts,
         reactors::of_reaction, reactors::of_post,
         health::live, health::ready, health::metrics,
     ),

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::metered::MeteredLayer;
-use super::routes::{docs, fallback, health, reactors, summaries, taps};
+use super::routes::{docs, fallback, health, reactors, stream, summaries, taps};
 use super::state::{HttpState, SharedState};
 
 type Route = (&'static str, fn() -> MethodRouter<SharedState>);
@@ -23,6 +23,7 @@ pub const ROUTES: &[Route] = &[
     ("/v1/posts/{post_id}/users", || get(reactors::of_post)),
     ("/v1/posts/reactions", || get(summaries::of_page)),
     ("/v1/posts/reactions/query", || post(summaries::query)),
+    ("/v1/posts/reactions/stream", || get(stream::of_posts)),
     ("/healthz", || get(health::live)),
     ("/readyz", || get(health::ready)),
     ("/metrics", || get(health::metrics)),

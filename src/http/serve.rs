@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::connection::End;
 use super::state::Limits;
 use crate::telemetry::Metrics;
 
@@ -140,7 +141,10 @@ impl Worker {
             let (router, stop) = (router.clone(), stop.clone());
             let counted = Counted::new(&metrics, permit);
             connections.spawn(async move {
-                super::connection::serve(stream, router, limits, stop).await;
+                let end = super::connection::serve(stream, router, limits, stop).await;
+                if end == End::SlowReader {
+                    counted.metrics.slow_reader_cut();
+                }
                 drop(counted);
             });
         }

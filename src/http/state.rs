@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::live::Hub;
 use crate::store::{AnyStore, Deadline};
 use crate::telemetry::Metrics;
 
@@ -17,12 +18,21 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// For a connection on which nothing is asked.
     pub idle_timeout: Duration,
+    /// For a client to take something of what it is sent.
+    pub write_timeout: Duration,
     /// The largest body.
     pub max_body_bytes: usize,
     /// The longest path and query.
     pub max_uri_bytes: usize,
     /// The most connections at a time.
     pub max_connections: usize,
+}
+
+impl Limits {
+    /// Of the times that a connection is watched for, the shortest.
+    pub(super) fn shortest_on_a_connection(&self) -> Duration {
+        self.head_timeout.min(self.idle_timeout).min(self.write_timeout)
+    }
 }
 
 /// The state as requests share it: one pointer, since each request takes a copy.
@@ -37,6 +47,8 @@ pub struct HttpState {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Where streams hear of changes.
+    pub live: Hub,
 }
 
 impl HttpState {

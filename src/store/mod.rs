@@ -4,6 +4,7 @@
 
 mod error;
 pub mod file;
+mod follow;
 pub mod memory;
 pub mod redis;
 mod stats;
@@ -14,7 +15,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use error::StoreError;
+pub use follow::{News, Watched};
 pub use stats::{Counter, FileStats, LaneStats};
+use tokio::sync::mpsc;
 
 use crate::domain::{
     Change, Outcome, Partition, Position, PostId, Reaction, ReactorsPage, Summary, Tap, UserId,
@@ -128,6 +131,11 @@ pub struct LogEntry {
 ///     record is written in the tap's own step, and only for a success, also one without a change.
 ///     A key that was used for another verb, body or reaction is refused as
 ///     [`StoreError::KeyReused`].
+/// 13. **News.** Who follows a partition hears that it is [`Following`](News::Following), or that
+///     it is [`Lost`](News::Lost). Between the two every change in it is told: its post as
+///     [`Changed`](News::Changed), or, where that would be too much or may have been missed, the
+///     partition as `Following` anew. What is told can be read. Partitions that are not watched
+///     are silent.
 pub trait Store: Clone + Send + Sync + 'static {
     /// Applies one tap.
     fn tap(
@@ -158,6 +166,10 @@ pub trait Store: Clone + Send + Sync + 'static {
         limit: usize,
         deadline: Deadline,
     ) -> impl Future<Output = Result<Vec<LogEntry>, StoreError>> + Send;
+
+    /// Follows the logs of the watched partitions and tells what it hears, until nobody listens.
+    fn follow(&self, watched: Watched, news: mpsc::Sender<News>)
+    -> impl Future<Output = ()> + Send;
 
     /// Runs the real write path on something that no caller can reach, and leaves nothing behind.
     fn probe(&self, deadline: Deadline) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -265,6 +277,14 @@ impl Store for AnyStore {
             Self::Memory(store) => store.changes(partition, after, limit, deadline).await,
             Self::File(store) => store.changes(partition, after, limit, deadline).await,
             Self::Redis(store) => store.changes(partition, after, limit, deadline).await,
+        }
+    }
+
+    async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {
+        match self {
+            Self::Memory(store) => store.follow(watched, news).await,
+            Self::File(store) => store.follow(watched, news).await,
+            Self::Redis(store) => store.follow(watched, news).await,
         }
     }
 

@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::live::LiveStats;
 use crate::store::{Counter as StoreCounter, FileStats, LaneStats};
 
 /// Upper bounds of the latency buckets, in seconds.
@@ -41,12 +42,15 @@ pub struct Metrics {
     /// By place of the route; the last one is for paths without a route.
     latency: Vec<Histogram>,
     connections: Gauge,
+    live: Arc<LiveStats>,
 }
 
 impl Metrics {
-    /// Figures for the routes of a service, and for the lanes or the file of its store, if any.
+    /// Figures for the routes of a service, for its streams, and for the lanes or the file of its
+    /// store, if any.
     pub fn new(
         routes: Vec<&'static str>,
+        live: Arc<LiveStats>,
         lanes: Option<Arc<LaneStats>>,
         file: Option<Arc<FileStats>>,
     ) -> Self {
@@ -68,13 +72,14 @@ impl Metrics {
         let latency = routes.iter().chain(&[UNMATCHED]).map(latency).collect();
         let connections = Gauge::default();
         registry.register("http_connections", "Connections open now", connections.clone());
+        registry.register_collector(Box::new(LiveCollector(Arc::clone(&live))));
         if let Some(lanes) = lanes {
             registry.register_collector(Box::new(LaneCollector(lanes)));
         }
         if let Some(file) = file {
             registry.register_collector(Box::new(FileCollector(file)));
         }
-        Self { registry, routes, requests, latency, connections }
+        Self { registry, routes, requests, latency, connections, live }
     }
 
     /// Counts an answered request. `route` is its place in the list given to [`Metrics::new`].
@@ -97,6 +102,11 @@ impl Metrics {
         self.connections.dec();
     }
 
+    /// Counts a stream whose reader did not read.
+    pub fn slow_reader_cut(&self) {
+        self.live.cut_slow.add(1);
+    }
+
     /// All figures in the OpenMetrics text format.
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -107,20 +117,44 @@ impl Metrics {
 }
 
 #[derive(Debug)]
+struct LiveCollector(Arc<LiveStats>);
+
+impl Collector for LiveCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let live = &self.0;
+        encode_gauge(&mut encoder, "live_streams", "Streams open now", &live.streams)?;
+        encode_counters(
+            encoder,
+            &[
+                ("live_events", "Events sent on streams", &live.sent),
+                (
+                    "live_events_superseded",
+                    "Events that a newer one replaced before they were sent",
+                    &live.superseded,
+                ),
+                (
+                    "live_streams_closed_stale",
+                    "Streams closed because what they watch could not be read, or went back",
+                    &live.closed_stale,
+                ),
+                (
+                    "live_streams_cut_slow",
+                    "Streams cut because their reader did not read",
+                    &live.cut_slow,
+                ),
+            ],
+        )
+    }
+}
+
+#[derive(Debug)]
 struct LaneCollector(Arc<LaneStats>);
 
 impl Collector for LaneCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let lanes = &self.0;
-        let connected = i64::try_from(lanes.connected.get()).unwrap_or(i64::MAX);
-        let gauge = ConstGauge::new(connected);
         let help = "Lanes that have a connection to Redis now";
-        gauge.encode(encoder.encode_descriptor(
-            "lanes_connected",
-            help,
-            None,
-            gauge.metric_type(),
-        )?)?;
+        encode_gauge(&mut encoder, "lanes_connected", help, &lanes.connected)?;
         encode_counters(
             encoder,
             &[
@@ -163,6 +197,16 @@ impl Collector for FileCollector {
             ],
         )
     }
+}
+
+fn encode_gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: &StoreCounter,
+) -> Result<(), std::fmt::Error> {
+    let gauge = ConstGauge::new(i64::try_from(value.get()).unwrap_or(i64::MAX));
+    gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
 }
 
 fn encode_counters(

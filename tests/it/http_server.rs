@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::post;
+use crate::support::events::{Events, path};
 use crate::support::redis_server::{Kind, RedisServer};
 use crate::support::service::Service;
+use crate::support::{post, posts};
 
 #[tokio::test]
 async fn half_a_head_is_dropped_by_its_deadline_and_others_are_not_disturbed() {
@@ -83,7 +84,7 @@ async fn pipelined_requests_are_answered_in_order() {
     }
 }
 
-/// B32, as far as there are no streams yet: half heads, silent sockets and taps in flight at a stop.
+/// B32: streams, half heads, silent sockets and taps in flight at a stop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b32_a_stop_answers_what_is_in_flight_and_ends_in_time() {
     let redis = RedisServer::start(Kind::Redis, &[]);
@@ -108,6 +109,13 @@ async fn b32_a_stop_answers_what_is_in_flight_and_ends_in_time() {
         used.send("GET", "/healthz", &[], "").await.ok(200);
         idle.push(used);
     }
+    let watched = posts(3);
+    let mut streams = Vec::new();
+    for _ in 0..100 {
+        let mut stream = Events::open(service.address, &path(&watched)).await;
+        stream.next().await.unwrap();
+        streams.push(stream);
+    }
     // Twenty taps wait for a Redis that holds still.
     redis.signal("-STOP");
     let post = post();
@@ -121,9 +129,18 @@ async fn b32_a_stop_answers_what_is_in_flight_and_ends_in_time() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let begun = Instant::now();
     service.begin_stop();
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let refused = tokio::net::TcpStream::connect(service.address).await;
-    assert!(refused.is_err(), "new connections are refused");
+    // Streams end at once, while the taps are still waited for.
+    for stream in &mut streams {
+        assert!(stream.ends_within(Duration::from_millis(200)).await, "a stream goes on");
+    }
+    while tokio::net::TcpStream::connect(service.address).await.is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(2), "new connections are not refused");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // What is idle is closed, after a moment's grace; what is in flight is waited for.
+    for connection in &mut idle {
+        assert!(connection.is_closed_within(Duration::from_secs(2)).await);
+    }
     redis.signal("-CONT");
     for task in in_flight {
         let response = task.await.unwrap();

@@ -15,6 +15,7 @@ mod http_idempotency;
 mod http_ids;
 mod http_reads;
 mod http_server;
+mod http_stream;
 mod http_taps;
 mod in_doubt;
 mod openapi;

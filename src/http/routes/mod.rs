@@ -4,5 +4,6 @@ pub(super) mod docs;
 pub(super) mod fallback;
 pub(super) mod health;
 pub(super) mod reactors;
+pub(super) mod stream;
 pub(super) mod summaries;
 pub(super) mod taps;

@@ -78,6 +78,20 @@ pub(super) fn read(
     Ok(entries)
 }
 
+/// The place of the last entry.
+pub(super) fn end(
+    log: &impl ReadableTable<(u8, u64, u64), &'static [u8]>,
+    partition: Partition,
+) -> Found<Option<LogPosition>> {
+    let partition = number(partition);
+    let mut own = log.range((partition, 0, 0)..=(partition, u64::MAX, u64::MAX))?;
+    let last = own.next_back().transpose()?;
+    Ok(last.map(|(place, _)| {
+        let (_, millis, sequence) = place.value();
+        LogPosition { millis, sequence }
+    }))
+}
+
 fn change(value: &[u8]) -> Found<Change> {
     let odd = || keys::odd("log");
     let ([cause, active], rest) = value.split_first_chunk().ok_or_else(odd)?;

@@ -24,13 +24,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use open::OpenError;
 use open::Opener;
 use redb::{Database, ReadTransaction, ReadableDatabase as _, StorageBackend};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use trouble::{Found, Trouble};
 use writer::{Answer, Job, Writer};
 
+use super::follow::{self, EmbeddedLog};
 use super::{
-    Deadline, FileStats, LogEntry, LogPosition, ReactorsQuery, Retention, Store, StoreError,
-    SummaryQuery,
+    Deadline, FileStats, LogEntry, LogPosition, News, ReactorsQuery, Retention, Store, StoreError,
+    SummaryQuery, Watched,
 };
 use crate::domain::{Micros, Outcome, Partition, ReactorsPage, Summary, Tap};
 
@@ -61,6 +62,8 @@ struct Shared {
     /// None while the file cannot be opened. Locked for writing only to take and put it.
     database: RwLock<Option<Database>>,
     stats: Arc<FileStats>,
+    /// There is a new last commit.
+    committed: Notify,
 }
 
 impl Shared {
@@ -74,6 +77,7 @@ impl Shared {
 
     fn put_database(&self, database: Database) {
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
+        self.committed.notify_waiters();
     }
 
     fn read<R>(&self, look: impl FnOnce(&ReadTransaction) -> Found<R>) -> Result<R, StoreError> {
@@ -112,7 +116,11 @@ impl FileStore {
         let (source, watched) = (Box::new(source), Arc::clone(&stats));
         let opener = Opener { source, cache_bytes, stats: watched, sync_failed };
         let (database, top) = opener.open(true, clock())?;
-        let shared = Arc::new(Shared { database: RwLock::new(Some(database)), stats });
+        let shared = Arc::new(Shared {
+            database: RwLock::new(Some(database)),
+            stats,
+            committed: Notify::new(),
+        });
         let (jobs, queue) = mpsc::channel(queue_bound);
         let writer = Writer::new(Arc::clone(&shared), opener, retention, top);
         let thread = std::thread::Builder::new().name("store-file".into());
@@ -217,7 +225,26 @@ impl Store for FileStore {
         self.0.shared.read(|txn| read::changes(txn, partition, after, limit))
     }
 
+    async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {
+        follow::follow(self, &self.0.shared.committed, watched, news).await;
+    }
+
     async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
         self.write(None, deadline).await.map(|_| ())
+    }
+}
+
+impl EmbeddedLog for FileStore {
+    fn end(&self, partition: Partition) -> Result<Option<LogPosition>, StoreError> {
+        self.0.shared.read(|txn| read::log_end(txn, partition))
+    }
+
+    fn behind(
+        &self,
+        partition: Partition,
+        place: Option<LogPosition>,
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.0.shared.read(|txn| read::changes(txn, partition, place, limit))
     }
 }

@@ -62,6 +62,10 @@ pub(super) fn changes(
     log::read(&txn.open_table(keys::LOG)?, partition, after, limit)
 }
 
+pub(super) fn log_end(txn: &ReadTransaction, partition: Partition) -> Found<Option<LogPosition>> {
+    log::end(&txn.open_table(keys::LOG)?, partition)
+}
+
 fn counts(posts: &Posts, post: PostId) -> Found<Vec<(Reaction, u64)>> {
     let (from, end) = keys::counts(post);
     let found = posts.range::<&[u8]>(&from[..]..&end[..])?.map(|entry| {

@@ -149,6 +149,7 @@ impl Writer {
         };
         txn.commit().map_err(|error| Failed::Committing(error.to_string()))?;
         self.top = next;
+        self.shared.committed.notify_waiters();
         self.shared.stats.commits.add(1);
         self.shared.stats.taps_committed.add(written as u64);
         Ok(())

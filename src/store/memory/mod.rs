@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use partition::PartitionState;
+use tokio::sync::{Notify, mpsc};
 
+use super::follow::{self, EmbeddedLog};
 use super::{
-    Deadline, LogEntry, LogPosition, ReactorsQuery, Retention, Store, StoreError, SummaryQuery,
+    Deadline, LogEntry, LogPosition, News, ReactorsQuery, Retention, Store, StoreError,
+    SummaryQuery, Watched,
 };
 use crate::domain::{
     KeyReused, Micros, Outcome, PARTITIONS, Partition, PostId, ReactorsPage, Summary, Tap,
@@ -21,13 +24,16 @@ use crate::sync::Sharded;
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     partitions: Arc<Sharded<PartitionState>>,
+    /// Something was appended to a log.
+    appended: Arc<Notify>,
 }
 
 impl MemoryStore {
     /// An empty store.
     pub fn new(retention: Retention) -> Self {
         let partition = |_| PartitionState::new(retention);
-        Self { partitions: Arc::new(Sharded::new(PARTITIONS, partition)) }
+        let partitions = Arc::new(Sharded::new(PARTITIONS, partition));
+        Self { partitions, appended: Arc::default() }
     }
 
     fn on<R>(&self, partition: Partition, step: impl FnOnce(&mut PartitionState) -> R) -> R {
@@ -46,12 +52,16 @@ fn too_late() -> StoreError {
 
 impl Store for MemoryStore {
     async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
-        self.on(tap.post.partition(), |partition| {
+        let outcome = self.on(tap.post.partition(), |partition| {
             if deadline.has_passed() {
                 return Err(too_late());
             }
             partition.tap(&tap, now()).map_err(|KeyReused| StoreError::KeyReused)
-        })
+        })?;
+        if outcome.changed {
+            self.appended.notify_waiters();
+        }
+        Ok(outcome)
     }
 
     async fn summaries(
@@ -87,9 +97,28 @@ impl Store for MemoryStore {
         Ok(self.on(partition, |partition| partition.changes(after, limit)))
     }
 
+    async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {
+        follow::follow(self, &self.appended, watched, news).await;
+    }
+
     async fn probe(&self, _deadline: Deadline) -> Result<(), StoreError> {
         // Nothing can refuse here. That the locks are free shows that nobody died holding one.
         Partition::all().for_each(|partition| self.on(partition, |_| ()));
         Ok(())
+    }
+}
+
+impl EmbeddedLog for MemoryStore {
+    fn end(&self, partition: Partition) -> Result<Option<LogPosition>, StoreError> {
+        Ok(self.on(partition, |partition| partition.log_end()))
+    }
+
+    fn behind(
+        &self,
+        partition: Partition,
+        place: Option<LogPosition>,
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        Ok(self.on(partition, |partition| partition.changes(place, limit)))
     }
 }

@@ -79,6 +79,10 @@ impl PartitionState {
         self.log.range(start..).take(limit).cloned().collect()
     }
 
+    pub(super) fn log_end(&self) -> Option<LogPosition> {
+        self.log.back().map(|entry| entry.position)
+    }
+
     /// Appends an entry and drops those that are too old, as the scripts do in Redis: places rise
     /// also when the clock goes back.
     fn append(&mut self, change: Change, now: Micros) {

@@ -11,6 +11,7 @@ mod complaints;
 mod connect;
 mod connection;
 mod dial;
+mod follow;
 mod inspect;
 mod keys;
 mod lane;
@@ -28,7 +29,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use self::address::{Address, Form, InvalidAddress, Node, Secret};
 use self::call::{Call, Item, ReactorsItem, SummaryItem};
@@ -38,8 +39,8 @@ pub use self::dial::ConnectError;
 use self::keys::Keys;
 use self::routes::WayIn;
 use super::{
-    Deadline, LaneStats, LogEntry, LogPosition, ReactorsQuery, Retention, Store, StoreError,
-    SummaryQuery,
+    Deadline, LaneStats, LogEntry, LogPosition, News, ReactorsQuery, Retention, Store, StoreError,
+    SummaryQuery, Watched,
 };
 use crate::domain::{Outcome, Partition, ReactorsPage, Summary, Tap};
 
@@ -233,6 +234,10 @@ impl Store for RedisStore {
             .map_err(|_| StoreError::Unavailable("no reply in time".into()))??;
         let entries: Option<Vec<_>> = values.iter().map(reply::log_entry).collect();
         entries.ok_or_else(|| StoreError::Damaged("the change log of a partition".into()))
+    }
+
+    async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {
+        follow::follow(Arc::clone(&self.shared), watched, news).await;
     }
 
     /// In a cluster every node is tried, and the first that counts taps is enough: were the service

@@ -123,13 +123,23 @@ pub(super) fn log_entry(value: &Value) -> Option<LogEntry> {
     let Value::Array(parts) = value else { return None };
     let [id, Value::Array(fields)] = parts.as_slice() else { return None };
     let [field, entry] = fields.as_slice() else { return None };
-    let (millis, sequence) = text(id)?.split_once('-')?;
-    let position = LogPosition { millis: millis.parse().ok()?, sequence: sequence.parse().ok()? };
+    let position = position(id)?;
     let cause = match text(field)? {
         "tap" => Cause::Tap,
         _ => return None,
     };
     Some(LogEntry { position, change: change(text(entry)?, cause)? })
+}
+
+/// The place of an entry, whatever it says.
+pub(super) fn log_place(entry: &Value) -> Option<LogPosition> {
+    let Value::Array(parts) = entry else { return None };
+    position(parts.first()?)
+}
+
+fn position(id: &Value) -> Option<LogPosition> {
+    let (millis, sequence) = text(id)?.split_once('-')?;
+    Some(LogPosition { millis: millis.parse().ok()?, sequence: sequence.parse().ok()? })
 }
 
 /// `post user reaction 1|0 revision [occurred_at]`; the time is left out where it is the revision.
@@ -156,7 +166,7 @@ fn change(entry: &str, cause: Cause) -> Option<Change> {
     })
 }
 
-fn text(value: &Value) -> Option<&str> {
+pub(super) fn text(value: &Value) -> Option<&str> {
     match value {
         Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
         Value::SimpleString(text) => Some(text),

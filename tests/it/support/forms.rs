@@ -38,11 +38,18 @@ pub(crate) fn over_tls() -> RedisStore {
     store(&format!("rediss://127.0.0.1:{}", SECURED.port), Some(ca))
 }
 
+pub(crate) async fn sentinel_url() -> String {
+    SENTINELS.get_or_init(Sentinels::start).await.url()
+}
+
+pub(crate) async fn cluster_url() -> String {
+    CLUSTER.get_or_init(|| Cluster::start(Kind::Redis, 3, false)).await.url()
+}
+
 pub(crate) async fn behind_sentinels() -> RedisStore {
-    store(&SENTINELS.get_or_init(Sentinels::start).await.url(), None)
+    store(&sentinel_url().await, None)
 }
 
 pub(crate) async fn in_a_cluster() -> RedisStore {
-    let start = || Cluster::start(Kind::Redis, 3, false);
-    store(&CLUSTER.get_or_init(start).await.url(), None)
+    store(&cluster_url().await, None)
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod cluster;
+pub(crate) mod events;
 pub(crate) mod fault_proxy;
 pub(crate) mod file;
 pub(crate) mod forms;

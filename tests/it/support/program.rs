@@ -69,6 +69,44 @@ impl Program {
         line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many files it has open, connections included.
+    pub(crate) fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// One of its figures.
+    pub(crate) async fn figure(&self, name: &str) -> u64 {
+        figure(&self.send("GET", "/metrics").await.body, name)
+    }
+
+    /// Waits until a figure is so.
+    pub(crate) async fn until_figure(&self, name: &str, value: u64) {
+        let is_so = || async { self.figure(name).await == value };
+        self.until(&format!("{name} = {value}"), is_so).await;
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Waits until it has ended, and says with which code.
+    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(started.elapsed() < Duration::from_secs(20), "still there: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
@@ -85,13 +123,20 @@ impl Program {
         self.until("ready", ready).await;
     }
 
-    async fn until<F: Future<Output = bool>>(&self, what: &str, is_so: impl Fn() -> F) {
+    pub(crate) async fn until<F: Future<Output = bool>>(&self, what: &str, is_so: impl Fn() -> F) {
         let started = Instant::now();
         while !is_so().await {
             assert!(started.elapsed() < Duration::from_secs(20), "not {what}: {}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// A figure without labels in what `/metrics` answers.
+pub(crate) fn figure(figures: &str, name: &str) -> u64 {
+    let mut lines = figures.lines().filter_map(|line| line.split_once(' '));
+    let found = lines.find(|(key, _)| *key == name);
+    found.unwrap_or_else(|| panic!("no {name} in {figures}")).1.parse().unwrap()
 }
 
 impl Drop for Program {

@@ -1,0 +1,209 @@
+//! Following the change log: a blocking read on a connection of its own, one for each server, and
+//! only while something is watched there. A lane would stand still meanwhile.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_redis::redis::{self, RedisError, Value};
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use super::address::Node;
+use super::connection::Connection;
+use super::topology::Topology;
+use super::{Shared, keys, reply};
+use crate::domain::Partition;
+use crate::store::follow::{Found, MOST_ENTRIES, PACE, RETRY, Unheard};
+use crate::store::{LogPosition, News, Watched};
+
+/// How long a read waits for news. What is newly watched waits no longer than that.
+const BLOCK: Duration = Duration::from_millis(BLOCK_MILLIS);
+const BLOCK_MILLIS: u64 = 100;
+
+/// How long a server may be late with its reply before it is taken for lost.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the cluster is as it was.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Follows the watched partitions, each at the server that has it.
+pub(super) async fn follow(shared: Arc<Shared>, mut watched: Watched, news: mpsc::Sender<News>) {
+    let (mut followers, mut followed) = (FuturesUnordered::new(), HashSet::new());
+    loop {
+        let wanted: Vec<Partition> = watched.borrow_and_update().iter().copied().collect();
+        let (nodes, homeless) = nodes(&shared, wanted);
+        for node in nodes {
+            if followed.insert(node.clone()) {
+                let (shared, watched, news) = (Arc::clone(&shared), watched.clone(), news.clone());
+                followers.push(Follower { shared, node, watched, news }.run());
+            }
+        }
+        if (Found { lost: homeless, ..Found::default() }).tell(&news).await.is_err() {
+            return;
+        }
+        tokio::select! {
+            Some(node) = followers.next() => drop(followed.remove(&node)),
+            changed = watched.changed() => if changed.is_err() { return },
+            () = news.closed() => return,
+            () = sleep(LOOK), if shared.connector.cluster().is_some() => {}
+        }
+    }
+}
+
+/// Which servers these partitions are at, and the partitions that no server has. There is but one
+/// server, without a name, where there is no cluster.
+fn nodes(shared: &Shared, wanted: Vec<Partition>) -> (HashSet<Option<Node>>, Vec<Partition>) {
+    let Some(topology) = shared.connector.cluster() else {
+        return (wanted.first().map(|_| None).into_iter().collect(), Vec::new());
+    };
+    let map = topology.map().unwrap_or_default();
+    let owner = |partition: &Partition| map.owner(keys::slot(*partition)).cloned();
+    let nodes = wanted.iter().filter_map(owner).map(Some).collect();
+    let homeless: Vec<_> = wanted.into_iter().filter(|wanted| owner(wanted).is_none()).collect();
+    if !homeless.is_empty() {
+        topology.want();
+    }
+    (nodes, homeless)
+}
+
+/// Follows what is watched at one server.
+struct Follower {
+    shared: Arc<Shared>,
+    node: Option<Node>,
+    watched: Watched,
+    news: mpsc::Sender<News>,
+}
+
+/// Up to where each partition has been read, by the key of its log.
+type Places = BTreeMap<String, (Partition, LogPosition)>;
+
+impl Follower {
+    /// Runs until nothing is watched at its server any more, or nobody listens. Says at which.
+    async fn run(self) -> Option<Node> {
+        while !self.mine().is_empty() {
+            let ended = match self.shared.connector.open(self.node.as_ref()).await {
+                Ok(connection) => self.follow_on(connection).await,
+                Err(_) => Ok(()),
+            };
+            // Whatever has happened: if partitions have moved, others follow them now.
+            self.shared.connector.cluster().into_iter().for_each(Topology::want);
+            let lost = Found { lost: self.mine(), ..Found::default() };
+            if ended.is_err() || lost.tell(&self.news).await.is_err() {
+                break;
+            }
+            if !self.mine().is_empty() {
+                sleep(RETRY).await;
+            }
+        }
+        self.node
+    }
+
+    /// The watched partitions that its server has.
+    fn mine(&self) -> Vec<Partition> {
+        let watched: Vec<Partition> = self.watched.borrow().iter().copied().collect();
+        let Some(topology) = self.shared.connector.cluster() else { return watched };
+        let map = topology.map().unwrap_or_default();
+        let is_mine = |partition: &Partition| map.owner(keys::slot(*partition));
+        watched.into_iter().filter(|partition| is_mine(partition) == self.node.as_ref()).collect()
+    }
+
+    /// Follows over one connection until that fails, or nothing is watched any more.
+    async fn follow_on(&self, connection: Connection) -> Result<(), Unheard> {
+        let mut places = Places::new();
+        loop {
+            let mine = self.mine();
+            if mine.is_empty() {
+                return Ok(());
+            }
+            places.retain(|_, (partition, _)| mine.contains(partition));
+            let known: HashSet<Partition> =
+                places.values().map(|(partition, _)| *partition).collect();
+            let new = mine.into_iter().filter(|partition| !known.contains(partition)).collect();
+            let Ok(found) = timeout(PATIENCE, begin(self, &connection, new, &mut places)).await
+            else {
+                return Ok(());
+            };
+            found.tell(&self.news).await?;
+            if places.is_empty() {
+                sleep(RETRY).await;
+                continue;
+            }
+            let Ok(Ok(read)) = timeout(BLOCK + PATIENCE, read(&connection, &places)).await else {
+                return Ok(());
+            };
+            take(read, &mut places).tell(&self.news).await?;
+            sleep(PACE).await;
+        }
+    }
+}
+
+/// Finds the ends of the logs of some partitions. A partition whose log cannot be read does not
+/// keep the others from being followed.
+async fn begin(
+    follower: &Follower,
+    connection: &Connection,
+    new: Vec<Partition>,
+    places: &mut Places,
+) -> Found {
+    let ends = new.into_iter().map(|partition| async move {
+        let key = follower.shared.keys.log(partition);
+        let mut cmd = redis::cmd("XREVRANGE");
+        cmd.arg(&key).arg("+").arg("-").arg("COUNT").arg(1);
+        let found: Result<Value, RedisError> =
+            cmd.query_async(&mut connection.multiplexed.clone()).await;
+        let end = match &found {
+            Ok(Value::Array(entries)) => match entries.first() {
+                None => Some(LogPosition { millis: 0, sequence: 0 }),
+                Some(entry) => reply::log_place(entry),
+            },
+            _ => None,
+        };
+        (partition, key, end)
+    });
+    let mut found = Found::default();
+    for (partition, key, end) in join_all(ends).await {
+        match end {
+            Some(end) => {
+                places.insert(key, (partition, end));
+                found.following.push(partition);
+            }
+            None => found.lost.push(partition),
+        }
+    }
+    found
+}
+
+/// Waits for entries behind the places.
+async fn read(connection: &Connection, places: &Places) -> Result<Value, RedisError> {
+    let mut cmd = redis::cmd("XREAD");
+    cmd.arg("COUNT").arg(MOST_ENTRIES).arg("BLOCK").arg(BLOCK_MILLIS).arg("STREAMS");
+    for key in places.keys() {
+        cmd.arg(key);
+    }
+    for (_, LogPosition { millis, sequence }) in places.values() {
+        cmd.arg(format!("{millis}-{sequence}"));
+    }
+    cmd.query_async(&mut connection.multiplexed.clone()).await
+}
+
+/// What a reply says: `{log: [entry, …], …}`. A log with too much to go through, or with something
+/// that cannot be read, loses its place, and is begun anew.
+fn take(reply: Value, places: &mut Places) -> Found {
+    let mut found = Found::default();
+    let Value::Map(logs) = reply else { return found };
+    for (key, entries) in &logs {
+        let Some(key) = reply::text(key) else { continue };
+        let entries: Option<Vec<_>> = match entries {
+            Value::Array(entries) => entries.iter().map(reply::log_entry).collect(),
+            _ => None,
+        };
+        match (places.get_mut(key), entries.and_then(|entries| found.add(&entries))) {
+            (Some((_, place)), Some(last)) => *place = last,
+            _ => drop(places.remove(key)),
+        }
+    }
+    found
+}

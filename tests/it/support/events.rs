@@ -1,0 +1,175 @@
+//! A reader of a stream of server-sent events.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use onetap::domain::PostId;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// An open stream.
+pub(crate) struct Events {
+    stream: TcpStream,
+    /// Of the answer, in lower case.
+    pub(crate) head: String,
+    /// Received, still in chunks.
+    raw: Vec<u8>,
+    /// Received, out of the chunks.
+    text: String,
+    ended: bool,
+}
+
+/// An event, and when it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) name: String,
+    pub(crate) id: u64,
+    pub(crate) data: Value,
+    pub(crate) at: Instant,
+}
+
+impl Event {
+    pub(crate) fn post(&self) -> &str {
+        self.data["post_id"].as_str().unwrap()
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.data["total"].as_u64().unwrap()
+    }
+}
+
+/// The path of the stream of these posts.
+pub(crate) fn path(posts: &[PostId]) -> String {
+    let query: Vec<_> = posts.iter().map(|post| format!("post_id={post}")).collect();
+    format!("/v1/posts/reactions/stream?{}", query.join("&"))
+}
+
+impl Events {
+    /// Asks for a path, and expects a stream.
+    pub(crate) async fn open(address: SocketAddr, path: &str) -> Self {
+        let events = Self::try_open(address, path).await.expect("an answer");
+        assert!(events.head.starts_with("http/1.1 200 "), "{}", events.head);
+        events
+    }
+
+    /// Asks for a path, and takes what comes.
+    pub(crate) async fn try_open(address: SocketAddr, path: &str) -> Option<Self> {
+        let mut stream = TcpStream::connect(address).await.ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let (head, raw) = (String::new(), Vec::new());
+        let mut events = Self { stream, head, raw, text: String::new(), ended: false };
+        let end = loop {
+            if let Some(end) = events.raw.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end;
+            }
+            if !events.more().await {
+                return None;
+            }
+        };
+        events.head = String::from_utf8(events.raw.drain(..end + 4).collect()).unwrap();
+        events.head.make_ascii_lowercase();
+        Some(events)
+    }
+
+    /// Goes without a word: the other side gets a reset, as when a machine has failed.
+    pub(crate) fn reset_when_dropped(&self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
+    /// The next event; none at the end of the stream.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
+        loop {
+            let block = self.block().await?;
+            if !block.starts_with(':') {
+                return Some(event(&block));
+            }
+        }
+    }
+
+    /// The next event, or none if there is none in this time or any more.
+    pub(crate) async fn next_within(&mut self, time: Duration) -> Option<Event> {
+        tokio::time::timeout(time, self.next()).await.ok().flatten()
+    }
+
+    /// Reads until an event is as wanted; gives all that were read.
+    pub(crate) async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
+        let mut read = Vec::new();
+        let reading = async {
+            while let Some(event) = self.next().await {
+                read.push(event);
+                if read.last().is_some_and(&wanted) {
+                    return true;
+                }
+            }
+            false
+        };
+        let found = tokio::time::timeout(Duration::from_secs(20), reading).await;
+        assert!(matches!(found, Ok(true)), "the wanted event did not come: {read:#?}");
+        read
+    }
+
+    /// Reads to the end of the stream, for that long at most. Whether it has ended well: a stream
+    /// that is cut has no last chunk.
+    pub(crate) async fn ends_within(&mut self, time: Duration) -> bool {
+        let reading = async { while self.block().await.is_some() {} };
+        tokio::time::timeout(time, reading).await.is_ok() && self.ended
+    }
+
+    /// The next event or comment, as it came.
+    pub(crate) async fn block(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.text.find("\n\n") {
+                let block: String = self.text.drain(..end + 2).collect();
+                return Some(block.trim_end().to_owned());
+            }
+            if !self.unchunk() && (self.ended || !self.more().await) {
+                return None;
+            }
+        }
+    }
+
+    /// Takes a whole chunk in, if there is one.
+    fn unchunk(&mut self) -> bool {
+        let Some(line) = self.raw.windows(2).position(|window| window == b"\r\n") else {
+            return false;
+        };
+        let length = std::str::from_utf8(&self.raw[..line]).unwrap();
+        let length = usize::from_str_radix(length, 16).unwrap();
+        let chunk = line + 2..line + 2 + length;
+        if self.raw.len() < chunk.end + 2 {
+            return false;
+        }
+        self.text.push_str(std::str::from_utf8(&self.raw[chunk.clone()]).unwrap());
+        self.raw.drain(..chunk.end + 2);
+        self.ended |= length == 0;
+        true
+    }
+
+    async fn more(&mut self) -> bool {
+        let mut buffer = [0; 16 * 1024];
+        match self.stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => false,
+            Ok(n) => {
+                self.raw.extend(&buffer[..n]);
+                true
+            }
+        }
+    }
+}
+
+fn event(block: &str) -> Event {
+    let field = |name: &str| {
+        let lines = block.lines().filter_map(|line| line.split_once(": "));
+        let mut values = lines.filter(|(field, _)| *field == name).map(|(_, value)| value);
+        let value = values.next().unwrap_or_else(|| panic!("no {name} in {block}"));
+        assert!(values.next().is_none(), "{block}");
+        value.to_owned()
+    };
+    let data: Value = serde_json::from_str(&field("data")).unwrap();
+    let event =
+        Event { name: field("event"), id: field("id").parse().unwrap(), data, at: Instant::now() };
+    assert_eq!(event.data["revision"], event.id);
+    event
+}
