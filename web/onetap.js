@@ -1,0 +1,653 @@
+// onetap in the browser: sends what the user meant, shows it at once, and other people's taps as they come.
+// What each call promises: onetap.d.ts.
+//
+// A gesture is a fixed window from its first tap, all taps in it are one wish: so the first is sent at once. A wish is
+// sent as on (PUT) or off (DELETE), with an Idempotency-Key. A write without an answer may have been counted, or may lie
+// in some buffer and arrive much later, and the service's deadline runs only from then. So it is repeated with its key
+// until it is answered, even if the user has changed their mind: then the key is on record, and late copies change
+// nothing. Only then the newest wish goes; sent past an unanswered write, it could be undone by it.
+
+/** @import {Options, PostState, ReactionState, Summary} from './onetap.d.ts' */
+/** @import {Answer, Cell, Post} from './internal.d.ts' */
+
+const POSTS_PER_CALL = 100;
+/** Lets the elements of one page gather before the service is asked about them. */
+const GATHER_MS = 20;
+/** The service says something every 15 s: a stream silent for so long is dead, whatever the connection claims. */
+const STREAM_IDLE_MS = 40_000;
+const BACKOFF_MS = 1_000;
+const BACKOFF_MOST_MS = 30_000;
+
+const UUID = /^(?!0{8}-0000-0000-0000-0{12})[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
+/** Checked here too because `..` would be another address. */
+const REACTION = /^[a-z\d+-][\w+-]{0,31}$|[^\0-\x7f]/;
+
+/** @param {string} reaction */
+export const reactionKey = (reaction) => reaction.replaceAll('\uFE0F', '');
+
+/** @param {number | bigint | string} n */
+export function postIdFromInteger(n) {
+  const exact = typeof n !== 'number' || Number.isSafeInteger(n);
+  const integer = exact && /^\d+$/.test(String(n)) ? BigInt(n) : -1n;
+  if (integer >> 62n) throw new RangeError(`not an integer from 0 to 2^62 - 1: ${n}`);
+  const hex = (integer | (1n << 63n)).toString(16);
+  return `6f6e6574-6170-8000-${hex.slice(0, 4)}-${hex.slice(4)}`;
+}
+
+/** @param {string} id */
+export function integerFromPostId(id) {
+  const hex = /^6f6e6574-6170-8000-([89ab][\da-f]{3})-([\da-f]{12})$/i.exec(id);
+  return hex && BigInt.asUintN(62, BigInt(`0x${hex[1]}${hex[2]}`));
+}
+
+/** 128 random bits, also where the page is not secure and has no `crypto.randomUUID`. */
+const newKey = () => [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(36)).join('-');
+
+/** What `work` comes to, or a rejection after `ms`, even if it never settles. */
+async function within(ms, controller, work) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`nothing within ${ms} ms`));
+      controller.abort();
+    }, ms);
+  });
+  try {
+    return await Promise.race([late, work()]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The data of each event of a `text/event-stream`, whatever the chunks that it comes in. */
+async function* serverSentEvents(body, controller) {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  const data = [];
+  for (let rest = ''; ; ) {
+    const { done, value } = await within(STREAM_IDLE_MS, controller, () => reader.read());
+    if (done) return;
+    // A CR at the end may be half of a CRLF: it waits for what comes next.
+    const lines = (rest + decoder.decode(value, { stream: true })).split(/\r\n|\n|\r(?!$)/);
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      if (line.startsWith('data:')) data.push(line.slice(5));
+      if (!line && data.length) yield data.splice(0).join('\n');
+    }
+  }
+}
+
+/** @param {Summary} summary */
+const isSummary = ({ reactions }) => reactions.every((r) => r.reaction.at(0) && r.count >= 0);
+
+/** @param {Cell} cell */
+const shown = ({ wish, mine, count }) => {
+  const active = wish ? wish.active : mine;
+  return { mine: active, count: Math.max(0, count + Number(active) - Number(mine)) };
+};
+
+export class Onetap extends EventTarget {
+  #options;
+  #base;
+  /** As addresses name the user: an id, `me`, or nobody. @type {string | undefined} */
+  #user;
+  /** @type {Map<string, Post>} */
+  #posts = new Map();
+  /** Counts what is learned, to know what was asked for after it: see `#take`. */
+  #clock = 0;
+  /** By post. @type {Map<string, Promise<string>>} */
+  #tokens = new Map();
+  /** Posts to be read. @type {Set<string>} */
+  #needs = new Set();
+  #reading = false;
+  /** Pauses that may be ended early. @type {Set<() => void>} */
+  #pauses = new Set();
+  /** Those with a wish. @type {Set<Cell>} */
+  #pending = new Set();
+  /** @type {(() => void)[]} */
+  #settlers = [];
+  /** What was told last of reads and streams. @type {any} */
+  #last = {};
+  #end = new AbortController();
+  /** @type {any} */
+  #back;
+
+  /** @param {Options} options */
+  constructor(options = {}) {
+    super();
+    const { userId, token, baseUrl = new URL('.', import.meta.url).href } = options;
+    const exact = typeof userId !== 'number' || Number.isSafeInteger(userId);
+    if (userId !== undefined && (token || !exact || !/^[1-9]\d{0,18}$/.test(String(userId)))) {
+      throw new TypeError(`userId: an integer from 1 to 2^63 - 1 (above 2^53 as a string), and no token: ${userId}`);
+    }
+    this.#options = { gestureMs: 400, retentionMs: 600_000, timeoutMs: 5_000, recent: 0, live: true, ...options };
+    this.#live = this.#options.live;
+    this.#base = baseUrl.replace(/\/+$/, '');
+    this.#group = `onetap ${this.#base} ${this.#options.recent}`;
+    this.#user = token ? 'me' : userId?.toString();
+    const { signal } = this.#end;
+    globalThis.addEventListener?.('online', () => this.#wake(), { signal });
+    globalThis.addEventListener?.('pagehide', () => this.#depart(), { signal });
+    globalThis.document?.addEventListener('visibilitychange', () => this.#turn(), { signal });
+    // A client with a fetch of its own may see another network than other tabs do.
+    if (globalThis.navigator?.locks && globalThis.BroadcastChannel && !options.fetch) this.#share();
+  }
+
+  // ---- What a page calls
+
+  /**
+   * @param {string} postId
+   * @param {Summary} [initial]
+   */
+  watch(postId, initial) {
+    const post = this.#post(postId);
+    if (!post) return () => {};
+    post.watchers += 1;
+    if (initial) this.#learn(post, initial, initial.reactions.some((r) => r.mine !== undefined), -1);
+    this.#read(post.id);
+    this.#relisten();
+    let watching = 1;
+    return () => {
+      post.watchers -= watching;
+      watching = 0;
+      this.#forget(post);
+      this.#relisten();
+    };
+  }
+
+  /** @param {string} postId */
+  state(postId) {
+    const post = this.#posts.get(postId.toLowerCase());
+    return post && (post.known || post.cells.size) ? this.#state(post) : undefined;
+  }
+
+  /**
+   * @param {string} postId
+   * @param {string} reaction
+   */
+  tap(postId, reaction) {
+    this.#wish(postId, reaction, (cell) => {
+      const now = performance.now();
+      if (now < cell.gestureEnd) return undefined;
+      cell.gestureEnd = now + this.#options.gestureMs;
+      return !shown(cell).mine;
+    });
+  }
+
+  /**
+   * @param {string} postId
+   * @param {string} reaction
+   * @param {boolean} active
+   */
+  wish(postId, reaction, active) {
+    this.#wish(postId, reaction, () => active);
+  }
+
+  /**
+   * @param {string} postId
+   * @param {{reaction?: string, limit?: number, cursor?: string}} query
+   */
+  async reactors(postId, { reaction, limit, cursor } = {}) {
+    const query = new URLSearchParams();
+    if (limit) query.set('limit', String(limit));
+    if (cursor) query.set('cursor', cursor);
+    const of = reaction ? `/reactions/${encodeURIComponent(reaction)}` : '';
+    const answer = await this.#ask('GET', `/${postId}${of}/users?${query}`, [postId], (body) => body.users.map);
+    const { users, next_cursor } = answer.body ?? {};
+    if (!users) throw Object.assign(new Error(), { postId, reaction }, answer);
+    return { users: users.map((user) => ({ reaction, ...user })), next_cursor };
+  }
+
+  /** @returns {Promise<void>} */
+  settled() {
+    return new Promise((resolve) => {
+      this.#settlers.push(resolve);
+      this.#settle();
+    });
+  }
+
+  close() {
+    this.#flush();
+    this.#end.abort();
+    this.#tend();
+    this.#channel?.close();
+    this.#wake();
+    this.#settle();
+  }
+
+  // ---- What is known
+
+  /** @param {string} postId */
+  #post(postId) {
+    const id = postId.toLowerCase();
+    let post = this.#posts.get(id);
+    if (!post && UUID.test(id)) {
+      post = { id, watchers: 0, known: false, locked: false, revision: 0, mineRevision: 0, seen: 0, cells: new Map(), order: [] };
+      this.#posts.set(id, post);
+    }
+    if (!post) this.#tell({ code: 'invalid_post_id', message: 'a post id is a UUID', dropped: true }, { postId });
+    return post;
+  }
+
+  /** @param {Post} post @param {string} reaction */
+  #cell(post, reaction) {
+    const key = reactionKey(reaction);
+    let cell = post.cells.get(key);
+    if (!cell) {
+      // The last summary did not name it: nobody had it.
+      const { revision, mineRevision, seen } = post;
+      cell = { post, reaction, count: 0, mine: false, recent: [], revision, mineRevision, seen, gestureEnd: 0 };
+      post.cells.set(key, cell);
+    }
+    return cell;
+  }
+
+  /** `mine`: whether the summary speaks of the user. `began`: the clock when it was asked for, or -1. @param {Post} post */
+  #learn(post, { reactions, locked = false, revision = 0 }, mine, began) {
+    const told = new Map(reactions.map((r) => [reactionKey(r.reaction), r]));
+    for (const r of told.values()) this.#cell(post, r.reaction).reaction = r.reaction;
+    for (const [key, cell] of post.cells) {
+      const { count = 0, recent = [], mine: own = false } = told.get(key) ?? {};
+      // A count of nothing says that nobody has it, whoever was asked.
+      const flag = mine || !count ? own : undefined;
+      const take = () => this.#take(cell, { revision, count, recent, mine: flag }, began);
+      // Without the flag, nobody knows whether the count has the own write in it: shown now, it might be counted twice,
+      // and fall back with the answer. So it waits for that.
+      if (cell.wish && flag === undefined) cell.held = take;
+      else take();
+    }
+    if (post.seen <= began || revision >= post.revision) {
+      Object.assign(post, { known: true, locked, revision, order: [...told.keys()], seen: ++this.#clock });
+      if (mine) post.mineRevision = revision;
+    }
+    this.#show(post);
+  }
+
+  /**
+   * Takes what is not older than what is known: by its revision, or because it was asked for after that was learned, which
+   * holds even if a failover has set the service's clock back.
+   * @param {Cell} cell
+   */
+  #take(cell, { revision, count, recent = cell.recent, mine }, began) {
+    const { seen } = cell;
+    if (seen <= began || revision >= cell.revision) {
+      Object.assign(cell, { revision, count, recent, seen: ++this.#clock });
+    }
+    if (mine !== undefined && (seen <= began || revision >= cell.mineRevision)) {
+      Object.assign(cell, { mineRevision: revision, mine, seen: ++this.#clock });
+    }
+  }
+
+  /** @param {Post} post @returns {PostState} */
+  #state(post) {
+    /** @type {ReactionState[]} */
+    const reactions = [];
+    let { id, revision, locked, order, cells } = post;
+    let total = 0;
+    for (const key of new Set([...order, ...cells.keys()])) {
+      const cell = /** @type {Cell} */ (cells.get(key));
+      const { mine, count } = shown(cell);
+      const { reaction, wish, recent } = cell;
+      revision = Math.max(revision, cell.revision);
+      total += count;
+      if (count || wish) reactions.push({ reaction, count, mine, pending: !!wish, recent });
+    }
+    return { postId: id, revision, locked, total, reactions };
+  }
+
+  /** Tells the page what there is to see, if that has changed. @param {Post} post */
+  #show(post) {
+    const detail = this.#state(post);
+    const text = JSON.stringify({ ...detail, revision: 0 });
+    if (text === post.shown || this.#end.signal.aborted) return;
+    post.shown = text;
+    this.dispatchEvent(new CustomEvent('onetap-change', { detail }));
+  }
+
+  /** Lets go of a post that nobody watches and nothing waits for. @param {Post} post */
+  #forget(post) {
+    const busy = [...post.cells.values()].some((cell) => cell.wish || performance.now() < cell.gestureEnd);
+    if (!post.watchers && !busy) this.#posts.delete(post.id);
+  }
+
+  // ---- Writing
+
+  #wish(postId, reaction, decide) {
+    const post = this.#post(postId);
+    if (!post || this.#end.signal.aborted) return;
+    if (!this.#user || !REACTION.test(reaction)) {
+      const code = this.#user ? 'invalid_reaction' : 'unauthenticated';
+      this.#tell({ code, message: 'not sent', dropped: true }, { postId, reaction });
+      return;
+    }
+    const cell = this.#cell(post, reaction);
+    const active = decide(cell);
+    if (active === undefined || active === shown(cell).mine) return;
+    // What the write in flight says already needs no second one.
+    cell.wish = cell.sent?.active === active ? cell.sent : { active, key: newKey(), since: Date.now() };
+    this.#pending.add(cell);
+    this.#show(post);
+    this.#wake();
+    if (!cell.sent) this.#deliver(cell);
+  }
+
+  /** Sends wishes until there is none. @param {Cell} cell */
+  async #deliver(cell) {
+    const { post, reaction } = cell;
+    const where = { postId: post.id, reaction };
+    while (cell.wish && !this.#end.signal.aborted) {
+      const wish = (cell.sent = cell.wish);
+      const answer = await this.#answer(cell, wish, where);
+      cell.sent = undefined;
+      if (cell.wish !== wish) continue;
+      cell.wish = undefined;
+      cell.held?.();
+      cell.held = undefined;
+      this.#pending.delete(cell);
+      if (!answer.body) {
+        this.#read(post.id);
+        this.#tell(answer, where);
+      }
+      this.#show(post);
+    }
+    this.#forget(post);
+    this.#settle();
+  }
+
+  /** Repeats a write until the service has answered it. @param {Cell} cell @returns {Promise<Answer>} */
+  async #answer(cell, wish, where) {
+    const { retentionMs, timeoutMs } = this.#options;
+    for (let tries = 0; ; tries += 1) {
+      // A repeat has to arrive while the key is on record.
+      const left = wish.since + retentionMs - timeoutMs - Date.now();
+      if (left <= 0) return { code: 'wish_expired', message: 'not confirmed while its key was kept', dropped: true };
+      const began = this.#clock;
+      cell.onWire = true;
+      const answer = await this.#send(cell, wish.active, wish.key);
+      cell.onWire = false;
+      if (answer.body) {
+        const { revision, count, active: mine } = answer.body;
+        this.#take(cell, { revision, count, mine }, answer.replayed ? -1 : began);
+        this.#say({ wrote: cell.post.id, user: this.#user });
+      }
+      if (answer.body || answer.dropped || this.#end.signal.aborted) return answer;
+      this.#tell(answer, where, wish);
+      await this.#pause(tries, answer.retryMs, left);
+      await this.#back;
+    }
+  }
+
+  /** @param {Cell} cell */
+  #send({ post, reaction }, active, key) {
+    const path = `/${post.id}/reactions/${encodeURIComponent(reaction)}/users/${this.#user}`;
+    const whole = (body) => body.active !== undefined && body.count >= 0 && body.revision > 0;
+    return this.#ask(active ? 'PUT' : 'DELETE', path, [post.id], whole, key);
+  }
+
+  /**
+   * Sends what is not on the wire, for there is no later. A newer wish overtakes an unanswered one here, under another
+   * key, since it is sent again if the page lives on.
+   */
+  #flush() {
+    for (const cell of this.#pending) {
+      const { wish, sent, onWire } = cell;
+      if (wish && (wish !== sent || !onWire)) this.#send(cell, wish.active, wish === sent ? wish.key : newKey());
+    }
+  }
+
+  #depart() {
+    this.#flush();
+    // The older of two wishes must not be repeated after the newer, unless the page comes back, and sends that again.
+    this.#back = new Promise((resolve) => addEventListener('pageshow', resolve, { once: true }));
+  }
+
+  #settle() {
+    if (!this.#pending.size || this.#end.signal.aborted) for (const resolve of this.#settlers.splice(0)) resolve();
+  }
+
+  // ---- Reading
+
+  #read(id) {
+    this.#needs.add(id);
+    if (!this.#reading) this.#readAll();
+  }
+
+  /** Reads what is needed, a page of posts in one call. */
+  async #readAll() {
+    this.#reading = true;
+    await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+    for (let tries = 0; this.#needs.size && !this.#end.signal.aborted; ) {
+      const ids = [...this.#needs].slice(0, POSTS_PER_CALL);
+      const began = this.#clock;
+      const query = this.#query(ids);
+      if (this.#options.userId) query.set('user_id', String(this.#user));
+      for (const id of ids) this.#needs.delete(id);
+      const answer = await this.#ask('GET', `/reactions?${query}`, ids, (body) => body.posts.every(isSummary));
+      for (const summary of answer.body?.posts ?? []) {
+        const post = this.#posts.get(summary.post_id);
+        if (post) this.#learn(post, summary, !!this.#user, began);
+        this.#last.told = undefined;
+        tries = 0;
+      }
+      if (answer.body) continue;
+      this.#tell(answer, {}, this.#last);
+      if (answer.dropped) continue;
+      for (const id of ids) if (this.#posts.has(id)) this.#needs.add(id);
+      await this.#pause(tries++, answer.retryMs);
+    }
+    this.#reading = false;
+  }
+
+  #query(ids) {
+    const query = new URLSearchParams(ids.map((id) => ['post_id', id]));
+    if (this.#options.recent) query.set('recent', String(this.#options.recent));
+    return query;
+  }
+
+  // ---- Asking the service
+
+  /**
+   * One attempt; never rejects. `whole`: whether a body is one that the service would answer. A token that is refused is
+   * asked for again, once.
+   * @returns {Promise<Answer>}
+   */
+  async #ask(method, path, ids, whole, key, controller = new AbortController()) {
+    const { fetch = globalThis.fetch, token, timeoutMs } = this.#options;
+    for (let asked = !token; ; asked = true) {
+      /** @type {any} */
+      const headers = {};
+      let failed = 'token_failed';
+      try {
+        if (token) headers.Authorization = `Bearer ${await this.#token(ids, token)}`;
+        if (key) headers['Idempotency-Key'] = key;
+        failed = 'network_error';
+        const answer = await within(timeoutMs, controller, async () => {
+          // `keepalive`: a write outlives its page. A redirect is no answer of ours, but a login page or a portal.
+          const { signal } = controller;
+          const init = { method, headers, signal, keepalive: !!key, redirect: 'manual' };
+          const response = await fetch(`${this.#base}/v1/posts${path}`, /** @type {any} */ (init));
+          const streams = response.headers.get('Content-Type')?.startsWith('text/event-stream');
+          const body = streams ? response.body : await response.json().catch(() => {});
+          return this.#judge(response, body, whole);
+        });
+        if (answer.status !== 401 || asked) return answer;
+        this.#tokens.clear();
+      } catch (error) {
+        return { code: failed, message: String(error), dropped: false };
+      }
+    }
+  }
+
+  #judge({ ok, status, headers }, body, whole) {
+    if (ok && body && whole(body)) return { body, replayed: headers.has('Idempotency-Replayed') };
+    const problem = status >= 400 && body?.code ? body : undefined;
+    const code = problem?.code ?? (status >= 400 ? `http_${status}` : 'unexpected_answer');
+    const dropped = status >= 400 && status < 500 && status !== 408 && status !== 429;
+    const retryMs = Number(headers.get('Retry-After')) * 1000 || 0;
+    return { code, message: problem?.detail ?? `status ${status}`, dropped, status, problem, retryMs };
+  }
+
+  /** A token for these posts: one that is there, or a new one. */
+  #token(ids, ask) {
+    const [kept, ...others] = new Set(ids.map((id) => this.#tokens.get(id)));
+    if (kept && !others.length) return kept;
+    const token = within(this.#options.timeoutMs, new AbortController(), () => ask([...ids]));
+    for (const id of ids) this.#tokens.set(id, token);
+    token.catch(() => this.#tokens.clear());
+    return token;
+  }
+
+  /** Tells what went wrong; of what is tried again, only once. @param {Answer} answer */
+  #tell(answer, where, last = {}) {
+    if (this.#end.signal.aborted || (!answer.dropped && last.told === answer.code)) return;
+    last.told = answer.code;
+    this.dispatchEvent(new CustomEvent('onetap-error', { detail: { ...where, ...answer } }));
+  }
+
+  /**
+   * Waits before the next attempt: longer each time, and by chance, so that phones do not all come back at one moment.
+   * `#wake` ends it early, but not where the service has asked for time.
+   * @returns {Promise<void>}
+   */
+  #pause(tries, retryMs = 0, most = this.#options.retentionMs) {
+    const backoff = Math.random() * Math.min(BACKOFF_MOST_MS, BACKOFF_MS * 2 ** tries);
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#pauses.delete(end);
+        resolve();
+      };
+      const timer = setTimeout(end, Math.min(most, retryMs + backoff));
+      if (!retryMs) this.#pauses.add(end);
+    });
+  }
+
+  #wake() {
+    for (const end of this.#pauses) end();
+  }
+
+  // ---- Other people's taps: one stream for all posts, and for all tabs
+
+  #live;
+  /** Names the clients that can use the same stream. */
+  #group;
+  /** The stream that is open, or being opened, and its posts. @type {any} */
+  #stream;
+  #timer;
+  /** @type {BroadcastChannel | undefined} */
+  #channel;
+  /** Whether the stream is this tab's to hold. */
+  #leads = true;
+  /** Gives the lead up, or the wait for it. @type {any} */
+  #leave;
+  /** What other tabs watch. @type {Map<string, string[]>} */
+  #others = new Map();
+  #name = newKey();
+
+  #relisten() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#tend(), GATHER_MS);
+  }
+
+  #turn() {
+    // A phone may kill a hidden page without another word; and while it was hidden, its user may have tapped elsewhere.
+    this.#wake();
+    this.#live = this.#options.live;
+    this.#tend();
+    if (document.visibilityState !== 'hidden') for (const id of this.#posts.keys()) this.#read(id);
+  }
+
+  /** The posts that want a stream, the newest first: none while nobody looks. */
+  #watched() {
+    if (!this.#live || this.#end.signal.aborted || globalThis.document?.visibilityState === 'hidden') return [];
+    return [...this.#posts.values()].filter((post) => post.watchers).map((post) => post.id).reverse();
+  }
+
+  /** Brings the stream to what it should be: none, another tab's, or ours for all that is watched. */
+  #tend() {
+    const watches = this.#watched();
+    if (this.#channel && watches.length && !this.#leave) this.#apply();
+    if (!watches.length) this.#leave?.();
+    if (!this.#leads) this.#say({ watches, from: this.#name });
+    const all = watches.length && this.#leads ? [...watches, ...[...this.#others.values()].flat()] : [];
+    const ids = [...new Set(all)].slice(0, POSTS_PER_CALL);
+    if (ids.length && ids.every((id) => this.#stream?.ids.includes(id))) return;
+    this.#stream?.controller.abort();
+    this.#stream = undefined;
+    if (!ids.length) return;
+    this.#stream = { controller: new AbortController(), ids };
+    this.#listen(this.#stream);
+  }
+
+  #say(message) {
+    if (!this.#end.signal.aborted) this.#channel?.postMessage(message);
+  }
+
+  #share() {
+    this.#leads = false;
+    this.#channel = new BroadcastChannel(this.#group);
+    this.#channel.onmessage = ({ data: { summary, wrote, user, watches, from } }) => {
+      const post = this.#posts.get(wrote ?? summary?.post_id);
+      if (post && summary) this.#learn(post, summary, false, -1);
+      // Whether `me` is the same user there, only the service knows.
+      if (post && wrote && user === this.#user) this.#read(wrote);
+      if (watches) this.#others.set(from, watches);
+      if (watches ? this.#leads : !summary && !wrote) this.#relisten();
+    };
+  }
+
+  /** Applies for the lead. The browser hands it on when the tab that has it leaves, closes or crashes. */
+  #apply() {
+    const end = new AbortController();
+    const { signal } = end;
+    this.#leave = () => {
+      this.#leave = undefined;
+      this.#leads = false;
+      end.abort();
+    };
+    const lead = () => {
+      this.#leads = true;
+      this.#others.clear();
+      this.#say({}); // Asks what the others watch.
+      this.#relisten();
+      return new Promise((resolve) => signal.addEventListener('abort', resolve));
+    };
+    navigator.locks.request(this.#group, { signal }, lead).catch(() => {});
+  }
+
+  async #listen({ controller, ids }) {
+    for (let tries = 0; !controller.signal.aborted; tries += 1) {
+      const attempt = new AbortController();
+      controller.signal.addEventListener('abort', () => attempt.abort());
+      const began = this.#clock;
+      const path = `/reactions/stream?${this.#query(ids)}`;
+      const answer = await this.#ask('GET', path, ids, (body) => body.getReader, undefined, attempt);
+      if (controller.signal.aborted) return;
+      if (answer.body) {
+        const before = new Set();
+        try {
+          for await (const data of serverSentEvents(answer.body, attempt)) {
+            const summary = JSON.parse(data);
+            const post = this.#posts.get(summary.post_id);
+            // The first of a post is a snapshot, made after the stream was asked for.
+            if (post && isSummary(summary)) this.#learn(post, summary, false, before.has(post) ? -1 : began);
+            this.#say({ summary });
+            // The service is there again: what waits for it need not wait longer.
+            if (!before.size) this.#wake();
+            before.add(post);
+            tries = 0;
+          }
+        } catch {
+          // Broken or silent. The next one begins with snapshots, so nothing is missed.
+        }
+      } else if (answer.status !== 404) {
+        this.#tell(answer, {}, this.#last);
+      }
+      // Without streams (404 is no error) the page does without.
+      if (answer.dropped) this.#live = false;
+      if (answer.dropped) return this.#tend();
+      attempt.abort();
+      await this.#pause(tries, answer.retryMs);
+    }
+  }
+}

@@ -1,0 +1,56 @@
+// What a page loads: its size, and that the types tell the truth about the code.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+
+const WEB = fileURLToPath(new URL('..', import.meta.url));
+const TSC = join(WEB, 'node_modules/typescript/bin/tsc');
+
+async function tsc(...args) {
+  if (!existsSync(TSC)) throw new Error('TypeScript is not there: run `npm ci` in web/ (`make web` does)');
+  try {
+    await promisify(execFile)(process.execPath, [TSC, ...args], { cwd: WEB });
+  } catch ({ stdout }) {
+    assert.fail(stdout);
+  }
+}
+
+for (const file of ['onetap.js', 'onetap-bar.js']) {
+  test(`${file} has at most 8,192 bytes as served`, { skip: !existsSync(join(WEB, file)) }, async () => {
+    const bytes = gzipSync(await readFile(join(WEB, file))).length;
+    assert.ok(bytes <= 8192, `${bytes} bytes`);
+  });
+}
+
+test('the code holds its own types, and uses of the declared ones are as they should be', () => tsc('--project', '.'));
+
+test('the declared types are those of the code', async (t) => {
+  const made = await mkdtemp(join(tmpdir(), 'onetap-types-'));
+  t.after(() => rm(made, { recursive: true }));
+  await tsc('--ignoreConfig', '--allowJs', '--declaration', '--emitDeclarationOnly', '--strict', '--noImplicitAny', 'false', '--target', 'es2024', '--lib', 'es2024,dom,dom.iterable', '--module', 'esnext', '--moduleResolution', 'bundler', '--outDir', made, 'onetap.js');
+  const text = (await readFile(join(made, 'onetap.d.ts'), 'utf8')).replaceAll('./onetap.d.ts', join(WEB, 'onetap.d.ts'));
+  await writeFile(join(made, 'made.d.ts'), text);
+  // Both ways: nothing is declared that is not there, and nothing is there that is not declared.
+  await writeFile(join(made, 'same.ts'), `
+    import type * as made from './made.d.ts';
+    import type * as told from '${join(WEB, 'onetap.d.ts')}';
+    type Own<T> = Pick<T, Exclude<keyof T, keyof EventTarget>>;
+    type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : ['told has', B, 'made has', A]) : ['made has', A, 'told has', B];
+    export const methods: Same<Own<made.Onetap>, Own<told.Onetap>> = true;
+    export const names: Same<keyof made.Onetap, keyof told.Onetap> = true;
+    export const options: Same<ConstructorParameters<typeof made.Onetap>, ConstructorParameters<typeof told.Onetap>> = true;
+    export const all: Same<keyof typeof made, keyof typeof told> = true;
+    export const key: Same<typeof made.reactionKey, typeof told.reactionKey> = true;
+    export const id: Same<typeof made.postIdFromInteger, typeof told.postIdFromInteger> = true;
+    export const integer: Same<typeof made.integerFromPostId, typeof told.integerFromPostId> = true;
+  `);
+  await tsc('--ignoreConfig', '--noEmit', '--strict', '--target', 'es2024', '--lib', 'es2024,dom,dom.iterable', '--module', 'esnext', '--moduleResolution', 'bundler', '--allowImportingTsExtensions', '--typeRoots', made, join(made, 'same.ts'));
+});
