@@ -24,9 +24,8 @@ export interface Cell {
   seen: number;
   /** The newest wish, until it is answered. */
   wish?: Wish;
-  /** The wish that is being sent; `onWire` while an attempt waits for its answer. */
+  /** The wish that is being sent, until it is answered. */
   sent?: Wish;
-  onWire?: boolean;
   /** Takes in what the stream said while a wish was pending. */
   held?: () => void;
   gestureEnd: number;

@@ -1,35 +1,36 @@
 // onetap in the browser: sends what the user meant, shows it at once, and other people's taps as they come.
-// What each call promises: onetap.d.ts.
+// What each call promises: onetap.d.ts. Why it is done this way: ARCHITECTURE.md, "The browser".
 //
-// A gesture is a fixed window from its first tap, all taps in it are one wish: so the first is sent at once. A wish is
-// sent as on (PUT) or off (DELETE), with an Idempotency-Key. A write without an answer may have been counted, or may lie
-// in some buffer and arrive much later, and the service's deadline runs only from then. So it is repeated with its key
-// until it is answered, even if the user has changed their mind: then the key is on record, and late copies change
-// nothing. Only then the newest wish goes; sent past an unanswered write, it could be undone by it.
+// All taps of a gesture are one wish, so the first is sent at once: as on (PUT) or off (DELETE), with an Idempotency-Key.
+// A write without an answer may still be counted, however late it arrives. So it is repeated with its key until it is
+// answered, even if the user has changed their mind: then late copies change nothing. Only then the newest wish goes;
+// sent past an unanswered write, it could be undone by it.
 
 /** @import {Options, PostState, ReactionState, Summary} from './onetap.d.ts' */
 /** @import {Answer, Cell, Post} from './internal.d.ts' */
 
 const POSTS_PER_CALL = 100;
-/** Lets the elements of one page gather before the service is asked about them. */
+/** Lets the elements of a page gather. */
 const GATHER_MS = 20;
-/** The service says something every 15 s: a stream silent for so long is dead, whatever the connection claims. */
+/** The service says something every 15 s: a stream that is silent for so long is dead. */
 const STREAM_IDLE_MS = 40_000;
 const BACKOFF_MS = 1_000;
 const BACKOFF_MOST_MS = 30_000;
 
-const UUID = /^(?!0{8}-0000-0000-0000-0{12})[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
-/** Checked here too because `..` would be another address. */
+const UUID = /^(?=.*[1-9a-f])[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
+/** Checked because `..` would be another address. */
 const REACTION = /^[a-z\d+-][\w+-]{0,31}$|[^\0-\x7f]/;
 
 /** @param {string} reaction */
 export const reactionKey = (reaction) => reaction.replaceAll('\uFE0F', '');
 
+/** JavaScript rounds numbers above 2^53. */
+const exactly = (pattern, n) => pattern.test(String(n)) && (typeof n !== 'number' || Number.isSafeInteger(n));
+
 /** @param {number | bigint | string} n */
 export function postIdFromInteger(n) {
-  const exact = typeof n !== 'number' || Number.isSafeInteger(n);
-  const integer = exact && /^\d+$/.test(String(n)) ? BigInt(n) : -1n;
-  if (integer >> 62n) throw new RangeError(`not an integer from 0 to 2^62 - 1: ${n}`);
+  const integer = exactly(/^\d+$/, n) ? BigInt(n) : -1n;
+  if (integer >> 62n) throw new RangeError(`an integer from 0 to 2^62 - 1: ${n}`);
   const hex = (integer | (1n << 63n)).toString(16);
   return `6f6e6574-6170-8000-${hex.slice(0, 4)}-${hex.slice(4)}`;
 }
@@ -40,8 +41,8 @@ export function integerFromPostId(id) {
   return hex && BigInt.asUintN(62, BigInt(`0x${hex[1]}${hex[2]}`));
 }
 
-/** 128 random bits, also where the page is not secure and has no `crypto.randomUUID`. */
-const newKey = () => [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(36)).join('-');
+/** `crypto.randomUUID` is for secure pages alone. */
+const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
 
 /** What `work` comes to, or a rejection after `ms`, even if it never settles. */
 async function within(ms, controller, work) {
@@ -93,7 +94,7 @@ export class Onetap extends EventTarget {
   #user;
   /** @type {Map<string, Post>} */
   #posts = new Map();
-  /** Counts what is learned, to know what was asked for after it: see `#take`. */
+  /** Counts what is learned, to know what was asked for later. */
   #clock = 0;
   /** By post. @type {Map<string, Promise<string>>} */
   #tokens = new Map();
@@ -116,18 +117,20 @@ export class Onetap extends EventTarget {
   constructor(options = {}) {
     super();
     const { userId, token, baseUrl = new URL('.', import.meta.url).href } = options;
-    const exact = typeof userId !== 'number' || Number.isSafeInteger(userId);
-    if (userId !== undefined && (token || !exact || !/^[1-9]\d{0,18}$/.test(String(userId)))) {
-      throw new TypeError(`userId: an integer from 1 to 2^63 - 1 (above 2^53 as a string), and no token: ${userId}`);
+    if (userId !== undefined && (token || !exactly(/^[1-9]\d{0,18}$/, userId))) {
+      throw new TypeError(`userId: an integer from 1 to 2^63 - 1, above 2^53 as a string, and no token: ${userId}`);
     }
     this.#options = { gestureMs: 400, retentionMs: 600_000, timeoutMs: 5_000, recent: 0, live: true, ...options };
-    this.#live = this.#options.live;
     this.#base = baseUrl.replace(/\/+$/, '');
-    this.#group = `onetap ${this.#base} ${this.#options.recent}`;
     this.#user = token ? 'me' : userId?.toString();
     const { signal } = this.#end;
     globalThis.addEventListener?.('online', () => this.#wake(), { signal });
-    globalThis.addEventListener?.('pagehide', () => this.#depart(), { signal });
+    const depart = () => {
+      this.#flush();
+      // Nothing older may be repeated after that, unless the page comes back.
+      this.#back = new Promise((resolve) => addEventListener('pageshow', resolve, { once: true }));
+    };
+    globalThis.addEventListener?.('pagehide', depart, { signal });
     globalThis.document?.addEventListener('visibilitychange', () => this.#turn(), { signal });
     // A client with a fetch of its own may see another network than other tabs do.
     if (globalThis.navigator?.locks && globalThis.BroadcastChannel && !options.fetch) this.#share();
@@ -135,10 +138,7 @@ export class Onetap extends EventTarget {
 
   // ---- What a page calls
 
-  /**
-   * @param {string} postId
-   * @param {Summary} [initial]
-   */
+  /** @param {string} postId @param {Summary} [initial] */
   watch(postId, initial) {
     const post = this.#post(postId);
     if (!post) return () => {};
@@ -150,7 +150,6 @@ export class Onetap extends EventTarget {
     return () => {
       post.watchers -= watching;
       watching = 0;
-      this.#forget(post);
       this.#relisten();
     };
   }
@@ -161,10 +160,7 @@ export class Onetap extends EventTarget {
     return post && (post.known || post.cells.size) ? this.#state(post) : undefined;
   }
 
-  /**
-   * @param {string} postId
-   * @param {string} reaction
-   */
+  /** @param {string} postId @param {string} reaction */
   tap(postId, reaction) {
     this.#wish(postId, reaction, (cell) => {
       const now = performance.now();
@@ -174,19 +170,12 @@ export class Onetap extends EventTarget {
     });
   }
 
-  /**
-   * @param {string} postId
-   * @param {string} reaction
-   * @param {boolean} active
-   */
+  /** @param {string} postId @param {string} reaction @param {boolean} active */
   wish(postId, reaction, active) {
     this.#wish(postId, reaction, () => active);
   }
 
-  /**
-   * @param {string} postId
-   * @param {{reaction?: string, limit?: number, cursor?: string}} query
-   */
+  /** @param {string} postId @param {{reaction?: string, limit?: number, cursor?: string}} query */
   async reactors(postId, { reaction, limit, cursor } = {}) {
     const query = new URLSearchParams();
     if (limit) query.set('limit', String(limit));
@@ -225,7 +214,7 @@ export class Onetap extends EventTarget {
       post = { id, watchers: 0, known: false, locked: false, revision: 0, mineRevision: 0, seen: 0, cells: new Map(), order: [] };
       this.#posts.set(id, post);
     }
-    if (!post) this.#tell({ code: 'invalid_post_id', message: 'a post id is a UUID', dropped: true }, { postId });
+    if (!post) this.#tell({ code: 'invalid_post_id', message: 'not a UUID', dropped: true }, { postId });
     return post;
   }
 
@@ -234,7 +223,6 @@ export class Onetap extends EventTarget {
     const key = reactionKey(reaction);
     let cell = post.cells.get(key);
     if (!cell) {
-      // The last summary did not name it: nobody had it.
       const { revision, mineRevision, seen } = post;
       cell = { post, reaction, count: 0, mine: false, recent: [], revision, mineRevision, seen, gestureEnd: 0 };
       post.cells.set(key, cell);
@@ -251,8 +239,7 @@ export class Onetap extends EventTarget {
       // A count of nothing says that nobody has it, whoever was asked.
       const flag = mine || !count ? own : undefined;
       const take = () => this.#take(cell, { revision, count, recent, mine: flag }, began);
-      // Without the flag, nobody knows whether the count has the own write in it: shown now, it might be counted twice,
-      // and fall back with the answer. So it waits for that.
+      // Otherwise nobody knows whether the count has the own write in it: it waits for the answer, lest it flickers.
       if (cell.wish && flag === undefined) cell.held = take;
       else take();
     }
@@ -264,8 +251,8 @@ export class Onetap extends EventTarget {
   }
 
   /**
-   * Takes what is not older than what is known: by its revision, or because it was asked for after that was learned, which
-   * holds even if a failover has set the service's clock back.
+   * Takes what is not older than what is known, by its revision or because it was asked for later, which holds even if a
+   * failover has set the service's clock back.
    * @param {Cell} cell
    */
   #take(cell, { revision, count, recent = cell.recent, mine }, began) {
@@ -295,19 +282,13 @@ export class Onetap extends EventTarget {
     return { postId: id, revision, locked, total, reactions };
   }
 
-  /** Tells the page what there is to see, if that has changed. @param {Post} post */
+  /** Tells what there is to see, if that has changed. @param {Post} post */
   #show(post) {
     const detail = this.#state(post);
     const text = JSON.stringify({ ...detail, revision: 0 });
     if (text === post.shown || this.#end.signal.aborted) return;
     post.shown = text;
     this.dispatchEvent(new CustomEvent('onetap-change', { detail }));
-  }
-
-  /** Lets go of a post that nobody watches and nothing waits for. @param {Post} post */
-  #forget(post) {
-    const busy = [...post.cells.values()].some((cell) => cell.wish || performance.now() < cell.gestureEnd);
-    if (!post.watchers && !busy) this.#posts.delete(post.id);
   }
 
   // ---- Writing
@@ -350,7 +331,7 @@ export class Onetap extends EventTarget {
       }
       this.#show(post);
     }
-    this.#forget(post);
+    this.#relisten();
     this.#settle();
   }
 
@@ -360,11 +341,9 @@ export class Onetap extends EventTarget {
     for (let tries = 0; ; tries += 1) {
       // A repeat has to arrive while the key is on record.
       const left = wish.since + retentionMs - timeoutMs - Date.now();
-      if (left <= 0) return { code: 'wish_expired', message: 'not confirmed while its key was kept', dropped: true };
+      if (left <= 0) return { code: 'wish_expired', message: 'its key is no longer kept', dropped: true };
       const began = this.#clock;
-      cell.onWire = true;
       const answer = await this.#send(cell, wish.active, wish.key);
-      cell.onWire = false;
       if (answer.body) {
         const { revision, count, active: mine } = answer.body;
         this.#take(cell, { revision, count, mine }, answer.replayed ? -1 : began);
@@ -385,20 +364,14 @@ export class Onetap extends EventTarget {
   }
 
   /**
-   * Sends what is not on the wire, for there is no later. A newer wish overtakes an unanswered one here, under another
-   * key, since it is sent again if the page lives on.
+   * Sends what waits, for there is no later. A newer wish overtakes an unanswered one here, with a key for this once: if
+   * the page lives on, it has to be sent again after that.
    */
   #flush() {
     for (const cell of this.#pending) {
-      const { wish, sent, onWire } = cell;
-      if (wish && (wish !== sent || !onWire)) this.#send(cell, wish.active, wish === sent ? wish.key : newKey());
+      const { wish, sent } = cell;
+      if (wish) this.#send(cell, wish.active, wish === sent ? wish.key : newKey());
     }
-  }
-
-  #depart() {
-    this.#flush();
-    // The older of two wishes must not be repeated after the newer, unless the page comes back, and sends that again.
-    this.#back = new Promise((resolve) => addEventListener('pageshow', resolve, { once: true }));
   }
 
   #settle() {
@@ -412,7 +385,6 @@ export class Onetap extends EventTarget {
     if (!this.#reading) this.#readAll();
   }
 
-  /** Reads what is needed, a page of posts in one call. */
   async #readAll() {
     this.#reading = true;
     await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
@@ -447,8 +419,7 @@ export class Onetap extends EventTarget {
   // ---- Asking the service
 
   /**
-   * One attempt; never rejects. `whole`: whether a body is one that the service would answer. A token that is refused is
-   * asked for again, once.
+   * One attempt; never rejects. `whole` knows a body of the service. A token that is refused is asked for again, once.
    * @returns {Promise<Answer>}
    */
   async #ask(method, path, ids, whole, key, controller = new AbortController()) {
@@ -462,10 +433,13 @@ export class Onetap extends EventTarget {
         if (key) headers['Idempotency-Key'] = key;
         failed = 'network_error';
         const answer = await within(timeoutMs, controller, async () => {
-          // `keepalive`: a write outlives its page. A redirect is no answer of ours, but a login page or a portal.
-          const { signal } = controller;
-          const init = { method, headers, signal, keepalive: !!key, redirect: 'manual' };
-          const response = await fetch(`${this.#base}/v1/posts${path}`, /** @type {any} */ (init));
+          const response = await fetch(`${this.#base}/v1/posts${path}`, {
+            method,
+            headers,
+            signal: controller.signal,
+            keepalive: !!key, // A write outlives its page.
+            redirect: 'manual', // To a login page or a portal, which are no answers of ours.
+          });
           const streams = response.headers.get('Content-Type')?.startsWith('text/event-stream');
           const body = streams ? response.body : await response.json().catch(() => {});
           return this.#judge(response, body, whole);
@@ -487,7 +461,6 @@ export class Onetap extends EventTarget {
     return { code, message: problem?.detail ?? `status ${status}`, dropped, status, problem, retryMs };
   }
 
-  /** A token for these posts: one that is there, or a new one. */
   #token(ids, ask) {
     const [kept, ...others] = new Set(ids.map((id) => this.#tokens.get(id)));
     if (kept && !others.length) return kept;
@@ -497,7 +470,7 @@ export class Onetap extends EventTarget {
     return token;
   }
 
-  /** Tells what went wrong; of what is tried again, only once. @param {Answer} answer */
+  /** Of what is tried again, tells only once. @param {Answer} answer */
   #tell(answer, where, last = {}) {
     if (this.#end.signal.aborted || (!answer.dropped && last.told === answer.code)) return;
     last.told = answer.code;
@@ -505,8 +478,8 @@ export class Onetap extends EventTarget {
   }
 
   /**
-   * Waits before the next attempt: longer each time, and by chance, so that phones do not all come back at one moment.
-   * `#wake` ends it early, but not where the service has asked for time.
+   * Longer each time, and by chance, so that phones do not all come back at one moment. `#wake` ends it early, but not
+   * where the service has asked for time.
    * @returns {Promise<void>}
    */
   #pause(tries, retryMs = 0, most = this.#options.retentionMs) {
@@ -528,9 +501,6 @@ export class Onetap extends EventTarget {
 
   // ---- Other people's taps: one stream for all posts, and for all tabs
 
-  #live;
-  /** Names the clients that can use the same stream. */
-  #group;
   /** The stream that is open, or being opened, and its posts. @type {any} */
   #stream;
   #timer;
@@ -550,23 +520,20 @@ export class Onetap extends EventTarget {
   }
 
   #turn() {
-    // A phone may kill a hidden page without another word; and while it was hidden, its user may have tapped elsewhere.
+    // A hidden page may be killed without another word; and while it was hidden, its user may have tapped elsewhere.
     this.#wake();
-    this.#live = this.#options.live;
     this.#tend();
     if (document.visibilityState !== 'hidden') for (const id of this.#posts.keys()) this.#read(id);
   }
 
-  /** The posts that want a stream, the newest first: none while nobody looks. */
-  #watched() {
-    if (!this.#live || this.#end.signal.aborted || globalThis.document?.visibilityState === 'hidden') return [];
-    return [...this.#posts.values()].filter((post) => post.watchers).map((post) => post.id).reverse();
-  }
-
-  /** Brings the stream to what it should be: none, another tab's, or ours for all that is watched. */
+  /** Forgets what nobody needs, and brings the stream to what it should be: none, another tab's, or ours for all. */
   #tend() {
-    const watches = this.#watched();
-    if (this.#channel && watches.length && !this.#leave) this.#apply();
+    for (const { id, watchers, cells } of this.#posts.values()) {
+      if (!watchers && ![...cells.values()].some((cell) => cell.wish)) this.#posts.delete(id);
+    }
+    const idle = !this.#options.live || this.#end.signal.aborted || globalThis.document?.visibilityState === 'hidden';
+    const watches = idle ? [] : [...this.#posts.keys()].reverse();
+    if (this.#channel && watches.length && !this.#leave) this.#apply(this.#channel.name);
     if (!watches.length) this.#leave?.();
     if (!this.#leads) this.#say({ watches, from: this.#name });
     const all = watches.length && this.#leads ? [...watches, ...[...this.#others.values()].flat()] : [];
@@ -585,7 +552,7 @@ export class Onetap extends EventTarget {
 
   #share() {
     this.#leads = false;
-    this.#channel = new BroadcastChannel(this.#group);
+    this.#channel = new BroadcastChannel(`onetap ${this.#base} ${this.#options.recent}`);
     this.#channel.onmessage = ({ data: { summary, wrote, user, watches, from } }) => {
       const post = this.#posts.get(wrote ?? summary?.post_id);
       if (post && summary) this.#learn(post, summary, false, -1);
@@ -596,8 +563,8 @@ export class Onetap extends EventTarget {
     };
   }
 
-  /** Applies for the lead. The browser hands it on when the tab that has it leaves, closes or crashes. */
-  #apply() {
+  /** Applies for the lead, which the browser hands on when a tab leaves, closes or crashes. */
+  #apply(name) {
     const end = new AbortController();
     const { signal } = end;
     this.#leave = () => {
@@ -612,7 +579,7 @@ export class Onetap extends EventTarget {
       this.#relisten();
       return new Promise((resolve) => signal.addEventListener('abort', resolve));
     };
-    navigator.locks.request(this.#group, { signal }, lead).catch(() => {});
+    navigator.locks.request(name, { signal }, lead).catch(() => {});
   }
 
   async #listen({ controller, ids }) {
@@ -632,20 +599,19 @@ export class Onetap extends EventTarget {
             // The first of a post is a snapshot, made after the stream was asked for.
             if (post && isSummary(summary)) this.#learn(post, summary, false, before.has(post) ? -1 : began);
             this.#say({ summary });
-            // The service is there again: what waits for it need not wait longer.
+            // The service is there again.
             if (!before.size) this.#wake();
             before.add(post);
             tries = 0;
           }
         } catch {
-          // Broken or silent. The next one begins with snapshots, so nothing is missed.
+          // Broken or silent. The next begins with snapshots, so nothing is missed.
         }
-      } else if (answer.status !== 404) {
+      } else if (answer.status !== 404) { // A service without streams.
         this.#tell(answer, {}, this.#last);
       }
-      // Without streams (404 is no error) the page does without.
-      if (answer.dropped) this.#live = false;
-      if (answer.dropped) return this.#tend();
+      // It does without, until the page is looked at anew.
+      if (answer.dropped) return;
       attempt.abort();
       await this.#pause(tries, answer.retryMs);
     }

@@ -24,7 +24,8 @@ async function bodyOf(stream) {
  *   drop: 'before' or 'after' the service has seen it: the connection breaks;
  *   twice: ms after which its twin reaches the service, whose answer nobody gets;
  *   late: ms (or a promise) by which the answer is late;
- *   answer: {status, headers, body} in place of the service's.
+ *   answer: {status, headers, body} in place of the service's;
+ *   handle: (request, response) => …, all of it in the test's own hands.
  */
 export async function startSite({ service, cors = false, pages = {} } = {}) {
   const site = { requests: [], faults: () => undefined, service, pages, open: new Set() };
@@ -48,10 +49,15 @@ export async function startSite({ service, cors = false, pages = {} } = {}) {
     const entry = { method: request.method, path: request.url, key: request.headers['idempotency-key'], headers: request.headers, at: Date.now() };
     site.requests.push(entry);
     const body = await bodyOf(request);
-    const { hold, drop, twice, late, answer } = (await site.faults(entry, site.requests.length - 1)) ?? {};
+    const { hold, drop, twice, late, answer, handle } = (await site.faults(entry, site.requests.length - 1)) ?? {};
     const extra = headersFor(request);
     await (typeof hold === 'number' ? sleep(hold) : hold);
     if (drop === 'before') return request.socket.destroy();
+    if (handle) {
+      response.on('close', () => (entry.closed = Date.now()));
+      for (const [name, value] of Object.entries(extra)) response.setHeader(name, value);
+      return handle(request, response);
+    }
     if (answer) {
       response.writeHead(answer.status, { ...answer.headers, ...extra });
       return response.end(answer.body);
