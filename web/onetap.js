@@ -440,6 +440,7 @@ export class Onetap extends EventTarget {
             keepalive: !!key, // A write outlives its page.
             redirect: 'manual', // To a login page or a portal, which are no answers of ours.
           });
+          failed = 'unexpected_answer';
           const streams = response.headers.get('Content-Type')?.startsWith('text/event-stream');
           const body = streams ? response.body : await response.json().catch(() => {});
           return this.#judge(response, body, whole);

@@ -1,0 +1,239 @@
+// The stream as it comes off the wire, in a test's own hands; over the real service: client_live.test.js.
+
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+
+import { gate, nodeClient } from './support/node_client.js';
+import { newPost, other } from './support/posts.js';
+import { startService, until } from './support/service.js';
+import { startSite } from './support/site.js';
+import { ownStreams } from './support/stream.js';
+
+let service, site, post, streams;
+before(async () => {
+  service = await startService();
+  site = await startSite({ service });
+});
+after(() => Promise.all([service.stop(), site.stop()]));
+beforeEach(() => {
+  site.faults = () => undefined;
+  site.requests.length = 0;
+  streams = ownStreams(site);
+  post = newPost();
+});
+
+const AHEAD = 10 ** 15 * 4; // A revision that no test's service has reached.
+const liveClient = (t, options = {}) => nodeClient(t, site, { live: true, ...options });
+const opened = (n = 1) => until(`stream ${n} is open`, () => streams.opened.length === n && streams.opened[n - 1]);
+
+test('one stream for all that is watched, and a new one when more is', async (t) => {
+  const { client, shown } = liveClient(t, { recent: 2 });
+  const posts = [post, newPost(), newPost()];
+  for (const id of posts) client.watch(id);
+  const stream = await opened();
+  assert.deepEqual([...stream.posts].sort(), [...posts].sort());
+  assert.ok(stream.request.path.endsWith('&recent=2'));
+  assert.equal(stream.request.headers.accept, '*/*');
+  stream.summary(post, AHEAD, { like: 3 });
+  await until('it is shown', () => shown(post).count === 3);
+  client.watch(newPost());
+  const second = await opened(2);
+  assert.equal(second.posts.length, 4);
+  await until('the first is closed', () => !stream.isOpen());
+});
+
+test('the newest hundred posts are live', async (t) => {
+  const { client } = liveClient(t);
+  const posts = Array.from({ length: 120 }, newPost);
+  for (const id of posts) client.watch(id);
+  assert.deepEqual((await opened()).posts, posts.slice(20).reverse());
+});
+
+test('nothing watched, no stream; closed with the last, and by close()', async (t) => {
+  const { client } = liveClient(t);
+  const stop = client.watch(post);
+  const stream = await opened();
+  stop();
+  await until('it is closed', () => !stream.isOpen());
+  client.watch(post);
+  const second = await opened(2);
+  client.close();
+  await until('it is closed', () => !second.isOpen());
+});
+
+test('events come through in whatever pieces and line ends, with comments and unknown fields between', async (t) => {
+  const { client, shown, errors } = liveClient(t);
+  client.watch(post);
+  const stream = await opened();
+  let revision = AHEAD;
+  const event = (count, nl) => {
+    const [head, tail] = JSON.stringify({ post_id: post, revision: ++revision, locked: false, total: count, reactions: [{ reaction: '\u{1F44D}', count }] }).split(/(?<="total":)/);
+    return [': keep-alive', '', 'event: summary', `id: ${revision}`, 'retry: 10', `data: ${head}`, `data:${tail}`, '', ''].join(nl);
+  };
+  let count = 0;
+  for (const nl of ['\n', '\r\n', '\r']) {
+    for (const size of [1, 2, 7, 1000]) {
+      count += 1;
+      const bytes = Buffer.from(event(count, nl) + (nl === '\r' ? ':\n' : ''));
+      for (let at = 0; at < bytes.length; at += size) {
+        stream.write(bytes.subarray(at, at + size));
+        if (size > 2) await new Promise((resolve) => setImmediate(resolve));
+      }
+      await until(`event ${count} is shown (${JSON.stringify(nl)}, ${size})`, () => shown(post, '\u{1F44D}').count === count, 3000);
+    }
+  }
+  assert.deepEqual([errors, streams.opened.length], [[], 1]);
+});
+
+test('what is older than what is shown is not taken; another post\'s is nobody\'s', async (t) => {
+  const { client, shown } = liveClient(t);
+  client.watch(post);
+  const stream = await opened();
+  stream.summary(post, AHEAD, { like: 5 });
+  stream.summary(post, AHEAD - 1, { like: 4 });
+  stream.summary(newPost(), AHEAD + 5, { like: 9 });
+  stream.summary(post, AHEAD + 1, { like: 5, love: 1 });
+  await until('the last is taken', () => shown(post, 'love').count === 1);
+  assert.equal(shown(post).count, 5);
+});
+
+test('an event says nothing of the own flag', async (t) => {
+  await other(service, post, 1);
+  const { client, shown } = liveClient(t);
+  client.watch(post);
+  const stream = await opened();
+  await until('the own flag is known', () => shown(post).mine);
+  stream.summary(post, AHEAD, { like: 2 });
+  await until('it is shown', () => shown(post).count === 2);
+  assert.equal(shown(post).mine, true);
+  stream.summary(post, AHEAD + 1, {});
+  await until('nobody has it, so neither has this user', () => !shown(post).mine);
+});
+
+test('an event with the own write in it, before its answer, is not counted twice', async (t) => {
+  await other(service, post, 2);
+  const slow = gate();
+  const { client, shown, states } = liveClient(t);
+  client.watch(post);
+  const stream = await opened();
+  await until('the post is known', () => shown(post).count === 1);
+  const streaming = site.faults;
+  site.faults = (request, n) => (request.method === 'PUT' ? { late: slow.closed } : streaming(request, n));
+  client.tap(post, 'like');
+  await until('it is counted', () => site.writes()[0]?.status);
+  stream.summary(post, AHEAD, { like: 2, love: 1 });
+  await until('the rest of the event is shown', () => shown(post, 'love').count === 1);
+  assert.deepEqual(shown(post), { count: 2, mine: true, pending: true });
+  slow.open();
+  await client.settled();
+  stream.summary(post, AHEAD + 1, { like: 3, love: 1 });
+  await until('the next is shown', () => shown(post).count === 3);
+  const counts = states.map(({ reactions }) => reactions.find((r) => r.reaction === 'like')?.count ?? 0);
+  assert.deepEqual(counts.filter((count, i) => count !== counts[i - 1]), [1, 2, 3], 'never up and down again');
+});
+
+test('an event with others\' taps, during a write, is shown with its answer', async (t) => {
+  const slow = gate();
+  const { client, shown } = liveClient(t);
+  client.watch(post);
+  const stream = await opened();
+  await until('the post is known', () => client.state(post));
+  const streaming = site.faults;
+  site.faults = (request, n) => (request.method === 'PUT' ? { late: slow.closed } : streaming(request, n));
+  client.tap(post, 'like');
+  stream.summary(post, AHEAD, { like: 8 });
+  stream.summary(post, AHEAD + 1, { like: 9 });
+  slow.open();
+  await client.settled();
+  assert.deepEqual(shown(post), { count: 9, mine: true, pending: false });
+});
+
+test('a stream that ends or breaks is opened again, and its snapshot counts whatever was known', async (t) => {
+  const { client, shown } = liveClient(t);
+  client.watch(post);
+  (await opened()).summary(post, AHEAD, { like: 5 });
+  await until('it is shown', () => shown(post).count === 5);
+  streams.opened[0].end();
+  (await opened(2)).summary(post, AHEAD - 1000, { like: 4 }); // The clock was set back.
+  await until('the snapshot is shown', () => shown(post).count === 4);
+  streams.opened[1].cut();
+  const third = await opened(3);
+  third.write('data: this is no JSON\n\n');
+  (await opened(4)).summary(post, AHEAD, { like: 6 });
+  await until('it goes on', () => shown(post).count === 6);
+});
+
+test('a stream that is silent for forty seconds is given up; a comment is a sign of life', async (t) => {
+  const real = setTimeout;
+  t.mock.method(globalThis, 'setTimeout', (work, ms) => real(work, ms === 40_000 ? 400 : ms)); // A second is 10 ms.
+  const { client, errors } = liveClient(t);
+  client.watch(post);
+  const stream = await opened();
+  for (let i = 0; i < 8; i += 1) {
+    await new Promise((resolve) => real(resolve, 150));
+    stream.write(': keep-alive\n\n');
+  }
+  assert.ok(stream.isOpen());
+  await until('it is given up', () => !stream.isOpen(), 1_000);
+  await opened(2);
+  assert.deepEqual(errors, []);
+});
+
+test('a service without streams: the page does without, and nothing is told', async (t) => {
+  site.faults = ({ path }) => (path.includes('/stream') ? { answer: { status: 404, body: '{"code":"not_found"}' } } : undefined);
+  const { client, watch, shown, errors } = liveClient(t);
+  await watch(post);
+  await until('the stream was asked for', () => site.streams().length === 1);
+  client.tap(post, 'like');
+  await client.settled();
+  await new Promise((resolve) => setTimeout(resolve, 1_200));
+  assert.deepEqual([site.streams().length, errors.length, shown(post).count], [1, 0, 1]);
+});
+
+for (const [what, answer] of Object.entries({
+  HTML: { status: 200, headers: { 'Content-Type': 'text/html' }, body: '<h1>Welcome</h1>' },
+  '204': { status: 204 },
+  'a redirect': { status: 302, headers: { Location: '/login' } },
+  '503': { status: 503, body: '{"code":"overloaded"}' },
+})) {
+  test(`a stream that is answered with ${what} is asked for again`, async (t) => {
+    const streaming = site.faults;
+    let n = 0;
+    site.faults = (request, i) => (request.path.includes('/stream') && !n++ ? { answer } : streaming(request, i));
+    const { client, errors } = liveClient(t);
+    client.watch(post);
+    await opened();
+    assert.deepEqual(errors.map(({ code, dropped }) => [code, dropped]), [[what === '503' ? 'overloaded' : 'unexpected_answer', false]]);
+  });
+}
+
+test('the stream has the token, asked for again once when it is refused', async (t) => {
+  const streaming = site.faults;
+  site.faults = (request, i) => (request.headers.authorization === 'Bearer new' ? streaming(request, i) : { answer: { status: 401 } });
+  let token = 'old';
+  const { client, errors } = liveClient(t, { token: () => token, userId: undefined });
+  client.watch(post);
+  await until('it was refused, twice for the read and the stream each', () => site.requests.length >= 4 && errors.length >= 1);
+  token = 'new';
+  assert.ok(errors.every(({ code, dropped }) => code === 'http_401' && dropped));
+  client.watch(newPost());
+  assert.equal((await opened()).request.headers.authorization, 'Bearer new');
+});
+
+test('when the stream is there again, what waits is sent', async (t) => {
+  const { client } = liveClient(t);
+  client.watch(post);
+  const stream = await opened();
+  const streaming = site.faults;
+  t.mock.method(Math, 'random', () => 0.999);
+  site.faults = (request, n) => (request.method === 'PUT' ? { drop: 'before' } : streaming(request, n));
+  stream.cut();
+  client.tap(post, 'like');
+  await until('three attempts have failed', () => site.writes().length === 3);
+  const second = await until('it is open again', () => streams.opened[1]);
+  site.faults = streaming;
+  const told = Date.now();
+  second.summary(post, AHEAD, {});
+  await client.settled();
+  assert.ok(Date.now() - told < 2_000, 'the pause of the write alone would have been four seconds');
+});
