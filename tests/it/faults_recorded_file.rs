@@ -124,9 +124,11 @@ impl Callers {
     }
 
     /// Taps and reads until nothing is answered any more. Gives what was left in doubt.
-    async fn run(self: Arc<Self>, run: String, caller: u64) -> Option<(Tap, String)> {
-        let posts = tapped_posts();
-        for n in (caller..).step_by(usize::try_from(CALLERS).unwrap()) {
+    async fn run(self: Arc<Self>, round: u64, caller: u64) -> Option<(Tap, String)> {
+        let (posts, run) = (tapped_posts(), format!("p{round}"));
+        // Other taps each time.
+        let first = (round << 32) + caller;
+        for n in (first..).step_by(usize::try_from(CALLERS).unwrap()) {
             self.begun.fetch_add(1, Ordering::Relaxed);
             let (tap, key) = (numbered_tap(&run, n), format!("{run}-{n}"));
             match self.tap(&tap, &key).await {
@@ -148,7 +150,7 @@ impl Callers {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_power_is_cut_in_group_commits() {
     let taps = variable("ONETAP_FAULT_TAPS", 3000);
-    let rounds = variable("ONETAP_FAULT_ROUNDS", 3).max(8);
+    let rounds = variable("ONETAP_FAULT_ROUNDS", 3).max(12);
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = folder.path().join("history.ndjson");
     let recorder = Arc::new(Recorder::create(&path, "power cuts of the store file").unwrap());
@@ -167,13 +169,17 @@ async fn the_power_is_cut_in_group_commits() {
     for round in 0..rounds {
         let goal = begun.load(Ordering::Relaxed) + taps / rounds;
         let running: Vec<_> = (0..CALLERS)
-            .map(|caller| tokio::spawn(Arc::clone(&callers).run(format!("p{round}"), caller)))
+            .map(|caller| tokio::spawn(Arc::clone(&callers).run(round, caller)))
             .collect();
         while begun.load(Ordering::Relaxed) < goal {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        let left = [Left::Nothing, Left::Beginning, Left::Some(round), Left::All];
-        let left = left[round as usize % left.len()];
+        let left = match round % 6 {
+            0 => Left::Nothing,
+            2 => Left::Beginning,
+            4 => Left::Some(round),
+            _ => Left::All,
+        };
         match left {
             Left::All => disk.cut_in_a_sync().await,
             _ => disk.cut_after(1 + u32::try_from(random(&mut seed) % 200).unwrap()),
@@ -213,5 +219,5 @@ async fn the_power_is_cut_in_group_commits() {
         panic!("{:?}, in {}", verdict.violations, folder.keep().display());
     }
     let resolved = verdict.replayed > 0 && verdict.replayed < sent_again;
-    assert!(resolved && verdict.filled > 0, "too few cuts met what was, and what was not, applied");
+    assert!(resolved, "the cuts did not meet both what was applied and what was not");
 }
