@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::support::file::{OPTIONS, fresh, open_at};
 use crate::support::ledger::{Ledger, numbered_tap};
 use crate::support::power::{Disk, Fault, Left, random};
+use crate::support::program::{onetap, outcome};
 use crate::support::service::Service;
 use crate::support::{keyed_tap, post, soon, tap};
 
@@ -26,15 +27,10 @@ fn on(disk: &Disk) -> FileStore {
     FileStore::with_backend(move || disk.open(), OPTIONS).unwrap()
 }
 
-/// Runs the program on a store until it ends by itself.
+/// What the program comes to on a store that it should refuse.
 fn refused(store: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_onetap"))
-        .args(["--listen", "127.0.0.1:0", "--store"])
-        .arg(format!("file:{}", store.display()))
-        .env_clear()
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    let store = format!("file:{}", store.display());
+    outcome(&mut onetap(&["--listen", "127.0.0.1:0", "--store", &store]))
 }
 
 /// One line that names the file and has these words in it.
@@ -112,7 +108,7 @@ fn a_file_that_may_not_be_written_is_exit_code_64() {
         if fs::write(unwritable.join("root"), "").is_ok() {
             command.uid(65_534);
         }
-        assert_refused(&command.output().unwrap(), 64, &store, &["may not be read and written"]);
+        assert_refused(&outcome(&mut command), 64, &store, &["may not be read and written"]);
     }
     assert_eq!(fs::read(&file).unwrap(), before);
 }
@@ -367,7 +363,7 @@ async fn what_is_read_during_a_commit_is_older_than_the_commit() {
 
 #[tokio::test]
 async fn records_and_log_entries_go_when_they_are_too_old() {
-    let short = Duration::from_millis(300);
+    let short = Duration::from_millis(600);
     let options =
         FileOptions { retention: Retention { change_log: short, records: short }, ..OPTIONS };
     let folder = tempfile::tempdir().unwrap();
@@ -379,6 +375,8 @@ async fn records_and_log_entries_go_when_they_are_too_old() {
     tokio::time::sleep(short).await;
     let anew = store.tap(one.clone(), soon()).await.unwrap();
     assert!(anew.changed && !anew.active, "the key is free again");
+    let again = store.tap(one.clone(), soon()).await.unwrap();
+    assert!(again.replayed && !again.active, "what is swept is the old record, not the new one");
     tokio::time::sleep(short).await;
     // Every partition has its turn within as many commits.
     for _ in 0..256 {
