@@ -1,11 +1,12 @@
 //! Changes that a failover lost: which stages they are, if nothing else explains what came later.
 //!
 //! The state goes back to that of an earlier stage, and what comes later builds on it. Where that
-//! happened is guessed: at one of the longest pauses between revisions, as few changes back as
-//! explain most of what follows.
+//! happened is guessed: just before it shows, or at one of the longest pauses between revisions; as
+//! few changes back as explain most of what follows.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use super::operation::Seen;
 use super::reason::Reason;
@@ -14,6 +15,13 @@ use super::stage::{Stage, Stages};
 
 /// How far back is looked for a loss, and at how many pauses.
 const REACH: [(usize, usize); 2] = [(512, 16), (16_384, 2)];
+
+/// Of the last stages before it shows, each may be the one.
+const NEAR: usize = 32;
+
+/// How many guesses are kept for when the best turns out wrong, and how often that may be.
+const KEPT: usize = 32;
+const PATIENCE: usize = 400;
 
 /// How far what follows is replayed to compare one guess with another.
 const AHEAD: usize = 2_000;
@@ -30,6 +38,13 @@ pub(super) struct Loss {
     pub(super) before: usize,
 }
 
+impl Loss {
+    /// The more changes it takes, the less likely it is.
+    fn likelihood(self) -> impl Ord {
+        Reverse(self.before - self.after)
+    }
+}
+
 /// What a post lost at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lost {
@@ -40,20 +55,42 @@ pub(super) struct Lost {
     pub(super) to: u64,
 }
 
-/// Replays a post to its end, with as many losses as that takes.
+/// Replays a post to its end, with as many losses as that takes. Two failovers may be so close that
+/// it shows only after the second which changes the first one lost; then that is guessed anew.
 pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), Failure> {
     let mut search = Search::new(stages, true);
-    let mut lost = Vec::new();
+    let mut lost: Vec<Lost> = Vec::new();
+    // For each loss, what else it may have been; the likeliest last.
+    let mut others: Vec<Vec<Guess>> = Vec::new();
+    let mut furthest = Failure { at: 0, reason: Reason::Undecided, undecided: false };
+    let mut patience = PATIENCE;
     loop {
-        let Err(failure) = search.clone().run_until(stages.all.len()) else {
-            search.run_until(stages.all.len())?;
-            return match twice(&search) {
-                None => Ok((search.filled(), lost)),
-                Some((at, reason)) => Err(Failure { at, reason, undecided: false }),
-            };
+        let mut end = search.clone();
+        let failure = match end.run_until(stages.all.len()) {
+            Ok(()) => match twice(&end) {
+                None => return Ok((end.filled(), lost)),
+                Some((at, reason)) => Failure { at, reason, undecided: false },
+            },
+            Err(failure) => failure,
         };
-        let guess = if lost.len() < MOST { guess(&search, failure.at) } else { None };
-        let Some((from, loss)) = guess else { return Err(failure) };
+        let mut guesses = if lost.len() < MOST { guess(&search, failure.at) } else { Vec::new() };
+        if furthest.at <= failure.at {
+            furthest = failure;
+        }
+        while guesses.is_empty() {
+            patience -= 1;
+            match others.pop() {
+                Some(more) if patience > 0 => guesses = more,
+                more => {
+                    let undecided = furthest.undecided || more.is_some();
+                    return Err(Failure { undecided, ..furthest });
+                }
+            }
+            search.losses.pop();
+            lost.pop();
+        }
+        let Guess { loss, from, .. } = guesses.remove(guesses.len() - 1);
+        others.push(guesses);
         let changes = stages.all[loss.after + 1..loss.before].iter();
         lost.push(Lost {
             changes: changes.filter(|stage| stage.change.is_some()).count(),
@@ -81,51 +118,66 @@ fn twice(search: &Search<'_>) -> Option<(usize, Reason)> {
     })
 }
 
-/// The loss that explains most of what follows, and the first moment at which it can have been.
-fn guess(search: &Search<'_>, failed: usize) -> Option<(u64, Loss)> {
-    let first = search.losses.last().map_or(0, |last| last.before);
-    REACH.into_iter().find_map(|(reach, pauses)| {
-        let back = failed.saturating_sub(reach).max(first);
-        let mut start = search.clone();
-        start.run_until(back).ok()?;
-        start.settle(back);
-        let all = &start.stages.all;
-        let mut at: Vec<usize> = (back + 1..=failed).collect();
-        at.sort_by_key(|at| Reverse(all[*at].revision.saturating_sub(all[at - 1].revision)));
-        at.truncate(pauses);
-        at.push(failed);
-        let best = at
-            .into_iter()
-            .filter_map(|before| best_at(&start, before, back, failed))
-            .max_by_key(|(reached, loss, _)| (*reached, Reverse(loss.before - loss.after)));
-        best.map(|(_, loss, from)| (from, loss))
-    })
+/// What may have been lost.
+#[derive(Clone, Copy)]
+struct Guess {
+    loss: Loss,
+    /// The first moment at which it can have been.
+    from: u64,
+    /// How far it explains what follows.
+    reached: usize,
 }
 
-/// The best loss before one stage: how far it leads, beyond what failed.
-fn best_at(
-    start: &Search<'_>,
-    before: usize,
-    back: usize,
-    failed: usize,
-) -> Option<(usize, Loss, u64)> {
+/// The losses that explain most of what follows; the one that explains most of all is the last.
+fn guess(search: &Search<'_>, failed: usize) -> Vec<Guess> {
+    let first = search.losses.last().map_or(0, |last| last.before);
+    for (reach, pauses) in REACH {
+        let back = failed.saturating_sub(reach).max(first);
+        let mut start = search.clone();
+        if start.run_until(back).is_err() {
+            continue;
+        }
+        // The last loss may be what comes next; it undoes changes, which therefore are not settled.
+        let next = search.losses.last().filter(|last| last.before == back);
+        start.settle(next.map_or(back, |next| next.after));
+        let all = &start.stages.all;
+        let near = failed.saturating_sub(NEAR).max(back + 1);
+        let mut at: Vec<usize> = (back + 1..near).collect();
+        at.sort_by_key(|at| Reverse(all[*at].revision.saturating_sub(all[at - 1].revision)));
+        at.truncate(pauses);
+        at.extend(near..=failed);
+        let mut found: Vec<Guess> =
+            at.into_iter().flat_map(|before| guess_at(&start, before, back, failed)).collect();
+        if !found.is_empty() {
+            found.sort_by_key(|guess| (guess.reached, guess.loss.likelihood()));
+            found.drain(..found.len().saturating_sub(KEPT));
+            return found;
+        }
+    }
+    Vec::new()
+}
+
+/// The losses before one stage that lead beyond what failed.
+fn guess_at(start: &Search<'_>, before: usize, back: usize, failed: usize) -> Vec<Guess> {
     let mut there = start.clone();
-    there.run_until(before).ok()?;
+    if there.run_until(before).is_err() {
+        return Vec::new();
+    }
     let limit = (failed + AHEAD).min(there.stages.all.len());
-    let mut best: Option<(usize, Loss, u64)> = None;
+    let mut found = Vec::new();
     for after in (back..before.saturating_sub(1)).rev() {
         let loss = Loss { after, before };
         let mut trial = there.clone();
         trial.losses.push(loss);
         let reached = trial.run_until(limit).map_or_else(|failure| failure.at, |()| limit);
-        if reached > failed && best.is_none_or(|(furthest, ..)| reached > furthest) {
-            best = Some((reached, loss, there.now.micros));
+        if reached > failed {
+            found.push(Guess { loss, from: there.now.micros, reached });
         }
         if reached == limit {
             break;
         }
     }
-    best
+    found
 }
 
 /// At least so many moments are needed, if each loss was at one of them.
@@ -141,27 +193,37 @@ pub(super) fn moments(mut lost: Vec<Lost>) -> usize {
     moments
 }
 
-/// For each stage the pause before it, and when it began.
+/// For each stage the pause before it, and when the last of what it shows began.
 struct Pauses(Vec<(u64, u64)>);
 
 impl Pauses {
-    fn of(stages: &[Stage]) -> Self {
+    fn of(stages: &[Stage], seen: &[Seen]) -> Self {
         let mut before = 0;
         let pauses = stages.iter().map(|stage| {
             let pause = stage.revision.saturating_sub(before);
             before = stage.revision;
-            (pause, stage.change.as_ref().map_or(0, |change| change.when.begin()))
+            let change = stage.change.iter().map(|change| change.when.begin());
+            let begins = seen[stage.seen.clone()].iter().map(|seen| seen.when.begin());
+            (pause, change.chain(begins).max().unwrap_or(0))
         });
         Self(pauses.collect())
     }
 
-    /// The stage with the longest pause before it, of those behind one that may have been made by a
-    /// moment, and the first that was not: a state came back in that pause.
-    fn longest(&self, behind: usize, moment: u64) -> usize {
+    /// Before which stages, behind one, a state can have come back that was seen by some moment:
+    /// those that may have been made by then, and the first that was not.
+    fn span(&self, behind: usize, moment: u64) -> RangeInclusive<usize> {
         let rest = &self.0[behind + 1..];
         let open = rest.iter().take_while(|(_, begin)| *begin <= moment).count();
-        let longest = (0..(open + 1).min(rest.len())).max_by_key(|i| (rest[*i].0, Reverse(*i)));
-        behind + 1 + longest.unwrap_or(0)
+        behind + 1..=behind + 1 + open
+    }
+
+    /// The stage with the longest pause before it: the state came back in that pause. Behind all,
+    /// it is the pause from when the last began until the moment at which the state was seen.
+    fn longest(&self, span: RangeInclusive<usize>, moment: u64) -> usize {
+        let after_all = self.0.last().map_or(0, |(_, begin)| moment.saturating_sub(*begin));
+        let pause = |at: usize| self.0.get(at).map_or(after_all, |(pause, _)| *pause);
+        let first = *span.start();
+        span.max_by_key(|at| (pause(*at), Reverse(*at))).unwrap_or(first)
     }
 }
 
@@ -179,20 +241,36 @@ impl Stages {
             furthest = furthest.max(*at);
             *at = furthest;
         }
-        let pauses = Pauses::of(&self.all);
         let (mut kept, mut again): (Vec<Seen>, Vec<(usize, Seen)>) = (Vec::new(), Vec::new());
         for (at, stage) in self.all.iter_mut().enumerate() {
             let from = kept.len();
             for seen in &self.seen[stage.seen.clone()] {
                 let passed = ends.partition_point(|(end, _)| *end < seen.when.begin());
                 match ends[..passed].last() {
-                    Some((_, last)) if *last > at => {
-                        again.push((pauses.longest(*last, seen.when.latest()), seen.clone()));
-                    }
+                    Some((_, last)) if *last > at => again.push((*last, seen.clone())),
                     _ => kept.push(seen.clone()),
                 }
             }
             stage.seen = from..kept.len();
+        }
+        let pauses = Pauses::of(&self.all, &kept);
+        // What shows the same state is of the same moment, if it can be.
+        again.sort_by_key(|(behind, seen)| (seen.revision, *behind));
+        let spans = again.iter().map(|(behind, seen)| pauses.span(*behind, seen.when.latest()));
+        let mut spans: Vec<_> = spans.collect();
+        for first in 0..again.len() {
+            let mut common = spans[first].clone();
+            let same = |at: &usize| again[*at].1.revision == again[first].1.revision;
+            for at in (first + 1..again.len()).take_while(same) {
+                if spans[at].start() <= common.end() {
+                    let end = *common.end().min(spans[at].end());
+                    common = *spans[at].start()..=end;
+                    spans[first..=at].fill(common.clone());
+                }
+            }
+        }
+        for ((place, seen), span) in again.iter_mut().zip(spans) {
+            *place = pauses.longest(span, seen.when.latest());
         }
         again.sort_by_key(|(before, seen)| (Reverse(*before), Reverse(seen.when.begin())));
         for (before, seen) in again {

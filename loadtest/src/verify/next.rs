@@ -105,8 +105,8 @@ impl Search<'_> {
             let of_cell = || self.stages.of_cell[&filler.cell].iter();
             let again = of_cell().any(|n| self.stages.fillers[*n].to >= after.micros);
             let usefulness = match self.usefulness(filler) {
-                Use::None => continue,
-                Use::Must(_) if !again => return Next::Only(Move::Fill(number)),
+                Use::None if !self.lossy => continue,
+                Use::Must(_) if !again && !self.lossy => return Next::Only(Move::Fill(number)),
                 usefulness => usefulness,
             };
             useful.push((number, usefulness));
@@ -243,7 +243,8 @@ impl Search<'_> {
             let filler = &self.stages.fillers[number];
             let fits = up.is_none_or(|up| self.active[filler.cell] != up && !self.is_seen(filler));
             let usefulness = self.usefulness(filler);
-            if fits && !matches!(usefulness, Use::None) {
+            // What is lost again may be of use however the cell is seen later.
+            if fits && (self.lossy || !matches!(usefulness, Use::None)) {
                 found.push((number, usefulness));
             }
         }

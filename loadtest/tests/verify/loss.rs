@@ -67,7 +67,7 @@ fn with_ending(mut lines: Vec<Line>) -> Vec<Line> {
     let last = lines.iter().map(told).max().unwrap_or(0);
     if let Some(Line::Read(Read { revision, sent_micros, answered_micros, .. })) = lines.last_mut()
     {
-        (*revision, *sent_micros, *answered_micros) = (last, 900, 901);
+        (*revision, *sent_micros, *answered_micros) = (last, 9000, 9001);
     }
     lines
 }
@@ -93,6 +93,28 @@ fn a_lost_suffix_is_counted() {
     let verdict = verdict(&with_ending(lines));
     assert!(verdict.is_right(), "{:?}", verdict.violations);
     assert_eq!((verdict.lost, verdict.losses), (0, 0));
+}
+
+/// The second loss begins where the first one ended, or a few changes later.
+#[test]
+fn two_failovers_may_follow_each_other_closely() {
+    let first: Vec<Plan> = (0..20).map(|n| tap(1 + n, 3 * n)).collect();
+    let second: Vec<Plan> = (0..12).map(|n| tap(30 + n, 3 * n)).collect();
+    let third: Vec<Plan> = (0..8).map(|n| later(&tap(50 + n, 3 * n))).collect();
+    for (kept, kept_of_second) in [(5, 1), (5, 2), (10, 6), (19, 11), (1, 3)] {
+        let (mut lines, lost) = failover(&first, kept, &second);
+        // Without the final state.
+        lines.pop();
+        let both: Vec<Plan> =
+            first[..kept].iter().cloned().chain(second.iter().map(later)).collect();
+        let (last, lost_again) = failover(&both, kept + kept_of_second, &third);
+        let of_third = last.len() - third.len() - 1;
+        let later = last[of_third..].iter().cloned().map(with_later_revision);
+        lines.extend(later);
+        let verdict = verdict(&with_ending(lines));
+        assert!(verdict.is_right(), "{kept}, {kept_of_second}: {:?}", verdict.violations);
+        assert_eq!((verdict.lost, verdict.losses), (lost + lost_again, 2));
+    }
 }
 
 #[test]
