@@ -23,6 +23,8 @@ async fn what_may_lose_reactions_is_a_warning_or_with_strict_a_refusal() {
     ] {
         let (redis, _folder) = server(free_port(), args);
         let service = Program::start(&["--store", &redis.url()]);
+        // The log comes through a pipe, later than the answer to what was logged before it.
+        service.until_logged(words[0]).await;
         service.until_ready().await;
         let log = service.log();
         let warnings: Vec<&str> = log.lines().filter(|line| line.contains(words[0])).collect();
