@@ -34,7 +34,8 @@ impl Batch {
         let mut waiting: Vec<Option<Call>> = calls.into_iter().map(Some).collect();
 
         let sending = send(&cmd, script, connection.multiplexed.clone(), &shared);
-        tokio::pin!(sending);
+        let replaced = connection.standing.until_lost();
+        tokio::pin!(sending, replaced);
         let reply = loop {
             let Some(next) = waiting.iter().flatten().map(|call| call.deadline.0).min() else {
                 connection.health.mark_broken("no reply by the deadline of any call", false);
@@ -42,16 +43,19 @@ impl Batch {
             };
             tokio::select! {
                 biased;
-                reply = &mut sending => break reply,
+                reply = &mut sending => break Some(reply),
+                () = &mut replaced => break None,
                 () = tokio::time::sleep_until(Instant::from_std(next)) => {
                     expire(&mut waiting, script, &shared);
                 }
             }
         };
 
-        match reply {
-            Ok(value) => deliver(value, script, waiting, &shared, &connection),
-            Err(error) => {
+        // What has been replaced is not listened to: others may have heard newer things.
+        match reply.filter(|reply| reply.is_err() || connection.standing.holds()) {
+            None => waiting.into_iter().flatten().filter_map(doubt).collect(),
+            Some(Ok(value)) => deliver(value, script, waiting, &shared, &connection),
+            Some(Err(error)) => {
                 if refusal::breaks_connection(&error) {
                     connection.health.mark_broken(&error.to_string(), error.code().is_some());
                 }
@@ -63,18 +67,21 @@ impl Batch {
     }
 }
 
+/// Answers a call of which nobody knows what became, unless it may be sent again.
+fn doubt(mut call: Call) -> Option<Call> {
+    if call.is_repeatable() {
+        call.in_doubt = true;
+        return Some(call);
+    }
+    call.fail(StoreError::OutcomeUnknown);
+    None
+}
+
 /// Answers a call whose batch failed, unless it may be sent again.
-fn after_error(mut call: Call, error: &RedisError) -> Option<Call> {
+fn after_error(call: Call, error: &RedisError) -> Option<Call> {
     match refusal::verdict(error) {
         Verdict::Passing => Some(call),
-        Verdict::Unknown if call.is_repeatable() => {
-            call.in_doubt = true;
-            Some(call)
-        }
-        Verdict::Unknown => {
-            call.fail(StoreError::OutcomeUnknown);
-            None
-        }
+        Verdict::Unknown => doubt(call),
         Verdict::Refused => {
             call.fail(StoreError::Unavailable(error.to_string()));
             None

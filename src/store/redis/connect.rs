@@ -10,15 +10,18 @@ use deadpool_redis::redis::aio::{MultiplexedConnection, SendError};
 use deadpool_redis::redis::{self, PushInfo, PushKind, Value};
 use futures_util::future::join_all;
 
+use super::RedisOptions;
 use super::address::{Address, Form, Node};
 use super::complaints::Complaints;
 use super::connection::{Connection, Health};
 use super::dial::{ConnectError, Dialer};
-use super::inspect::Inspector;
+use super::inspect::{Found, Inspector};
 use super::keys::{self, Keys};
+use super::primary::{Primary, Server};
+use super::sentinel::Sentinels;
 use super::slots::SlotMap;
+use super::standing::Standing;
 use super::topology::Topology;
-use super::{RedisOptions, sentinel};
 use crate::domain::Partition;
 use crate::store::StoreError;
 
@@ -31,10 +34,12 @@ pub(super) struct Connector {
     /// Where the nodes of a cluster are.
     topology: Option<Topology>,
     layout_checked: AtomicBool,
-    /// The server that took writes when last one was found, where there is but one.
-    primary: Mutex<Option<Node>>,
-    /// Lend connections for exclusive use.
-    pools: Mutex<HashMap<Node, Pool>>,
+    /// The server that takes writes, where there is but one.
+    primary: Primary,
+    /// Held by the one who asks the sentinels all the time.
+    looking_out: tokio::sync::Mutex<()>,
+    /// Lend connections for exclusive use; of the latest generation of primaries.
+    pools: Mutex<HashMap<(u64, Node), Pool>>,
     /// The address, for people; never the password.
     pub(super) place: String,
 }
@@ -66,7 +71,8 @@ impl Connector {
             timeout,
             topology,
             layout_checked: AtomicBool::new(false),
-            primary: Mutex::default(),
+            primary: Primary::default(),
+            looking_out: tokio::sync::Mutex::default(),
             pools: Mutex::default(),
         })
     }
@@ -87,27 +93,48 @@ impl Connector {
     }
 
     async fn find(&self, node: Option<&Node>) -> Result<Connection, ConnectError> {
-        let mut problem = ConnectError::Unreachable("no primary is known".into());
-        let candidates = match (&self.address.form, node) {
-            (_, Some(node)) | (Form::Single(node), None) => vec![node.clone()],
-            (Form::Sentinel { sentinels, name }, None) => {
-                sentinel::primaries(&self.dialer, sentinels, name, self.timeout).await?
-            }
-            (Form::Cluster(seeds), None) => seeds.clone(),
-        };
-        for node in candidates {
-            match self.open_at(&node).await {
-                Ok(connection) => {
-                    *self.primary.lock().unwrap_or_else(PoisonError::into_inner) = Some(node);
-                    return Ok(connection);
-                }
-                Err(error) => problem = error,
-            }
-        }
-        Err(problem)
+        let Some(node) = node else { return self.find_primary().await };
+        let standing = self.topology.as_ref().and_then(|topology| topology.standing(node));
+        let gone = || ConnectError::Unreachable("it has no slots any more".into());
+        let standing = standing.ok_or_else(gone)?;
+        self.open_at(node, |_| Some(standing)).await?.ok_or_else(gone)
     }
 
-    async fn open_at(&self, node: &Node) -> Result<Connection, ConnectError> {
+    async fn find_primary(&self) -> Result<Connection, ConnectError> {
+        loop {
+            let (since, known) = self.primary.known();
+            let candidates = match (&self.address.form, self.sentinels()) {
+                (_, Some(sentinels)) => sentinels.primaries(known).await?,
+                (Form::Single(node), None) => vec![node.clone()],
+                (_, None) => Vec::new(),
+            };
+            let mut problem = Some(ConnectError::Unreachable("no primary is known".into()));
+            for node in candidates {
+                let believe =
+                    |run_id| self.primary.believe(Server { node: node.clone(), run_id }, since);
+                match self.open_at(&node, believe).await {
+                    Ok(Some(connection)) => return Ok(connection),
+                    // Others have found another one meanwhile: where is it?
+                    Ok(None) => {
+                        problem = None;
+                        break;
+                    }
+                    Err(error) => problem = Some(error),
+                }
+            }
+            if let Some(problem) = problem {
+                return Err(problem);
+            }
+        }
+    }
+
+    /// A connection to the server at this node, if it may be used, and if what it is found to be
+    /// gives it a standing.
+    async fn open_at(
+        &self,
+        node: &Node,
+        standing: impl FnOnce(Option<String>) -> Option<Standing>,
+    ) -> Result<Option<Connection>, ConnectError> {
         let health = Arc::new(Health::default());
         let news = Arc::clone(&health);
         let news = move |push: PushInfo| {
@@ -117,8 +144,28 @@ impl Connector {
             Ok::<(), SendError>(())
         };
         let mut multiplexed = self.dialer.dial(node, news).await?;
-        let clock = self.inspector.check(&mut multiplexed, &node.to_string()).await?;
-        Ok(Connection { multiplexed, clock, health })
+        let Found { clock, run_id } =
+            self.inspector.check(&mut multiplexed, &node.to_string()).await?;
+        let connection = |standing| Connection { multiplexed, clock, health, standing };
+        Ok(standing(run_id).map(connection))
+    }
+
+    /// Asks the sentinels all the time who the primary is, and turns away from one that is not it
+    /// any more; then calls `news`. One does that for all.
+    pub(super) async fn look_out(&self, news: impl Fn()) {
+        let Some(sentinels) = self.sentinels() else { return };
+        let _alone = self.looking_out.lock().await;
+        let elected = |node: &Node| {
+            if self.primary.doubt_unless_at(node) {
+                news();
+            }
+        };
+        sentinels.watch(elected).await;
+    }
+
+    fn sentinels(&self) -> Option<Sentinels<'_>> {
+        let Form::Sentinel { sentinels: nodes, name } = &self.address.form else { return None };
+        Some(Sentinels { dialer: &self.dialer, nodes, name, timeout: self.timeout })
     }
 
     /// Looks at every server that can be reached: whether it is one that may be used.
@@ -199,48 +246,56 @@ impl Connector {
     ) -> Result<Vec<Value>, StoreError> {
         let unavailable =
             |error: &dyn std::error::Error| StoreError::Unavailable(error.to_string());
-        let pool = self.exclusive(partition).await.map_err(|error| unavailable(&error))?;
+        let exclusive = self.exclusive(partition).await;
+        let (pool, standing) = exclusive.map_err(|error| unavailable(&error))?;
         let mut connection = pool.get().await.map_err(|error| unavailable(&error))?;
         let start = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
         let mut cmd = redis::cmd("XRANGE");
         cmd.arg(key).arg(start).arg("+").arg("COUNT").arg(limit);
-        cmd.query_async(&mut connection).await.map_err(|error| {
+        let read = cmd.query_async(&mut connection).await.map_err(|error| {
             if error.code() == Some("WRONGTYPE") {
                 return StoreError::Damaged(format!("{key} is not a stream"));
             }
             self.topology.iter().for_each(Topology::want);
             unavailable(&error)
-        })
+        });
+        if !standing.holds() {
+            return Err(StoreError::Unavailable("another server has taken its place".into()));
+        }
+        read
     }
 
     /// The pool of the server that has this partition now.
-    async fn exclusive(&self, partition: Partition) -> Result<Pool, ConnectError> {
-        let node = match &self.topology {
+    async fn exclusive(&self, partition: Partition) -> Result<(Pool, Standing), ConnectError> {
+        let no_node = || ConnectError::Unreachable("no node has that slot".into());
+        let (generation, node, standing) = match &self.topology {
             Some(topology) => {
                 if topology.map().is_none() {
                     self.learn().await?;
                 }
-                topology.map().and_then(|map| map.owner(keys::slot(partition)).cloned())
+                let map = topology.map().unwrap_or_default();
+                let node = map.owner(keys::slot(partition)).ok_or_else(no_node)?.clone();
+                let standing = topology.standing(&node).ok_or_else(no_node)?;
+                (0, node, standing)
             }
             None => {
-                let known = || self.primary.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                if known().is_none() {
+                if self.primary.known().1.is_none() {
                     drop(self.open(None).await?);
                 }
-                known()
+                let (generation, node) = self.primary.known();
+                (generation, node.ok_or_else(no_node)?, self.primary.standing(generation))
             }
         };
-        let no_node = || ConnectError::Unreachable("no node has that slot".into());
-        let node = node.ok_or_else(no_node)?;
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = pools.get(&node) {
-            return Ok(pool.clone());
+        let place = (generation, node);
+        if let Some(pool) = pools.get(&place) {
+            return Ok((pool.clone(), standing));
         }
         // Of servers that have gone, none is kept.
         let map = self.topology.as_ref().and_then(Topology::map).unwrap_or_default();
-        pools.retain(|known, _| map.nodes().iter().any(|(node, _)| *node == known));
-        let pool = self.dialer.pool(&node)?;
-        pools.insert(node, pool.clone());
-        Ok(pool)
+        pools.retain(|(_, known), _| map.has(known));
+        let pool = self.dialer.pool(&place.1)?;
+        pools.insert(place, pool.clone());
+        Ok((pool, standing))
     }
 }

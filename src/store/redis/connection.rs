@@ -6,6 +6,7 @@ use deadpool_redis::redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
 
 use super::clock::StoreClock;
+use super::standing::Standing;
 
 /// Shared by a lane and its batches in flight.
 #[derive(Debug)]
@@ -14,6 +15,23 @@ pub(super) struct Connection {
     /// The clock of the server behind it.
     pub(super) clock: StoreClock,
     pub(super) health: Arc<Health>,
+    /// Whether that server is still the one to ask.
+    pub(super) standing: Standing,
+}
+
+impl Connection {
+    /// Why it must not be used again, if so.
+    pub(super) fn broken(&self) -> Option<Broken> {
+        self.health.broken().or_else(|| (!self.standing.holds()).then(Broken::replaced))
+    }
+
+    /// Waits until it must not be used again. Only the lane waits.
+    pub(super) async fn until_broken(&self) -> Broken {
+        tokio::select! {
+            broken = self.health.until_broken() => broken,
+            () = self.standing.until_lost() => Broken::replaced(),
+        }
+    }
 }
 
 /// Whether a connection may be used. Whoever learns that it is broken says so; the lane then opens
@@ -32,6 +50,12 @@ pub(super) struct Broken {
     pub(super) by_refusal: bool,
 }
 
+impl Broken {
+    fn replaced() -> Self {
+        Self { reason: "another server has taken its place".into(), by_refusal: false }
+    }
+}
+
 impl Health {
     /// Says that the connection must not be used again. The first reason stays.
     pub(super) fn mark_broken(&self, reason: &str, by_refusal: bool) {
@@ -41,12 +65,12 @@ impl Health {
     }
 
     /// Why it is broken, if it is.
-    pub(super) fn broken(&self) -> Option<Broken> {
+    fn broken(&self) -> Option<Broken> {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until it is broken. Only the lane waits.
-    pub(super) async fn until_broken(&self) -> Broken {
+    /// Waits until it is broken.
+    async fn until_broken(&self) -> Broken {
         loop {
             if let Some(reason) = self.broken() {
                 return reason;

@@ -115,7 +115,8 @@ impl Follower {
         let mut places = Places::new();
         loop {
             let mine = self.mine();
-            if mine.is_empty() {
+            // A server that has been replaced hears of no more changes.
+            if mine.is_empty() || !connection.standing.holds() {
                 return Ok(());
             }
             places.retain(|_, (partition, _)| mine.contains(partition));

@@ -24,13 +24,21 @@ pub(super) struct Inspector {
     pub(super) warnings: Complaints,
 }
 
+/// What a server that may be used was found to be.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) clock: StoreClock,
+    /// Of its process, if the user may ask.
+    pub(super) run_id: Option<String>,
+}
+
 impl Inspector {
-    /// Whether this server, at `place`, may be used; if so, its clock.
+    /// Whether this server, at `place`, may be used; if so, its clock, and which one it is.
     pub(super) async fn check(
         &self,
         connection: &mut MultiplexedConnection,
         place: &str,
-    ) -> Result<StoreClock, ConnectError> {
+    ) -> Result<Found, ConnectError> {
         let role = self.check_kind(connection, place).await?;
         // A demoted primary lets everybody in, and refuses their writes for ever.
         if role != "master" {
@@ -40,13 +48,15 @@ impl Inspector {
         if !self.cluster {
             self.check_layout(connection).await?;
         }
-        let faults = startup::faults(connection, self.strict).await?;
+        let info = startup::info(connection).await?;
+        let faults = startup::faults(connection, info.as_deref(), self.strict).await?;
         if self.strict && !faults.is_empty() {
             return Err(ConnectError::Foreign(format!("{} (--strict)", faults.join("; "))));
         }
         faults.iter().for_each(|fault| self.warnings.about(fault));
         let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(connection).await?;
-        Ok(StoreClock::new(seconds * 1_000_000 + micros))
+        let clock = StoreClock::new(seconds * 1_000_000 + micros);
+        Ok(Found { clock, run_id: info.as_deref().and_then(startup::run_id).map(str::to_owned) })
     }
 
     /// Whether this is a server of the kind that `--store` names; if so, its role.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Shared;
 use super::address::Node;
@@ -49,6 +50,8 @@ pub(super) struct Lane {
     taken: Vec<Call>,
     /// Nobody holds the lane any more.
     closed: bool,
+    /// Looks out for another primary for as long as there is this lane.
+    _lookout: Option<AbortOnDropHandle<()>>,
 }
 
 /// Nobody holds the lane any more.
@@ -62,7 +65,12 @@ impl Lane {
         node: Option<Node>,
     ) -> Self {
         let (queue, taken) = (VecDeque::new(), Vec::new());
-        Self { shared, incoming, way_back, node, queue, taken, closed: false }
+        let lookout = node.is_none().then(|| {
+            let shared = Arc::clone(&shared);
+            AbortOnDropHandle::new(tokio::spawn(async move { shared.look_out().await }))
+        });
+        let closed = false;
+        Self { shared, incoming, way_back, node, queue, taken, closed, _lookout: lookout }
     }
 
     pub(super) async fn run(mut self) {
@@ -89,7 +97,8 @@ impl Lane {
         self.shared.complaints.about(&format!("{what}: {reason}"));
         // A server that lets everybody in and throws everybody out is not asked all the time.
         if by_refusal {
-            self.refuse_until(Instant::now() + LAST_PAUSE, &reason).await?;
+            let replaced = connection.standing.until_lost();
+            self.refuse_until(Instant::now() + LAST_PAUSE, &reason, replaced).await?;
         }
         Ok(())
     }
@@ -108,6 +117,8 @@ impl Lane {
         let mut pause = FIRST_PAUSE;
         loop {
             let (shared, node, place) = (Arc::clone(&self.shared), self.node.clone(), self.place());
+            // Before the attempt, so that news which come while it fails are not missed.
+            let mut reachable = shared.reachable.subscribe();
             let opened = self.minding_the_queue(shared.connector.open(node.as_ref())).await;
             if self.closed {
                 return Err(Closed);
@@ -115,7 +126,7 @@ impl Lane {
             match opened {
                 Ok(connection) => {
                     self.shared.stats.connections_opened.add(1);
-                    self.shared.reachable.notify_waiters();
+                    self.shared.reachable.send_replace(());
                     self.shared.complaints.settled(&format!("connected to Redis at {place}"));
                     return Ok(Arc::new(connection));
                 }
@@ -125,7 +136,8 @@ impl Lane {
                     self.shared.complaints.about(&format!(
                         "cannot use Redis at {place}: {problem}; trying again, answering 503"
                     ));
-                    self.refuse_until(Instant::now() + pause, &problem).await?;
+                    let news = async { drop(reachable.changed().await) };
+                    self.refuse_until(Instant::now() + pause, &problem, news).await?;
                     pause = (pause * 2).min(LAST_PAUSE);
                 }
             }
@@ -145,10 +157,10 @@ impl Lane {
                         }
                         self.take_in();
                     }
-                    reason = connection.health.until_broken() => return Ok(reason),
+                    reason = connection.until_broken() => return Ok(reason),
                 }
             }
-            if let Some(reason) = connection.health.broken() {
+            if let Some(reason) = connection.broken() {
                 return Ok(reason);
             }
             self.fill_up();
@@ -280,19 +292,22 @@ impl Lane {
     }
 
     /// Answers everything that is queued or comes in that the store is not available; until then,
-    /// or until another lane has reached it.
-    async fn refuse_until(&mut self, until: Instant, problem: &str) -> Result<(), Closed> {
+    /// or until there are news.
+    async fn refuse_until(
+        &mut self,
+        until: Instant,
+        problem: &str,
+        news: impl Future<Output = ()>,
+    ) -> Result<(), Closed> {
         for call in std::mem::take(&mut self.queue) {
             self.refuse(call, problem);
         }
-        let shared = Arc::clone(&self.shared);
-        let reachable = shared.reachable.notified();
-        tokio::pin!(reachable);
+        tokio::pin!(news);
         loop {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(until) => return Ok(()),
-                () = &mut reachable => return Ok(()),
+                () = &mut news => return Ok(()),
                 call = self.incoming.recv() => match call {
                     Some(call) => self.refuse(call, problem),
                     None => {

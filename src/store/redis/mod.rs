@@ -15,12 +15,14 @@ mod follow;
 mod inspect;
 mod keys;
 mod lane;
+mod primary;
 mod refusal;
 mod reply;
 mod routes;
 mod script;
 mod sentinel;
 mod slots;
+mod standing;
 mod startup;
 mod topology;
 
@@ -29,7 +31,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::address::{Address, Form, InvalidAddress, Node, Secret};
 use self::call::{Call, Item, ReactorsItem, SummaryItem};
@@ -78,8 +80,17 @@ struct Shared {
     record_retention_millis: u64,
     stats: Arc<LaneStats>,
     complaints: Complaints,
-    /// A lane has just got a connection: the others need not wait out their pause.
-    reachable: Notify,
+    /// Tells that a lane has just got a connection, or that the primary is said to be another one:
+    /// nobody need wait out a pause.
+    reachable: watch::Sender<()>,
+}
+
+impl Shared {
+    /// Sees to it that lanes leave a primary that has been replaced, also one that goes on
+    /// answering. Returns at once, if there is nobody who would say so.
+    async fn look_out(&self) {
+        self.connector.look_out(|| self.reachable.send_replace(())).await;
+    }
 }
 
 /// Certificates that cannot be read.
@@ -105,7 +116,7 @@ impl RedisSource {
             record_retention_millis: millis(options.retention.records),
             stats: Arc::default(),
             complaints: Complaints::default(),
-            reachable: Notify::new(),
+            reachable: watch::Sender::default(),
         })))
     }
 

@@ -45,6 +45,11 @@ impl SlotMap {
         self.ranges.iter().find(|(range, _)| range.contains(&slot)).map(|(_, node)| node)
     }
 
+    /// Whether this node has a slot.
+    pub(super) fn has(&self, node: &Node) -> bool {
+        self.ranges.iter().any(|(_, owner)| owner == node)
+    }
+
     /// The node that has each partition.
     pub(super) fn by_partition(&self) -> impl Iterator<Item = Option<&Node>> {
         Partition::all().map(|partition| self.owner(keys::slot(partition)))
@@ -85,6 +90,7 @@ mod tests {
         assert_eq!(map.owner(5460), Some(&node("a", 1)));
         assert_eq!(map.owner(5461), Some(&node("asked", 2)));
         assert_eq!(map.owner(10_999), None);
+        assert!(map.has(&node("c", 3)) && !map.has(&node("c", 1)));
         let owners: Vec<_> = map.by_partition().collect();
         assert_eq!(owners.len(), crate::domain::PARTITIONS);
         assert_eq!(owners[85], Some(&node("a", 1)), "slot 5440");

@@ -15,18 +15,31 @@ pub(super) fn is_too_old(version: &str) -> bool {
     major.is_some_and(|major| major < OLDEST_MAJOR)
 }
 
+/// What the server says of itself, if this user may ask.
+pub(super) async fn info(
+    connection: &mut MultiplexedConnection,
+) -> Result<Option<String>, RedisError> {
+    allowed(redis::cmd("INFO").query_async(connection).await)
+}
+
+/// Which process it is: another one after each start.
+pub(super) fn run_id(info: &str) -> Option<&str> {
+    field(info, "run_id").filter(|id| !id.is_empty())
+}
+
 /// What is wrong, one line each. What the user may not ask is a fault only if `strict`.
 pub(super) async fn faults(
     connection: &mut MultiplexedConnection,
+    info: Option<&str>,
     strict: bool,
 ) -> Result<Vec<String>, RedisError> {
-    let Some(info) = allowed(redis::cmd("INFO").query_async::<String>(connection).await)? else {
+    let Some(info) = info else {
         let fault = "the user may not run INFO, so that eviction and persistence cannot be checked: \
                      allow it";
         return Ok(if strict { vec![fault.into()] } else { Vec::new() });
     };
     let mut faults = Vec::new();
-    match field(&info, "maxmemory_policy") {
+    match field(info, "maxmemory_policy") {
         Some("noeviction") => {}
         policy => faults.push(format!(
             "maxmemory-policy is {}: Redis may throw reactions away when memory is full; set it \
@@ -34,7 +47,7 @@ pub(super) async fn faults(
             policy.unwrap_or("unknown")
         )),
     }
-    if field(&info, "aof_enabled") != Some("1") {
+    if field(info, "aof_enabled") != Some("1") {
         let mut ask = redis::cmd("CONFIG");
         ask.arg("GET").arg("save");
         let settings: Option<HashMap<String, String>> = allowed(ask.query_async(connection).await)?;

@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use super::address::Node;
 use super::dial::ConnectError;
 use super::slots::SlotMap;
+use super::standing::Standing;
 
 /// The most nodes that are asked at once.
 const ASKED: usize = 4;
@@ -59,6 +60,12 @@ impl Topology {
             Known::Map(map) => Some(Arc::clone(map)),
             Known::Nothing | Known::Failed(_) => None,
         }
+    }
+
+    /// The standing of this node, if it has slots.
+    pub(super) fn standing(&self, node: &Node) -> Option<Standing> {
+        let standing = Standing::Node(self.known.subscribe(), node.clone());
+        standing.holds().then_some(standing)
     }
 
     /// Says that the map may be out of date.

@@ -15,6 +15,9 @@ pub(crate) struct ClusterNode {
     pub(crate) server: RedisServer,
     pub(crate) id: String,
     bus: u16,
+    kind: Kind,
+    /// How it was started.
+    args: Vec<String>,
 }
 
 /// Some primaries, then a replica of each, if there are any.
@@ -46,9 +49,37 @@ impl ClusterNode {
             &["--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0"],
             &more,
         ];
-        let server = RedisServer::start_on(kind, port, &args.concat());
+        let args = args.concat();
+        let server = RedisServer::start_on(kind, port, &args);
         let id = ask(&mut server.client().await, &["CLUSTER", "MYID"]).await;
-        Self { server, id, bus }
+        let args = args.into_iter().map(str::to_owned).collect();
+        Self { server, id, bus, kind, args }
+    }
+
+    /// Starts it again after its end; it remembers who it is, and nothing else.
+    fn restart(&mut self) {
+        let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
+        self.server = RedisServer::start_on(self.kind, self.server.port, &args);
+    }
+
+    /// Waits until it is a primary.
+    pub(crate) async fn until_promoted(&self) {
+        let mut connection = self.server.client().await;
+        until("the replica is promoted", async || {
+            let role: Vec<Value> = ask(&mut connection, &["ROLE"]).await;
+            role[0] == Value::BulkString(b"master".to_vec())
+        })
+        .await;
+    }
+
+    /// Waits until it has all that its primary has.
+    async fn until_it_follows(&self) {
+        let mut connection = self.server.client().await;
+        until("the replica follows", async || {
+            let info: String = ask(&mut connection, &["INFO", "replication"]).await;
+            info.contains("master_link_status:up")
+        })
+        .await;
     }
 }
 
@@ -91,14 +122,17 @@ impl Cluster {
         cluster.until_info("cluster_state:ok\r").await;
         cluster.until_info(&format!("cluster_slots_ok:{SLOTS}\r")).await;
         for replica in &cluster.replicas {
-            let mut connection = replica.server.client().await;
-            until("the replica follows", async || {
-                let info: String = ask(&mut connection, &["INFO", "replication"]).await;
-                info.contains("master_link_status:up")
-            })
-            .await;
+            replica.until_it_follows().await;
         }
         cluster
+    }
+
+    /// Starts a primary whose replica has taken over again, as the replica that it is now.
+    pub(crate) async fn restart_as_replica(&mut self, shard: usize) {
+        std::mem::swap(&mut self.primaries[shard], &mut self.replicas[shard]);
+        self.replicas[shard].restart();
+        self.replicas[shard].until_it_follows().await;
+        self.until_info("cluster_state:ok\r").await;
     }
 
     fn nodes(&self) -> impl Iterator<Item = &ClusterNode> {

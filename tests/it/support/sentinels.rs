@@ -65,13 +65,21 @@ impl Sentinels {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
-        all.until_replica_follows().await;
+        Self::until_it_follows(&all.replica).await;
         all
     }
 
+    /// Makes one a replica of the other, as the sentinels do in the end, and waits until it is.
+    pub(crate) async fn demote(old: &RedisServer, new: &RedisServer) {
+        let to = ["127.0.0.1", &new.port.to_string()];
+        let mut old_one = old.client().await;
+        let _: () = redis::cmd("REPLICAOF").arg(&to).query_async(&mut old_one).await.unwrap();
+        Self::until_it_follows(old).await;
+    }
+
     /// Waits until the replica has all that the primary has.
-    async fn until_replica_follows(&self) {
-        let mut replica = self.replica.client().await;
+    async fn until_it_follows(replica: &RedisServer) {
+        let mut replica = replica.client().await;
         let started = Instant::now();
         loop {
             let info: String =
