@@ -164,6 +164,7 @@ fn http_codec(c: &mut Criterion) {
         limits: config.limits,
         metrics: Arc::new(Metrics::new(routes, live.stats(), None, None)),
         live,
+        cors_origins: Vec::new(),
     });
     let mut answer = |request: Request<Body>| {
         runtime.block_on(async {

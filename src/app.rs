@@ -218,11 +218,12 @@ fn start(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (limits, grace) = (config.limits, config.shutdown_grace);
     let (source, metrics, stop) = (source.clone(), Arc::clone(metrics), stop.clone());
-    let live = live.clone();
+    let (live, cors_origins) = (live.clone(), config.cors_origins.clone());
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
             let store = source.attach();
-            let state = HttpState { store, limits, metrics: Arc::clone(&metrics), live };
+            let state =
+                HttpState { store, limits, metrics: Arc::clone(&metrics), live, cors_origins };
             worker.run(http::router(state), limits, metrics, stop, grace).await;
         });
     })

@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use super::ConfigError;
-use crate::http::Limits;
+use crate::http::{Limits, Origin};
 
 /// Reactions that count every tap exactly once.
 #[derive(Debug, Parser)]
@@ -59,6 +59,11 @@ pub struct ServeArgs {
     /// Listen on other addresses than loopback although every caller may do everything
     #[arg(long, env = "ONETAP_INSECURE_NO_AUTH", value_parser = BoolishValueParser::new())]
     pub insecure_no_auth: bool,
+
+    /// Whose pages may call from browsers: an origin such as https://forum.example; give it again,
+    /// or separate by commas, for more [default: only pages of the service's own origin]
+    #[arg(long, env = "ONETAP_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Vec<Origin>,
 
     /// What every key in Redis begins with [default: ot]
     #[arg(long, env = "ONETAP_KEY_PREFIX")]

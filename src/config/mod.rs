@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use cli::{Cli, Command, Parsed, ServeArgs, parse};
 
-use crate::http::Limits;
+use crate::http::{Limits, Origin};
 use crate::store::Retention;
 use crate::store::file::FileOptions;
 use crate::store::redis::RedisOptions;
@@ -26,6 +26,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the reactions are.
     pub store: StoreConfig,
+    /// Whose pages may call from browsers.
+    pub cors_origins: Vec<Origin>,
     /// How many threads answer requests.
     pub threads: usize,
     /// The bounds on requests and connections.
@@ -87,6 +89,7 @@ impl Config {
         Ok(Self {
             listen,
             store: store_url::store(&args, retention)?,
+            cors_origins: args.cors_origin,
             threads: args.threads.map_or_else(cores, usize::from),
             limits,
             shutdown_grace,
@@ -100,6 +103,7 @@ impl Config {
         let limits = &self.limits;
         let mut lines =
             vec![("--listen", self.listen.to_string()), ("--threads", self.threads.to_string())];
+        lines.extend(self.cors_origins.iter().map(|origin| ("--cors-origin", origin.to_string())));
         match &self.store {
             StoreConfig::Memory => lines.push(("--store", "memory:".into())),
             StoreConfig::File(path, options) => lines.extend([

@@ -4,9 +4,9 @@
 //! cover one on which nothing was ever sent. So a watch looks at each connection now and then and
 //! closes it if it has been in one phase for too long; a request costs no timer.
 
+use std::convert::Infallible;
 use std::io;
 use std::mem::MaybeUninit;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::{IntoResponse as _, Response};
-use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
@@ -28,7 +26,6 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
-use super::problem::{Code, Problem};
 use super::state::Limits;
 
 /// The largest head that is read at all; longer ones get a bare 431 from the parser.
@@ -66,12 +63,10 @@ pub(super) async fn serve(
         let answer = router.clone().call(request.map(Body::new));
         let answers = Arc::clone(&answers);
         async move {
-            // Nothing is known to panic. If something does, the caller hears of it all the same.
-            let answer = AssertUnwindSafe(answer).catch_unwind().await;
-            let endless = |answer: &Response| answer.extensions().get::<Endless>().is_some();
-            let endless = matches!(&answer, Ok(Ok(answer)) if endless(answer));
+            let answer = answer.await?;
+            let endless = answer.extensions().get::<Endless>().is_some();
             answers.enter(if endless { Phase::Endless } else { Phase::Idle });
-            answer.unwrap_or_else(|_| Ok(Problem::of(Code::Internal).into_response()))
+            Ok::<_, Infallible>(answer)
         }
     });
     let connection = http1::Builder::new()

@@ -1,6 +1,8 @@
-//! The one middleware: measures every request, and refuses addresses that are too long.
+//! The one middleware: measures every request, refuses addresses that are too long, and makes an
+//! answer of a panic.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -118,7 +120,14 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for MeteredFuture<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = match this.inner.project() {
-            InnerProjection::Route { future } => ready!(future.poll(cx))?,
+            InnerProjection::Route { future } => {
+                // Nothing is known to panic. If something does, the caller hears of it all the same,
+                // and what panicked is not asked again.
+                match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+                    Ok(polled) => ready!(polled)?,
+                    Err(_) => Problem::of(Code::Internal).into_response(),
+                }
+            }
             InnerProjection::TooLong => {
                 let detail = format!("an address has at most {} bytes", this.max_uri_bytes);
                 Problem::new(Code::UriTooLong, detail).into_response()
@@ -127,5 +136,36 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for MeteredFuture<F> {
         let Measure { metrics, started, route, method } = this.measure;
         metrics.request(*route, method, response.status().as_u16(), started.elapsed());
         Poll::Ready(Ok(response))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use tower::Service as _;
+
+    use super::super::cors;
+    use super::*;
+    use crate::live::LiveStats;
+
+    /// Also with the headers that let a page of another origin read it.
+    #[tokio::test]
+    async fn a_panic_is_an_answer_like_any_other() {
+        let metrics =
+            Arc::new(Metrics::new(Vec::new(), Arc::new(LiveStats::default()), None, None));
+        let panics = async |_: Request| -> Response { panic!("a bug") };
+        let origin = "https://forum.example".parse().expect("an origin");
+        let mut service = axum::Router::new()
+            .fallback(panics)
+            .layer(MeteredLayer { metrics: Arc::clone(&metrics), max_uri_bytes: 100 })
+            .layer(cors::layer(&[origin]));
+        let request = Request::builder().header("origin", "https://forum.example");
+        let request = request.body(Body::empty()).expect("a request");
+        let answer = service.call(request).await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+        assert_eq!(answer.headers()["access-control-allow-origin"], "https://forum.example");
+        assert!(metrics.encode().contains("status=\"500\"} 1"), "{}", metrics.encode());
     }
 }

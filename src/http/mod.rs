@@ -4,6 +4,7 @@
 //! [`dto`] or as a [`problem`]. All routes stand in [`mod@router`].
 
 mod connection;
+mod cors;
 mod dto;
 mod extract;
 mod metered;
@@ -14,6 +15,7 @@ mod routes;
 mod serve;
 mod state;
 
+pub use cors::Origin;
 pub use openapi::document as openapi_document;
 pub use problem::{Code, Problem};
 pub use router::{ROUTES, router};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get, post, put};
 
+use super::cors;
 use super::metered::MeteredLayer;
 use super::routes::{docs, fallback, health, reactors, stream, summaries, taps};
 use super::state::{HttpState, SharedState};
@@ -40,9 +41,15 @@ pub fn router(state: HttpState) -> Router {
     for (path, methods) in ROUTES {
         router = router.route(path, methods());
     }
-    router
+    let cors = (!state.cors_origins.is_empty()).then(|| cors::layer(&state.cors_origins));
+    let router = router
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .fallback(fallback::not_found)
         .layer(MeteredLayer::new(&state))
-        .with_state(Arc::new(state))
+        .with_state(Arc::new(state));
+    match cors {
+        // Outermost, so that no error of ours is without its headers.
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
 }

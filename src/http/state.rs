@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cors::Origin;
 use crate::live::Hub;
 use crate::store::{AnyStore, Deadline};
 use crate::telemetry::Metrics;
@@ -49,6 +50,8 @@ pub struct HttpState {
     pub metrics: Arc<Metrics>,
     /// Where streams hear of changes.
     pub live: Hub,
+    /// Whose pages may call from browsers.
+    pub cors_origins: Vec<Origin>,
 }
 
 impl HttpState {

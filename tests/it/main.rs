@@ -11,6 +11,7 @@ mod faults_recorded;
 mod faults_recorded_file;
 mod file_crash;
 mod file_store;
+mod http_cors;
 mod http_idempotency;
 mod http_ids;
 mod http_reads;

@@ -71,7 +71,7 @@ fn imports_go_one_way() {
 #[test]
 fn what_one_room_alone_may_name_no_other_names() {
     let only: &[(&str, &[&str])] = &[
-        ("src/http", &["axum", "hyper::", "hyper_util", "tower::"]),
+        ("src/http", &["axum", "hyper::", "hyper_util", "tower::", "tower_http"]),
         ("src/store/redis", &["deadpool_redis", "redis::Cmd", "EVALSHA", "{prefix}:"]),
         ("src/store/file", &["redb::", "rustix", "OpenOptions"]),
         ("src/telemetry", &["prometheus_client"]),
