@@ -88,7 +88,7 @@ pub(super) async fn serve(
             // An error here is the client's: it went away, or did not speak HTTP.
             _ = &mut connection => return End::Done,
             _ = look.tick() => {
-                if let Some(end) = watch.overdue(&limits) {
+                if let Some(end) = watch.overdue(&limits, stopping) {
                     return end;
                 }
             }
@@ -164,11 +164,13 @@ impl Watch {
     }
 
     /// How the connection ends, if it has been in its phase for too long.
-    fn overdue(&self, limits: &Limits) -> Option<End> {
+    fn overdue(&self, limits: &Limits, stopping: bool) -> Option<End> {
         let since = |millis| self.base.elapsed().saturating_sub(Duration::from_millis(millis));
-        let stalled = self.stalled.load(Ordering::Relaxed);
-        if stalled > 0 && since(stalled - 1) >= limits.write_timeout {
-            return Some(if self.is_in(Phase::Endless) { End::SlowReader } else { End::Done });
+        let (stalled, endless) = (self.stalled.load(Ordering::Relaxed), self.is_in(Phase::Endless));
+        // At a stop nobody waits for who does not read: a stream has no answer to be missed.
+        let patience = if stopping && endless { Duration::ZERO } else { limits.write_timeout };
+        if stalled > 0 && since(stalled - 1) >= patience {
+            return Some(if endless { End::SlowReader } else { End::Done });
         }
         let spent = since(self.state.load(Ordering::Relaxed) >> 2);
         let over = self.is_in(Phase::Idle) && spent >= limits.idle_timeout

@@ -26,6 +26,10 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 /// At a stop: how long to wait for one more connection from the backlog.
 const LAST_CALL: Duration = Duration::from_millis(5);
 
+/// The most that the kernel takes of an answer beyond what is under way to the client.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const MOST_UNSENT_BYTES: u32 = 64 * 1024;
+
 /// A connection on its way to a worker. The permit is given back when it ends.
 type Accepted = (TcpStream, OwnedSemaphorePermit);
 
@@ -120,6 +124,10 @@ impl Acceptor {
 fn prepare((stream, _): (tokio::net::TcpStream, SocketAddr)) -> io::Result<TcpStream> {
     // An answer is small; held back by Nagle it would wait for an acknowledgement.
     stream.set_nodelay(true)?;
+    // Events that a slow reader does not take are replaced by newer ones as long as they are here,
+    // and not in the kernel, which would take megabytes of them.
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    socket2::SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT_BYTES)?;
     stream.into_std()
 }
 

@@ -17,6 +17,7 @@ mod http_ids;
 mod http_reads;
 mod http_server;
 mod http_stream;
+mod http_stream_faults;
 mod http_taps;
 mod in_doubt;
 mod openapi;

@@ -1,0 +1,209 @@
+//! Streams while things go wrong: Redis away for a while, readers that do not read.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use onetap::domain::PostId;
+use tokio::task::JoinHandle;
+
+use crate::support::events::{Events, path};
+use crate::support::http::Connection;
+use crate::support::posts;
+use crate::support::program::Program;
+use crate::support::redis_server::{Kind, RedisServer, free_port};
+
+/// Every healthy reader has the truth so long after the end of a fault, or its stream was closed.
+const HEALED: Duration = Duration::from_secs(5);
+
+/// Taps on these posts until told to stop; what fails, fails.
+fn taps(address: SocketAddr, posts: Vec<PostId>, stop: &Arc<AtomicBool>) -> JoinHandle<()> {
+    let stop = Arc::clone(stop);
+    tokio::spawn(async move {
+        let mut client = Connection::open(address).await;
+        for user in 1.. {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let post = posts[user % posts.len()];
+            let path = format!("/v1/posts/{post}/reactions/like/users/{user}");
+            client.send("PUT", path, &[], "").await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+}
+
+/// Reads a stream to its end, or until it has been silent for so long; gives what it said last of
+/// each post, or none if it has ended.
+async fn last_said(mut stream: Events, posts: &[PostId], silence: Duration) -> Option<Vec<u64>> {
+    let mut said = vec![0; posts.len()];
+    loop {
+        match tokio::time::timeout(silence, stream.next()).await {
+            Ok(Some(event)) => {
+                let place = posts.iter().position(|post| post.to_string() == event.post());
+                said[place.unwrap()] = event.total();
+            }
+            Ok(None) => return None,
+            Err(_) => return Some(said),
+        }
+    }
+}
+
+async fn truth(program: &Program, posts: &[PostId]) -> Vec<u64> {
+    let mut totals = Vec::new();
+    for post in posts {
+        let summary = program.send("GET", &format!("/v1/posts/{post}/reactions")).await.ok(200);
+        totals.push(summary["total"].as_u64().unwrap());
+    }
+    totals
+}
+
+/// Fifty readers, one of whom never reads; taps all the while; a fault; the truth.
+async fn healed_after(port: u16, fault: impl AsyncFnOnce()) {
+    let program = Program::start(&["--store", &format!("redis://127.0.0.1:{port}")]);
+    program.until_ready().await;
+    let posts = posts(5);
+    let silent = Events::open(program.address(), &path(&posts)).await;
+    let mut readers = Vec::new();
+    for _ in 0..49 {
+        readers.push(Events::open(program.address(), &path(&posts)).await);
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let tapping = taps(program.address(), posts.clone(), &stop);
+    let reading: Vec<_> = readers
+        .into_iter()
+        .map(|reader| {
+            let posts = posts.clone();
+            tokio::spawn(async move { last_said(reader, &posts, HEALED).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let memory = program.memory_kb();
+    fault().await;
+    // Taps go on for a moment after it; then nothing changes any more.
+    program.until_ready().await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stop.store(true, Ordering::Relaxed);
+    tapping.await.unwrap();
+    let truth = truth(&program, &posts).await;
+    assert!(truth.iter().sum::<u64>() > 0);
+    let mut closed = 0;
+    for reader in reading {
+        match reader.await.unwrap() {
+            Some(said) => assert_eq!(said, truth, "{closed} were closed"),
+            None => closed += 1,
+        }
+    }
+    println!("{closed} of 49 streams were closed, the others have the truth");
+    let grown = program.memory_kb().saturating_sub(memory);
+    assert!(grown < 8 * 1024, "{grown} KiB");
+    drop(silent);
+    program.until_figure("onetap_live_streams", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_have_the_truth_after_redis_was_started_anew() {
+    let port = free_port();
+    let mut redis = Some(RedisServer::start_on(Kind::Redis, port, &[]));
+    healed_after(port, async || {
+        drop(redis.take());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        // It has forgotten everything: what is true now is not what was told before.
+        redis = Some(RedisServer::start_on(Kind::Redis, port, &[]));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_have_the_truth_after_all_connections_were_killed() {
+    let redis = RedisServer::start(Kind::Redis, &[]);
+    healed_after(redis.port, async || {
+        let mut admin = redis.client().await;
+        for _ in 0..5 {
+            let mut kill = redis::cmd("CLIENT");
+            kill.arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]);
+            let killed: i64 = kill.query_async(&mut admin).await.unwrap();
+            assert!(killed > 0);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_have_the_truth_after_redis_stood_still() {
+    let redis = RedisServer::start(Kind::Redis, &[]);
+    healed_after(redis.port, async || {
+        redis.signal("-STOP");
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        redis.signal("-CONT");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_cannot_be_told_the_truth_are_closed() {
+    let redis = RedisServer::start(Kind::Redis, &[]);
+    let program = Program::start(&["--store", &redis.url()]);
+    program.until_ready().await;
+    let posts = posts(3);
+    let mut readers = Vec::new();
+    for _ in 0..50 {
+        readers.push(Events::open(program.address(), &path(&posts)).await);
+    }
+    let begun = Instant::now();
+    redis.signal("-STOP");
+    for reader in &mut readers {
+        assert!(reader.ends_within(HEALED).await, "open after {:?}", begun.elapsed());
+    }
+    assert!(begun.elapsed() < HEALED, "{:?}", begun.elapsed());
+    assert_eq!(program.figure("onetap_live_streams_closed_stale_total").await, 50);
+    program.send("GET", &path(&posts)).await.assert_problem(503, "store_unavailable");
+    redis.signal("-CONT");
+    program.until_ready().await;
+    let mut again = Events::open(program.address(), &path(&posts)).await;
+    again.next().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_does_not_read_is_cut_and_costs_nothing_meanwhile() {
+    let args = ["--store", "memory:", "--write-timeout-ms", "2000", "--shutdown-grace-ms", "60000"];
+    let mut program = Program::start(&args);
+    // Large events: many reactions with their newest users.
+    let posts = posts(20);
+    let mut client = Connection::open(program.address()).await;
+    for post in &posts {
+        for i in 0..100 {
+            let path = format!("/v1/posts/{post}/reactions/r{}/users/{}", i % 10, 1 + i / 10);
+            client.send("PUT", path, &[], "").await.ok(201);
+        }
+    }
+    let path = path(&posts) + "&recent=10";
+    let silent = Events::open(program.address(), &path).await;
+    let mut reader = Events::open(program.address(), &path).await;
+    let reading = tokio::spawn(async move { while reader.next().await.is_some() {} });
+    let stop = Arc::new(AtomicBool::new(false));
+    let tapping = taps(program.address(), posts.clone(), &stop);
+    let memory = program.memory_kb();
+    program.until_figure("onetap_live_streams_cut_slow_total", 1).await;
+    // The other is not disturbed.
+    assert_eq!(program.figure("onetap_live_streams").await, 1);
+    assert!(program.figure("onetap_live_events_superseded_total").await > 0);
+    let grown = program.memory_kb().saturating_sub(memory);
+    assert!(grown < 8 * 1024, "{grown} KiB");
+    drop(silent);
+    // Nor does a stop wait for one that does not read.
+    let _silent = Events::open(program.address(), &path).await;
+    let superseded = program.figure("onetap_live_events_superseded_total").await;
+    let has_begun =
+        || async { program.figure("onetap_live_events_superseded_total").await > superseded };
+    program.until("a full socket", has_begun).await;
+    stop.store(true, Ordering::Relaxed);
+    tapping.await.unwrap();
+    let begun = Instant::now();
+    program.terminate();
+    reading.await.unwrap();
+    assert_eq!(program.exit_code().await, Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
