@@ -35,26 +35,26 @@ export async function startSite({ service, cors = false, pages = {} } = {}) {
       ? { 'Access-Control-Allow-Origin': request.headers.origin, 'Access-Control-Expose-Headers': 'ETag, Link, Retry-After, Idempotency-Replayed', Vary: 'Origin' }
       : {};
 
-  const ask = (request, body) =>
+  const ask = (request, body, response) =>
     new Promise((resolve, reject) => {
       const { host, connection, ...headers } = request.headers;
       const { method, url: path } = request;
       const upstream = http.request(site.service.url + path, { method, headers, agent: false }, resolve);
       upstream.on('error', reject);
-      if (headers.accept === 'text/event-stream') request.socket.once('close', () => upstream.destroy());
+      if (path.startsWith('/v1/posts/reactions/stream')) response?.once('close', () => upstream.destroy());
       upstream.end(body);
     });
 
   async function proxy(request, response) {
     const entry = { method: request.method, path: request.url, key: request.headers['idempotency-key'], headers: request.headers, at: Date.now() };
     site.requests.push(entry);
+    response.once('close', () => (entry.closed = Date.now()));
     const body = await bodyOf(request);
     const { hold, drop, twice, late, answer, handle } = (await site.faults(entry, site.requests.length - 1)) ?? {};
     const extra = headersFor(request);
     await (typeof hold === 'number' ? sleep(hold) : hold);
     if (drop === 'before') return request.socket.destroy();
     if (handle) {
-      response.on('close', () => (entry.closed = Date.now()));
       for (const [name, value] of Object.entries(extra)) response.setHeader(name, value);
       return handle(request, response);
     }
@@ -63,7 +63,7 @@ export async function startSite({ service, cors = false, pages = {} } = {}) {
       return response.end(answer.body);
     }
     if (twice !== undefined) sleep(twice).then(() => ask(request, body)).then((twin) => twin.resume(), () => {});
-    const reply = await ask(request, body);
+    const reply = await ask(request, body, response);
     entry.status = reply.statusCode;
     entry.replayed = reply.headers['idempotency-replayed'];
     if (drop === 'after') {

@@ -1,0 +1,167 @@
+// How many double taps end as the user meant, on a bad network: requests and answers are late by 0 to 800 ms together, a
+// tenth is lost (before or after the service has seen it), a tenth arrives twice. Once with onetap and its client, once
+// with the toggle that forums write first: the front end sends a flip for each tap, the back end reads, flips and saves.
+//
+//   node web/tests/figures/double-taps.js [taps]     (`make double-taps`; the seed is fixed, the timing is real)
+
+import { pathToFileURL } from 'node:url';
+
+import { openClient, startBrowser } from '../support/browser.js';
+import { held, newPost, other } from '../support/posts.js';
+import { startService } from '../support/service.js';
+import { startSite } from '../support/site.js';
+
+const LATE_MS = 800;
+const LOST = 0.1;
+const DOUBLED = 0.1;
+/** Double taps under way at one time. */
+const AT_ONCE = 25;
+
+/** Random numbers that are the same in every run (mulberry32). */
+export function seeded(seed) {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** What befalls the next request. */
+export function badNetwork(random) {
+  const late = random() * LATE_MS;
+  const there = random();
+  const lost = random() < LOST;
+  const doubled = random() < DOUBLED;
+  return {
+    hold: late * there,
+    late: late * (1 - there),
+    drop: lost ? (random() < 0.5 ? 'before' : 'after') : undefined,
+    twice: doubled ? random() * LATE_MS : undefined,
+  };
+}
+
+/** The toggle that forums write first. Between reading and saving the database is asked, which takes a moment. */
+function naiveService() {
+  const rows = new Map();
+  const ms = (n) => new Promise((resolve) => setTimeout(resolve, n));
+  return {
+    rows,
+    async toggle(post) {
+      const active = rows.get(post) ?? false;
+      await ms(3);
+      rows.set(post, !active);
+      return !active;
+    },
+  };
+}
+
+/** Double taps on fresh posts, half of which the user had reacted to; `end` says what became of a post. */
+async function doubleTaps(page, taps, random, begin, end) {
+  const posts = Array.from({ length: taps }, newPost);
+  const before = posts.map((_, i) => i % 2 === 1);
+  for (let at = 0; at < taps; at += AT_ONCE) {
+    const some = posts.slice(at, at + AT_ONCE);
+    await Promise.all(some.map((post, i) => begin(post, before[at + i])));
+    const gaps = some.map(() => 60 + random() * 250);
+    await page.evaluate(([some, gaps]) => tapTwice(some, gaps), [some, gaps]);
+  }
+  const ends = await Promise.all(posts.map(end));
+  return ends.filter((active, i) => active === !before[i]).length;
+}
+
+/** With onetap: how many of `taps` end as they were meant, and what it took. */
+export async function withOnetap(browser, service, taps, seed = 1) {
+  const random = seeded(seed);
+  const site = await startSite({ service });
+  const context = await browser.newContext();
+  const page = await openClient(context, site, { userId: 1, timeoutMs: 3_000 });
+  await page.evaluate(() => {
+    globalThis.tapTwice = async (posts, gaps) => {
+      const stops = posts.map((post) => client.watch(post));
+      while (!posts.every((post) => client.state(post))) await new Promise((resolve) => setTimeout(resolve, 20));
+      const twice = async (post, gap) => {
+        client.tap(post, 'like');
+        await new Promise((resolve) => setTimeout(resolve, gap));
+        client.tap(post, 'like');
+      };
+      await Promise.all(posts.map((post, i) => twice(post, gaps[i])));
+      await client.settled();
+      for (const stop of stops) stop();
+    };
+  });
+  site.faults = ({ method }) => (method === 'PUT' || method === 'DELETE' ? badNetwork(random) : undefined);
+  const right = await doubleTaps(
+    page,
+    taps,
+    random,
+    (post, active) => active && other(service, post, 1),
+    async (post) => (await held(service, post, 1)).mine,
+  );
+  // The last twins may still be on their way; what they would undo has to be waited for.
+  await page.waitForTimeout(2 * LATE_MS);
+  const requests = site.writes().length;
+  await context.close();
+  await site.stop();
+  return { right, requests };
+}
+
+/** With the naive toggle. */
+export async function withToggle(browser, taps, seed = 1) {
+  const random = seeded(seed);
+  const naive = naiveService();
+  let requests = 0;
+  const server = await startSite({
+    service: { url: 'http://127.0.0.1:9' },
+    pages: { '/naive': '<!doctype html><title>naive</title><link rel="icon" href="data:,">' },
+  });
+  server.faults = async ({ path }) => {
+    requests += 1;
+    const post = path.split('/')[2];
+    const { hold, late, drop, twice } = badNetwork(random);
+    const ms = (n) => new Promise((resolve) => setTimeout(resolve, n));
+    if (twice !== undefined && drop !== 'before') ms(hold + twice).then(() => naive.toggle(post));
+    await ms(hold);
+    const active = drop === 'before' ? undefined : await naive.toggle(post);
+    return { hold: late, ...(drop ? { drop: 'before' } : { answer: { status: 200, body: JSON.stringify({ active }) } }) };
+  };
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(`${server.url}/naive`);
+  await page.evaluate(() => {
+    globalThis.tapTwice = (posts, gaps) => {
+      const tap = (post) => fetch(`/naive/${post}/toggle`, { method: 'POST' }).catch(() => {});
+      const twice = async (post, gap) => {
+        const first = tap(post);
+        await new Promise((resolve) => setTimeout(resolve, gap));
+        await Promise.all([first, tap(post)]);
+      };
+      return Promise.all(posts.map((post, i) => twice(post, gaps[i])));
+    };
+  });
+  const right = await doubleTaps(
+    page,
+    taps,
+    random,
+    (post, active) => naive.rows.set(post, active),
+    async (post) => {
+      await page.waitForTimeout(2 * LATE_MS);
+      return naive.rows.get(post);
+    },
+  );
+  await context.close();
+  await server.stop();
+  return { right, requests };
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const taps = Number(process.argv[2] ?? 200);
+  const [browser, service] = await Promise.all([startBrowser(), startService()]);
+  const onetap = await withOnetap(browser, service, taps);
+  const toggle = await withToggle(browser, taps);
+  console.log(`double taps that ended as they were meant (0 to ${LATE_MS} ms late, ${LOST * 100} % lost, ${DOUBLED * 100} % doubled):`);
+  console.log(`  onetap and its client    ${onetap.right} of ${taps}    ${onetap.requests} writes sent`);
+  console.log(`  read, flip, save         ${toggle.right} of ${taps}    ${toggle.requests} writes sent`);
+  await Promise.all([browser.close(), service.stop()]);
+  process.exit(onetap.right === taps ? 0 : 1);
+}
