@@ -1,10 +1,10 @@
-// onetap in the browser: sends what the user meant, shows it at once, and other people's taps as they come.
+// onetap in the browser: sends what the user meant, shows it at once, and what others tap, live.
 // What each call promises: onetap.d.ts. Why it is done this way: ARCHITECTURE.md, "The browser".
 //
-// All taps of a gesture are one wish, so the first is sent at once: as on (PUT) or off (DELETE), with an Idempotency-Key.
-// A write without an answer may still be counted, however late it arrives. So it is repeated with its key until it is
-// answered, even if the user has changed their mind: then late copies change nothing. Only then the newest wish goes;
-// sent past an unanswered write, it could be undone by it.
+// All taps of a gesture are one wish, so the first is sent at once: as on (PUT) or off (DELETE), with
+// an Idempotency-Key. A write without an answer may still be counted, however late it arrives. So it
+// is repeated with its key until it is answered, even if the user has changed their mind: then late
+// copies change nothing. Only then the newest wish goes; earlier, it could be undone by them.
 
 /** @import {Options, PostState, ReactionState, Summary} from './onetap.d.ts' */
 /** @import {Answer, Cell, Post} from './internal.d.ts' */
@@ -25,7 +25,8 @@ const REACTION = /^[a-z\d+-][\w+-]{0,31}$|[^\0-\x7f]/;
 export const reactionKey = (reaction) => reaction.replaceAll('\uFE0F', '');
 
 /** JavaScript rounds numbers above 2^53. */
-const exactly = (pattern, n) => pattern.test(String(n)) && (typeof n !== 'number' || Number.isSafeInteger(n));
+const exactly = (pattern, n) =>
+  pattern.test(String(n)) && (typeof n !== 'number' || Number.isSafeInteger(n));
 
 /** @param {number | bigint | string} n */
 export function postIdFromInteger(n) {
@@ -45,27 +46,23 @@ export function integerFromPostId(id) {
 const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
 
 /** What `work` comes to, or a rejection after `ms`, even if it never settles. */
-async function within(ms, controller, work) {
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => {
+const within = (ms, controller, work) =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
       reject(new Error(`nothing within ${ms} ms`));
       controller.abort();
     }, ms);
+    (async () => work())()
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer));
   });
-  try {
-    return await Promise.race([late, work()]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 /** The data of each event of a `text/event-stream`, whatever the chunks that it comes in. */
 async function* serverSentEvents(body, controller) {
   const reader = body.getReader();
   const decoder = new TextDecoder();
   const data = [];
-  for (let rest = ''; ; ) {
+  for (let rest = ''; ;) {
     const { done, value } = await within(STREAM_IDLE_MS, controller, () => reader.read());
     if (done) return;
     // A CR at the end may be half of a CRLF: it waits for what comes next.
@@ -78,7 +75,6 @@ async function* serverSentEvents(body, controller) {
   }
 }
 
-/** @param {Summary} summary */
 const isSummary = ({ reactions }) => reactions.every((r) => r.reaction.at(0) && r.count >= 0);
 
 /** @param {Cell} cell */
@@ -90,7 +86,7 @@ const shown = ({ wish, mine, count }) => {
 export class Onetap extends EventTarget {
   #options;
   #base;
-  /** As addresses name the user: an id, `me`, or nobody. @type {string | undefined} */
+  /** As addresses name the user: an id, `me`, or nobody. */
   #user;
   /** @type {Map<string, Post>} */
   #posts = new Map();
@@ -103,14 +99,11 @@ export class Onetap extends EventTarget {
   #reading = false;
   /** Pauses that may be ended early. @type {Set<() => void>} */
   #pauses = new Set();
-  /** Those with a wish. @type {Set<Cell>} */
-  #pending = new Set();
-  /** @type {(() => void)[]} */
-  #settlers = [];
+  /** Those with a wish, and what brings it to the service. @type {Map<Cell, Promise<void>>} */
+  #pending = new Map();
   /** What was told last of reads and streams. @type {any} */
   #last = {};
   #end = new AbortController();
-  /** @type {any} */
   #back;
 
   /** @param {Options} options */
@@ -118,9 +111,18 @@ export class Onetap extends EventTarget {
     super();
     const { userId, token, baseUrl = new URL('.', import.meta.url).href } = options;
     if (userId !== undefined && (token || !exactly(/^[1-9]\d{0,18}$/, userId))) {
-      throw new TypeError(`userId: an integer from 1 to 2^63 - 1, above 2^53 as a string, and no token: ${userId}`);
+      throw new TypeError(
+        `userId is 1 to 2^63 - 1, above 2^53 as a string, and excludes token: ${userId}`,
+      );
     }
-    this.#options = { gestureMs: 400, retentionMs: 600_000, timeoutMs: 5_000, recent: 0, live: true, ...options };
+    this.#options = {
+      gestureMs: 400,
+      retentionMs: 600_000,
+      timeoutMs: 5_000,
+      recent: 0,
+      live: true,
+      ...options,
+    };
     this.#base = baseUrl.replace(/\/+$/, '');
     this.#user = token ? 'me' : userId?.toString();
     const { signal } = this.#end;
@@ -143,7 +145,13 @@ export class Onetap extends EventTarget {
     const post = this.#post(postId);
     if (!post) return () => {};
     post.watchers += 1;
-    if (initial) this.#learn(post, initial, initial.reactions.some((r) => r.mine !== undefined), -1);
+    if (initial)
+      this.#learn(
+        post,
+        initial,
+        initial.reactions.some((r) => r.mine !== undefined),
+        -1,
+      );
     this.#read(post.id);
     this.#relisten();
     let watching = 1;
@@ -181,18 +189,19 @@ export class Onetap extends EventTarget {
     if (limit) query.set('limit', String(limit));
     if (cursor) query.set('cursor', cursor);
     const of = reaction ? `/reactions/${encodeURIComponent(reaction)}` : '';
-    const answer = await this.#ask('GET', `/${postId}${of}/users?${query}`, [postId], (body) => body.users.map);
+    const answer = await this.#ask(
+      'GET',
+      `/${postId}${of}/users?${query}`,
+      [postId],
+      (body) => body.users.map,
+    );
     const { users, next_cursor } = answer.body ?? {};
     if (!users) throw Object.assign(new Error(), { postId, reaction }, answer);
     return { users: users.map((user) => ({ reaction, ...user })), next_cursor };
   }
 
-  /** @returns {Promise<void>} */
-  settled() {
-    return new Promise((resolve) => {
-      this.#settlers.push(resolve);
-      this.#settle();
-    });
+  async settled() {
+    while (this.#pending.size) await Promise.all(this.#pending.values());
   }
 
   close() {
@@ -201,7 +210,6 @@ export class Onetap extends EventTarget {
     this.#tend();
     this.#channel?.close();
     this.#wake();
-    this.#settle();
   }
 
   // ---- What is known
@@ -211,10 +219,21 @@ export class Onetap extends EventTarget {
     const id = postId.toLowerCase();
     let post = this.#posts.get(id);
     if (!post && UUID.test(id)) {
-      post = { id, watchers: 0, known: false, locked: false, revision: 0, mineRevision: 0, seen: 0, cells: new Map(), order: [] };
+      post = {
+        id,
+        watchers: 0,
+        known: false,
+        locked: false,
+        revision: 0,
+        mineRevision: 0,
+        seen: 0,
+        cells: new Map(),
+        order: [],
+      };
       this.#posts.set(id, post);
     }
-    if (!post) this.#tell({ code: 'invalid_post_id', message: 'not a UUID', dropped: true }, { postId });
+    if (!post)
+      this.#tell({ code: 'invalid_post_id', message: 'not a UUID', dropped: true }, { postId });
     return post;
   }
 
@@ -224,13 +243,26 @@ export class Onetap extends EventTarget {
     let cell = post.cells.get(key);
     if (!cell) {
       const { revision, mineRevision, seen } = post;
-      cell = { post, reaction, count: 0, mine: false, recent: [], revision, mineRevision, seen, gestureEnd: 0 };
+      cell = {
+        post,
+        reaction,
+        count: 0,
+        mine: false,
+        recent: [],
+        revision,
+        mineRevision,
+        seen,
+        gestureEnd: 0,
+      };
       post.cells.set(key, cell);
     }
     return cell;
   }
 
-  /** `mine`: whether the summary speaks of the user. `began`: the clock when it was asked for, or -1. @param {Post} post */
+  /**
+   * `mine`: whether it speaks of the user. `began`: the clock when it was asked for, or -1.
+   * @param {Post} post
+   */
   #learn(post, { reactions, locked = false, revision = 0 }, mine, began) {
     const told = new Map(reactions.map((r) => [reactionKey(r.reaction), r]));
     for (const r of told.values()) this.#cell(post, r.reaction).reaction = r.reaction;
@@ -239,20 +271,26 @@ export class Onetap extends EventTarget {
       // A count of nothing says that nobody has it, whoever was asked.
       const flag = mine || !count ? own : undefined;
       const take = () => this.#take(cell, { revision, count, recent, mine: flag }, began);
-      // Otherwise nobody knows whether the count has the own write in it: it waits for the answer, lest it flickers.
+      // Else the count may have the own write in it or not: it waits for the answer.
       if (cell.wish && flag === undefined) cell.held = take;
       else take();
     }
     if (post.seen <= began || revision >= post.revision) {
-      Object.assign(post, { known: true, locked, revision, order: [...told.keys()], seen: ++this.#clock });
+      Object.assign(post, {
+        known: true,
+        locked,
+        revision,
+        order: [...told.keys()],
+        seen: ++this.#clock,
+      });
       if (mine) post.mineRevision = revision;
     }
     this.#show(post);
   }
 
   /**
-   * Takes what is not older than what is known, by its revision or because it was asked for later, which holds even if a
-   * failover has set the service's clock back.
+   * Takes what is not older than what is known, by its revision, or because it was asked for
+   * later, which holds even if a failover has set the service's clock back.
    * @param {Cell} cell
    */
   #take(cell, { revision, count, recent = cell.recent, mine }, began) {
@@ -305,11 +343,11 @@ export class Onetap extends EventTarget {
     const active = decide(cell);
     if (active === undefined || active === shown(cell).mine) return;
     // What the write in flight says already needs no second one.
-    cell.wish = cell.sent?.active === active ? cell.sent : { active, key: newKey(), since: Date.now() };
-    this.#pending.add(cell);
+    cell.wish =
+      cell.sent?.active === active ? cell.sent : { active, key: newKey(), since: Date.now() };
     this.#show(post);
     this.#wake();
-    if (!cell.sent) this.#deliver(cell);
+    if (!this.#pending.has(cell)) this.#pending.set(cell, this.#deliver(cell));
   }
 
   /** Sends wishes until there is none. @param {Cell} cell */
@@ -324,24 +362,24 @@ export class Onetap extends EventTarget {
       cell.wish = undefined;
       cell.held?.();
       cell.held = undefined;
-      this.#pending.delete(cell);
       if (!answer.body) {
         this.#read(post.id);
         this.#tell(answer, where);
       }
       this.#show(post);
     }
+    this.#pending.delete(cell);
     this.#relisten();
-    this.#settle();
   }
 
-  /** Repeats a write until the service has answered it. @param {Cell} cell @returns {Promise<Answer>} */
+  /** Repeats a write until it is answered. @param {Cell} cell @returns {Promise<Answer>} */
   async #answer(cell, wish, where) {
     const { retentionMs, timeoutMs } = this.#options;
     for (let tries = 0; ; tries += 1) {
       // A repeat has to arrive while the key is on record.
       const left = wish.since + retentionMs - timeoutMs - Date.now();
-      if (left <= 0) return { code: 'wish_expired', message: 'its key is no longer kept', dropped: true };
+      if (left <= 0)
+        return { code: 'wish_expired', message: 'its key is no longer kept', dropped: true };
       const began = this.#clock;
       const answer = await this.#send(cell, wish.active, wish.key);
       if (answer.body) {
@@ -364,18 +402,14 @@ export class Onetap extends EventTarget {
   }
 
   /**
-   * Sends what waits, for there is no later. A newer wish overtakes an unanswered one here, with a key for this once: if
-   * the page lives on, it has to be sent again after that.
+   * Sends what waits, for there is no later. A newer wish overtakes an unanswered one here, under
+   * a key for this once: if the page lives on, it has to be sent again.
    */
   #flush() {
-    for (const cell of this.#pending) {
+    for (const cell of this.#pending.keys()) {
       const { wish, sent } = cell;
       if (wish) this.#send(cell, wish.active, wish === sent ? wish.key : newKey());
     }
-  }
-
-  #settle() {
-    if (!this.#pending.size || this.#end.signal.aborted) for (const resolve of this.#settlers.splice(0)) resolve();
   }
 
   // ---- Reading
@@ -388,13 +422,15 @@ export class Onetap extends EventTarget {
   async #readAll() {
     this.#reading = true;
     await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
-    for (let tries = 0; this.#needs.size && !this.#end.signal.aborted; ) {
+    for (let tries = 0; this.#needs.size && !this.#end.signal.aborted;) {
       const ids = [...this.#needs].slice(0, POSTS_PER_CALL);
       const began = this.#clock;
       const query = this.#query(ids);
       if (this.#options.userId) query.set('user_id', String(this.#user));
       for (const id of ids) this.#needs.delete(id);
-      const answer = await this.#ask('GET', `/reactions?${query}`, ids, (body) => body.posts.every(isSummary));
+      const answer = await this.#ask('GET', `/reactions?${query}`, ids, (body) =>
+        body.posts.every(isSummary),
+      );
       for (const summary of answer.body?.posts ?? []) {
         const post = this.#posts.get(summary.post_id);
         if (post) this.#learn(post, summary, !!this.#user, began);
@@ -412,20 +448,20 @@ export class Onetap extends EventTarget {
 
   #query(ids) {
     const query = new URLSearchParams(ids.map((id) => ['post_id', id]));
-    if (this.#options.recent) query.set('recent', String(this.#options.recent));
+    query.set('recent', String(this.#options.recent));
     return query;
   }
 
   // ---- Asking the service
 
   /**
-   * One attempt; never rejects. `whole` knows a body of the service. A token that is refused is asked for again, once.
+   * One attempt; never rejects. `whole` knows a body of the service. A token that is refused is
+   * asked for again, once.
    * @returns {Promise<Answer>}
    */
   async #ask(method, path, ids, whole, key, controller = new AbortController()) {
     const { fetch = globalThis.fetch, token, timeoutMs } = this.#options;
     for (let asked = !token; ; asked = true) {
-      /** @type {any} */
       const headers = {};
       let failed = 'token_failed';
       try {
@@ -459,7 +495,14 @@ export class Onetap extends EventTarget {
     const code = problem?.code ?? (status >= 400 ? `http_${status}` : 'unexpected_answer');
     const dropped = status >= 400 && status < 500 && status !== 408 && status !== 429;
     const retryMs = Number(headers.get('Retry-After')) * 1000 || 0;
-    return { code, message: problem?.detail ?? `status ${status}`, dropped, status, problem, retryMs };
+    return {
+      code,
+      message: problem?.detail ?? `status ${status}`,
+      dropped,
+      status,
+      problem,
+      retryMs,
+    };
   }
 
   #token(ids, ask) {
@@ -479,8 +522,8 @@ export class Onetap extends EventTarget {
   }
 
   /**
-   * Longer each time, and by chance, so that phones do not all come back at one moment. `#wake` ends it early, but not
-   * where the service has asked for time.
+   * Longer each time, and by chance, so that phones do not all come back at one moment. `#wake`
+   * ends it early, but not where the service has asked for time.
    * @returns {Promise<void>}
    */
   #pause(tries, retryMs = 0, most = this.#options.retentionMs) {
@@ -502,14 +545,14 @@ export class Onetap extends EventTarget {
 
   // ---- Other people's taps: one stream for all posts, and for all tabs
 
-  /** The stream that is open, or being opened, and its posts. @type {any} */
+  /** The stream that is open, or being opened, and its posts. */
   #stream;
   #timer;
   /** @type {BroadcastChannel | undefined} */
   #channel;
   /** Whether the stream is this tab's to hold. */
   #leads = true;
-  /** Gives the lead up, or the wait for it. @type {any} */
+  /** Gives the lead up, or the wait for it. */
   #leave;
   /** What other tabs watch. @type {Map<string, string[]>} */
   #others = new Map();
@@ -521,29 +564,33 @@ export class Onetap extends EventTarget {
   }
 
   #turn() {
-    // A hidden page may be killed without another word; and while it was hidden, its user may have tapped elsewhere.
+    // A hidden page may be killed; and while it was hidden, its user may have tapped elsewhere.
     this.#wake();
     this.#tend();
     if (document.visibilityState !== 'hidden') for (const id of this.#posts.keys()) this.#read(id);
   }
 
-  /** Forgets what nobody needs, and brings the stream to what it should be: none, another tab's, or ours for all. */
+  /** Forgets what nobody needs; brings the stream to none, another tab's, or ours for all. */
   #tend() {
     for (const { id, watchers, cells } of this.#posts.values()) {
       if (!watchers && ![...cells.values()].some((cell) => cell.wish)) this.#posts.delete(id);
     }
-    const idle = !this.#options.live || this.#end.signal.aborted || globalThis.document?.visibilityState === 'hidden';
+    const idle =
+      !this.#options.live ||
+      this.#end.signal.aborted ||
+      globalThis.document?.visibilityState === 'hidden';
     const watches = idle ? [] : [...this.#posts.keys()].reverse();
     if (this.#channel && watches.length && !this.#leave) this.#apply(this.#channel.name);
     if (!watches.length) this.#leave?.();
     if (!this.#leads) this.#say({ watches, from: this.#name });
-    const all = watches.length && this.#leads ? [...watches, ...[...this.#others.values()].flat()] : [];
+    const all =
+      watches.length && this.#leads ? [...watches, ...[...this.#others.values()].flat()] : [];
     const ids = [...new Set(all)].slice(0, POSTS_PER_CALL);
     if (ids.length && ids.every((id) => this.#stream?.ids.includes(id))) return;
     this.#stream?.controller.abort();
     this.#stream = undefined;
     if (!ids.length) return;
-    this.#stream = { controller: new AbortController(), ids };
+    this.#stream = { ids };
     this.#listen(this.#stream);
   }
 
@@ -583,22 +630,29 @@ export class Onetap extends EventTarget {
     navigator.locks.request(name, { signal }, lead).catch(() => {});
   }
 
-  async #listen({ controller, ids }) {
-    for (let tries = 0; !controller.signal.aborted; tries += 1) {
-      const attempt = new AbortController();
-      controller.signal.addEventListener('abort', () => attempt.abort());
+  async #listen(stream) {
+    const { ids } = stream;
+    for (let tries = 0; this.#stream === stream; tries += 1) {
+      const controller = (stream.controller = new AbortController());
       const began = this.#clock;
       const path = `/reactions/stream?${this.#query(ids)}`;
-      const answer = await this.#ask('GET', path, ids, (body) => body.getReader, undefined, attempt);
-      if (controller.signal.aborted) return;
+      const answer = await this.#ask(
+        'GET',
+        path,
+        ids,
+        (body) => body.getReader,
+        undefined,
+        attempt,
+      );
+      if (this.#stream !== stream) return;
       if (answer.body) {
         const before = new Set();
         try {
-          for await (const data of serverSentEvents(answer.body, attempt)) {
+          for await (const data of serverSentEvents(answer.body, controller)) {
             const summary = JSON.parse(data);
             const post = this.#posts.get(summary.post_id);
             // The first of a post is a snapshot, made after the stream was asked for.
-            if (post && isSummary(summary)) this.#learn(post, summary, false, before.has(post) ? -1 : began);
+            if (post) this.#learn(post, summary, false, before.has(post) ? -1 : began);
             this.#say({ summary });
             // The service is there again.
             if (!before.size) this.#wake();
@@ -608,12 +662,13 @@ export class Onetap extends EventTarget {
         } catch {
           // Broken or silent. The next begins with snapshots, so nothing is missed.
         }
-      } else if (answer.status !== 404) { // A service without streams.
+      } else if (answer.status !== 404) {
+        // A service without streams.
         this.#tell(answer, {}, this.#last);
       }
       // It does without, until the page is looked at anew.
       if (answer.dropped) return;
-      attempt.abort();
+      controller.abort();
       await this.#pause(tries, answer.retryMs);
     }
   }

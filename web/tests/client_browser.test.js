@@ -14,7 +14,8 @@ before(async () => {
 });
 after(() => Promise.all([browser.close(), service.stop()]));
 
-const tap = (page, post, reaction = 'like') => page.evaluate(([post, reaction]) => client.tap(post, reaction), [post, reaction]);
+const tap = (page, post, reaction = 'like') =>
+  page.evaluate(([post, reaction]) => client.tap(post, reaction), [post, reaction]);
 const settled = (page) => page.evaluate(() => client.settled());
 
 for (const crossOrigin of [false, true]) {
@@ -32,9 +33,18 @@ for (const crossOrigin of [false, true]) {
       t.after(() => context.close());
       api.faults = () => undefined;
       post = newPost();
-      page = await openClient(context, site, { userId: 1, live: false, baseUrl: crossOrigin ? api.url : '', ...options }, [post]);
+      page = await openClient(
+        context,
+        site,
+        { userId: 1, live: false, baseUrl: crossOrigin ? api.url : '', ...options },
+        [post],
+      );
       await showsIn(page, post, {});
-      writes = () => api.writes().filter(({ path }) => path.includes(post)).map(({ method }) => method);
+      writes = () =>
+        api
+          .writes()
+          .filter(({ path }) => path.includes(post))
+          .map(({ method }) => method);
     }
     const counted = () => held(service, post, 1);
 
@@ -43,8 +53,13 @@ for (const crossOrigin of [false, true]) {
       await other(service, post, 2);
       await page.evaluate((post) => client.watch(post), post);
       await showsIn(page, post, { count: 1 });
-      const atOnce = await page.evaluate((post) => (client.tap(post, 'like'), client.state(post)), post);
-      assert.deepEqual(atOnce.reactions, [{ reaction: 'like', count: 2, mine: true, pending: true, recent: [] }]);
+      const atOnce = await page.evaluate(
+        (post) => (client.tap(post, 'like'), client.state(post)),
+        post,
+      );
+      assert.deepEqual(atOnce.reactions, [
+        { reaction: 'like', count: 2, mine: true, pending: true, recent: [] },
+      ]);
       await settled(page);
       assert.deepEqual(await shownIn(page, post), { count: 2, mine: true, pending: false });
       assert.deepEqual(await counted(), { count: 2, mine: true });
@@ -91,8 +106,12 @@ for (const crossOrigin of [false, true]) {
       await open(t);
       let release;
       const gate = new Promise((resolve) => (release = resolve));
-      api.faults = ({ method }) => (method === 'PUT' || method === 'DELETE' ? { hold: gate } : undefined);
-      await page.evaluate((post) => [true, false, true, false].forEach((on) => client.wish(post, 'like', on)), post);
+      api.faults = ({ method }) =>
+        method === 'PUT' || method === 'DELETE' ? { hold: gate } : undefined;
+      await page.evaluate(
+        (post) => [true, false, true, false].forEach((on) => client.wish(post, 'like', on)),
+        post,
+      );
       assert.deepEqual(await shownIn(page, post), { count: 0, mine: false, pending: true });
       await until('the first write is on its way', () => writes().length === 1);
       release();
@@ -105,7 +124,9 @@ for (const crossOrigin of [false, true]) {
       await open(t);
       await context.setOffline(true);
       await tap(page, post);
-      await until('the failure is told', () => page.evaluate(() => errors.some((e) => e.code === 'network_error' && !e.dropped)));
+      await until('the failure is told', () =>
+        page.evaluate(() => errors.some((e) => e.code === 'network_error' && !e.dropped)),
+      );
       assert.deepEqual(await shownIn(page, post), { count: 1, mine: true, pending: true });
       assert.deepEqual(await counted(), { count: 0, mine: false });
       await context.setOffline(false);
@@ -125,19 +146,37 @@ for (const crossOrigin of [false, true]) {
     test('a tap whose first attempt was refused, then the tab goes elsewhere: counted', async (t) => {
       await open(t);
       let refused = 0;
-      api.faults = ({ method }) => (method === 'PUT' && !refused++ ? { answer: { status: 503, headers: { 'Retry-After': '5' } } } : undefined);
+      api.faults = ({ method }) =>
+        method === 'PUT' && !refused++
+          ? { answer: { status: 503, headers: { 'Retry-After': '5' } } }
+          : undefined;
       await tap(page, post);
       await until('the first attempt is refused', () => page.evaluate(() => errors.length));
       await page.goto('about:blank');
       await until('the tap is counted', async () => (await counted()).mine);
-      assert.equal(new Set(api.writes().slice(-2).map(({ key }) => key)).size, 1, 'the same key');
+      assert.equal(
+        new Set(
+          api
+            .writes()
+            .slice(-2)
+            .map(({ key }) => key),
+        ).size,
+        1,
+        'the same key',
+      );
     });
 
     test('a wish that waits for another, then the tab goes elsewhere: sent at once, after it', async (t) => {
       await open(t);
       api.faults = ({ method }) => (method === 'PUT' ? { late: 2000 } : undefined);
-      await page.evaluate((post) => (client.wish(post, 'like', true), client.wish(post, 'like', false)), post);
-      await until('the first is on its way', () => writes().length === 1 && api.writes().at(-1).status);
+      await page.evaluate(
+        (post) => (client.wish(post, 'like', true), client.wish(post, 'like', false)),
+        post,
+      );
+      await until(
+        'the first is on its way',
+        () => writes().length === 1 && api.writes().at(-1).status,
+      );
       await page.goto('about:blank');
       await until('the second is counted', async () => !(await counted()).mine);
       assert.deepEqual(writes(), ['PUT', 'DELETE']);

@@ -15,7 +15,8 @@ const WEB = fileURLToPath(new URL('..', import.meta.url));
 const TSC = join(WEB, 'node_modules/typescript/bin/tsc');
 
 async function tsc(...args) {
-  if (!existsSync(TSC)) throw new Error('TypeScript is not there: run `npm ci` in web/ (`make web` does)');
+  if (!existsSync(TSC))
+    throw new Error('TypeScript is not there: run `npm ci` in web/ (`make web` does)');
   try {
     await promisify(execFile)(process.execPath, [TSC, ...args], { cwd: WEB });
   } catch ({ stdout }) {
@@ -24,22 +25,51 @@ async function tsc(...args) {
 }
 
 for (const file of ['onetap.js', 'onetap-bar.js']) {
-  test(`${file} has at most 8,192 bytes as served`, { skip: !existsSync(join(WEB, file)) }, async () => {
-    const bytes = gzipSync(await readFile(join(WEB, file))).length;
-    assert.ok(bytes <= 8192, `${bytes} bytes`);
-  });
+  test(
+    `${file} has at most 8,192 bytes as served`,
+    { skip: !existsSync(join(WEB, file)) },
+    async () => {
+      const bytes = gzipSync(await readFile(join(WEB, file))).length;
+      assert.ok(bytes <= 8192, `${bytes} bytes`);
+    },
+  );
 }
 
-test('the code holds its own types, and uses of the declared ones are as they should be', () => tsc('--project', '.'));
+test('the code holds its own types, and uses of the declared ones are as they should be', () =>
+  tsc('--project', '.'));
 
 test('the declared types are those of the code', async (t) => {
   const made = await mkdtemp(join(tmpdir(), 'onetap-types-'));
   t.after(() => rm(made, { recursive: true }));
-  await tsc('--ignoreConfig', '--allowJs', '--declaration', '--emitDeclarationOnly', '--strict', '--noImplicitAny', 'false', '--target', 'es2024', '--lib', 'es2024,dom,dom.iterable', '--module', 'esnext', '--moduleResolution', 'bundler', '--outDir', made, 'onetap.js');
-  const text = (await readFile(join(made, 'onetap.d.ts'), 'utf8')).replaceAll('./onetap.d.ts', join(WEB, 'onetap.d.ts'));
+  await tsc(
+    '--ignoreConfig',
+    '--allowJs',
+    '--declaration',
+    '--emitDeclarationOnly',
+    '--strict',
+    '--noImplicitAny',
+    'false',
+    '--target',
+    'es2024',
+    '--lib',
+    'es2024,dom,dom.iterable',
+    '--module',
+    'esnext',
+    '--moduleResolution',
+    'bundler',
+    '--outDir',
+    made,
+    'onetap.js',
+  );
+  const text = (await readFile(join(made, 'onetap.d.ts'), 'utf8')).replaceAll(
+    './onetap.d.ts',
+    join(WEB, 'onetap.d.ts'),
+  );
   await writeFile(join(made, 'made.d.ts'), text);
   // Both ways: nothing is declared that is not there, and nothing is there that is not declared.
-  await writeFile(join(made, 'same.ts'), `
+  await writeFile(
+    join(made, 'same.ts'),
+    `
     import type * as made from './made.d.ts';
     import type * as told from '${join(WEB, 'onetap.d.ts')}';
     type Own<T> = Pick<T, Exclude<keyof T, keyof EventTarget>>;
@@ -51,6 +81,23 @@ test('the declared types are those of the code', async (t) => {
     export const key: Same<typeof made.reactionKey, typeof told.reactionKey> = true;
     export const id: Same<typeof made.postIdFromInteger, typeof told.postIdFromInteger> = true;
     export const integer: Same<typeof made.integerFromPostId, typeof told.integerFromPostId> = true;
-  `);
-  await tsc('--ignoreConfig', '--noEmit', '--strict', '--target', 'es2024', '--lib', 'es2024,dom,dom.iterable', '--module', 'esnext', '--moduleResolution', 'bundler', '--allowImportingTsExtensions', '--typeRoots', made, join(made, 'same.ts'));
+  `,
+  );
+  await tsc(
+    '--ignoreConfig',
+    '--noEmit',
+    '--strict',
+    '--target',
+    'es2024',
+    '--lib',
+    'es2024,dom,dom.iterable',
+    '--module',
+    'esnext',
+    '--moduleResolution',
+    'bundler',
+    '--allowImportingTsExtensions',
+    '--typeRoots',
+    made,
+    join(made, 'same.ts'),
+  );
 });

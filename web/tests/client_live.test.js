@@ -33,10 +33,12 @@ describe('over a service that stays', () => {
   before(async () => (service = await startService()));
   after(() => service.stop());
 
-  test('two users see each other\'s taps', async (t) => {
+  test("two users see each other's taps", async (t) => {
     const site = await place(t, service);
     const post = newPost();
-    const [anna, ben] = await Promise.all([1, 2].map(async (userId) => openClient(await visitor(t), site, { userId }, [post])));
+    const [anna, ben] = await Promise.all(
+      [1, 2].map(async (userId) => openClient(await visitor(t), site, { userId }, [post])),
+    );
     await Promise.all([anna, ben].map((page) => showsIn(page, post, { count: 0 })));
     await tap(anna, post);
     await showsIn(ben, post, { count: 1, mine: false });
@@ -45,7 +47,10 @@ describe('over a service that stays', () => {
     await anna.waitForTimeout(450);
     await tap(anna, post);
     await showsIn(ben, post, { count: 1, mine: true, pending: false });
-    assert.deepEqual([await anna.evaluate(() => errors), await ben.evaluate(() => errors)], [[], []]);
+    assert.deepEqual(
+      [await anna.evaluate(() => errors), await ben.evaluate(() => errors)],
+      [[], []],
+    );
   });
 
   test('a hidden page has no stream; shown again it has caught up, with the own taps from elsewhere', async (t) => {
@@ -54,10 +59,11 @@ describe('over a service that stays', () => {
     const page = await openClient(await visitor(t), site, { userId: 1 }, [post]);
     await showsIn(page, post, { count: 0 });
     await until('it streams', () => site.live().length === 1);
-    const turn = (state) => page.evaluate((state) => {
-      Object.defineProperty(document, 'visibilityState', { value: state, configurable: true });
-      document.dispatchEvent(new Event('visibilitychange'));
-    }, state);
+    const turn = (state) =>
+      page.evaluate((state) => {
+        Object.defineProperty(document, 'visibilityState', { value: state, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'));
+      }, state);
     await turn('hidden');
     await until('no stream is open', () => site.live().length === 0);
     await other(service, post, 1);
@@ -77,7 +83,9 @@ describe('over a service that stays', () => {
     await until('the first streams', () => site.live().length === 1);
     const second = await openClient(context, site, { userId: 1 }, [post, only]);
     await showsIn(second, post, { count: 0 });
-    await until('the stream has the posts of both', () => site.live().some(({ path }) => path.includes(only)));
+    await until('the stream has the posts of both', () =>
+      site.live().some(({ path }) => path.includes(only)),
+    );
     await until('there is one', () => site.live().length === 1);
     await other(service, only, 5);
     await showsIn(second, only, { count: 1 });
@@ -99,8 +107,13 @@ describe('over a service that stays', () => {
     const site = await place(t, service);
     const post = newPost();
     const context = await visitor(t);
-    await context.addInitScript(() => Object.defineProperty(Navigator.prototype, 'locks', { value: undefined }));
-    const pages = [await openClient(context, site, { userId: 1 }, [post]), await openClient(context, site, { userId: 2 }, [post])];
+    await context.addInitScript(() =>
+      Object.defineProperty(Navigator.prototype, 'locks', { value: undefined }),
+    );
+    const pages = [
+      await openClient(context, site, { userId: 1 }, [post]),
+      await openClient(context, site, { userId: 2 }, [post]),
+    ];
     await until('both stream', () => site.live().length === 2);
     await tap(pages[0], post);
     await showsIn(pages[1], post, { count: 1, mine: false });
@@ -120,8 +133,13 @@ describe('over a service that stays', () => {
     }, post);
     await settled(page);
     await page.waitForTimeout(300);
-    const shown = await page.evaluate(() => states.map(({ reactions: [{ count, mine, pending }] }) => [count, mine, pending]));
-    assert.deepEqual(shown, [[1, true, true], [1, true, false]]);
+    const shown = await page.evaluate(() =>
+      states.map(({ reactions: [{ count, mine, pending }] }) => [count, mine, pending]),
+    );
+    assert.deepEqual(shown, [
+      [1, true, true],
+      [1, true, false],
+    ]);
   });
 });
 
@@ -132,12 +150,16 @@ test('Redis restarts while pages watch and tap: what was tapped is counted, and 
   t.after(() => service.stop());
   const site = await place(t, service);
   const post = newPost();
-  const [anna, ben] = await Promise.all([1, 2].map(async (userId) => openClient(await visitor(t), site, { userId }, [post])));
+  const [anna, ben] = await Promise.all(
+    [1, 2].map(async (userId) => openClient(await visitor(t), site, { userId }, [post])),
+  );
   await tap(anna, post);
   await showsIn(ben, post, { count: 1, mine: false });
   await redis.kill();
   await tap(ben, post);
-  await until('the service says that it cannot', () => ben.evaluate(() => errors.some((e) => e.code === 'store_unavailable' && !e.dropped)));
+  await until('the service says that it cannot', () =>
+    ben.evaluate(() => errors.some((e) => e.code === 'store_unavailable' && !e.dropped)),
+  );
   assert.deepEqual(await shownIn(ben, post), { count: 2, mine: true, pending: true });
   await redis.start();
   await settled(ben);

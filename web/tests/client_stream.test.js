@@ -24,7 +24,8 @@ beforeEach(() => {
 
 const AHEAD = 10 ** 15 * 4; // A revision that no test's service has reached.
 const liveClient = (t, options = {}) => nodeClient(t, site, { live: true, ...options });
-const opened = (n = 1) => until(`stream ${n} is open`, () => streams.opened.length === n && streams.opened[n - 1]);
+const opened = (n = 1) =>
+  until(`stream ${n} is open`, () => streams.opened.length === n && streams.opened[n - 1]);
 
 test('one stream for all that is watched, and a new one when more is', async (t) => {
   const { client, shown } = liveClient(t, { recent: 2 });
@@ -67,8 +68,24 @@ test('events come through in whatever pieces and line ends, with comments and un
   const stream = await opened();
   let revision = AHEAD;
   const event = (count, nl) => {
-    const [head, tail] = JSON.stringify({ post_id: post, revision: ++revision, locked: false, total: count, reactions: [{ reaction: '\u{1F44D}', count }] }).split(/(?<="total":)/);
-    return [': keep-alive', '', 'event: summary', `id: ${revision}`, 'retry: 10', `data: ${head}`, `data:${tail}`, '', ''].join(nl);
+    const [head, tail] = JSON.stringify({
+      post_id: post,
+      revision: ++revision,
+      locked: false,
+      total: count,
+      reactions: [{ reaction: '\u{1F44D}', count }],
+    }).split(/(?<="total":)/);
+    return [
+      ': keep-alive',
+      '',
+      'event: summary',
+      `id: ${revision}`,
+      'retry: 10',
+      `data: ${head}`,
+      `data:${tail}`,
+      '',
+      '',
+    ].join(nl);
   };
   let count = 0;
   for (const nl of ['\n', '\r\n', '\r']) {
@@ -79,13 +96,17 @@ test('events come through in whatever pieces and line ends, with comments and un
         stream.write(bytes.subarray(at, at + size));
         if (size > 2) await new Promise((resolve) => setImmediate(resolve));
       }
-      await until(`event ${count} is shown (${JSON.stringify(nl)}, ${size})`, () => shown(post, '\u{1F44D}').count === count, 3000);
+      await until(
+        `event ${count} is shown (${JSON.stringify(nl)}, ${size})`,
+        () => shown(post, '\u{1F44D}').count === count,
+        3000,
+      );
     }
   }
   assert.deepEqual([errors, streams.opened.length], [[], 1]);
 });
 
-test('what is older than what is shown is not taken; another post\'s is nobody\'s', async (t) => {
+test("what is older than what is shown is not taken; another post's is nobody's", async (t) => {
   const { client, shown } = liveClient(t);
   client.watch(post);
   const stream = await opened();
@@ -118,7 +139,8 @@ test('an event with the own write in it, before its answer, is not counted twice
   const stream = await opened();
   await until('the post is known', () => shown(post).count === 1);
   const streaming = site.faults;
-  site.faults = (request, n) => (request.method === 'PUT' ? { late: slow.closed } : streaming(request, n));
+  site.faults = (request, n) =>
+    request.method === 'PUT' ? { late: slow.closed } : streaming(request, n);
   client.tap(post, 'like');
   await until('it is counted', () => site.writes()[0]?.status);
   stream.summary(post, AHEAD, { like: 2, love: 1 });
@@ -128,18 +150,25 @@ test('an event with the own write in it, before its answer, is not counted twice
   await client.settled();
   stream.summary(post, AHEAD + 1, { like: 3, love: 1 });
   await until('the next is shown', () => shown(post).count === 3);
-  const counts = states.map(({ reactions }) => reactions.find((r) => r.reaction === 'like')?.count ?? 0);
-  assert.deepEqual(counts.filter((count, i) => count !== counts[i - 1]), [1, 2, 3], 'never up and down again');
+  const counts = states.map(
+    ({ reactions }) => reactions.find((r) => r.reaction === 'like')?.count ?? 0,
+  );
+  assert.deepEqual(
+    counts.filter((count, i) => count !== counts[i - 1]),
+    [1, 2, 3],
+    'never up and down again',
+  );
 });
 
-test('an event with others\' taps, during a write, is shown with its answer', async (t) => {
+test("an event with others' taps, during a write, is shown with its answer", async (t) => {
   const slow = gate();
   const { client, shown } = liveClient(t);
   client.watch(post);
   const stream = await opened();
   await until('the post is known', () => client.state(post));
   const streaming = site.faults;
-  site.faults = (request, n) => (request.method === 'PUT' ? { late: slow.closed } : streaming(request, n));
+  site.faults = (request, n) =>
+    request.method === 'PUT' ? { late: slow.closed } : streaming(request, n);
   client.tap(post, 'like');
   stream.summary(post, AHEAD, { like: 8 });
   stream.summary(post, AHEAD + 1, { like: 9 });
@@ -180,7 +209,10 @@ test('a stream that is silent for forty seconds is given up; a comment is a sign
 });
 
 test('a service without streams: the page does without, and nothing is told', async (t) => {
-  site.faults = ({ path }) => (path.includes('/stream') ? { answer: { status: 404, body: '{"code":"not_found"}' } } : undefined);
+  site.faults = ({ path }) =>
+    path.includes('/stream')
+      ? { answer: { status: 404, body: '{"code":"not_found"}' } }
+      : undefined;
   const { client, watch, shown, errors } = liveClient(t);
   await watch(post);
   await until('the stream was asked for', () => site.streams().length === 1);
@@ -192,28 +224,38 @@ test('a service without streams: the page does without, and nothing is told', as
 
 for (const [what, answer] of Object.entries({
   HTML: { status: 200, headers: { 'Content-Type': 'text/html' }, body: '<h1>Welcome</h1>' },
-  '204': { status: 204 },
+  204: { status: 204 },
   'a redirect': { status: 302, headers: { Location: '/login' } },
-  '503': { status: 503, body: '{"code":"overloaded"}' },
+  503: { status: 503, body: '{"code":"overloaded"}' },
 })) {
   test(`a stream that is answered with ${what} is asked for again`, async (t) => {
     const streaming = site.faults;
     let n = 0;
-    site.faults = (request, i) => (request.path.includes('/stream') && !n++ ? { answer } : streaming(request, i));
+    site.faults = (request, i) =>
+      request.path.includes('/stream') && !n++ ? { answer } : streaming(request, i);
     const { client, errors } = liveClient(t);
     client.watch(post);
     await opened();
-    assert.deepEqual(errors.map(({ code, dropped }) => [code, dropped]), [[what === '503' ? 'overloaded' : 'unexpected_answer', false]]);
+    assert.deepEqual(
+      errors.map(({ code, dropped }) => [code, dropped]),
+      [[what === '503' ? 'overloaded' : 'unexpected_answer', false]],
+    );
   });
 }
 
 test('the stream has the token, asked for again once when it is refused', async (t) => {
   const streaming = site.faults;
-  site.faults = (request, i) => (request.headers.authorization === 'Bearer new' ? streaming(request, i) : { answer: { status: 401 } });
+  site.faults = (request, i) =>
+    request.headers.authorization === 'Bearer new'
+      ? streaming(request, i)
+      : { answer: { status: 401 } };
   let token = 'old';
   const { client, errors } = liveClient(t, { token: () => token, userId: undefined });
   client.watch(post);
-  await until('it was refused, twice for the read and the stream each', () => site.requests.length >= 4 && errors.length >= 1);
+  await until(
+    'it was refused, twice for the read and the stream each',
+    () => site.requests.length >= 4 && errors.length >= 1,
+  );
   token = 'new';
   assert.ok(errors.every(({ code, dropped }) => code === 'http_401' && dropped));
   client.watch(newPost());
@@ -226,7 +268,8 @@ test('when the stream is there again, what waits is sent', async (t) => {
   const stream = await opened();
   const streaming = site.faults;
   t.mock.method(Math, 'random', () => 0.999);
-  site.faults = (request, n) => (request.method === 'PUT' ? { drop: 'before' } : streaming(request, n));
+  site.faults = (request, n) =>
+    request.method === 'PUT' ? { drop: 'before' } : streaming(request, n);
   stream.cut();
   client.tap(post, 'like');
   await until('three attempts have failed', () => site.writes().length === 3);

@@ -24,7 +24,8 @@ const isWrite = ({ method }) => method === 'PUT' || method === 'DELETE';
 /** Faults for the writes in their order; the last goes on for ever. */
 const writesMeet = (...faults) => {
   let n = 0;
-  site.faults = (request) => (isWrite(request) ? faults[Math.min(n++, faults.length - 1)] : undefined);
+  site.faults = (request) =>
+    isWrite(request) ? faults[Math.min(n++, faults.length - 1)] : undefined;
 };
 const methods = () => site.writes().map(({ method }) => method);
 const keys = () => new Set(site.writes().map(({ key }) => key)).size;
@@ -38,13 +39,21 @@ test('a write that arrives after the client has given it up and moved on undoes 
   await until('the first attempt is on its way', () => methods().length === 1);
   client.wish(post, 'like', false);
   await client.settled();
-  assert.deepEqual(methods(), ['PUT', 'PUT', 'DELETE'], 'the unanswered write is repeated before the newer goes');
+  assert.deepEqual(
+    methods(),
+    ['PUT', 'PUT', 'DELETE'],
+    'the unanswered write is repeated before the newer goes',
+  );
   assert.equal(site.writes()[0].key, site.writes()[1].key);
   assert.deepEqual(await held(service, post, 1), { count: 0, mine: false });
   late.open();
   await until('the late one has been answered', () => site.writes()[0].status);
   assert.equal(site.writes()[0].replayed, 'true');
-  assert.deepEqual(await held(service, post, 1), { count: 0, mine: false }, 'the newest wish stands');
+  assert.deepEqual(
+    await held(service, post, 1),
+    { count: 0, mine: false },
+    'the newest wish stands',
+  );
 });
 
 for (const [what, fault] of Object.entries({
@@ -52,13 +61,22 @@ for (const [what, fault] of Object.entries({
   'whose answer is lost': { drop: 'after' },
   'answered too late': { late: 700 },
   'answered 500 without a word': { answer: { status: 500 } },
-  'answered 503 by a proxy in HTML': { answer: { status: 503, headers: { 'Content-Type': 'text/html' }, body: '<h1>Sorry</h1>' } },
-  'answered 200 in HTML': { answer: { status: 200, headers: { 'Content-Type': 'text/html' }, body: '<h1>Sign in</h1>' } },
+  'answered 503 by a proxy in HTML': {
+    answer: { status: 503, headers: { 'Content-Type': 'text/html' }, body: '<h1>Sorry</h1>' },
+  },
+  'answered 200 in HTML': {
+    answer: { status: 200, headers: { 'Content-Type': 'text/html' }, body: '<h1>Sign in</h1>' },
+  },
   'answered 200 with other JSON': { answer: { status: 200, body: '{"ok":true}' } },
   'answered 200 with null': { answer: { status: 200, body: 'null' } },
   'answered 204': { answer: { status: 204 } },
-  'redirected': { answer: { status: 302, headers: { Location: '/login' } } },
-  'cut off in the middle of its answer': { handle: (_, response) => (response.writeHead(200, { 'Content-Length': 100 }).write('{"active"'), response.destroy()) },
+  redirected: { answer: { status: 302, headers: { Location: '/login' } } },
+  'cut off in the middle of its answer': {
+    handle: (_, response) => (
+      response.writeHead(200, { 'Content-Length': 100 }).write('{"active"'),
+      response.destroy()
+    ),
+  },
   'answered 408': { answer: { status: 408 } },
 })) {
   test(`a write ${what} is repeated with its key`, async (t) => {
@@ -101,7 +119,13 @@ test('a wish like the one in flight needs no second write', async (t) => {
 test('a refused wish is dropped, and the state is as the service knows it', async (t) => {
   await other(service, post, 2);
   const problem = { code: 'reactions_locked', detail: 'the post is locked', status: 403 };
-  writesMeet({ answer: { status: 403, headers: { 'Content-Type': 'application/problem+json' }, body: JSON.stringify(problem) } });
+  writesMeet({
+    answer: {
+      status: 403,
+      headers: { 'Content-Type': 'application/problem+json' },
+      body: JSON.stringify(problem),
+    },
+  });
   const { client, shown, errors, states, watch } = nodeClient(t, site);
   await watch(post);
   client.tap(post, 'like');
@@ -110,7 +134,10 @@ test('a refused wish is dropped, and the state is as the service knows it', asyn
   assert.deepEqual(shown(post), { count: 1, mine: false, pending: false });
   assert.deepEqual(methods(), ['PUT']);
   const [error] = errors;
-  assert.deepEqual([error.postId, error.reaction, error.code, error.status, error.dropped, error.message], [post, 'like', 'reactions_locked', 403, true, 'the post is locked']);
+  assert.deepEqual(
+    [error.postId, error.reaction, error.code, error.status, error.dropped, error.message],
+    [post, 'like', 'reactions_locked', 403, true, 'the post is locked'],
+  );
   assert.deepEqual(error.problem, problem);
   await until('the state is read again', () => site.reads().length === 2);
   assert.equal(states.at(-1).total, 1);
@@ -160,14 +187,26 @@ test('a pause ends when the phone is online again, or the user taps', async (t) 
 
 test('a wish older than its key is kept is dropped, told, and the state read again', async (t) => {
   writesMeet({ drop: 'before' });
-  const { client, errors, shown, watch } = nodeClient(t, site, { retentionMs: 1_500, timeoutMs: 500 });
+  const { client, errors, shown, watch } = nodeClient(t, site, {
+    retentionMs: 1_500,
+    timeoutMs: 500,
+  });
   await watch(post);
   client.tap(post, 'like');
   await client.settled();
   assert.deepEqual(shown(post), { count: 0, mine: false, pending: false });
-  assert.deepEqual(errors.map(({ code, dropped }) => [code, dropped]), [['network_error', false], ['wish_expired', true]]);
+  assert.deepEqual(
+    errors.map(({ code, dropped }) => [code, dropped]),
+    [
+      ['network_error', false],
+      ['wish_expired', true],
+    ],
+  );
   const last = site.writes().at(-1).at;
-  assert.ok(last - site.writes()[0].at < 1_050, 'no attempt that could arrive after the key is gone');
+  assert.ok(
+    last - site.writes()[0].at < 1_050,
+    'no attempt that could arrive after the key is gone',
+  );
   await until('the state is read again', () => site.reads().length === 2);
 });
 
@@ -185,7 +224,13 @@ test('an answer that comes out of order takes nothing back', async (t) => {
   site.faults = () => undefined;
   await watch(newPost()); // Reads are one at a time: now the slow one has been taken in.
   assert.deepEqual(shown(post), { count: 1, mine: true, pending: false });
-  assert.ok(states.filter(({ postId }) => postId === post).slice(1).every(({ reactions }) => reactions[0]?.mine && reactions[0].count === 1), 'it never flickered');
+  assert.ok(
+    states
+      .filter(({ postId }) => postId === post)
+      .slice(1)
+      .every(({ reactions }) => reactions[0]?.mine && reactions[0].count === 1),
+    'it never flickered',
+  );
   twin();
 });
 
@@ -200,7 +245,13 @@ test('answers of different reactions do not touch each other', async (t) => {
   assert.deepEqual(shown(post), { count: 1, mine: true, pending: true });
   slow.open();
   await client.settled();
-  assert.deepEqual([shown(post), shown(post, 'love')], [{ count: 1, mine: true, pending: false }, { count: 1, mine: true, pending: false }]);
+  assert.deepEqual(
+    [shown(post), shown(post, 'love')],
+    [
+      { count: 1, mine: true, pending: false },
+      { count: 1, mine: true, pending: false },
+    ],
+  );
 });
 
 test('a gesture is a fixed window from its first tap, of each reaction by itself', async (t) => {
@@ -241,11 +292,18 @@ test('what is no post or no reaction, and taps of nobody, are told and not sent'
   client.tap('42', 'like');
   client.tap('00000000-0000-0000-0000-000000000000', 'like');
   client.watch('')();
-  for (const reaction of ['', '..', '.', 'Like', 'a/b', 'x'.repeat(33), '_a']) client.tap(post, reaction);
+  for (const reaction of ['', '..', '.', 'Like', 'a/b', 'x'.repeat(33), '_a'])
+    client.tap(post, reaction);
   const nobody = nodeClient(t, site, { userId: undefined });
   nobody.client.tap(post, 'like');
-  assert.deepEqual(errors.map(({ code }) => code), [...Array(3).fill('invalid_post_id'), ...Array(7).fill('invalid_reaction')]);
-  assert.deepEqual(nobody.errors.map(({ code, postId, dropped }) => [code, postId, dropped]), [['unauthenticated', post, true]]);
+  assert.deepEqual(
+    errors.map(({ code }) => code),
+    [...Array(3).fill('invalid_post_id'), ...Array(7).fill('invalid_reaction')],
+  );
+  assert.deepEqual(
+    nobody.errors.map(({ code, postId, dropped }) => [code, postId, dropped]),
+    [['unauthenticated', post, true]],
+  );
   assert.deepEqual(site.writes(), []);
 });
 

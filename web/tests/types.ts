@@ -1,19 +1,30 @@
 // How a page in TypeScript uses the client. Only checked, never run.
 
-import { Onetap, integerFromPostId, postIdFromInteger, reactionKey, type Options, type PostState } from '../onetap.js';
+import {
+  Onetap,
+  integerFromPostId,
+  postIdFromInteger,
+  reactionKey,
+  type Options,
+  type PostState,
+} from '../onetap.js';
 
 const open: Options = { userId: 42n, baseUrl: '', recent: 3, live: false };
 const client = new Onetap(open);
 new Onetap({ token: async (postIds) => postIds.join() });
 new Onetap();
 
-const stop: () => void = client.watch(postIdFromInteger(42), { reactions: [{ reaction: 'like', count: 3, mine: true }] });
+const stop: () => void = client.watch(postIdFromInteger(42), {
+  reactions: [{ reaction: 'like', count: 3, mine: true }],
+});
 stop();
 client.addEventListener('onetap-change', ({ detail }) => {
   const state: PostState = detail;
   state.reactions.filter((r) => r.pending && reactionKey(r.reaction) === 'like');
 });
-client.addEventListener('onetap-error', ({ detail }) => console.warn(detail.code, detail.status, detail.dropped));
+client.addEventListener('onetap-error', ({ detail }) =>
+  console.warn(detail.code, detail.status, detail.dropped),
+);
 client.addEventListener('other', (event) => event.type);
 const total: number | undefined = client.state('…')?.total;
 client.tap('…', '👍');

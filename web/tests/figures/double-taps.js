@@ -79,7 +79,8 @@ export async function withOnetap(browser, service, taps, seed = 1) {
   await page.evaluate(() => {
     globalThis.tapTwice = async (posts, gaps) => {
       const stops = posts.map((post) => client.watch(post));
-      while (!posts.every((post) => client.state(post))) await new Promise((resolve) => setTimeout(resolve, 20));
+      while (!posts.every((post) => client.state(post)))
+        await new Promise((resolve) => setTimeout(resolve, 20));
       const twice = async (post, gap) => {
         client.tap(post, 'like');
         await new Promise((resolve) => setTimeout(resolve, gap));
@@ -90,7 +91,8 @@ export async function withOnetap(browser, service, taps, seed = 1) {
       for (const stop of stops) stop();
     };
   });
-  site.faults = ({ method }) => (method === 'PUT' || method === 'DELETE' ? badNetwork(random) : undefined);
+  site.faults = ({ method }) =>
+    method === 'PUT' || method === 'DELETE' ? badNetwork(random) : undefined;
   const right = await doubleTaps(
     page,
     taps,
@@ -123,7 +125,12 @@ export async function withToggle(browser, taps, seed = 1) {
     if (twice !== undefined && drop !== 'before') ms(hold + twice).then(() => naive.toggle(post));
     await ms(hold);
     const active = drop === 'before' ? undefined : await naive.toggle(post);
-    return { hold: late, ...(drop ? { drop: 'before' } : { answer: { status: 200, body: JSON.stringify({ active }) } }) };
+    return {
+      hold: late,
+      ...(drop
+        ? { drop: 'before' }
+        : { answer: { status: 200, body: JSON.stringify({ active }) } }),
+    };
   };
   const context = await browser.newContext();
   const page = await context.newPage();
@@ -159,9 +166,15 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const [browser, service] = await Promise.all([startBrowser(), startService()]);
   const onetap = await withOnetap(browser, service, taps);
   const toggle = await withToggle(browser, taps);
-  console.log(`double taps that ended as they were meant (0 to ${LATE_MS} ms late, ${LOST * 100} % lost, ${DOUBLED * 100} % doubled):`);
-  console.log(`  onetap and its client    ${onetap.right} of ${taps}    ${onetap.requests} writes sent`);
-  console.log(`  read, flip, save         ${toggle.right} of ${taps}    ${toggle.requests} writes sent`);
+  console.log(
+    `double taps that ended as they were meant (0 to ${LATE_MS} ms late, ${LOST * 100} % lost, ${DOUBLED * 100} % doubled):`,
+  );
+  console.log(
+    `  onetap and its client    ${onetap.right} of ${taps}    ${onetap.requests} writes sent`,
+  );
+  console.log(
+    `  read, flip, save         ${toggle.right} of ${taps}    ${toggle.requests} writes sent`,
+  );
   await Promise.all([browser.close(), service.stop()]);
   process.exit(onetap.right === taps ? 0 : 1);
 }

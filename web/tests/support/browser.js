@@ -7,7 +7,10 @@ export const CHROMIUM = process.env.ONETAP_TEST_CHROMIUM ?? '/usr/bin/chromium';
 
 /** One browser for a test file; each test has a context of its own (`browser.newContext()`). */
 export async function startBrowser() {
-  if (!existsSync(CHROMIUM)) throw new Error(`${CHROMIUM} is not there: apt-get install chromium, or name one in ONETAP_TEST_CHROMIUM`);
+  if (!existsSync(CHROMIUM))
+    throw new Error(
+      `${CHROMIUM} is not there: apt-get install chromium, or name one in ONETAP_TEST_CHROMIUM`,
+    );
   const args = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'];
   args.push('--disable-background-networking', '--disable-component-update', '--disable-sync');
   return chromium.launch({ executablePath: CHROMIUM, args });
@@ -38,7 +41,11 @@ export async function openClient(context, site, options = {}, watched = []) {
 export const shownIn = (page, post, reaction = 'like') =>
   page.evaluate(
     ([post, reaction]) => {
-      const { count = 0, mine = false, pending = false } = client.state(post)?.reactions.find((r) => r.reaction === reaction) ?? {};
+      const {
+        count = 0,
+        mine = false,
+        pending = false,
+      } = client.state(post)?.reactions.find((r) => r.reaction === reaction) ?? {};
       return { count, mine, pending };
     },
     [post, reaction],
@@ -50,13 +57,19 @@ export async function showsIn(page, post, wanted, reaction = 'like', timeout = 1
     await page.waitForFunction(
       ([post, reaction, wanted]) => {
         const state = globalThis.client.state(post);
-        const shown = state?.reactions.find((r) => r.reaction === reaction) ?? { count: 0, mine: false, pending: false };
+        const shown = state?.reactions.find((r) => r.reaction === reaction) ?? {
+          count: 0,
+          mine: false,
+          pending: false,
+        };
         return state && Object.entries(wanted).every(([name, value]) => shown[name] === value);
       },
       [post, reaction, wanted],
       { timeout, polling: 20 },
     );
   } catch {
-    throw new Error(`shown is ${JSON.stringify(await shownIn(page, post, reaction))}, wanted ${JSON.stringify(wanted)}`);
+    throw new Error(
+      `shown is ${JSON.stringify(await shownIn(page, post, reaction))}, wanted ${JSON.stringify(wanted)}`,
+    );
   }
 }

@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const BIN = process.env.ONETAP_BIN ?? fileURLToPath(new URL('../../../target/debug/onetap', import.meta.url));
+const BIN =
+  process.env.ONETAP_BIN ?? fileURLToPath(new URL('../../../target/debug/onetap', import.meta.url));
 const REDIS = process.env.ONETAP_TEST_REDIS ?? 'redis-server';
 
 /** Nothing that a test starts outlives it, however it ends. */
@@ -39,7 +40,7 @@ function start(command, args, hint) {
 
 /** Waits until `check` gives something, and says what did not happen otherwise. */
 export async function until(what, check, ms = 10_000) {
-  for (const end = Date.now() + ms; ; ) {
+  for (const end = Date.now() + ms; ;) {
     const got = await check();
     if (got) return got;
     if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
@@ -58,7 +59,11 @@ async function freePort() {
 
 /** The service. `listen` keeps the address over a restart. */
 export async function startService({ store = 'memory:', listen = '127.0.0.1:0', args = [] } = {}) {
-  const child = start(BIN, ['--listen', listen, '--store', store, '--log', 'warn', ...args], 'run `cargo build`, or name it in ONETAP_BIN');
+  const child = start(
+    BIN,
+    ['--listen', listen, '--store', store, '--log', 'warn', ...args],
+    'run `cargo build`, or name it in ONETAP_BIN',
+  );
   let url;
   const greeting = (async () => {
     for await (const line of createInterface({ input: child.stdout })) {
@@ -69,7 +74,13 @@ export async function startService({ store = 'memory:', listen = '127.0.0.1:0', 
   })();
   await Promise.race([greeting, child.failed]);
   child.stdout.resume();
-  return { url, address: new URL(url).host, pid: child.pid, stop: () => child.end('SIGTERM'), kill: () => child.end('SIGKILL') };
+  return {
+    url,
+    address: new URL(url).host,
+    pid: child.pid,
+    stop: () => child.end('SIGTERM'),
+    kill: () => child.end('SIGKILL'),
+  };
 }
 
 /** A Redis that can be killed and started again at its address, with or without what it knew. */
@@ -80,7 +91,20 @@ export async function startRedis() {
   const redis = {
     url: `redis://127.0.0.1:${port}`,
     async start() {
-      const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always'];
+      const args = [
+        '--port',
+        String(port),
+        '--bind',
+        '127.0.0.1',
+        '--dir',
+        dir,
+        '--save',
+        '',
+        '--appendonly',
+        'yes',
+        '--appendfsync',
+        'always',
+      ];
       child = start(REDIS, args, 'install redis-server with your package manager (`make tools`)');
       let ready = false;
       child.stdout.on('data', (text) => (ready ||= String(text).includes('Ready to accept')));

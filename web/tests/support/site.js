@@ -6,7 +6,12 @@ import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const WEB = new URL('../../', import.meta.url);
-const TYPES = { '.js': 'text/javascript', '.html': 'text/html; charset=utf-8', '.css': 'text/css', '.ts': 'text/plain' };
+const TYPES = {
+  '.js': 'text/javascript',
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css',
+  '.ts': 'text/plain',
+};
 const PAGE = `<!doctype html><meta charset="utf-8"><title>onetap</title><link rel="icon" href="data:,">
 <script type="module">Object.assign(globalThis, await import('/onetap.js')); globalThis.ready = true;</script>`;
 
@@ -32,25 +37,41 @@ export async function startSite({ service, cors = false, pages = {} } = {}) {
 
   const headersFor = (request) =>
     cors && request.headers.origin
-      ? { 'Access-Control-Allow-Origin': request.headers.origin, 'Access-Control-Expose-Headers': 'ETag, Link, Retry-After, Idempotency-Replayed', Vary: 'Origin' }
+      ? {
+          'Access-Control-Allow-Origin': request.headers.origin,
+          'Access-Control-Expose-Headers': 'ETag, Link, Retry-After, Idempotency-Replayed',
+          Vary: 'Origin',
+        }
       : {};
 
   const ask = (request, body, response) =>
     new Promise((resolve, reject) => {
       const { host, connection, ...headers } = request.headers;
       const { method, url: path } = request;
-      const upstream = http.request(site.service.url + path, { method, headers, agent: false }, resolve);
+      const upstream = http.request(
+        site.service.url + path,
+        { method, headers, agent: false },
+        resolve,
+      );
       upstream.on('error', reject);
-      if (path.startsWith('/v1/posts/reactions/stream')) response?.once('close', () => upstream.destroy());
+      if (path.startsWith('/v1/posts/reactions/stream'))
+        response?.once('close', () => upstream.destroy());
       upstream.end(body);
     });
 
   async function proxy(request, response) {
-    const entry = { method: request.method, path: request.url, key: request.headers['idempotency-key'], headers: request.headers, at: Date.now() };
+    const entry = {
+      method: request.method,
+      path: request.url,
+      key: request.headers['idempotency-key'],
+      headers: request.headers,
+      at: Date.now(),
+    };
     site.requests.push(entry);
     response.once('close', () => (entry.closed = Date.now()));
     const body = await bodyOf(request);
-    const { hold, drop, twice, late, answer, handle } = (await site.faults(entry, site.requests.length - 1)) ?? {};
+    const { hold, drop, twice, late, answer, handle } =
+      (await site.faults(entry, site.requests.length - 1)) ?? {};
     const extra = headersFor(request);
     await (typeof hold === 'number' ? sleep(hold) : hold);
     if (drop === 'before') return request.socket.destroy();
@@ -62,7 +83,13 @@ export async function startSite({ service, cors = false, pages = {} } = {}) {
       response.writeHead(answer.status, { ...answer.headers, ...extra });
       return response.end(answer.body);
     }
-    if (twice !== undefined) sleep(twice).then(() => ask(request, body)).then((twin) => twin.resume(), () => {});
+    if (twice !== undefined)
+      sleep(twice)
+        .then(() => ask(request, body))
+        .then(
+          (twin) => twin.resume(),
+          () => {},
+        );
     const reply = await ask(request, body, response);
     entry.status = reply.statusCode;
     entry.replayed = reply.headers['idempotency-replayed'];
@@ -81,13 +108,19 @@ export async function startSite({ service, cors = false, pages = {} } = {}) {
     const { pathname } = new URL(request.url, 'http://x');
     try {
       if (cors && request.method === 'OPTIONS') {
-        const allowed = { 'Access-Control-Allow-Methods': 'GET, PUT, DELETE, POST', 'Access-Control-Allow-Headers': 'Authorization, Idempotency-Key, Content-Type' };
+        const allowed = {
+          'Access-Control-Allow-Methods': 'GET, PUT, DELETE, POST',
+          'Access-Control-Allow-Headers': 'Authorization, Idempotency-Key, Content-Type',
+        };
         return response.writeHead(204, { ...headersFor(request), ...allowed }).end();
       }
       if (site.pages[pathname] !== undefined) {
-        return response.writeHead(200, { 'Content-Type': TYPES['.html'] }).end(site.pages[pathname]);
+        return response
+          .writeHead(200, { 'Content-Type': TYPES['.html'] })
+          .end(site.pages[pathname]);
       }
-      if (pathname === '/page') return response.writeHead(200, { 'Content-Type': TYPES['.html'] }).end(PAGE);
+      if (pathname === '/page')
+        return response.writeHead(200, { 'Content-Type': TYPES['.html'] }).end(PAGE);
       if (/^\/[\w-]+(\/[\w-]+)?\.(js|css|html|d\.ts)$/.test(pathname)) {
         const file = await readFile(fileURLToPath(new URL(`.${pathname}`, WEB)));
         return response.writeHead(200, { 'Content-Type': TYPES[extname(pathname)] }).end(file);
@@ -95,7 +128,12 @@ export async function startSite({ service, cors = false, pages = {} } = {}) {
       await proxy(request, response);
     } catch (error) {
       if (response.headersSent) return response.destroy();
-      response.writeHead(error.code === 'ENOENT' ? 404 : 502, { 'Content-Type': 'text/html', ...headersFor(request) }).end(`<p>${error.code}`);
+      response
+        .writeHead(error.code === 'ENOENT' ? 404 : 502, {
+          'Content-Type': 'text/html',
+          ...headersFor(request),
+        })
+        .end(`<p>${error.code}`);
     }
   });
   server.on('connection', (socket) => {
@@ -106,7 +144,8 @@ export async function startSite({ service, cors = false, pages = {} } = {}) {
   site.url = `http://127.0.0.1:${server.address().port}`;
   site.writes = () => site.requests.filter(({ method }) => method === 'PUT' || method === 'DELETE');
   site.reads = () => site.requests.filter(({ path }) => path.startsWith('/v1/posts/reactions?'));
-  site.streams = () => site.requests.filter(({ path }) => path.startsWith('/v1/posts/reactions/stream'));
+  site.streams = () =>
+    site.requests.filter(({ path }) => path.startsWith('/v1/posts/reactions/stream'));
   site.stop = async () => {
     server.close();
     for (const socket of site.open) socket.destroy();

@@ -15,9 +15,19 @@ export function ownStreams(site) {
           write: (text) => response.write(text),
           /** An event as the service writes it. */
           summary: (post, revision, counts, recent) => {
-            const reactions = Object.entries(counts).map(([reaction, count]) => ({ reaction, count, ...(recent && { recent }) }));
+            const reactions = Object.entries(counts).map(([reaction, count]) => ({
+              reaction,
+              count,
+              ...(recent && { recent }),
+            }));
             const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
-            const data = JSON.stringify({ post_id: post, revision, locked: false, total, reactions });
+            const data = JSON.stringify({
+              post_id: post,
+              revision,
+              locked: false,
+              total,
+              reactions,
+            });
             response.write(`event: summary\nid: ${revision}\ndata: ${data}\n\n`);
           },
           end: () => response.end(),
