@@ -190,7 +190,6 @@ export class Onetap extends EventTarget {
     if (cursor) query.set('cursor', cursor);
     const of = reaction ? `/reactions/${encodeURIComponent(reaction)}` : '';
     const answer = await this.#ask(
-      'GET',
       `/${postId}${of}/users?${query}`,
       [postId],
       (body) => body.users.map,
@@ -398,7 +397,8 @@ export class Onetap extends EventTarget {
   #send({ post, reaction }, active, key) {
     const path = `/${post.id}/reactions/${encodeURIComponent(reaction)}/users/${this.#user}`;
     const whole = (body) => body.active !== undefined && body.count >= 0 && body.revision > 0;
-    return this.#ask(active ? 'PUT' : 'DELETE', path, [post.id], whole, key);
+    const method = active ? 'PUT' : 'DELETE';
+    return this.#ask(path, [post.id], whole, { method, key });
   }
 
   /**
@@ -428,7 +428,7 @@ export class Onetap extends EventTarget {
       const query = this.#query(ids);
       if (this.#options.userId) query.set('user_id', String(this.#user));
       for (const id of ids) this.#needs.delete(id);
-      const answer = await this.#ask('GET', `/reactions?${query}`, ids, (body) =>
+      const answer = await this.#ask(`/reactions?${query}`, ids, (body) =>
         body.posts.every(isSummary),
       );
       for (const summary of answer.body?.posts ?? []) {
@@ -459,7 +459,12 @@ export class Onetap extends EventTarget {
    * asked for again, once.
    * @returns {Promise<Answer>}
    */
-  async #ask(method, path, ids, whole, key, controller = new AbortController()) {
+  async #ask(
+    path,
+    ids,
+    whole,
+    { method = 'GET', key = '', controller = new AbortController() } = {},
+  ) {
     const { fetch = globalThis.fetch, token, timeoutMs } = this.#options;
     for (let asked = !token; ; asked = true) {
       const headers = {};
@@ -636,14 +641,7 @@ export class Onetap extends EventTarget {
       const controller = (stream.controller = new AbortController());
       const began = this.#clock;
       const path = `/reactions/stream?${this.#query(ids)}`;
-      const answer = await this.#ask(
-        'GET',
-        path,
-        ids,
-        (body) => body.getReader,
-        undefined,
-        attempt,
-      );
+      const answer = await this.#ask(path, ids, (body) => body.getReader, { controller });
       if (this.#stream !== stream) return;
       if (answer.body) {
         const before = new Set();
