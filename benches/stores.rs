@@ -160,6 +160,7 @@ fn http_codec(c: &mut Criterion) {
     let routes = ROUTES.iter().map(|(path, _)| *path).collect();
     let live = Hub::default();
     let mut service = router(HttpState {
+        naive: Arc::default(),
         store: AnyStore::Memory(MemoryStore::new(Retention::default())),
         limits: config.limits,
         metrics: Arc::new(Metrics::new(routes, live.stats(), None, None)),

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Command, Config, ConfigError, Parsed, ServeArgs, StoreConfig};
+use crate::demo::NaiveTable;
 use crate::http::{self, Acceptor, HttpState, ROUTES, Worker};
 use crate::live::Hub;
 use crate::store::StoreSource;
@@ -123,6 +124,16 @@ fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
     Ok(())
 }
 
+/// What every worker has a share of.
+#[derive(Clone)]
+struct Shared {
+    source: StoreSource,
+    metrics: Arc<Metrics>,
+    live: Hub,
+    naive: Arc<NaiveTable>,
+    stop: CancellationToken,
+}
+
 /// Runs the service on these listeners until `stop`, then lets what is in flight be answered.
 ///
 /// # Errors
@@ -139,13 +150,14 @@ pub async fn run(
     let (lanes, file) = (source.lane_stats(), source.file_stats());
     let metrics = Arc::new(Metrics::new(routes, live.stats(), lanes, file));
     let room = connections_within_descriptors(config.limits.max_connections);
+    let shared = Shared { source, metrics, live, naive: Arc::default(), stop: stop.clone() };
     let (acceptor, workers) = Acceptor::with_workers(config.threads, room);
     let mut threads = workers
         .into_iter()
         .enumerate()
-        .map(|(i, worker)| start(i, worker, &config, &source, &metrics, &live, &stop))
+        .map(|(i, worker)| start(i, worker, &config, &shared))
         .collect::<io::Result<Vec<_>>>()?;
-    threads.push(start_hub(live, source.clone(), stop.clone())?);
+    threads.push(start_hub(shared.live.clone(), shared.source.clone(), stop.clone())?);
 
     tracing::warn!("no authentication: every caller may do everything in the name of every user");
     if let Some(Ok(address)) = listeners.first().map(TcpListener::local_addr) {
@@ -155,7 +167,7 @@ pub async fn run(
         "onetap {} with {} threads, reactions {}",
         env!("CARGO_PKG_VERSION"),
         config.threads,
-        source.describe(),
+        shared.source.describe(),
     );
     acceptor.run(listeners, stop).await?;
     for thread in threads {
@@ -210,20 +222,23 @@ fn start(
     index: usize,
     worker: Worker,
     config: &Config,
-    source: &StoreSource,
-    metrics: &Arc<Metrics>,
-    live: &Hub,
-    stop: &CancellationToken,
+    shared: &Shared,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (limits, grace) = (config.limits, config.shutdown_grace);
-    let (source, metrics, stop) = (source.clone(), Arc::clone(metrics), stop.clone());
-    let (live, cors_origins) = (live.clone(), config.cors_origins.clone());
+    let (shared, cors_origins) = (shared.clone(), config.cors_origins.clone());
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
+            let Shared { source, metrics, live, naive, stop } = shared;
             let store = source.attach();
-            let state =
-                HttpState { store, limits, metrics: Arc::clone(&metrics), live, cors_origins };
+            let state = HttpState {
+                store,
+                limits,
+                metrics: Arc::clone(&metrics),
+                live,
+                naive,
+                cors_origins,
+            };
             worker.run(http::router(state), limits, metrics, stop, grace).await;
         });
     })
@@ -245,7 +260,8 @@ fn greet(address: SocketAddr) {
     say(&format!(
         "Listening on http://{address}\n\
          Try: curl -X POST http://{address}/v1/posts/{EXAMPLE_POST}/reactions/like/users/42/toggle\n\
-         Docs: http://{address}/docs\n"
+         Docs: http://{address}/docs\n\
+         Demo: http://{address}/demo\n"
     ));
 }
 

@@ -65,6 +65,11 @@ pub struct ServeArgs {
     #[arg(long, env = "ONETAP_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<Origin>,
 
+    /// Serve the demo at /demo also where callers have to say who they are; without authentication,
+    /// which is all there is in this release, it is always there
+    #[arg(long, env = "ONETAP_DEMO", value_parser = BoolishValueParser::new())]
+    pub demo: bool,
+
     /// What every key in Redis begins with [default: ot]
     #[arg(long, env = "ONETAP_KEY_PREFIX")]
     pub key_prefix: Option<String>,

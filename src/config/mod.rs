@@ -28,6 +28,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Whose pages may call from browsers.
     pub cors_origins: Vec<Origin>,
+    /// Whether the demo is served where callers have to say who they are.
+    pub demo: bool,
     /// How many threads answer requests.
     pub threads: usize,
     /// The bounds on requests and connections.
@@ -90,6 +92,7 @@ impl Config {
             listen,
             store: store_url::store(&args, retention)?,
             cors_origins: args.cors_origin,
+            demo: args.demo,
             threads: args.threads.map_or_else(cores, usize::from),
             limits,
             shutdown_grace,
@@ -131,6 +134,7 @@ impl Config {
             ("--max-body-bytes", limits.max_body_bytes.to_string()),
             ("--max-uri-bytes", limits.max_uri_bytes.to_string()),
             ("--max-connections", limits.max_connections.to_string()),
+            ("--demo", self.demo.to_string()),
             ("--log", self.log.clone()),
         ]);
         let line = |(flag, value): (&str, String)| format!("{flag:<32}{value}\n");

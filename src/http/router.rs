@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::cors;
 use super::metered::MeteredLayer;
-use super::routes::{docs, fallback, health, reactors, stream, summaries, taps};
+use super::routes::{docs, fallback, health, naive, reactors, stream, summaries, taps, web};
 use super::state::{HttpState, SharedState};
 
 type Route = (&'static str, fn() -> MethodRouter<SharedState>);
@@ -33,6 +33,19 @@ pub const ROUTES: &[Route] = &[
     ("/docs", || get(docs::index)),
     ("/docs/", || get(docs::page)),
     ("/docs/{*file}", || get(docs::page)),
+    ("/onetap.js", || web::file(&web::CLIENT)),
+    ("/onetap.d.ts", || web::file(&web::CLIENT_TYPES)),
+    ("/onetap-bar.js", || web::file(&web::BAR)),
+    ("/onetap-bar.d.ts", || web::file(&web::BAR_TYPES)),
+    ("/onetap-bar.css", || web::file(&web::BAR_STYLE)),
+    ("/demo", || web::file(&web::DEMO)),
+    ("/demo/demo.js", || web::file(&web::DEMO_SCRIPT)),
+    ("/demo/phones.js", || web::file(&web::DEMO_PHONES)),
+    ("/demo/demo.css", || web::file(&web::DEMO_STYLE)),
+    ("/demo/naive/posts", || get(naive::posts)),
+    ("/demo/naive/posts/{post_id}/reactions/{reaction}/users/{user_id}/toggle", || {
+        post(naive::toggle)
+    }),
 ];
 
 /// The service as one tower service.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cors::Origin;
+use crate::demo::NaiveTable;
 use crate::live::Hub;
 use crate::store::{AnyStore, Deadline};
 use crate::telemetry::Metrics;
@@ -52,6 +53,8 @@ pub struct HttpState {
     pub live: Hub,
     /// Whose pages may call from browsers.
     pub cors_origins: Vec<Origin>,
+    /// What the demo holds against us.
+    pub naive: Arc<NaiveTable>,
 }
 
 impl HttpState {

@@ -110,6 +110,14 @@ fn check_config_says_what_it_comes_to() {
     assert!(output.status.success());
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("127.0.0.1:8080") && said.contains("file:./onetap.redb"), "{said}");
+    let demo = |said: &str| said.lines().find(|l| l.starts_with("--demo")).unwrap().to_owned();
+    assert!(demo(&said).ends_with(" false"), "{said}");
+    for with_demo in [
+        run(&["check-config", "--demo"]),
+        onetap(&["check-config"]).env("ONETAP_DEMO", "yes").output().unwrap(),
+    ] {
+        assert!(demo(&String::from_utf8_lossy(&with_demo.stdout)).ends_with(" true"));
+    }
     let by_variable = onetap(&["check-config"]).env("ONETAP_THREADS", "3").output().unwrap();
     assert_eq!(by_variable.stdout, output.stdout);
 }
@@ -166,6 +174,8 @@ fn it_greets_serves_and_stops_on_either_signal() {
         let hint = lines.next().unwrap().unwrap();
         assert!(hint.contains(&format!("curl -X POST {url}/v1/posts/")), "{hint}");
         let curl = hint.strip_prefix("Try: ").unwrap().replace("curl ", "curl -sS ");
+        let rest: Vec<String> = lines.by_ref().take(2).map(Result::unwrap).collect();
+        assert_eq!(rest, [format!("Docs: {url}/docs"), format!("Demo: {url}/demo")]);
         let answer = Command::new("sh").args(["-c", &curl]).output().unwrap();
         let answer = String::from_utf8_lossy(&answer.stdout).into_owned();
         assert!(answer.contains(r#""active":true,"changed":true,"count":1"#), "{answer}");

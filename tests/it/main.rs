@@ -19,6 +19,7 @@ mod http_server;
 mod http_stream;
 mod http_stream_faults;
 mod http_taps;
+mod http_web;
 mod in_doubt;
 mod openapi;
 mod overload;

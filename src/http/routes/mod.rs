@@ -3,7 +3,9 @@
 pub(super) mod docs;
 pub(super) mod fallback;
 pub(super) mod health;
+pub(super) mod naive;
 pub(super) mod reactors;
 pub(super) mod stream;
 pub(super) mod summaries;
 pub(super) mod taps;
+pub(super) mod web;

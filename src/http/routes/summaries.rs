@@ -139,7 +139,7 @@ fn tagged<T: Serialize>(headers: &HeaderMap, tag: String, body: impl FnOnce() ->
 }
 
 /// Whether If-None-Match names the tag. Compared weakly, as RFC 9110 says for this header.
-fn is_held(headers: &HeaderMap, tag: &str) -> bool {
+pub(super) fn is_held(headers: &HeaderMap, tag: &str) -> bool {
     headers
         .get_all(IF_NONE_MATCH)
         .iter()

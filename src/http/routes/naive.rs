@@ -1,0 +1,72 @@
+//! The demo's counterexample over HTTP: what a forum without onetap does with a tap.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::super::extract::{Query, TapPath};
+use super::super::problem::Problem;
+use super::super::state::SharedState;
+use crate::demo::ROUND_TRIP;
+
+/// What became of a tap.
+#[derive(Serialize)]
+pub(in crate::http) struct NaiveTap {
+    active: bool,
+}
+
+/// Counts as the forum knows them.
+#[derive(Serialize)]
+pub(in crate::http) struct NaivePosts {
+    posts: Vec<NaivePost>,
+}
+
+#[derive(Serialize)]
+struct NaivePost {
+    post_id: String,
+    reactions: Vec<NaiveReaction>,
+}
+
+#[derive(Serialize)]
+struct NaiveReaction {
+    reaction: String,
+    count: u64,
+    mine: bool,
+}
+
+/// Reads, flips and saves, with a round trip to the database for each.
+pub(in crate::http) async fn toggle(
+    State(state): State<SharedState>,
+    TapPath { post, user, reaction }: TapPath,
+    query: Query,
+) -> Result<Json<NaiveTap>, Problem> {
+    query.only(&[])?;
+    let table = Arc::clone(&state.naive);
+    let active = table.is_active(post, &reaction, user);
+    tokio::time::sleep(ROUND_TRIP).await;
+    table.save(post, &reaction, user, !active);
+    tokio::time::sleep(ROUND_TRIP).await;
+    Ok(Json(NaiveTap { active: !active }))
+}
+
+/// The counts of a page of posts.
+pub(in crate::http) async fn posts(
+    State(state): State<SharedState>,
+    query: Query,
+) -> Result<Json<NaivePosts>, Problem> {
+    let query = query.only(&["post_id", "user_id"])?;
+    let (posts, viewer) = (query.posts()?, query.viewer()?);
+    tokio::time::sleep(ROUND_TRIP).await;
+    let posts = posts.into_iter().map(|post| {
+        let counted = state.naive.counts(post, viewer).into_iter();
+        let reactions = counted.map(|(reaction, count, mine)| NaiveReaction {
+            reaction: reaction.to_string(),
+            count,
+            mine,
+        });
+        NaivePost { post_id: post.to_string(), reactions: reactions.collect() }
+    });
+    Ok(Json(NaivePosts { posts: posts.collect() }))
+}

@@ -1,0 +1,164 @@
+//! What browsers load: the client, its element, and the demo page. All of it is in the binary.
+
+use std::io::Write as _;
+use std::sync::OnceLock;
+
+use axum::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use uuid::Uuid;
+
+use super::super::state::SharedState;
+use super::summaries::is_held;
+
+/// The demo loads nothing from elsewhere, runs no script but its own and sends nothing elsewhere.
+const DEMO_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
+const SCRIPT: HeaderValue = HeaderValue::from_static("text/javascript; charset=utf-8");
+const STYLE: HeaderValue = HeaderValue::from_static("text/css; charset=utf-8");
+const PAGE: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+// No type is registered for TypeScript; people open it, compilers read it from the disk.
+const TYPES: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// A file that is served.
+pub(in crate::http) struct File {
+    text: &'static str,
+    kind: HeaderValue,
+    policy: Option<HeaderValue>,
+    packed: OnceLock<Packed>,
+}
+
+/// What is made of a file once.
+struct Packed {
+    text: String,
+    gzip: Vec<u8>,
+    tag: String,
+}
+
+/// The client.
+pub(in crate::http) static CLIENT: File = File::new(include_str!("../../../web/onetap.js"), SCRIPT);
+/// Its types.
+pub(in crate::http) static CLIENT_TYPES: File =
+    File::new(include_str!("../../../web/onetap.d.ts"), TYPES);
+/// The element.
+pub(in crate::http) static BAR: File =
+    File::new(include_str!("../../../web/onetap-bar.js"), SCRIPT);
+/// Its types.
+pub(in crate::http) static BAR_TYPES: File =
+    File::new(include_str!("../../../web/onetap-bar.d.ts"), TYPES);
+/// How its children look before it is there.
+pub(in crate::http) static BAR_STYLE: File =
+    File::new(include_str!("../../../web/onetap-bar.css"), STYLE);
+/// The demo.
+pub(in crate::http) static DEMO: File =
+    File::with_policy(include_str!("../../../web/demo/index.html"), PAGE, Some(DEMO_POLICY));
+/// What the demo does.
+pub(in crate::http) static DEMO_SCRIPT: File =
+    File::new(include_str!("../../../web/demo/demo.js"), SCRIPT);
+/// The phones and the forum of the demo.
+pub(in crate::http) static DEMO_PHONES: File =
+    File::new(include_str!("../../../web/demo/phones.js"), SCRIPT);
+/// How the demo looks.
+pub(in crate::http) static DEMO_STYLE: File =
+    File::new(include_str!("../../../web/demo/demo.css"), STYLE);
+
+/// Answers GET with the file.
+pub(in crate::http) fn file(file: &'static File) -> MethodRouter<SharedState> {
+    get(move |headers: HeaderMap| async move { file.answer(&headers) })
+}
+
+impl File {
+    const fn new(text: &'static str, kind: HeaderValue) -> Self {
+        Self::with_policy(text, kind, None)
+    }
+
+    const fn with_policy(
+        text: &'static str,
+        kind: HeaderValue,
+        policy: Option<HeaderValue>,
+    ) -> Self {
+        Self { text, kind, policy, packed: OnceLock::new() }
+    }
+
+    fn packed(&self) -> &Packed {
+        self.packed.get_or_init(|| {
+            let text =
+                if self.kind == SCRIPT { without_comments(self.text) } else { self.text.into() };
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+            let gzip = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
+            let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).simple();
+            Packed { text, gzip: gzip.expect("memory takes every byte"), tag: hash.to_string() }
+        })
+    }
+
+    fn answer(&'static self, headers: &HeaderMap) -> Response {
+        let packed = self.packed();
+        let gzip = takes_gzip(headers);
+        // Other bytes, another tag.
+        let tag = format!("\"{}{}\"", packed.tag, if gzip { "-gzip" } else { "" });
+        let mut response = if is_held(headers, &tag) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else if gzip {
+            packed.gzip.as_slice().into_response()
+        } else {
+            packed.text.as_str().into_response()
+        };
+        let whole = response.status() == StatusCode::OK;
+        let headers = response.headers_mut();
+        if whole {
+            headers.insert(CONTENT_TYPE, self.kind.clone());
+            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            if gzip {
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+        }
+        if let Some(policy) = &self.policy {
+            headers.insert(CONTENT_SECURITY_POLICY, policy.clone());
+        }
+        if let Ok(tag) = HeaderValue::try_from(tag) {
+            headers.insert(ETAG, tag);
+        }
+        headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        // Asked for anew each time, and answered 304: page and script are of one release.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        response
+    }
+}
+
+/// A script without the lines that are comments: they are for those who read the source, and a
+/// third of it. Our scripts have no text of several lines in which a line begins like a comment.
+fn without_comments(script: &str) -> String {
+    let mut kept = String::with_capacity(script.len());
+    let mut within = false;
+    for line in script.split_inclusive('\n') {
+        let text = line.trim();
+        let whole = text.ends_with("*/") || !text.contains("*/");
+        let begins = text.starts_with("/*") && whole;
+        if !(within || begins || text.starts_with("//")) {
+            kept.push_str(line);
+        }
+        within = (within || begins) && !text.ends_with("*/");
+    }
+    kept
+}
+
+/// Whether Accept-Encoding names gzip, and not to refuse it.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let refused =
+            parts.filter_map(|part| part.strip_prefix("q=")).any(|q| q.parse() == Ok(0.0));
+        named && !refused
+    })
+}
