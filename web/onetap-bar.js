@@ -39,7 +39,7 @@ button[disabled] { cursor: default }
 .count { font-variant-numeric: tabular-nums; min-inline-size: 1ch; text-align: center }
 .count:empty { display: none }
 .add { padding: 0; color: var(--_text) }
-.add svg { inline-size: 1.35em; block-size: 1.35em }
+.add svg { inline-size: 1.35em; fill: none; stroke: currentColor; stroke-width: 1.7; stroke-linecap: round }
 .who { flex: 1 1 8em; min-inline-size: 0; min-block-size: 2rem; text-align: start; padding-inline: .4em; font-weight: 400;
   overflow: hidden; text-overflow: ellipsis; white-space: nowrap; border-radius: .5em }
 .who:hover { text-decoration: underline }
@@ -80,25 +80,24 @@ time { font-weight: 400; opacity: .8; font-size: .8125rem; white-space: nowrap }
 @media (forced-colors: active) { [aria-pressed=true] { border: 2px solid Highlight } }
 `);
 
-/** An element with properties and children; names with a dash, and `part` and `role`, are attributes. */
+/** An element with properties or attributes, whose first class is its part, and children. */
 function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
-    if (name in element && !name.includes('-')) element[name] = value;
+    if (name in element) element[name] = value;
     else if (value !== undefined) element.setAttribute(name, value);
   }
-  if (properties.className) element.setAttribute('part', properties.part ?? properties.className);
-  element.append(...children.filter((child) => child !== undefined));
+  if (properties.className) element.part = element.classList[0];
+  element.append(...children.filter(Boolean));
   return element;
 }
 
-const FACE = '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.7"'
-  + ' stroke-linecap="round" aria-hidden="true"><path d="M20 11a9 9 0 1 1-8-8"/>'
-  + '<path d="M8 14.5s1.2 2 3.5 2 3.5-2 3.5-2M8.5 9.5h.01M14 9.5h.01M19 2v6M16 5h6"/></svg>';
+const FACE = '<svg viewBox="0 0 24 24" aria-hidden="true"><path'
+  + ' d="M20 11a9 9 0 1 1-8-8M8 14.5s1.2 2 3.5 2 3.5-2 3.5-2M8.5 9.5h.01M14 9.5h.01M19 2v6M16 5h6"/></svg>';
 
-/** Users whose names are known, or are being asked for. */
+/** What is known of users by id; the promise of it while they are asked for. */
 const users = new Map();
-/** Ids to be asked for in the next call, and that call. */
+/** Ids for the next call, and that call. */
 let asked = [];
 let asking;
 /** Clients made from attributes, by these. */
@@ -109,32 +108,35 @@ let shared;
 
 /** Asks for names that are not known yet: all bars of a page in one call. */
 function learn(ids) {
-  const unknown = ids.filter((id) => !users.has(id));
-  if (!OnetapBar.resolveUsers || !unknown.length) return asking;
-  for (const id of unknown) users.set(id, undefined);
-  asked.push(...unknown);
-  asking ??= Promise.resolve().then(async () => {
-    const ids = asked;
-    [asked, asking] = [[], undefined];
-    try {
-      for (const user of await OnetapBar.resolveUsers(ids)) users.set(String(user.id), user);
-    } catch (error) {
-      // Asked again when they are next shown.
-      for (const id of ids) users.delete(id);
-      console.warn('onetap-bar: resolveUsers failed', error);
-      return;
-    }
-    for (const bar of connected) bar.update();
-  });
-  return asking;
+  for (const id of ids) {
+    if (!OnetapBar.resolveUsers || users.has(id)) continue;
+    asked.push(id);
+    asking ??= Promise.resolve().then(ask);
+    users.set(id, asking);
+  }
+  return Promise.all(ids.map((id) => users.get(id)));
 }
 
-const nameOf = (id) => users.get(id)?.name ?? OnetapBar.texts.user(id);
+async function ask() {
+  const ids = asked;
+  asked = [];
+  asking = undefined;
+  try {
+    const found = (await OnetapBar.resolveUsers?.(ids)) ?? [];
+    for (const id of ids) users.set(id, found.find((user) => String(user.id) === id));
+    for (const bar of connected) bar.update();
+  } catch (error) {
+    // Asked again when they are next shown.
+    for (const id of ids) users.delete(id);
+    console.warn('onetap-bar: resolveUsers', error);
+  }
+}
 
 export class OnetapBar extends HTMLElement {
   static observedAttributes = ['post-id', 'summary', 'reactions', 'quick', 'base-url', 'user-id', 'recent', 'readonly'];
 
-  static resolveUsers = undefined;
+  /** @type {((ids: string[]) => any) | undefined} */
+  static resolveUsers;
 
   static pictures = { like: '👍', love: '❤️', laugh: '😄', wow: '😮', sad: '😢', angry: '😠' };
 
@@ -237,7 +239,7 @@ export class OnetapBar extends HTMLElement {
     }
     if (this.isConnected && !post && !this.#warned) {
       this.#warned = true;
-      console.warn('onetap-bar: no post-id', this);
+      console.warn('onetap-bar: no post-id');
       this.#emit('onetap-error', { code: 'no_post_id', message: 'the element has no post-id' });
     }
     this.update();
@@ -258,7 +260,7 @@ export class OnetapBar extends HTMLElement {
     if (!this.#childrenUsed && document.readyState === 'loading' && !this.hasAttribute('summary')) {
       // The parser may not have come to the children yet; until then they are what is seen.
       document.addEventListener('DOMContentLoaded', () => {
-        [this.#client, this.#post] = [];
+        this.#client = this.#post = undefined;
         this.#schedule();
       }, { once: true });
       return;
@@ -289,24 +291,22 @@ export class OnetapBar extends HTMLElement {
     } catch (error) {
       console.warn('onetap-bar: the summary is not JSON', error);
     }
-    const buttons = this.#childrenUsed ? [] : [...this.querySelectorAll('button[name=reaction]')];
+    const buttons = this.#childrenUsed ? [] : [...this.querySelectorAll(/** @type {'button'} */ ('button[name=reaction]'))];
     if (!buttons.length) return undefined;
     const reactions = buttons.map((button) => ({
       reaction: button.value,
       count: Number(button.querySelector('data')?.value ?? 0),
       mine: button.getAttribute('aria-pressed') === 'true',
-    })).filter(({ count }) => count);
-    const total = reactions.reduce((sum, { count }) => sum + count, 0);
-    return { post_id: this.#post, revision: 0, locked: false, total, reactions };
+    }));
+    return { reactions };
   }
 
   handleEvent({ type, detail }) {
-    if (detail.postId !== this.#post) return;
-    if (type === 'onetap-error' && detail.reaction && detail.dropped) {
-      this.#say(OnetapBar.texts.failed(this.#label(detail.reaction)));
-    }
+    // What befalls all posts is the client's to tell; what it knows so far is shown.
+    if (detail.postId === this.#post) this.#emit(type, detail);
+    else if (detail.postId) return;
+    if (detail.reaction && detail.dropped) this.#say(OnetapBar.texts.failed(this.#label(detail.reaction)));
     this.update(type === 'onetap-error');
-    this.#emit(type, detail);
   }
 
   #emit(type, detail) {
@@ -334,7 +334,7 @@ export class OnetapBar extends HTMLElement {
     return OnetapBar.labels[reaction] ?? words[0].toUpperCase() + words.slice(1);
   }
 
-  get #language() { return this.closest('[lang]')?.lang || undefined; }
+  get #language() { return this.closest('[lang]')?.getAttribute('lang') || undefined; }
 
   /** Taps, as the reaction's button does. */
   tap(reaction) {
@@ -425,7 +425,7 @@ export class OnetapBar extends HTMLElement {
     button.firstChild.classList.toggle('word', /\w/.test(picture));
     const number = new Intl.NumberFormat(this.#language, { notation: 'compact' }).format(count);
     button.setAttribute('aria-pressed', String(mine));
-    button.setAttribute('part', `reaction reaction-${reaction}${mine ? ' pressed' : ''}`);
+    button.part = `reaction reaction-${reaction}${mine ? ' pressed' : ''}`;
     button.setAttribute('aria-label', OnetapBar.texts.button(label, count));
     // What is there may be taken away from a locked post.
     button.disabled = readonly || (locked && !mine);
@@ -452,15 +452,17 @@ export class OnetapBar extends HTMLElement {
     const whole = known.every(({ size }, i) => size >= reactions[i].count);
     const people = reactions.length < 2 ? (reactions[0]?.count ?? 0) : whole ? ids.length : NaN;
     learn(ids.slice(0, 3));
-    const names = ids.filter((id) => id === me || users.get(id)).slice(0, 2)
-      .map((id) => (id === me ? OnetapBar.texts.you : nameOf(id)));
+    const names = ids.filter((id) => id === me || users.get(id)?.name).slice(0, 2)
+      .map((id) => (id === me ? OnetapBar.texts.you : users.get(id).name));
     return OnetapBar.texts.who(names, people - names.length);
   }
 
   #fillPicker() {
+    // Until it has its place.
+    this.#picker.style.visibility = 'hidden';
     this.#picker.replaceChildren(...[...this.#list().keys()].map((reaction) => {
       const [label, picture] = [this.#label(reaction), this.#picture(reaction)];
-      return h('button', { className: `option ${/\w/.test(picture) ? 'word' : ''}`, part: 'option', type: 'button',
+      return h('button', { className: `option ${/\w/.test(picture) ? 'word' : ''}`, type: 'button',
         title: label, 'aria-label': label, 'aria-pressed': String(this.#of(reaction).mine), textContent: picture,
         onclick: () => {
           this.#picker.hidePopover();
@@ -476,6 +478,7 @@ export class OnetapBar extends HTMLElement {
     const top = from.top - height - 6;
     this.#picker.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
     this.#picker.style.top = `${top < 8 ? from.bottom + 6 : top}px`;
+    this.#picker.style.visibility = '';
     this.#picker.querySelector('button')?.focus({ preventScroll: true });
     addEventListener('scroll', () => this.#picker.hidePopover(), { once: true, passive: true });
   }
@@ -514,7 +517,7 @@ export class OnetapBar extends HTMLElement {
   async #page(reaction, cursor, asker) {
     const { texts } = OnetapBar;
     const list = this.#dialog.querySelector('ul');
-    const note = (text, ...more) => h('li', { className: 'note', role: 'status' }, text, ...more);
+    const note = (text) => h('li', { className: 'note', role: 'status' }, text);
     const line = note(texts.loading);
     if (asker) asker.replaceWith(line);
     else list.replaceChildren(line);
@@ -539,23 +542,21 @@ export class OnetapBar extends HTMLElement {
   }
 
   #item({ user_id: id, reaction, reacted_at: at }) {
-    const { name, url } = users.get(id) ?? {};
-    const shown = name ?? nameOf(id);
+    const { name = OnetapBar.texts.user(id), url = '' } = users.get(id) ?? {};
     return h('li', { className: 'user' },
-      h('span', { className: 'face', 'aria-hidden': 'true' }, [...shown][0] ?? ''),
-      /^(https?:|[/.?#])/.test(url ?? '') ? h('a', { href: url }, shown) : h('span', {}, shown),
+      h('span', { className: 'face', 'aria-hidden': 'true' }, [...name][0]),
+      /^(https?:|[/.?#])/.test(url) ? h('a', { href: url }, name) : h('span', {}, name),
       at && h('time', { dateTime: at, title: new Date(at).toLocaleString(this.#language) }, this.#ago(at)),
       reaction && h('span', { role: 'img', 'aria-label': this.#label(reaction) }, this.#picture(reactionKey(reaction))));
   }
 
   #ago(at) {
     const format = new Intl.RelativeTimeFormat(this.#language, { numeric: 'auto' });
-    let value = (new Date(at) - Date.now()) / 1000;
-    for (const [unit, size] of [['second', 60], ['minute', 60], ['hour', 24], ['day', 30], ['month', 12]]) {
+    let value = (Date.parse(at) - Date.now()) / 1000;
+    for (const [unit, size] of /** @type {const} */ ([['second', 60], ['minute', 60], ['hour', 24], ['day', 30], ['month', 12], ['year', Infinity]])) {
       if (Math.abs(value) < size) return format.format(Math.round(value), unit);
       value /= size;
     }
-    return format.format(Math.round(value), 'year');
   }
 }
 

@@ -10,7 +10,7 @@ use onetap::domain::{self, PostId, Tap, Verb};
 use onetap::store::file::{FileOptions, FileStore};
 use onetap::store::{AnyStore, ReactorsQuery, Retention, Store as _, StoreError, SummaryQuery};
 use onetap_loadtest::history::{self, Outcome, Recorder, TapAnswer};
-use onetap_loadtest::verify::{self, Rules};
+use onetap_loadtest::verify::{self, Rules, Verdict};
 
 use crate::faults_recorded::{TWO_SECONDS, Trial, variable};
 use crate::support::file::OPTIONS;
@@ -203,6 +203,15 @@ async fn the_power_is_cut_in_group_commits() {
     drop(callers);
     Arc::into_inner(recorder).unwrap().finish().unwrap();
     let verdict = verify::file(&path, Rules::default()).unwrap();
+    report(rounds, &verdict, began.elapsed());
+    if !verdict.is_right() {
+        panic!("{:?}, in {}", verdict.violations, folder.keep().display());
+    }
+    let resolved = verdict.replayed > 0 && verdict.replayed < sent_again;
+    assert!(resolved, "the cuts did not meet both what was applied and what was not");
+}
+
+fn report(rounds: u64, verdict: &Verdict, spent: Duration) {
     println!(
         "fault: power cuts in group commits | struck {rounds} | taps {} | answered {} | refused {} | \
          unknown {} | filled {} | replayed {} | violations {} | {:.0}/s",
@@ -213,11 +222,6 @@ async fn the_power_is_cut_in_group_commits() {
         verdict.filled,
         verdict.replayed,
         verdict.violations.len(),
-        verdict.attempts as f64 / began.elapsed().as_secs_f64(),
+        verdict.attempts as f64 / spent.as_secs_f64(),
     );
-    if !verdict.is_right() {
-        panic!("{:?}, in {}", verdict.violations, folder.keep().display());
-    }
-    let resolved = verdict.replayed > 0 && verdict.replayed < sent_again;
-    assert!(resolved, "the cuts did not meet both what was applied and what was not");
 }

@@ -3,7 +3,7 @@ import { Onetap } from '../onetap.js';
 import { OnetapBar } from '../onetap-bar.js';
 import { NaiveClient, Wishes, phoneFetch } from './phones.js';
 
-/** @typedef {{reaction: string, count: number, mine: boolean}} Counted */
+/** @typedef {{user?: string, posts: {post_id: string, reactions: {reaction: string, count: number, mine: boolean}[]}[]}[]} Answer */
 
 const NAMES = { 1: 'Anna', 2: 'Ben', 3: 'Carla' };
 const REACTIONS = ['like', 'love', 'laugh', '🎉'];
@@ -39,6 +39,8 @@ class Side {
   #posts = [];
   #looking = false;
   #tapped = 0;
+  /** What the service said last. @type {Answer} */
+  #counted = [];
 
   /** @param {string} name @param {string} address where the service says what it has counted */
   constructor(name, address) {
@@ -53,7 +55,8 @@ class Side {
     for (const client of this.#clients) client.close();
     [this.#posts, this.wishes, this.sent] = [posts, new Wishes(), 0];
     this.#clients = this.phones.map((phone) => this.#client(phone, fresh));
-    this.#write([], undefined);
+    this.#counted = [];
+    this.#write(undefined);
   }
 
   /** @param {HTMLElement} phone @param {boolean} fresh */
@@ -96,6 +99,7 @@ class Side {
   async #look() {
     if (this.#looking) return;
     this.#looking = true;
+    this.#write(false);
     for (let done = false; !done; ) {
       const tapped = this.#tapped;
       const settling = Promise.all(this.#clients.map((client) => client.settled())).then(() => true);
@@ -105,12 +109,14 @@ class Side {
       const { wishes } = this;
       const counted = await this.#ask().catch(() => undefined);
       done = settled && tapped === this.#tapped;
-      if (counted && wishes === this.wishes) this.#write(counted, done);
+      if (!counted || wishes !== this.wishes) continue;
+      this.#counted = counted;
+      this.#write(done);
     }
     this.#looking = false;
   }
 
-  /** What each user has, as the service says. */
+  /** What each user has, as the service says. @returns {Promise<Answer>} */
   async #ask() {
     const query = this.#posts.map((id) => `post_id=${id}`).join('&');
     const users = this.phones.map((phone) => phone.dataset.user);
@@ -121,9 +127,9 @@ class Side {
     }));
   }
 
-  /** @param {{user?: string, posts: {post_id: string, reactions: Counted[]}[]}[]} counted @param {boolean | undefined} done */
-  #write(counted, done) {
-    const { meant } = this.wishes;
+  /** @param {boolean | undefined} done whether nothing is on its way any more; undefined before the first tap */
+  #write(done) {
+    const [counted, { meant }] = [this.#counted, this.wishes];
     const has = new Set(counted.flatMap(({ user, posts }) => posts.flatMap((post) =>
       post.reactions.filter((r) => r.mine).map((r) => `${user} ${post.post_id} ${r.reaction}`))));
     const wrong = [...meant].filter(([key, wanted]) => has.has(key) !== wanted).map(([key]) => key);

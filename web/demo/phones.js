@@ -23,7 +23,7 @@ const delay = (signal) =>
  * A `fetch` that is as bad as the network. Told of every write that leaves the phone.
  * @param {{slow: boolean}} network
  * @param {() => void} onSent
- * @returns {typeof fetch}
+ * @returns {typeof globalThis.fetch}
  */
 export const phoneFetch = (network, onSent) => async (input, init = {}) => {
   const write = init.method !== undefined && init.method !== 'GET';
@@ -77,7 +77,7 @@ export class NaiveClient extends EventTarget {
   /** @type {(() => void)[]} */
   #waiting = [];
 
-  /** @param {{userId: string, fetch: typeof fetch}} options */
+  /** @param {{userId: string, fetch: typeof globalThis.fetch}} options */
   constructor({ userId, fetch }) {
     super();
     this.#user = userId;

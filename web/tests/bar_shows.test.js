@@ -44,7 +44,7 @@ test('counts and the own state come from the service, in the order of the page',
 
 test('large counts are short to the eye and whole to the ear', async (t) => {
   const post = newPost();
-  site.faults = ({ path }) => (path.includes('reactions?') ? { answer: { status: 200, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ posts: [{ post_id: post, revision: 5, total: 12345, locked: false, reactions: [{ reaction: 'like', count: 12345, mine: false }] }] }) } } : undefined);
+  site.faults = ({ path }) => (path.includes('stream') ? { hold: 60_000 } : { answer: { status: 200, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ posts: [{ post_id: post, revision: 5, total: 12345, locked: false, reactions: [{ reaction: 'like', count: 12345, mine: false }] }] }) } });
   const page = await open(t, `<onetap-bar post-id="${post}" user-id="1"></onetap-bar>`);
   await reads(page, ['Like, 12345']);
   assert.equal(await barOf(page).locator('.count').textContent(), '12K');
