@@ -91,7 +91,7 @@ web-tools: web/node_modules/.package-lock.json $(TOOLS)/django
 	  echo "Chromium is needed: install it, or name one in ONETAP_TEST_CHROMIUM" >&2; exit 1; }
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
-	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' || { \
+	@node -e 'process.exit(Number.parseInt(process.versions.node) < 20 ? 1 : 0)' || { \
 	  echo "Node.js 20 or later is needed, with npm: install it with your package manager" >&2; exit 1; }
 	cd web && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@

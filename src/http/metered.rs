@@ -121,8 +121,8 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for MeteredFuture<F> {
         let this = self.project();
         let response = match this.inner.project() {
             InnerProjection::Route { future } => {
-                // Nothing is known to panic. If something does, the caller hears of it all the same,
-                // and what panicked is not asked again.
+                // Nothing is known to panic. If something does, the caller hears of it all the
+                // same, and what panicked is not asked again.
                 match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
                     Ok(polled) => ready!(polled)?,
                     Err(_) => Problem::of(Code::Internal).into_response(),
