@@ -1,4 +1,4 @@
-// What a page loads: its size, and that the types tell the truth about the code.
+// That the types tell the truth about the code. Sizes are those of what is served: tests/it/http_web.rs.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { gzipSync } from 'node:zlib';
 
 const WEB = fileURLToPath(new URL('..', import.meta.url));
 const TSC = join(WEB, 'node_modules/typescript/bin/tsc');
@@ -22,17 +21,6 @@ async function tsc(...args) {
   } catch ({ stdout }) {
     assert.fail(stdout);
   }
-}
-
-for (const file of ['onetap.js', 'onetap-bar.js']) {
-  test(
-    `${file} has at most 8,192 bytes as served`,
-    { skip: !existsSync(join(WEB, file)) },
-    async () => {
-      const bytes = gzipSync(await readFile(join(WEB, file))).length;
-      assert.ok(bytes <= 8192, `${bytes} bytes`);
-    },
-  );
 }
 
 test('the code holds its own types, and uses of the declared ones are as they should be', () =>
