@@ -19,7 +19,7 @@ test: tools ## Run all tests, against real servers and in a real browser
 
 web: tools web-tools ## The browser client: types, sizes, and its tests in Chromium
 	cargo build
-	cd web && node --test tests/*.test.js
+	cd web && node --test --test-concurrency 3 tests/*.test.js
 
 double-taps: tools web-tools ## 200 double taps in Chromium on a bad network, and a naive front end's
 	cargo build
