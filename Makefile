@@ -8,7 +8,7 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys web web-tools double-taps demo-figures
+.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams web web-tools double-taps demo-figures
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,10 @@ durable: bench-tools ## Taps per second that a store file makes durable, and how
 keys: bench-tools ## What an idempotency key costs, as a share of the taps per second without
 	cargo build --profile dist
 	benches/keys
+
+streams: tools ## What ten thousand open streams cost, and how late they hear of a tap
+	cargo build --profile dist --workspace
+	benches/streams
 
 tools: $(TOOLS)/valkey-server ## Find or install redis-server and valkey-server
 	@command -v redis-server >/dev/null || { \

@@ -2,6 +2,7 @@
 
 mod soak;
 mod verify;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,6 +40,8 @@ enum Command {
     /// Judge recorded histories: can their answers be true together if every tap was counted
     /// exactly once?
     Verify(VerifyArgs),
+    /// Hold streams open, send taps at a fixed rate, and measure how late each stream hears of each
+    Watch(WatchArgs),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -120,6 +123,19 @@ struct SoakArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+struct WatchArgs {
+    /// Taps, and over how many connections they are sent
+    #[command(flatten)]
+    taps: RateArgs,
+    /// Streams to hold open, dealt out evenly to the posts
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    streams: u32,
+    /// On so many posts, all new
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    posts: u32,
+}
+
+#[derive(Clone, Debug, Args)]
 struct VerifyArgs {
     /// Recorded histories; loadtest/HISTORY.md describes the format
     #[arg(required = true, value_name = "FILE")]
@@ -154,6 +170,7 @@ pub fn main() -> ExitCode {
         Some(Command::Rate(args)) => runtime.block_on(run_rate(args)),
         Some(Command::Soak(args)) => runtime.block_on(soak::run(args)),
         Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Watch(args)) => runtime.block_on(watch::run(args)),
     }
 }
 
@@ -224,11 +241,13 @@ async fn run_rate(args: RateArgs) -> ExitCode {
         rate: args.rate,
         seconds: args.seconds,
         connections: usize::from(args.connections),
+        posts: rate::new_posts(1000),
     };
     let bar = bar(u64::from(args.rate) * u64::from(args.seconds));
     let moving = bar.clone();
+    let told = std::sync::Arc::new(|_, _, _: &_| ());
     let result: Result<_, ClientError> =
-        rate::run(&target, &options, move |due| moving.set_position(due)).await;
+        rate::run(&target, &options, move |due| moving.set_position(due), told).await;
     bar.finish_and_clear();
     match result {
         Ok(report) => {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::HOST;
 use hyper::http::response::Parts;
@@ -227,6 +228,24 @@ impl Client {
         }
     }
 
+    /// Opens the stream of some posts; the connection is then for nothing else.
+    ///
+    /// # Errors
+    ///
+    /// If there is no answer, or one that is not 2xx.
+    pub async fn watch(mut self, posts: &[&str]) -> Result<Events, ClientError> {
+        let query: Vec<_> = posts.iter().map(|post| format!("post_id={post}")).collect();
+        let path = format!("/v1/posts/reactions/stream?{}", query.join("&"));
+        let request = Request::builder().uri(path).header(HOST, &self.authority);
+        let request = request.body(Empty::new()).expect("paths are visible ASCII");
+        let asked = tokio::time::timeout(PATIENCE, self.sender.send_request(request)).await;
+        let response = asked.map_err(|_| ClientError::Silent)??;
+        if !response.status().is_success() {
+            return Err(ClientError::Status(response.status(), String::new()));
+        }
+        Ok(Events { body: response.into_body(), text: Vec::new(), _sender: self.sender })
+    }
+
     async fn ask<T: serde::de::DeserializeOwned>(
         &mut self,
         method: Method,
@@ -253,6 +272,45 @@ impl Client {
         let replayed = headers.get("idempotency-replayed").is_some_and(|value| value == "true");
         let answer = serde_json::from_slice(&body);
         Ok((answer.map_err(|error| ClientError::Unreadable(text(), error))?, replayed))
+    }
+}
+
+/// An open stream.
+#[derive(Debug)]
+pub struct Events {
+    body: Incoming,
+    /// What has come of the next event.
+    text: Vec<u8>,
+    /// Without it the connection would end.
+    _sender: SendRequest<Empty<Bytes>>,
+}
+
+impl Events {
+    /// The next summary; none at the end of the stream. Dropped while it waits, it loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the connection breaks, or what comes is no event of onetap.
+    pub async fn next(&mut self) -> Result<Option<SummaryAnswer>, ClientError> {
+        loop {
+            while let Some(end) = self.text.windows(2).position(|pair| pair == b"\n\n") {
+                let block: Vec<u8> = self.text.drain(..end + 2).collect();
+                let mut lines = block.split(|byte| *byte == b'\n');
+                if let Some(data) = lines.find_map(|line| line.strip_prefix(b"data: ")) {
+                    let shown = || String::from_utf8_lossy(data).chars().take(MAX_SHOWN).collect();
+                    let summary = serde_json::from_slice(data);
+                    return summary
+                        .map(Some)
+                        .map_err(|error| ClientError::Unreadable(shown(), error));
+                }
+            }
+            match self.body.frame().await {
+                Some(frame) => {
+                    self.text.extend_from_slice(&frame?.into_data().unwrap_or_default());
+                }
+                None => return Ok(None),
+            }
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! [`burst`] fires taps at one moment and proves from the answers that each was counted exactly
 //! once; [`rate`] sends at a fixed rate and measures what users would see; [`soak`] goes on through
-//! faults and records what happened; [`verify`] judges a recorded [`history`], whoever recorded it.
+//! faults and records what happened; [`verify`] judges a recorded [`history`], whoever recorded it;
+//! [`watch`] holds streams open and measures how late they hear of taps.
 
 pub mod burst;
 pub mod cli;
@@ -12,3 +13,4 @@ pub mod rate;
 pub mod report;
 pub mod soak;
 pub mod verify;
+pub mod watch;

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use tokio::sync::{Mutex, mpsc};
 
 use crate::client::{ClientError, Target};
-use crate::history::Verb;
+use crate::history::{TapAnswer, Verb};
 
 /// What to send.
 #[derive(Clone, Debug)]
@@ -21,6 +21,17 @@ pub struct RateOptions {
     pub seconds: u32,
     /// Over so many connections.
     pub connections: usize,
+    /// On these posts, in turn.
+    pub posts: Arc<Vec<String>>,
+}
+
+/// Is told of each tap that was answered: the place of its post in the list, when it was meant to
+/// be sent, the answer.
+pub type Told = Arc<dyn Fn(usize, Instant, &TapAnswer) + Send + Sync>;
+
+/// As many posts as that, which nobody has seen before.
+pub fn new_posts(count: usize) -> Arc<Vec<String>> {
+    Arc::new((0..count).map(|_| uuid::Uuid::new_v4().to_string()).collect())
 }
 
 /// What a run came to.
@@ -44,7 +55,7 @@ struct Tally {
     errors: std::collections::BTreeMap<String, u64>,
 }
 
-/// Sends; `progress` is told how many taps have become due.
+/// Sends; `progress` is told how many taps have become due, `told` of each answer.
 ///
 /// # Errors
 ///
@@ -53,6 +64,7 @@ pub async fn run(
     target: &Target,
     options: &RateOptions,
     mut progress: impl FnMut(u64) + Send + 'static,
+    told: Told,
 ) -> Result<RateReport, ClientError> {
     let due = u64::from(options.rate) * u64::from(options.seconds);
     let mut clients = Vec::new();
@@ -75,20 +87,21 @@ pub async fn run(
             progress(i + 1);
         }
     });
-    let posts: Arc<Vec<String>> =
-        Arc::new((0..1000).map(|_| uuid::Uuid::new_v4().to_string()).collect());
     let workers: Vec<_> = clients
         .into_iter()
         .map(|mut client| {
-            let (receive, posts, target) =
-                (Arc::clone(&receive), Arc::clone(&posts), target.clone());
+            let (receive, posts) = (Arc::clone(&receive), Arc::clone(&options.posts));
+            let (target, told) = (target.clone(), Arc::clone(&told));
             tokio::spawn(async move {
                 let mut tally = Tally::new();
                 loop {
                     let next = receive.lock().await.recv().await;
                     let Some((i, intended)) = next else { return tally };
-                    let post = &posts[usize::try_from(i).unwrap_or(0) % posts.len()];
-                    let answer = client.tap(post, "like", 1 + i, Verb::Toggle, None).await;
+                    let place = usize::try_from(i).unwrap_or(0) % posts.len();
+                    let answer = client.tap(&posts[place], "like", 1 + i, Verb::Toggle, None).await;
+                    if let Ok(answer) = &answer {
+                        told(place, intended, answer);
+                    }
                     tally.count(intended.elapsed(), answer.as_ref().err());
                     if matches!(answer, Err(ClientError::Broken(_) | ClientError::Silent))
                         && let Ok(again) = target.connect().await

@@ -6,6 +6,7 @@ use crate::burst::{BurstOptions, BurstReport};
 use crate::rate::RateReport;
 use crate::soak::SoakReport;
 use crate::verify::Verdict;
+use crate::watch::WatchReport;
 
 /// The value that so many percent of the sorted values do not exceed.
 fn percentile(sorted: &[u64], percent: usize) -> u64 {
@@ -149,5 +150,42 @@ pub fn soak_json(report: &SoakReport, ok: bool) -> Value {
         "seconds": report.took.as_secs_f64(),
         "errors": report.errors,
         "verdict": report.verdict,
+    })
+}
+
+/// Watched streams as a table.
+pub fn watch_table(report: &WatchReport) -> String {
+    let at = |quantile| millis(report.lag_micros.value_at_quantile(quantile));
+    let mut text = rate_table(&report.taps);
+    text.push_str(&table(&[
+        ("streams", format!("{}, open after {:.1} s", report.streams, report.opened.as_secs_f64())),
+        ("events", report.events.to_string()),
+        ("lag p50", at(0.50)),
+        ("lag p99", at(0.99)),
+        ("lag max", millis(report.lag_micros.max())),
+        ("wrong streams", report.wrong.len().to_string()),
+    ]));
+    text.push_str(
+        "(lag counts from the moment at which a tap was meant to be sent to the first event that \
+         has it, on each stream)\n",
+    );
+    for wrong in report.wrong.iter().take(10) {
+        text.push_str(&format!("{wrong}\n"));
+    }
+    text
+}
+
+/// Watched streams as JSON.
+pub fn watch_json(report: &WatchReport) -> Value {
+    let at = |quantile| report.lag_micros.value_at_quantile(quantile);
+    json!({
+        "kind": "watch",
+        "ok": report.is_right(),
+        "taps": rate_json(&report.taps),
+        "streams": report.streams,
+        "opened_seconds": report.opened.as_secs_f64(),
+        "events": report.events,
+        "wrong": report.wrong,
+        "lag_micros": { "p50": at(0.50), "p99": at(0.99), "max": report.lag_micros.max() },
     })
 }
