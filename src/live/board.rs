@@ -323,3 +323,37 @@ impl Standing {
         stats.closed_stale.add(closed.count() as u64);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::domain::Revision;
+
+    /// A read that began before somebody joined may be older than what that one has been told.
+    #[test]
+    fn a_snapshot_is_read_after_the_stream_was_asked_for() {
+        let mut board = Board::new(Arc::default());
+        let (now, post) = (Instant::now(), "0192f0c1-2345-7890-abcd-ef0123456789");
+        let topics = [Topic { post: post.parse().expect("a post id"), recent: 0 }];
+        let (early, late) = (Arc::new(Inbox::new(1)), Arc::new(Inbox::new(1)));
+        let event = |revision| Event {
+            revision: Revision(revision),
+            text: Bytes::from_static(b"text"),
+            blank: false,
+        };
+        board.join(&topics, &early, now);
+        let first = board.round(now).reads;
+        board.join(&topics, &late, now);
+        assert!(board.round(now).reads.is_empty(), "one read of a topic at a time");
+        board.deliver(&first[0], Some(&[event(1)]), now);
+        assert!(!early.lacks(0) && late.lacks(0));
+        let second = board.round(now).reads;
+        board.deliver(&second[0], Some(&[event(2)]), now);
+        assert!(!late.lacks(0));
+        board.leave(&topics, &early);
+        board.leave(&topics, &late);
+        assert_eq!(board.round(now).watched, Some(BTreeSet::new()), "nobody is there any more");
+    }
+}

@@ -158,3 +158,54 @@ impl State {
         self.wake();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn event(revision: u64, text: &'static str) -> Event {
+        let text = Bytes::from_static(text.as_bytes());
+        Event { revision: Revision(revision), blank: text.is_empty(), text }
+    }
+
+    fn next(inbox: &Inbox) -> Poll<Option<Bytes>> {
+        inbox.poll_next(&Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn snapshots_come_in_order_and_then_the_latest_of_each_post() {
+        let inbox = Inbox::new(2);
+        assert_eq!(inbox.put(1, &event(5, "b5")), Put::Queued);
+        assert!(next(&inbox).is_pending(), "the other is missing");
+        assert_eq!(inbox.put(0, &event(7, "a7")), Put::Queued);
+        assert_eq!(next(&inbox), Poll::Ready(Some("a7".into())));
+        assert_eq!(next(&inbox), Poll::Ready(Some("b5".into())));
+        assert_eq!(inbox.put(1, &event(6, "b6")), Put::Queued);
+        assert_eq!(inbox.put(0, &event(7, "a7")), Put::Known);
+        assert_eq!(inbox.put(1, &event(9, "b9")), Put::Replaced);
+        assert_eq!(next(&inbox), Poll::Ready(Some("b9".into())));
+        assert!(next(&inbox).is_pending());
+    }
+
+    #[test]
+    fn of_a_post_that_stays_without_reactions_nothing_is_told() {
+        let inbox = Inbox::new(1);
+        assert_eq!(inbox.put(0, &event(5, "")), Put::Queued);
+        assert!(next(&inbox).is_ready());
+        assert_eq!(inbox.put(0, &event(6, "")), Put::Known);
+        assert_eq!(inbox.put(0, &event(7, "one")), Put::Queued);
+        assert_eq!(inbox.put(0, &event(8, "")), Put::Replaced);
+        assert_eq!(next(&inbox), Poll::Ready(Some("".into())));
+    }
+
+    #[test]
+    fn a_post_that_goes_back_in_its_history_ends_the_stream() {
+        let inbox = Inbox::new(1);
+        assert_eq!(inbox.put(0, &event(5, "5")), Put::Queued);
+        assert_eq!(inbox.put(0, &event(4, "4")), Put::WentBack);
+        assert_eq!(next(&inbox), Poll::Ready(None));
+        assert_eq!(inbox.put(0, &event(6, "6")), Put::Known, "nobody is there any more");
+    }
+}

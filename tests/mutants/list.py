@@ -13,6 +13,7 @@ MACHINE, MEMORY = "src/domain/machine.rs", "src/store/memory/partition.rs"
 STEP, WRITER = "src/store/file/step.rs", "src/store/file/writer.rs"
 RECORDS, FILE_LOG = "src/store/file/records.rs", "src/store/file/log.rs"
 BACKEND, OPEN = "src/store/file/backend.rs", "src/store/file/open.rs"
+BOARD, INBOX, CONNECTION = "src/live/board.rs", "src/live/inbox.rs", "src/http/connection.rs"
 FILE_TESTS = "file_store:: file_crash:: faults_recorded_file:: contract:: differential::"
 
 # name: file, what is there, what is put there instead
@@ -121,6 +122,27 @@ MUTANTS = {
     "memory-log-never-trimmed": (MEMORY, "            self.log.pop_front();\n", "            break;\n"),
     "file-answered-before-the-sync": (WRITER, "        txn.commit().map_err(",
         "        done.drain(..).for_each(|(caller, answer)| drop(caller.send(answer)));\n        txn.commit().map_err(", FILE_TESTS),
+    "live-events-not-gathered": (BOARD, "const PACE: Duration = Duration::from_millis(100);",
+        "const PACE: Duration = Duration::ZERO;", "http_stream::"),
+    "live-snapshots-left-out": (INBOX, "                state.queue = (0..", "                let _: VecDeque<u8> = (0..",
+        "http_stream:: inbox::"),
+    "live-every-event-queued": (INBOX, "        } else if !replaced {", "        } else {", "inbox:: http_stream::"),
+    "live-going-back-untold": (INBOX, "                state.close();\n                return Put::WentBack;",
+        "                return Put::Known;", "inbox::"),
+    "live-streams-go-on-at-a-stop": ("src/live/hub.rs", "        self.0.board().close();\n", "", "http_stream:: http_server::"),
+    "live-followed-anew-and-not-read": (BOARD, "self.stir_all(partition, true, now)",
+        "self.partitions[partition.index()].followed = true", "http_stream_faults::"),
+    "live-stale-streams-left-open": (BOARD, "            if standing.is_stale(now) {", "            if false && standing.is_stale(now) {",
+        "http_stream_faults::"),
+    "live-old-reads-for-new-watchers": (BOARD, "watcher.joined_after >= read.number", "false && watcher.joined_after >= read.number", "board::"),
+    "live-client-that-left-unnoticed": (CONNECTION, "self.watch.is_in(Phase::Endless) && self.poll_gone(cx)", "false && self.poll_gone(cx)", "http_stream::"),
+    "live-stream-taken-for-idle": (CONNECTION, "if endless { Phase::Endless } else { Phase::Idle }", "if endless { Phase::Idle } else { Phase::Idle }", "http_stream::"),
+    "live-slow-reader-kept": (CONNECTION, "        if stalled > 0 && since", "        if false && since", "http_stream_faults::"),
+    "commits-not-told-to-followers": (WRITER, "        self.shared.committed.notify_waiters();\n", "", "contract::file::law_13"),
+    "memory-not-told-to-followers": ("src/store/memory/mod.rs", "            self.appended.notify_waiters();\n", "", "contract::memory::law_13"),
+    "cors-under-the-errors": ("src/http/router.rs", "    let router = router\n        .method_not_allowed_fallback",
+        "    if let Some(cors) = cors.clone() {\n        router = router.layer(cors);\n    }\n"
+        "    let cors: Option<tower_http::cors::CorsLayer> = None;\n    let router = router\n        .method_not_allowed_fallback", "http_cors::"),
     "file-sync-left-out": (BACKEND, "        let synced = self.inner.sync_data();\n", "        let synced = Ok(());\n", FILE_TESTS),
     "file-failed-commit-called-refused": (WRITER, "        let unknown = committing &&", "        let unknown = false && committing &&", FILE_TESTS),
     "file-failed-sync-forgiven": (WRITER, "        if self.opener.sync_failed.load(Ordering::Acquire) {", "        if false {", FILE_TESTS),
