@@ -74,7 +74,8 @@ fn what_one_room_alone_may_name_no_other_names() {
     let only: &[(&str, &[&str])] = &[
         ("src/http", &["axum", "hyper::", "hyper_util", "tower::", "tower_http"]),
         ("src/store/redis", &["deadpool_redis", "redis::Cmd", "EVALSHA", "{prefix}:"]),
-        ("src/store/file", &["redb::", "rustix", "OpenOptions"]),
+        ("src/store/file", &["redb::", "rustix::fs", "OpenOptions"]),
+        ("src/main.rs", &["rustix::thread"]),
         ("src/telemetry", &["prometheus_client"]),
         ("src/app.rs", &["println!", "stdout"]),
     ];
