@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
@@ -57,13 +59,17 @@ pub(super) async fn serve(
 ) -> End {
     let watch = Arc::new(Watch::new());
     let io = Watched { io: TokioIo::new(stream), watch: Arc::clone(&watch) };
-    let answers = Arc::clone(&watch);
+    let (answers, stopped) = (Arc::clone(&watch), stop.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         answers.enter(Phase::Answering);
         let answer = router.clone().call(request.map(Body::new));
-        let answers = Arc::clone(&answers);
+        let (answers, stopped) = (Arc::clone(&answers), stopped.clone());
         async move {
-            let answer = answer.await?;
+            let mut answer = answer.await?;
+            // Its caller learns of the stop here, even if the connection has not been told yet.
+            if stopped.is_cancelled() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             let endless = answer.extensions().get::<Endless>().is_some();
             answers.enter(if endless { Phase::Endless } else { Phase::Idle });
             Ok::<_, Infallible>(answer)
