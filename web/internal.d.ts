@@ -34,8 +34,8 @@ export interface Cell {
 export interface Post {
   id: string;
   watchers: number;
-  known: boolean;
-  locked: boolean;
+  known?: boolean;
+  locked?: boolean;
   revision: number;
   mineRevision: number;
   seen: number;

@@ -56,7 +56,7 @@ dialog { inline-size: min(26rem, 100vw); max-inline-size: none; max-block-size: 
   flex-direction: column; box-shadow: 0 20px 60px #0006; overscroll-behavior: contain }
 dialog[open] { display: flex }
 dialog::backdrop { background: #0008 }
-header { display: flex; align-items: center; padding: .5rem .5rem 0 1.25rem }
+header { display: flex; align-items: center; padding-block-start: .5rem; padding-inline: 1.25rem .5rem }
 h2 { flex: 1; margin: 0; font-size: 1.0625rem; font-weight: 650 }
 .tabs { display: flex; gap: .25rem; padding: .5rem 1rem; overflow-x: auto; flex: none;
   border-block-end: 1px solid var(--_line) }

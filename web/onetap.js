@@ -52,7 +52,8 @@ const within = (ms, controller, work) =>
       reject(new Error(`nothing within ${ms} ms`));
       controller.abort();
     }, ms);
-    (async () => work())()
+    Promise.resolve()
+      .then(work)
       .then(resolve, reject)
       .finally(() => clearTimeout(timer));
   });
@@ -218,17 +219,7 @@ export class Onetap extends EventTarget {
     const id = postId.toLowerCase();
     let post = this.#posts.get(id);
     if (!post && UUID.test(id)) {
-      post = {
-        id,
-        watchers: 0,
-        known: false,
-        locked: false,
-        revision: 0,
-        mineRevision: 0,
-        seen: 0,
-        cells: new Map(),
-        order: [],
-      };
+      post = { id, watchers: 0, revision: 0, mineRevision: 0, seen: 0, cells: new Map(), order: [] };
       this.#posts.set(id, post);
     }
     if (!post)
@@ -306,7 +297,7 @@ export class Onetap extends EventTarget {
   #state(post) {
     /** @type {ReactionState[]} */
     const reactions = [];
-    let { id, revision, locked, order, cells } = post;
+    let { id, revision, locked = false, order, cells } = post;
     let total = 0;
     for (const key of new Set([...order, ...cells.keys()])) {
       const cell = /** @type {Cell} */ (cells.get(key));

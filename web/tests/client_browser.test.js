@@ -1,4 +1,5 @@
-// The client in a real browser, on the page's own origin and across origins: what the user meant is what is counted.
+// The client in a real browser, on the page's own origin and across origins: what the user meant
+// is what is counted.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -8,11 +9,9 @@ import { held, newPost, other } from './support/posts.js';
 import { startService, until } from './support/service.js';
 import { startSite } from './support/site.js';
 
-let browser, service;
-before(async () => {
-  [browser, service] = await Promise.all([startBrowser(), startService()]);
-});
-after(() => Promise.all([browser.close(), service.stop()]));
+let browser;
+before(async () => (browser = await startBrowser()));
+after(() => browser.close());
 
 const tap = (page, post, reaction = 'like') =>
   page.evaluate(([post, reaction]) => client.tap(post, reaction), [post, reaction]);
@@ -20,12 +19,14 @@ const settled = (page) => page.evaluate(() => client.settled());
 
 for (const crossOrigin of [false, true]) {
   describe(crossOrigin ? 'across origins' : 'on the same origin', () => {
-    let api, site, context, page, post, writes;
+    let api, site, service, context, page, post, writes;
     before(async () => {
-      api = await startSite({ service, cors: crossOrigin });
-      site = crossOrigin ? await startSite({ service }) : api;
+      site = await startSite();
+      service = await startService({ args: crossOrigin ? ['--cors-origin', site.url] : [] });
+      site.service = service;
+      api = crossOrigin ? await startSite({ service }) : site;
     });
-    after(() => Promise.all([api.stop(), site.stop()]));
+    after(() => Promise.all([api.stop(), site.stop(), service.stop()]));
 
     /** A page with a client of user 1 that watches a fresh post. */
     async function open(t, options = {}) {

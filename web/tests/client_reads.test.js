@@ -279,7 +279,7 @@ test('a token callback that throws, rejects or never settles is asked again, and
   ];
   let n = 0;
   const { client, errors } = nodeClient(t, site, {
-    timeoutMs: 200,
+    timeoutMs: 1_500,
     token: () => ways[Math.min(n++, 3)](),
   });
   client.tap(post, 'like');

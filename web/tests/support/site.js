@@ -1,4 +1,4 @@
-// A web site: it serves the client's files and a test page, and is a proxy before the service that can be told to fail.
+// A web site: the client's files, a test page, and a proxy before the service that fails as told.
 
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
@@ -26,24 +26,15 @@ async function bodyOf(stream) {
 
 /**
  * What may befall a request, as `site.faults` says for each (undefined: nothing):
- *   hold: a promise, or ms to wait, before it goes on to the service, even if its client has left meanwhile;
+ *   hold: a promise, or ms to wait, before it goes on to the service, even if its client leaves;
  *   drop: 'before' or 'after' the service has seen it: the connection breaks;
  *   twice: ms after which its twin reaches the service, whose answer nobody gets;
  *   late: ms (or a promise) by which the answer is late;
  *   answer: {status, headers, body} in place of the service's;
  *   handle: (request, response) => …, all of it in the test's own hands.
  */
-export async function startSite({ service, cors = false, pages = {} } = {}) {
+export async function startSite({ service, pages = {} } = {}) {
   const site = { requests: [], faults: () => undefined, service, pages, open: new Set() };
-
-  const headersFor = (request) =>
-    cors && request.headers.origin
-      ? {
-          'Access-Control-Allow-Origin': request.headers.origin,
-          'Access-Control-Expose-Headers': 'ETag, Link, Retry-After, Idempotency-Replayed',
-          Vary: 'Origin',
-        }
-      : {};
 
   const ask = (request, body, response) =>
     new Promise((resolve, reject) => {
@@ -73,15 +64,11 @@ export async function startSite({ service, cors = false, pages = {} } = {}) {
     const body = await bodyOf(request);
     const { hold, drop, twice, late, answer, handle } =
       (await site.faults(entry, site.requests.length - 1)) ?? {};
-    const extra = headersFor(request);
     await (typeof hold === 'number' ? sleep(hold) : hold);
     if (drop === 'before') return request.socket.destroy();
-    if (handle) {
-      for (const [name, value] of Object.entries(extra)) response.setHeader(name, value);
-      return handle(request, response);
-    }
+    if (handle) return handle(request, response);
     if (answer) {
-      response.writeHead(answer.status, { ...answer.headers, ...extra });
+      response.writeHead(answer.status, answer.headers);
       return response.end(answer.body);
     }
     if (twice !== undefined)
@@ -99,7 +86,7 @@ export async function startSite({ service, cors = false, pages = {} } = {}) {
       return request.socket.destroy();
     }
     await (typeof late === 'number' ? sleep(late) : late);
-    response.writeHead(reply.statusCode, { ...reply.headers, ...extra });
+    response.writeHead(reply.statusCode, reply.headers);
     response.flushHeaders();
     reply.on('error', () => response.destroy());
     return reply.pipe(response);
@@ -108,13 +95,6 @@ export async function startSite({ service, cors = false, pages = {} } = {}) {
   const server = http.createServer(async (request, response) => {
     const { pathname } = new URL(request.url, 'http://x');
     try {
-      if (cors && request.method === 'OPTIONS') {
-        const allowed = {
-          'Access-Control-Allow-Methods': 'GET, PUT, DELETE, POST',
-          'Access-Control-Allow-Headers': 'Authorization, Idempotency-Key, Content-Type',
-        };
-        return response.writeHead(204, { ...headersFor(request), ...allowed }).end();
-      }
       if (site.pages[pathname] !== undefined) {
         return response
           .writeHead(200, { 'Content-Type': TYPES['.html'] })
@@ -130,10 +110,7 @@ export async function startSite({ service, cors = false, pages = {} } = {}) {
     } catch (error) {
       if (response.headersSent) return response.destroy();
       response
-        .writeHead(error.code === 'ENOENT' ? 404 : 502, {
-          'Content-Type': 'text/html',
-          ...headersFor(request),
-        })
+        .writeHead(error.code === 'ENOENT' ? 404 : 502, { 'Content-Type': 'text/html' })
         .end(`<p>${error.code}`);
     }
   });
