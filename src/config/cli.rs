@@ -60,8 +60,8 @@ pub struct ServeArgs {
     #[arg(long, env = "ONETAP_INSECURE_NO_AUTH", value_parser = BoolishValueParser::new())]
     pub insecure_no_auth: bool,
 
-    /// Whose pages may call from browsers: an origin such as https://forum.example; give it again,
-    /// or separate by commas, for more [default: only pages of the service's own origin]
+    /// Whose pages may call from browsers, such as `https://forum.example`; again, or separated by
+    /// commas, for more [default: only pages of the service's own origin]
     #[arg(long, env = "ONETAP_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<Origin>,
 

@@ -80,12 +80,15 @@ impl Events {
 
     /// The next event; none at the end of the stream.
     pub(crate) async fn next(&mut self) -> Option<Event> {
-        loop {
-            let block = self.block().await?;
-            if !block.starts_with(':') {
-                return Some(event(&block));
+        let reading = async {
+            loop {
+                let block = self.block().await?;
+                if !block.starts_with(':') {
+                    return Some(event(&block));
+                }
             }
-        }
+        };
+        tokio::time::timeout(Duration::from_secs(20), reading).await.expect("no event in 20 s")
     }
 
     /// The next event, or none if there is none in this time or any more.
