@@ -187,6 +187,11 @@ mod tests {
         assert_eq!(inbox.put(1, &event(9, "b9")), Put::Replaced);
         assert_eq!(next(&inbox), Poll::Ready(Some("b9".into())));
         assert!(next(&inbox).is_pending());
+        // However much comes that is not read, what is kept does not grow.
+        for revision in 10..1000 {
+            inbox.put(1, &event(revision, "later"));
+        }
+        assert_eq!(inbox.state().queue.len(), 1);
     }
 
     #[test]

@@ -126,7 +126,7 @@ MUTANTS = {
         "const PACE: Duration = Duration::ZERO;", "http_stream::"),
     "live-snapshots-left-out": (INBOX, "                state.queue = (0..", "                let _: VecDeque<u8> = (0..",
         "http_stream:: inbox::"),
-    "live-every-event-queued": (INBOX, "        } else if !replaced {", "        } else {", "inbox:: http_stream::"),
+    "live-every-event-queued": (INBOX, "        } else if !replaced {", "        } else {", "inbox::"),
     "live-going-back-untold": (INBOX, "                state.close();\n                return Put::WentBack;",
         "                return Put::Known;", "inbox::"),
     "live-streams-go-on-at-a-stop": ("src/live/hub.rs", "        self.0.board().close();\n", "", "http_stream:: http_server::"),
