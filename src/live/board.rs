@@ -352,6 +352,14 @@ mod tests {
         let second = board.round(now).reads;
         board.deliver(&second[0], Some(&[event(2)]), now);
         assert!(!late.lacks(0));
+        // Where something may have been missed, everything watched is read.
+        let partition = topics[0].post.partition();
+        for _ in 0..2 {
+            let later = now + PACE;
+            board.hear(News::Following(vec![partition]), later);
+            let reads = board.round(later).reads;
+            board.deliver(&reads[0], Some(&[event(3)]), now);
+        }
         board.leave(&topics, &early);
         board.leave(&topics, &late);
         assert_eq!(board.round(now).watched, Some(BTreeSet::new()), "nobody is there any more");

@@ -131,7 +131,7 @@ MUTANTS = {
         "                return Put::Known;", "inbox::"),
     "live-streams-go-on-at-a-stop": ("src/live/hub.rs", "        self.0.board().close();\n", "", "http_stream:: http_server::"),
     "live-followed-anew-and-not-read": (BOARD, "self.stir_all(partition, true, now)",
-        "self.partitions[partition.index()].followed = true", "http_stream_faults::"),
+        "self.partitions[partition.index()].followed = true", "board::"),
     "live-stale-streams-left-open": (BOARD, "            if standing.is_stale(now) {", "            if false && standing.is_stale(now) {",
         "http_stream_faults::"),
     "live-old-reads-for-new-watchers": (BOARD, "watcher.joined_after >= read.number", "false && watcher.joined_after >= read.number", "board::"),
