@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use onetap::domain::{PostId, Verb};
+use onetap::domain::{Form, PostId, Verb};
 use onetap::store::redis::{ConnectError, RedisOptions, RedisSource, RedisStore};
 use onetap::store::{ReactorsQuery, Retention, Store, StoreError, SummaryQuery};
 use redis::AsyncCommands as _;
 use redis::aio::MultiplexedConnection;
 
 use crate::support::redis_server::{Kind, RedisServer, shared};
-use crate::support::{post, prefix, reaction, soon, tap};
+use crate::support::{keyed_tap, post, prefix, reaction, soon, tap};
 
 /// A store, a connection to look with, and the keys of a post.
 struct Bench {
@@ -110,6 +110,21 @@ async fn a_foreign_key_is_damage_and_nothing_is_half_written() {
         assert_eq!(well, Ok(1));
         let _: () = bench.redis.del(foreign).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_tap_that_the_script_refused_leaves_no_record() {
+    let mut bench = Bench::new().await;
+    let post = post();
+    let [.., log] = bench.keys_of(post).await;
+    let _: () = bench.redis.del(&log).await.unwrap();
+    let _: () = bench.redis.set(&log, "another program's").await.unwrap();
+    let tap = keyed_tap(Form::Toggle, post, 9, "like", "k");
+    let refused = bench.store.tap(tap.clone(), soon()).await;
+    assert!(matches!(refused, Err(StoreError::Damaged(_))), "{refused:?}");
+    let _: () = bench.redis.del(&log).await.unwrap();
+    let outcome = bench.store.tap(tap, soon()).await.unwrap();
+    assert!(outcome.changed && outcome.active && !outcome.replayed, "{outcome:?}");
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ MUTANTS = {
     "record-not-looked-for": (KEYED, "  local status, count, revision = replay(record, form, reaction)\n",
         "  local status, count, revision\n", "contract:: in_doubt::"),
     "record-not-kept": (KEYED, "    call('SET', record, kept, 'PX', record_retention)\n", "", "contract:: in_doubt::"),
-    "record-kept-of-a-failure": (KEYED, "  if status >= 0 then\n", "  if status then\n", "contract::"),
+    "record-kept-of-a-failure": (KEYED, "  if status >= 0 then\n", "  if status then\n", "redis_store::"),
     "record-kept-for-ever": (KEYED, "call('SET', record, kept, 'PX', record_retention)", "call('SET', record, kept)", "http_idempotency::"),
     "record-of-another-form-answered": (KEYED, "made ~= form or name ~= reaction", "name ~= reaction", "contract::"),
     "record-of-another-reaction-answered": (KEYED, "made ~= form or name ~= reaction", "made ~= form", "contract::"),
