@@ -106,6 +106,20 @@ test('events come through in whatever pieces and line ends, with comments and un
   assert.deepEqual([errors, streams.opened.length], [[], 1]);
 });
 
+test('a line end that is cut in two is one line end', async (t) => {
+  const { client, shown } = liveClient(t);
+  client.watch(post);
+  const stream = await opened();
+  const head = `{"post_id":"${post}","revision":${AHEAD},`;
+  const tail = '"reactions":[{"reaction":"like","count":4}]}';
+  for (const piece of [`data: ${head}\r`, `\ndata: ${tail}\r`, '\n\r', '\n']) {
+    stream.write(piece);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await until('it is shown', () => shown(post).count === 4);
+  assert.equal(streams.opened.length, 1);
+});
+
 test("what is older than what is shown is not taken; another post's is nobody's", async (t) => {
   const { client, shown } = liveClient(t);
   client.watch(post);
@@ -129,6 +143,9 @@ test('an event says nothing of the own flag', async (t) => {
   assert.equal(shown(post).mine, true);
   stream.summary(post, AHEAD + 1, {});
   await until('nobody has it, so neither has this user', () => !shown(post).mine);
+  stream.summary(post, AHEAD + 2, { like: 1 });
+  await until('it is another who has it now', () => shown(post).count === 1);
+  assert.equal(shown(post).mine, false);
 });
 
 test('an event with the own write in it, before its answer, is not counted twice', async (t) => {
