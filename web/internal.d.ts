@@ -2,7 +2,10 @@
 
 import type { Recent } from './onetap.d.ts';
 
-/** What the user wants. The key stays the same until an answer comes; `told` is the code of the error told last. */
+/**
+ * What the user wants. The key stays the same until an answer comes; `told` is the code of the
+ * error told last.
+ */
 export interface Wish {
   active: boolean;
   key: string;

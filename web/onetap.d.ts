@@ -1,27 +1,42 @@
 /** The types of onetap.js: what a page sees of the client. */
 
 export interface Options {
-  /** Where the service is, without `/v1`. Default: where this module was loaded from; `''` is the page's own origin. */
+  /**
+   * Where the service is, without `/v1`. Default: where this module was loaded from; `''` is the
+   * page's own origin.
+   */
   baseUrl?: string;
-  /** Whose taps these are, where the service takes everyone's word (open mode). Not together with `token`. */
+  /**
+   * Whose taps these are, where the service takes everyone's word (open mode). Not together with
+   * `token`.
+   */
   userId?: string | number | bigint;
   /**
-   * A token (sent as `Authorization: Bearer`) that is good for these posts; the user is the token's. It is kept until the
-   * service answers 401, then asked for again, once. It may be called for one post or for up to a hundred at once.
+   * A token (sent as `Authorization: Bearer`) that is good for these posts; the user is the
+   * token's. It is kept until the service answers 401, then asked for again, once. It may be called
+   * for one post or for up to a hundred at once.
    */
   token?: (postIds: string[]) => string | Promise<string>;
-  /** Taps on one reaction within this time of a gesture's first are that same one wish. Default 400. */
+  /**
+   * Taps on one reaction within this time of a gesture's first are that same one wish. Default 400.
+   */
   gestureMs?: number;
   /**
-   * How long the service keeps idempotency keys (its `--idempotency-retention-seconds`). A wish that is older cannot be
-   * repeated safely: it is dropped and the state read again. Default 600,000.
+   * How long the service keeps idempotency keys (its `--idempotency-retention-seconds`). A wish
+   * that is older cannot be repeated safely: it is dropped and the state read again. Default
+   * 600,000.
    */
   retentionMs?: number;
-  /** For one request, and for one call of `token`. More than the service's own request timeout (2 s). Default 5,000. */
+  /**
+   * For one request, and for one call of `token`. More than the service's own request timeout (2
+   * s). Default 5,000.
+   */
   timeoutMs?: number;
   /** How many of the newest users of each reaction to ask for, 0 to 20. Default 0. */
   recent?: number;
-  /** Keep a stream open for the watched posts, so that other people's taps are seen. Default true. */
+  /**
+   * Keep a stream open for the watched posts, so that other people's taps are seen. Default true.
+   */
   live?: boolean;
   /** Used instead of the global `fetch`. A client with its own shares no stream with other tabs. */
   fetch?: typeof fetch;
@@ -64,7 +79,10 @@ export interface PostState {
   /** A moderator has closed the post: reactions can only be taken back. */
   locked: boolean;
   total: number;
-  /** In the service's order (that does not change with an own tap, so that buttons do not jump), without those that nobody has. */
+  /**
+   * In the service's order (that does not change with an own tap, so that buttons do not jump),
+   * without those that nobody has.
+   */
   reactions: ReactionState[];
 }
 
@@ -72,17 +90,23 @@ export interface ErrorDetail {
   postId?: string;
   reaction?: string;
   /**
-   * The service's `code`, `http_404` and the like where the answer was not the service's, or one of the client's own: `network_error`,
-   * `timeout`, `token_failed`, `unexpected_answer` (HTML, nothing, a redirect), `wish_expired`, `invalid_post_id`,
-   * `invalid_reaction`, `unauthenticated` (neither `userId` nor `token`).
+   * The service's `code`, `http_404` and the like where the answer was not the service's, or one of
+   * the client's own: `network_error`, `token_failed`, `unexpected_answer` (HTML, nothing, a
+   * redirect), `wish_expired`, `invalid_post_id`, `invalid_reaction`, `unauthenticated` (neither
+   * `userId` nor `token`).
    */
   code: string;
   status?: number;
   message: string;
   /** The whole problem document. */
   problem?: object;
-  /** Whether what was tried is given up. Otherwise it is tried again, and told again only when the code changes. */
+  /**
+   * Whether what was tried is given up. Otherwise it is tried again, and told again only when the
+   * code changes.
+   */
   dropped: boolean;
+  /** How long the service asked to be left alone (`Retry-After`); 0 if it did not. */
+  retryMs?: number;
 }
 
 /** One user on a list of reactors. */
@@ -98,13 +122,21 @@ export interface OnetapEvents {
 }
 
 export class Onetap extends EventTarget {
-  /** Throws a TypeError for options that cannot be meant: an id that is none, `userId` and `token` at once. */
+  /**
+   * Throws a TypeError for options that cannot be meant: an id that is none, `userId` and `token`
+   * at once.
+   */
   constructor(options?: Options);
-  /** Starts to keep a post's state, from `initial` on if given. Answers how to stop; counted, so two may watch one post. */
+  /**
+   * Starts to keep a post's state, from `initial` on if given. Answers how to stop; counted, so two
+   * may watch one post.
+   */
   watch(postId: string, initial?: Summary): () => void;
   /** What the user should see, or undefined as long as nothing is known. */
   state(postId: string): PostState | undefined;
-  /** The user touched the button: flips what is shown. Further taps of the same gesture do nothing. */
+  /**
+   * The user touched the button: flips what is shown. Further taps of the same gesture do nothing.
+   */
   tap(postId: string, reaction: string): void;
   /** The user wants it on or off: for a checkbox, a menu, an undo. */
   wish(postId: string, reaction: string, active: boolean): void;
@@ -129,9 +161,15 @@ export class Onetap extends EventTarget {
   ): void;
 }
 
-/** The same for all spellings that the service takes for one reaction (an emoji with and without U+FE0F). */
+/**
+ * The same for all spellings that the service takes for one reaction (an emoji with and without
+ * U+FE0F).
+ */
 export function reactionKey(reaction: string): string;
-/** The post id of a forum that numbers its posts: 0 … 2^62 − 1. Throws a RangeError for anything else. */
+/**
+ * The post id of a forum that numbers its posts: 0 … 2^62 − 1. Throws a RangeError for anything
+ * else.
+ */
 export function postIdFromInteger(n: number | bigint | string): string;
 /** The number in such a post id; null for any other. */
 export function integerFromPostId(id: string): bigint | null;

@@ -1,10 +1,11 @@
 // onetap in the browser: sends what the user meant, shows it at once, and what others tap, live.
 // What each call promises: onetap.d.ts. Why it is done this way: ARCHITECTURE.md, "The browser".
 //
-// All taps of a gesture are one wish, so the first is sent at once: as on (PUT) or off (DELETE), with
-// an Idempotency-Key. A write without an answer may still be counted, however late it arrives. So it
-// is repeated with its key until it is answered, even if the user has changed their mind: then late
-// copies change nothing. Only then the newest wish goes; earlier, it could be undone by them.
+// All taps of a gesture are one wish, so the first is sent at once: as on (PUT) or off (DELETE),
+// with an Idempotency-Key. A write without an answer may still be counted, however late it arrives.
+// So it is repeated with its key until it is answered, even if the user has changed their mind:
+// then late copies change nothing. Only then the newest wish goes; earlier, it could be undone by
+// them.
 
 /** @import {Options, PostState, ReactionState, Summary} from './onetap.d.ts' */
 /** @import {Answer, Cell, Post} from './internal.d.ts' */
@@ -219,7 +220,15 @@ export class Onetap extends EventTarget {
     const id = postId.toLowerCase();
     let post = this.#posts.get(id);
     if (!post && UUID.test(id)) {
-      post = { id, watchers: 0, revision: 0, mineRevision: 0, seen: 0, cells: new Map(), order: [] };
+      post = {
+        id,
+        watchers: 0,
+        revision: 0,
+        mineRevision: 0,
+        seen: 0,
+        cells: new Map(),
+        order: [],
+      };
       this.#posts.set(id, post);
     }
     if (!post)

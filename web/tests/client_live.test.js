@@ -1,4 +1,5 @@
-// Live in a real browser, over the service's own stream: other people's taps, other tabs, and what breaks meanwhile.
+// Live in a real browser, over the service's own stream: other people's taps, other tabs, and what
+// breaks meanwhile.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

@@ -1,4 +1,5 @@
-// The stream as it comes off the wire, in a test's own hands; over the real service: client_live.test.js.
+// The stream as it comes off the wire, in a test's own hands; over the real service:
+// client_live.test.js.
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';

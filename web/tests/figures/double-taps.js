@@ -1,6 +1,7 @@
-// How many double taps end as the user meant, on a bad network: requests and answers are late by 0 to 800 ms together, a
-// tenth is lost (before or after the service has seen it), a tenth arrives twice. Once with onetap and its client, once
-// with the toggle that forums write first: the front end sends a flip for each tap, the back end reads, flips and saves.
+// How many double taps end as the user meant, on a bad network: requests and answers are late by 0
+// to 800 ms together, a tenth is lost (before or after the service has seen it), a tenth arrives
+// twice. Once with onetap and its client, once with the toggle that forums write first: the front
+// end sends a flip for each tap, the back end reads, flips and saves.
 //
 //   node web/tests/figures/double-taps.js [taps]     (`make double-taps`; the seed is fixed, the timing is real)
 
@@ -41,7 +42,10 @@ export function badNetwork(random) {
   };
 }
 
-/** The toggle that forums write first. Between reading and saving the database is asked, which takes a moment. */
+/**
+ * The toggle that forums write first. Between reading and saving the database is asked, which takes
+ * a moment.
+ */
 function naiveService() {
   const rows = new Map();
   const ms = (n) => new Promise((resolve) => setTimeout(resolve, n));
@@ -56,7 +60,10 @@ function naiveService() {
   };
 }
 
-/** Double taps on fresh posts, half of which the user had reacted to; `end` says what became of a post. */
+/**
+ * Double taps on fresh posts, half of which the user had reacted to; `end` says what became of a
+ * post.
+ */
 async function doubleTaps(page, taps, random, begin, end) {
   const posts = Array.from({ length: taps }, newPost);
   const before = posts.map((_, i) => i % 2 === 1);

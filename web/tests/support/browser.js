@@ -16,7 +16,10 @@ export async function startBrowser() {
   return chromium.launch({ executablePath: CHROMIUM, args });
 }
 
-/** Opens the test page with a client in it, `client`, that records what it tells in `states` and `errors`. */
+/**
+ * Opens the test page with a client in it, `client`, that records what it tells in `states` and
+ * `errors`.
+ */
 export async function openClient(context, site, options = {}, watched = []) {
   const page = await context.newPage();
   page.problems = [];
