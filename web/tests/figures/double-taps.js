@@ -13,6 +13,8 @@ import { startService } from '../support/service.js';
 import { startSite } from '../support/site.js';
 
 const LATE_MS = 800;
+/** When the last twin has arrived, and would have undone what it could. */
+const LAST_TWIN_MS = 2 * LATE_MS;
 const LOST = 0.1;
 const DOUBLED = 0.1;
 /** Double taps under way at one time. */
@@ -105,10 +107,11 @@ export async function withOnetap(browser, service, taps, seed = 1) {
     taps,
     random,
     (post, active) => active && other(service, post, 1),
-    async (post) => (await held(service, post, 1)).mine,
+    async (post) => {
+      await page.waitForTimeout(LAST_TWIN_MS);
+      return (await held(service, post, 1)).mine;
+    },
   );
-  // The last twins may still be on their way; what they would undo has to be waited for.
-  await page.waitForTimeout(2 * LATE_MS);
   const requests = site.writes().length;
   await context.close();
   await site.stop();
@@ -159,7 +162,7 @@ export async function withToggle(browser, taps, seed = 1) {
     random,
     (post, active) => naive.rows.set(post, active),
     async (post) => {
-      await page.waitForTimeout(2 * LATE_MS);
+      await page.waitForTimeout(LAST_TWIN_MS);
       return naive.rows.get(post);
     },
   );
