@@ -25,10 +25,15 @@ async function visit(context, network) {
     new PerformanceObserver((list) => { for (const entry of list.getEntries()) figures.shift += entry.value; }).observe({ type: 'layout-shift', buffered: true });
     const look = () => {
       const bar = document.querySelector('[data-side=onetap] onetap-bar');
-      if (bar?.shadowRoot?.querySelector('.reaction')?.checkVisibility({ visibilityProperty: true })) figures.first = performance.now();
+      if (bar?.shadowRoot?.querySelector('.count')?.textContent) figures.first = performance.now();
       else requestAnimationFrame(look);
     };
     requestAnimationFrame(look);
+    // The delays that the demo itself makes up are no figures of its own: its slow phone is switched off in time.
+    document.addEventListener('readystatechange', () => {
+      const slow = document.querySelector('[data-do=slow]');
+      if (slow) slow.checked = false;
+    });
   });
   await page.goto(`${service.url}/demo#${THREAD}`);
   await page.waitForFunction(() => globalThis.figures.first);
@@ -41,6 +46,8 @@ async function visit(context, network) {
 const THREAD = '0192f0c1-2345-7890-abcd-ef0123456789';
 const median = (numbers) => numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
+// So that there is a count to be seen.
+await fetch(`${service.url}/v1/posts/${THREAD.slice(0, -1)}1/reactions/like/users/1`, { method: 'PUT' });
 const rows = [];
 for (const [name, network] of [['this machine', undefined], ['a slow 4G, simulated', PHONE]]) {
   const [empty, full] = [[], []];
