@@ -58,10 +58,15 @@ test('a double tap is one wish, to the eye and to the ear', async (t) => {
   await reads(page, ['Like']);
   const box = await buttonOf(barOf(page), 'Like').boundingBox();
   const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  await barOf(page).locator('.spoken').evaluate((region) => {
+    globalThis.said = 0;
+    new MutationObserver(() => { said += 1; }).observe(region, { childList: true, characterData: true, subtree: true });
+  });
   await page.touchscreen.tap(x, y);
   await page.touchscreen.tap(x, y);
   assert.deepEqual(await read(page), ['Like, 1 *']);
   assert.equal(await spoken(page), 'Like added, 1 in all');
+  assert.equal(await page.evaluate(() => said), 1, 'said once');
   await page.evaluate(() => document.querySelector('onetap-bar').client.settled());
   assert.deepEqual(await counted(post), { count: 1, mine: true });
   // A while later it is another.

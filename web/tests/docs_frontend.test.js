@@ -89,10 +89,13 @@ test('every part that the guide names is there, and no other', async () => {
   const parts = () => barOf(page).evaluate((bar) => [...bar.shadowRoot.querySelectorAll('[part]')].flatMap((element) => [...element.part]));
   const found = new Set(await parts());
   await page.keyboard.press('Escape');
-  site.faults = ({ path }) => (path.includes('/users?') ? { hold: 300 } : undefined);
+  let release;
+  const gate = new Promise((resolve) => (release = resolve));
+  site.faults = ({ path }) => (path.includes('/users?') ? { hold: gate } : undefined);
   await barOf(page).locator('.who').click();
   await barOf(page).locator('.note').waitFor();
   for (const part of await parts()) found.add(part);
+  release();
   await barOf(page).locator('.more').waitFor();
   site.faults = () => undefined;
   for (const part of await parts()) found.add(part);
