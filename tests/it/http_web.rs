@@ -1,6 +1,7 @@
 //! What browsers load, and the demo's counterexample.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -137,11 +138,19 @@ async fn the_naive_table_flips_and_is_lost_between_reading_and_saving() {
     assert_eq!(service.send("GET", &counts).await.ok(200), posts(one));
     assert_eq!(service.send("POST", &toggle).await.ok(200), json!({ "active": false }));
 
-    // At one moment: whoever reads before another has saved undoes what that one did.
-    let taps = (0..51).map(|_| service.send("POST", &toggle));
-    let answers = futures_util::future::join_all(taps).await;
-    let on = answers.iter().filter(|answer| answer.json()["active"] == true).count();
-    assert!(on > 26, "{on} of 51 turned it on, as if they had come one after the other");
+    // At one moment: whoever reads before another has saved undoes what that one did. One after
+    // the other they would turn it on and off by turns; on a busy machine a round may come out so.
+    let lost = tokio::time::timeout(Duration::from_secs(30), async {
+        loop {
+            let taps = (0..20).map(|_| service.send("POST", &toggle));
+            let answers = futures_util::future::join_all(taps).await;
+            let on = answers.iter().filter(|answer| answer.json()["active"] == true).count();
+            if on != 10 {
+                break;
+            }
+        }
+    });
+    lost.await.expect("no tap was lost in 30 s: this table is not naive");
 
     // Onetap itself knows nothing of it.
     let own = service.send("GET", &format!("/v1/posts/{post}/reactions")).await.ok(200);
