@@ -131,6 +131,7 @@ struct Guess {
 /// The losses that explain most of what follows; the one that explains most of all is the last.
 fn guess(search: &Search<'_>, failed: usize) -> Vec<Guess> {
     let first = search.losses.last().map_or(0, |last| last.before);
+    let mut found: Vec<Guess> = Vec::new();
     for (reach, pauses) in REACH {
         let back = failed.saturating_sub(reach).max(first);
         let mut start = search.clone();
@@ -146,15 +147,16 @@ fn guess(search: &Search<'_>, failed: usize) -> Vec<Guess> {
         at.sort_by_key(|at| Reverse(all[*at].revision.saturating_sub(all[at - 1].revision)));
         at.truncate(pauses);
         at.extend(near..=failed);
-        let mut found: Vec<Guess> =
-            at.into_iter().flat_map(|before| guess_at(&start, before, back, failed)).collect();
-        if !found.is_empty() {
-            found.sort_by_key(|guess| (guess.reached, guess.loss.likelihood()));
-            found.drain(..found.len().saturating_sub(KEPT));
-            return found;
+        found.extend(at.into_iter().flat_map(|at| guess_at(&start, at, back, failed)));
+        let limit = (failed + AHEAD).min(all.len());
+        // What explains only the next few may be chance: then farther back is better.
+        if found.iter().any(|guess| guess.reached == limit) {
+            break;
         }
     }
-    Vec::new()
+    found.sort_by_key(|guess| (guess.reached, guess.loss.likelihood()));
+    found.drain(..found.len().saturating_sub(KEPT));
+    found
 }
 
 /// The losses before one stage that lead beyond what failed.
