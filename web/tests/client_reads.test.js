@@ -290,7 +290,9 @@ test('a token callback that throws, rejects or never settles is asked again, and
     errors.map(({ code, dropped, message }) => [code, dropped, message]),
     [['token_failed', false, 'Error: no session']],
   );
-  assert.equal(site.requests.length, 1);
+  // Of this post: what the client of the test before asked may come in late.
+  const own = site.requests.filter(({ path }) => path.includes(post));
+  assert.equal(own.length, 1);
 });
 
 // ---- Ids and options
