@@ -45,6 +45,12 @@ impl Loss {
     }
 }
 
+/// A state that came back: its revision, and the first stage before which it may have.
+pub(super) type Which = (u64, usize);
+
+/// For a state that came back, how many likelier places have been tried.
+pub(super) type Moved = HashMap<Which, usize>;
+
 /// What a post lost at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lost {
@@ -219,19 +225,21 @@ impl Pauses {
         behind + 1..=behind + 1 + open
     }
 
-    /// The stage with the longest pause before it: the state came back in that pause. Behind all,
-    /// it is the pause from when the last began until the moment at which the state was seen.
-    fn longest(&self, span: RangeInclusive<usize>, moment: u64) -> usize {
+    /// The stage with the longest pause before it, or one of the next: the state came back in that
+    /// pause. Behind all, it is the pause from when the last began until the state was seen.
+    fn longest(&self, span: RangeInclusive<usize>, rank: usize, moment: u64) -> usize {
         let after_all = self.0.last().map_or(0, |(_, begin)| moment.saturating_sub(*begin));
         let pause = |at: usize| self.0.get(at).map_or(after_all, |(pause, _)| *pause);
-        let first = *span.start();
-        span.max_by_key(|at| (pause(*at), Reverse(*at))).unwrap_or(first)
+        let mut places: Vec<usize> = span.collect();
+        places.sort_by_key(|at| (Reverse(pause(*at)), *at));
+        places[rank.min(places.len() - 1)]
     }
 }
 
 impl Stages {
     /// What shows a state that must have passed by then becomes a stage of its own.
-    pub(super) fn part_again(&mut self) {
+    /// `moved` says which of them not to put at the likeliest place.
+    pub(super) fn part_again(&mut self, moved: &Moved) {
         let mut ends: Vec<(u64, usize)> = Vec::new();
         for (at, stage) in self.all.iter().enumerate() {
             ends.extend(stage.change.iter().map(|change| (change.when.latest(), at)));
@@ -244,6 +252,7 @@ impl Stages {
             *at = furthest;
         }
         let (mut kept, mut again): (Vec<Seen>, Vec<(usize, Seen)>) = (Vec::new(), Vec::new());
+        let mut doubtful = HashMap::new();
         for (at, stage) in self.all.iter_mut().enumerate() {
             let from = kept.len();
             for seen in &self.seen[stage.seen.clone()] {
@@ -272,7 +281,12 @@ impl Stages {
             }
         }
         for ((place, seen), span) in again.iter_mut().zip(spans) {
-            *place = pauses.longest(span, seen.when.latest());
+            let which = (seen.revision, *span.start());
+            if span.start() < span.end() {
+                doubtful.insert(seen.line, (which, span.clone().count()));
+            }
+            let rank = moved.get(&which).copied().unwrap_or_default();
+            *place = pauses.longest(span, rank, seen.when.latest());
         }
         again.sort_by_key(|(before, seen)| (Reverse(*before), Reverse(seen.when.begin())));
         for (before, seen) in again {
@@ -289,5 +303,17 @@ impl Stages {
             self.all.insert(before, stage);
         }
         self.seen = kept;
+        let line = |stage: &Stage| self.seen[stage.seen.start].line;
+        let stages = self.all.iter().enumerate().filter(|(_, stage)| stage.again);
+        self.doubtful = stages
+            .filter_map(|(at, stage)| doubtful.get(&line(stage)).map(|(which, n)| (at, *which, *n)))
+            .collect();
+    }
+
+    /// What came back near a stage that could not be reached, and may have done so elsewhere.
+    pub(super) fn to_move(&self, failed: usize, moved: &Moved) -> Option<Which> {
+        let tried = |which: &Which| moved.get(which).copied().unwrap_or_default();
+        let movable = self.doubtful.iter().filter(|(_, which, places)| tried(which) + 1 < *places);
+        movable.min_by_key(|(at, ..)| at.abs_diff(failed)).map(|(_, which, _)| *which)
     }
 }

@@ -23,13 +23,16 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::history::{self, Damaged, History, Outcome};
-use loss::Lost;
+use loss::{Lost, Moved};
 use operation::{Operations, Repeats};
 use search::Search;
 use stage::Stages;
 
 /// So many ways to tell a post's time before its first change from that after it are tried.
 const BEGINNINGS: usize = 64;
+
+/// So many other places are tried for states that came back.
+const PLACES: usize = 24;
 
 /// What is held to be right.
 #[derive(Clone, Copy, Debug, Default)]
@@ -153,9 +156,11 @@ fn check_post(
     };
     let mut first = None;
     for repeats in repeats {
-        for later in 0..BEGINNINGS {
+        let (mut later, mut moved, mut places) = (0, Moved::new(), PLACES);
+        while later < BEGINNINGS {
             let operations = Operations::gather(history, post, *repeats)?;
-            let Some(stages) = Stages::build(operations, rules.allow_lost_suffix, later)? else {
+            let Some(stages) = Stages::build(operations, rules.allow_lost_suffix, later, &moved)?
+            else {
                 break;
             };
             let replayed = if rules.allow_lost_suffix {
@@ -169,9 +174,17 @@ fn check_post(
                 Err(failure) => failure,
             };
             first.get_or_insert_with(|| reason::explain(&failure, &stages, history));
+            if places > 0
+                && let Some(which) = stages.to_move(failure.at, &moved)
+            {
+                *moved.entry(which).or_default() += 1;
+                places -= 1;
+                continue;
+            }
             if stages.fillers.is_empty() || failure.undecided {
                 break;
             }
+            (later, moved) = (later + 1, Moved::new());
         }
     }
     Err(first.unwrap_or_default())

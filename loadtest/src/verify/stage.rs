@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::Violation;
+use super::loss::{Moved, Which};
 use super::operation::{Cell, Change, Filler, Operations, Seen, Sight};
 
 /// The state as of one revision.
@@ -61,6 +62,8 @@ pub(super) struct Stages {
     rooms: Vec<u128>,
     /// For each cell that has fillers: at which stages it is seen, and what it was just before.
     pub(super) sights: HashMap<usize, Vec<(usize, bool)>>,
+    /// States that came back at one of several places: the stage, which one it is, how many places.
+    pub(super) doubtful: Vec<(usize, Which, usize)>,
 }
 
 impl Stages {
@@ -71,6 +74,7 @@ impl Stages {
         mut operations: Operations,
         lossy: bool,
         later: usize,
+        moved: &Moved,
     ) -> Result<Option<Self>, Violation> {
         let changes = std::mem::take(&mut operations.changes);
         let mut seen = std::mem::take(&mut operations.seen);
@@ -90,9 +94,10 @@ impl Stages {
             tallies: Vec::new(),
             rooms: Vec::new(),
             sights: HashMap::new(),
+            doubtful: Vec::new(),
         };
         if lossy {
-            stages.part_again();
+            stages.part_again(moved);
         }
         stages.bound();
         stages.index();

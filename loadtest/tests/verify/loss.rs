@@ -201,6 +201,33 @@ fn what_waited_through_a_failover_shows_the_state_that_came_back() {
 }
 
 #[test]
+fn a_state_need_not_have_come_back_in_the_longest_pause() {
+    let first: Vec<Plan> = (0..9).map(|n| tap(1 + n, 3 * n)).collect();
+    let (mut lines, _) = failover(&first, 5, &[tap(30, 0)]);
+    // The longest pause is before the last change of the old primary.
+    for line in &mut lines[8..] {
+        if let Line::Tap(Tap { outcome: Outcome::Answered { answer, .. }, .. }) = line {
+            answer.revision += 5000;
+        }
+    }
+    let end = lines.pop().unwrap();
+    lines.push(Line::Read(Read {
+        post_id: "p".into(),
+        sent_micros: 23,
+        answered_micros: 400,
+        revision: 5,
+        changes: None,
+        total: Some(5),
+        reactions: vec![("like".into(), 5)],
+        reactors: None,
+    }));
+    lines.push(end);
+    let found = verdict(&with_ending(lines));
+    assert!(found.is_right(), "{:?}", found.violations);
+    assert_eq!((found.lost, found.losses), (4, 1));
+}
+
+#[test]
 fn without_a_failover_nothing_is_lost() {
     let config = Config { cases: 2000, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
