@@ -19,6 +19,11 @@ const delay = (signal) =>
     });
   });
 
+// What is sent as the page goes away cannot be held back: it would be lost with the page.
+let leaving = false;
+addEventListener('pagehide', () => (leaving = true));
+addEventListener('pageshow', () => (leaving = false));
+
 /**
  * A `fetch` that is as bad as the network. Told of every write that leaves the phone.
  * @param {{slow: boolean}} network
@@ -28,8 +33,7 @@ const delay = (signal) =>
 export const phoneFetch = (network, onSent) => async (input, init = {}) => {
   const write = init.method !== undefined && init.method !== 'GET';
   if (write) onSent();
-  // What is sent as the page goes away cannot be held back: it would be lost with the page.
-  if (!network.slow || init.keepalive) return fetch(input, init);
+  if (!network.slow || leaving) return fetch(input, init);
   if (write && chance(SHARE_DOUBLED)) {
     onSent();
     const { signal, ...twin } = init;

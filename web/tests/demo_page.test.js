@@ -91,6 +91,17 @@ test('a storm on slow phones: with onetap everything is as it was meant', async 
   assert.equal(wrong, 0);
 });
 
+test('writes that outlive their page meet the bad network too', async (t) => {
+  const page = await open(t);
+  const said = await page.evaluate(async () => {
+    const { phoneFetch } = await import('/demo/phones.js');
+    Math.random = () => 0;
+    const send = phoneFetch({ slow: true }, () => {});
+    return send('/healthz', { method: 'PUT', keepalive: true }).then(() => 'answered', ({ message }) => message);
+  });
+  assert.equal(said, 'lost on the way there');
+});
+
 test('the naive half is not made to fail: tap by tap on a good network it is right', async (t) => {
   const page = await open(t);
   await setSlow(page, false);
