@@ -132,6 +132,15 @@ async function ask() {
   }
 }
 
+/** What is no post either way is left to the client to refuse. @param {string} id */
+const postOf = (id) => {
+  try {
+    return /^\d+$/.test(id) ? postIdFromInteger(id) : id;
+  } catch {
+    return id;
+  }
+};
+
 export class OnetapBar extends HTMLElement {
   static observedAttributes = ['post-id', 'summary', 'reactions', 'quick', 'base-url', 'user-id', 'recent', 'readonly'];
 
@@ -230,7 +239,7 @@ export class OnetapBar extends HTMLElement {
 
   #attach() {
     const id = this.getAttribute('post-id')?.trim().toLowerCase();
-    const post = !this.isConnected || !id ? undefined : /^\d+$/.test(id) ? postIdFromInteger(id) : id;
+    const post = this.isConnected && id ? postOf(id) : undefined;
     const client = post && (this.#own ?? shared ?? this.#made());
     if (client !== this.#client || post !== this.#post) {
       this.#detach();
@@ -277,6 +286,7 @@ export class OnetapBar extends HTMLElement {
     this.#client?.removeEventListener('onetap-change', this);
     this.#client?.removeEventListener('onetap-error', this);
     this.#dialog?.close();
+    this.#picker?.hidePopover();
     this.#stop = undefined;
     for (const button of this.#buttons.values()) button.remove();
     this.#buttons.clear();

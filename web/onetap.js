@@ -664,8 +664,11 @@ export class Onetap extends EventTarget {
         // A service without streams.
         this.#tell(answer, {}, this.#last);
       }
-      // It does without, until the page is looked at anew.
-      if (answer.dropped) return;
+      // It does without, until the page is looked at anew; another tab may fare better.
+      if (answer.dropped) {
+        this.#leave?.();
+        return;
+      }
       controller.abort();
       await this.#pause(tries, answer.retryMs);
     }

@@ -297,6 +297,17 @@ test('a post id that is none is told, and the page goes on', async (t) => {
   assert.deepEqual(page.problems, []);
 });
 
+test('a post id that is too large takes no tap, least of all for the post before it', async (t) => {
+  const post = newPost();
+  const page = await open(t, bar(post));
+  await reads(page, ['Like']);
+  await page.evaluate(() => document.querySelector('onetap-bar').setAttribute('post-id', '9'.repeat(22)));
+  await until('it is told', () => page.evaluate(() => errors.some(({ code }) => code === 'invalid_post_id')));
+  await page.evaluate(() => document.querySelector('onetap-bar').tap('like'));
+  assert.equal((await counted(post)).count, 0);
+  assert.deepEqual(page.problems, []);
+});
+
 test('the page\'s own client, given before or after the bars are there; one bar\'s own', async (t) => {
   const post = newPost();
   const page = await open(t, `<onetap-bar post-id="${post}"></onetap-bar><onetap-bar post-id="${post}"></onetap-bar>`, {
