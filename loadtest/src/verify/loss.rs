@@ -153,7 +153,13 @@ fn guess(search: &Search<'_>, failed: usize) -> Vec<Guess> {
         at.sort_by_key(|at| Reverse(all[*at].revision.saturating_sub(all[at - 1].revision)));
         at.truncate(pauses);
         at.extend(near..=failed);
-        found.extend(at.into_iter().flat_map(|at| guess_at(&start, at, back, failed)));
+        at.sort_unstable();
+        for at in at {
+            if start.run_until(at).is_err() {
+                break;
+            }
+            found.extend(guess_here(&start, back, failed));
+        }
         let limit = (failed + AHEAD).min(all.len());
         // What explains only the next few may be chance: then farther back is better.
         if found.iter().any(|guess| guess.reached == limit) {
@@ -165,20 +171,22 @@ fn guess(search: &Search<'_>, failed: usize) -> Vec<Guess> {
     found
 }
 
-/// The losses before one stage that lead beyond what failed.
-fn guess_at(start: &Search<'_>, before: usize, back: usize, failed: usize) -> Vec<Guess> {
-    let mut there = start.clone();
-    if there.run_until(before).is_err() {
-        return Vec::new();
-    }
+/// The losses before the next stage that lead beyond what failed.
+fn guess_here(there: &Search<'_>, back: usize, failed: usize) -> Vec<Guess> {
+    let before = there.at;
     let limit = (failed + AHEAD).min(there.stages.all.len());
     let mut found = Vec::new();
+    let mut trial = there.clone();
+    let steps = trial.steps.len();
+    trial.undo_to(steps);
+    let mut way = trial.way_back();
     for after in (back..before.saturating_sub(1)).rev() {
-        let loss = Loss { after, before };
-        let mut trial = there.clone();
-        trial.losses.push(loss);
+        trial.lead_on(&mut way, after);
+        trial.go_back(&way, after);
         let reached = trial.run_until(limit).map_or_else(|failure| failure.at, |()| limit);
+        trial.undo_to(steps);
         if reached > failed {
+            let loss = Loss { after, before };
             found.push(Guess { loss, from: there.now.micros, reached });
         }
         if reached == limit {

@@ -58,6 +58,17 @@ pub(super) enum Step {
     Lost { flipped: Vec<usize>, freed: Vec<usize>, total: u64, revision: u64 },
 }
 
+/// What it takes to go back to the state of an earlier stage.
+pub(super) struct Way {
+    /// So many steps, and stages, are left.
+    steps: usize,
+    stage: usize,
+    /// The cells that are other there, and the fillers that are free there.
+    flipped: HashSet<usize>,
+    freed: HashSet<usize>,
+    total: u64,
+}
+
 #[derive(Clone)]
 struct Choice {
     steps: usize,
@@ -266,33 +277,71 @@ impl<'a> Search<'a> {
         if matches!(self.steps.last(), Some(Step::Lost { .. })) || self.gap.fillers > 0 {
             return;
         }
-        let (mut flipped, mut freed, mut total) = (Vec::new(), Vec::new(), self.total);
-        let mut stage = self.at;
-        for step in self.steps.iter().rev() {
+        let mut way = self.way_back();
+        self.lead_on(&mut way, loss.after);
+        self.go_back(&way, loss.after);
+    }
+
+    /// The way from here to earlier stages, of no length yet.
+    pub(super) fn way_back(&self) -> Way {
+        let (flipped, freed) = (HashSet::new(), HashSet::new());
+        Way { steps: self.steps.len(), stage: self.at, flipped, freed, total: self.total }
+    }
+
+    /// Leads a way on to the state of the stage `after`.
+    pub(super) fn lead_on(&self, way: &mut Way, after: usize) {
+        let toggle = |set: &mut HashSet<usize>, one: usize| {
+            if !set.remove(&one) {
+                set.insert(one);
+            }
+        };
+        while let Some(step) = self.steps[..way.steps].last() {
             match step {
-                Step::Taken { total: before, .. } => {
-                    stage -= 1;
-                    if stage == loss.after {
-                        break;
+                Step::Taken { total, .. } => {
+                    if way.stage == after + 1 {
+                        return;
                     }
-                    total = *before;
-                    flipped.extend(self.stages.all[stage].change.iter().map(|c| c.cell));
+                    way.stage -= 1;
+                    way.total = *total;
+                    if let Some(change) = &self.stages.all[way.stage].change {
+                        toggle(&mut way.flipped, change.cell);
+                    }
                 }
                 Step::Filled { filler, .. } => {
-                    total -= 1;
-                    flipped.push(self.stages.fillers[*filler].cell);
-                    freed.push(*filler);
+                    way.total -= 1;
+                    toggle(&mut way.flipped, self.stages.fillers[*filler].cell);
+                    toggle(&mut way.freed, *filler);
                 }
-                Step::Lost { flipped: again, .. } => flipped.extend(again),
+                Step::Lost { flipped, freed, total, .. } => {
+                    way.total = *total;
+                    flipped.iter().for_each(|cell| toggle(&mut way.flipped, *cell));
+                    freed.iter().for_each(|filler| toggle(&mut way.freed, *filler));
+                }
             }
+            way.steps -= 1;
         }
+    }
+
+    /// Goes a way that leads to the state of the stage `after`.
+    pub(super) fn go_back(&mut self, way: &Way, after: usize) {
+        let flipped: Vec<usize> = way.flipped.iter().copied().collect();
+        let freed: Vec<usize> = way.freed.iter().copied().collect();
         flipped.iter().for_each(|cell| self.flip(*cell));
         freed.iter().for_each(|filler| self.mark(*filler));
-        let (lost, revision) = (self.total, self.revision);
-        self.steps.push(Step::Lost { flipped, freed, total: lost, revision });
+        let (total, revision) = (self.total, self.revision);
+        self.steps.push(Step::Lost { flipped, freed, total, revision });
         self.gap.used = self.used_hash;
-        self.total = total;
-        self.revision = self.stages.all[loss.after].revision;
+        self.total = way.total;
+        self.revision = self.stages.all[after].revision;
+    }
+
+    /// Undoes all but the first steps, and forgets what else could have been tried.
+    pub(super) fn undo_to(&mut self, steps: usize) {
+        while self.steps.len() > steps {
+            self.undo();
+        }
+        self.choices.clear();
+        self.visited = HashSet::new();
     }
 
     fn flip(&mut self, cell: usize) {
