@@ -36,31 +36,19 @@ pub(crate) struct Trial {
     service: SocketAddr,
     request_timeout: Duration,
     rules: Rules,
-    /// Whether its halves send keys.
-    keys: [bool; 2],
     users: u64,
 }
 
 impl Trial {
     pub(crate) fn new(name: &'static str, service: SocketAddr, request_timeout: Duration) -> Self {
-        Self {
-            name,
-            service,
-            request_timeout,
-            rules: Rules::default(),
-            keys: [false, true],
-            users: 50,
-        }
+        Self { name, service, request_timeout, rules: Rules::default(), users: 50 }
     }
 
-    /// Of a failover, where the newest changes may be lost. Without keys: with one, the service
-    /// sends a tap in doubt again, so that it takes effect on the old primary, is seen there and
-    /// lost, and takes effect on the new one, all within one answer. The checker knows of no
-    /// operation that has two effects. Few users, so that all is seen again between two failovers:
-    /// what the first one lost has to be clear by the second.
+    /// Of a failover, where the newest changes may be lost. Few users, so that all is seen again
+    /// between two failovers: what the first one lost has to be clear by the second.
     fn failover(name: &'static str, service: SocketAddr) -> Self {
         let rules = Rules { allow_lost_suffix: true };
-        Self { rules, keys: [false, false], users: 10, ..Self::new(name, service, TWO_SECONDS) }
+        Self { rules, users: 10, ..Self::new(name, service, TWO_SECONDS) }
     }
 
     /// Lets the fault strike, with some hundred operations before each, until there were enough;
@@ -69,7 +57,7 @@ impl Trial {
         let taps = variable("ONETAP_FAULT_TAPS", 3000) / 2;
         let rounds = variable("ONETAP_FAULT_ROUNDS", 3) / 2 + 1;
         let (mut reports, mut round) = (Vec::new(), 0);
-        for keys in self.keys {
+        for keys in [false, true] {
             let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
             let begun = Arc::new(AtomicU64::new(0));
             let options = SoakOptions {

@@ -27,7 +27,7 @@ const PATIENCE: usize = 400;
 const AHEAD: usize = 2_000;
 
 /// More failovers than this happen to no post.
-const MOST: usize = 100;
+pub(super) const MOST: usize = 100;
 
 /// The changes between two stages are gone.
 #[derive(Clone, Copy, Debug)]
@@ -109,17 +109,26 @@ pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), Failure> {
 
 /// An operation that took effect again although its first effect was not lost.
 fn twice(search: &Search<'_>) -> Option<(usize, Reason)> {
+    let stages = search.stages;
     let is_lost = |at: usize| search.losses.iter().any(|loss| loss.after < at && at < loss.before);
-    let mut seen = HashMap::new();
-    for (at, stage) in search.stages.all.iter().enumerate().filter(|(at, _)| !is_lost(*at)) {
-        let Some(change) = &stage.change else { continue };
-        let Some(operation) = change.repeated else { continue };
-        if let Some(other) = seen.insert(operation, change.line) {
-            return Some((at, Reason::Twice { line: change.line, other }));
+    // The lines that tell of an effect, and those that tell that there was none to have.
+    let (mut effects, mut idle) = (HashMap::new(), HashMap::new());
+    for (at, stage) in stages.all.iter().enumerate().filter(|(at, _)| !is_lost(*at)) {
+        let change = stage.change.iter().filter_map(|c| Some((c.repeated?, c.line, true)));
+        let seen = stages.seen[stage.seen.clone()].iter();
+        let seen = seen.filter_map(|seen| Some((seen.repeated?, seen.line, false)));
+        for (operation, line, is_effect) in change.chain(seen) {
+            if let Some(other) = effects.get(&operation) {
+                return Some((at, Reason::Twice { line, other: *other }));
+            }
+            let told = if is_effect { &mut effects } else { &mut idle };
+            told.insert(operation, line);
         }
     }
-    search.stages.fillers.iter().filter(|filler| search.used[filler.group]).find_map(|filler| {
-        let other = *seen.get(&filler.repeated?)?;
+    stages.fillers.iter().filter(|filler| search.used[filler.group]).find_map(|filler| {
+        let operation = filler.repeated?;
+        let own = idle.get(&operation).filter(|line| **line == filler.line);
+        let other = *effects.get(&operation).or(own)?;
         Some((search.at, Reason::Twice { line: filler.line, other }))
     })
 }

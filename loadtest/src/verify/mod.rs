@@ -24,7 +24,7 @@ use serde::Serialize;
 
 use crate::history::{self, Damaged, History, Outcome};
 use loss::{Lost, Moved};
-use operation::{Operations, Repeats};
+use operation::{Operations, Repeats, Window};
 use search::Search;
 use stage::Stages;
 
@@ -157,8 +157,9 @@ fn check_post(
     let mut first = None;
     for repeats in repeats {
         let (mut later, mut moved, mut places) = (0, Moved::new(), PLACES);
+        let mut twice_within: Vec<Window> = Vec::new();
         while later < BEGINNINGS {
-            let operations = Operations::gather(history, post, *repeats)?;
+            let operations = Operations::gather(history, post, *repeats, &twice_within)?;
             let Some(stages) = Stages::build(operations, rules.allow_lost_suffix, later, &moved)?
             else {
                 break;
@@ -174,6 +175,14 @@ fn check_post(
                 Err(failure) => failure,
             };
             first.get_or_insert_with(|| reason::explain(&failure, &stages, history));
+            if rules.allow_lost_suffix
+                && twice_within.len() < loss::MOST
+                && let Some(window) = stages.window(failure.at)
+                && !twice_within.contains(&window)
+            {
+                twice_within.push(window);
+                continue;
+            }
             if places > 0
                 && let Some(which) = stages.to_move(failure.at, &moved)
             {

@@ -89,6 +89,8 @@ pub(super) struct Seen {
     pub(super) changes: Option<u64>,
     pub(super) sight: Sight,
     pub(super) when: When,
+    /// As of a change.
+    pub(super) repeated: Option<usize>,
 }
 
 /// An attempt that may have been applied and has no answer.
@@ -128,6 +130,8 @@ pub(super) struct Operations {
     pub(super) fillers: Vec<Filler>,
     pub(super) groups: usize,
     repeats: Repeats,
+    /// What was answered while something else was, that failed, may have taken effect twice.
+    twice_within: Vec<Window>,
 }
 
 fn violation<T>(lines: &[u64], problem: &str) -> Result<T, Violation> {
@@ -139,8 +143,10 @@ impl Operations {
         history: &History,
         post: &super::Post,
         repeats: Repeats,
+        twice_within: &[Window],
     ) -> Result<Self, Violation> {
-        let mut all = Self { repeats, ..Self::default() };
+        let twice_within = twice_within.to_vec();
+        let mut all = Self { repeats, twice_within, ..Self::default() };
         let mut keyed: Vec<&Attempt> = Vec::new();
         for attempt in post.attempts.iter().map(|i| &history.attempts[*i]) {
             match attempt.key {
@@ -190,12 +196,17 @@ impl Operations {
             Outcome::Answered { answer, .. } => !answer.replayed,
             Outcome::Refused | Outcome::Unknown { .. } => false,
         };
-        if self.repeats == Repeats::Never || !live.iter().any(is_original) {
+        if self.repeats == Repeats::Never {
             return self.effect(cell, &live, None);
+        }
+        let operation = Some(self.groups);
+        self.groups += 1;
+        self.lost_within(cell, &live, operation);
+        if !live.iter().any(is_original) {
+            return self.effect(cell, &live, operation);
         }
         let (originals, mut rest): (Vec<&Attempt>, Vec<&Attempt>) =
             live.into_iter().partition(is_original);
-        let operation = Some(self.groups);
         for original in originals {
             let (mut own, others): (Vec<&Attempt>, Vec<&Attempt>) =
                 rest.into_iter().partition(|attempt| is_replay_of(attempt, original));
@@ -203,12 +214,33 @@ impl Operations {
             self.effect(cell, &own, operation)?;
             rest = others;
         }
-        self.groups += 1;
         let is_answered = |a: &&Attempt| matches!(a.outcome, Outcome::Answered { .. });
         if self.repeats == Repeats::Answered && !rest.iter().any(is_answered) {
             return Ok(());
         }
         self.effect(cell, &rest, operation)
+    }
+
+    /// The service sends a tap with a key again that it is in doubt of. So one that was under way
+    /// during a failover may have had an effect that others saw, that was lost, and that nobody was
+    /// told of, before the one that it was answered with.
+    fn lost_within(&mut self, cell: usize, attempts: &[&Attempt], operation: Option<usize>) {
+        for attempt in attempts.iter().filter(|attempt| attempt.key.is_some()) {
+            let Outcome::Answered { at_micros: to, .. } = attempt.outcome else { continue };
+            let from = attempt.sent;
+            if self.twice_within.iter().any(|window| window.from <= to && from <= window.to) {
+                self.fillers.push(Filler {
+                    line: attempt.line,
+                    cell,
+                    verb: attempt.verb,
+                    from,
+                    to,
+                    group: self.groups,
+                    repeated: operation,
+                });
+                self.groups += 1;
+            }
+        }
     }
 
     /// One effect of an operation, as its attempts tell it.
@@ -245,7 +277,7 @@ impl Operations {
             });
         } else {
             let sight = Sight::Cell { cell, active, count };
-            self.seen.push(Seen { line, revision, changes, sight, when });
+            self.seen.push(Seen { line, revision, changes, sight, when, repeated });
         }
         Ok(())
     }
@@ -305,6 +337,7 @@ impl Operations {
             changes: reading.changes,
             sight,
             when: When::one(reading.sent, reading.answered),
+            repeated: None,
         });
         Ok(())
     }

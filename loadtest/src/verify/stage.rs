@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::Violation;
 use super::loss::{Moved, Which};
-use super::operation::{Cell, Change, Filler, Operations, Seen, Sight};
+use super::operation::{Cell, Change, Filler, Operations, Seen, Sight, When, Window};
 
 /// The state as of one revision.
 #[derive(Debug)]
@@ -162,6 +162,15 @@ impl Stages {
         let change = stage.change.iter().map(|change| (change.line, change.changes));
         let seen = self.seen[stage.seen.clone()].iter().map(|seen| (seen.line, seen.changes));
         change.chain(seen).filter_map(|(line, changes)| Some((line, changes?)))
+    }
+
+    /// When a stage, or what shows it, took place.
+    pub(super) fn window(&self, at: usize) -> Option<Window> {
+        let stage = self.all.get(at)?;
+        let change = stage.change.iter().map(|change| &change.when);
+        let whens = || change.clone().chain(self.seen[stage.seen.clone()].iter().map(|s| &s.when));
+        let (from, to) = (whens().map(When::begin).min()?, whens().map(When::latest).max()?);
+        Some(Window { from, to })
     }
 
     /// Nothing of a later stage may come before anything of an earlier one.

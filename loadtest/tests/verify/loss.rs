@@ -178,6 +178,42 @@ fn a_lost_tap_may_be_applied_again_with_its_key_and_no_other() {
     assert!(!verdict(&lines).is_right());
 }
 
+/// User 10's tap takes effect on the old primary, of which only what others are told speaks. It is
+/// answered by the new one, after it has taken effect there, too.
+fn applied_on_both(kept: usize, key: Option<&'static str>) -> Vec<Line> {
+    let first: Vec<Plan> = (0..12).map(|n| tap(1 + n, 3 * n)).collect();
+    let (mut lines, _) = failover(&first, kept, &[tap(20, 0), tap(10, 3)]);
+    let Line::Tap(told) = lines.remove(9) else { panic!("no tap") };
+    assert_eq!(told.user_id, 10);
+    for line in &mut lines {
+        if let Line::Tap(tap) = line
+            && tap.user_id == 10
+        {
+            tap.key = key.map(Into::into);
+            tap.sent_micros = told.sent_micros;
+        }
+    }
+    with_ending(lines)
+}
+
+#[test]
+fn a_tap_with_a_key_may_be_applied_again_within_one_answer_if_its_first_effect_was_lost() {
+    for kept in 2..10 {
+        let lines = applied_on_both(kept, Some("sent again by the service"));
+        assert!(!judge(&lines, Rules::default()).is_right());
+        let found = verdict(&lines);
+        assert!(found.is_right(), "kept {kept}: {:?}", found.violations);
+        // All but that one were answered.
+        assert_eq!((found.lost, found.losses), (12 - kept - 1, 1));
+        // Nobody sends a tap without a key again.
+        assert!(!verdict(&applied_on_both(kept, None)).is_right(), "kept {kept}");
+    }
+    for kept in 10..12 {
+        let lines = applied_on_both(kept, Some("sent again by the service"));
+        assert!(!verdict(&lines).is_right(), "kept {kept}: its first effect was not lost");
+    }
+}
+
 #[test]
 fn what_waited_through_a_failover_shows_the_state_that_came_back() {
     let first: Vec<Plan> = (0..9).map(|n| tap(1 + n, 3 * n)).collect();
