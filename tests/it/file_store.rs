@@ -347,6 +347,25 @@ async fn a_tap_whose_time_is_up_is_refused_before_its_turn_and_in_doubt_after_it
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tap_that_is_overdue_does_not_show_up_later_than_a_read_that_did_not_show_it() {
+    let disk = Disk::new();
+    let (store, post) = (on(&disk), post());
+    let held = disk.hold_syncs();
+    let overdue =
+        store.tap(tap(Verb::Set, post, 1, "like"), Deadline::after(Duration::from_millis(300)));
+    assert_eq!(overdue.await, Err(StoreError::OutcomeUnknown));
+    let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
+    let brief = Deadline::after(Duration::from_millis(30));
+    let early = store.summaries(query.clone(), brief).await;
+    assert!(matches!(early, Err(StoreError::Unavailable(_))), "{early:?}");
+    let asked = store.clone();
+    let patient = tokio::spawn(async move { asked.summaries(query, soon()).await });
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    drop(held);
+    assert_eq!(patient.await.unwrap().unwrap()[0].total(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_read_during_a_commit_is_older_than_the_commit() {
     let disk = Disk::new();
     let (store, post) = (on(&disk), post());

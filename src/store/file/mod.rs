@@ -1,7 +1,8 @@
 //! The store in one file: a transactional engine (`redb`) behind one writer.
 //!
 //! A tap is answered when it has been synced to the disk. What waits meanwhile is written together,
-//! with one sync. Reads see the last commit and wait for nobody.
+//! with one sync. Reads see the last commit. They wait for the next one only where a tap of it is
+//! overdue: its caller cannot tell what came of it, but it must not show up later still.
 
 mod backend;
 mod keys;
@@ -19,12 +20,13 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 pub use open::OpenError;
 use open::Opener;
 use redb::{Database, ReadTransaction, ReadableDatabase as _, StorageBackend};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::timeout_at;
 use trouble::{Found, Trouble};
 use writer::{Answer, Job, Writer};
 
@@ -64,6 +66,8 @@ struct Shared {
     stats: Arc<FileStats>,
     /// There is a new last commit.
     committed: Notify,
+    /// While a transaction is being committed, the first deadline of its taps.
+    committing: watch::Sender<Option<Instant>>,
 }
 
 impl Shared {
@@ -78,6 +82,30 @@ impl Shared {
     fn put_database(&self, database: Database) {
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
         self.committed.notify_waiters();
+    }
+
+    /// Waits while a tap is being committed whose deadline has passed.
+    async fn until_none_is_overdue(&self, deadline: Deadline) -> Result<(), StoreError> {
+        let is_timely = |first: &Option<Instant>| first.is_none_or(|first| Instant::now() < first);
+        if is_timely(&self.committing.borrow()) {
+            return Ok(());
+        }
+        let mut committing = self.committing.subscribe();
+        match timeout_at(deadline.0.into(), committing.wait_for(is_timely)).await {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                Err(StoreError::Unavailable("the disk is slow to sync the store file".into()))
+            }
+        }
+    }
+
+    async fn read_in_time<R>(
+        &self,
+        deadline: Deadline,
+        look: impl FnOnce(&ReadTransaction) -> Found<R>,
+    ) -> Result<R, StoreError> {
+        self.until_none_is_overdue(deadline).await?;
+        self.read(look)
     }
 
     fn read<R>(&self, look: impl FnOnce(&ReadTransaction) -> Found<R>) -> Result<R, StoreError> {
@@ -120,6 +148,7 @@ impl FileStore {
             database: RwLock::new(Some(database)),
             stats,
             committed: Notify::new(),
+            committing: watch::Sender::new(None),
         });
         let (jobs, queue) = mpsc::channel(queue_bound);
         let writer = Writer::new(Arc::clone(&shared), opener, retention, top);
@@ -148,7 +177,7 @@ impl FileStore {
             }
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(stopped()),
         }
-        match tokio::time::timeout_at(deadline.0.into(), &mut answered).await {
+        match timeout_at(deadline.0.into(), &mut answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => {
                 came.close();
@@ -201,17 +230,18 @@ impl Store for FileStore {
     async fn summaries(
         &self,
         query: SummaryQuery,
-        _deadline: Deadline,
+        deadline: Deadline,
     ) -> Result<Vec<Summary>, StoreError> {
-        self.0.shared.read(|txn| read::summaries(txn, &query))
+        self.0.shared.read_in_time(deadline, |txn| read::summaries(txn, &query)).await
     }
 
     async fn reactors(
         &self,
         query: ReactorsQuery,
-        _deadline: Deadline,
+        deadline: Deadline,
     ) -> Result<ReactorsPage, StoreError> {
-        let found = self.0.shared.read(|txn| read::reactors(txn, &query, query.limit + 1))?;
+        let look = |txn: &ReadTransaction| read::reactors(txn, &query, query.limit + 1);
+        let found = self.0.shared.read_in_time(deadline, look).await?;
         Ok(ReactorsPage::cut(found, query.limit))
     }
 
@@ -220,9 +250,10 @@ impl Store for FileStore {
         partition: Partition,
         after: Option<LogPosition>,
         limit: usize,
-        _deadline: Deadline,
+        deadline: Deadline,
     ) -> Result<Vec<LogEntry>, StoreError> {
-        self.0.shared.read(|txn| read::changes(txn, partition, after, limit))
+        let look = |txn: &ReadTransaction| read::changes(txn, partition, after, limit);
+        self.0.shared.read_in_time(deadline, look).await
     }
 
     async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {

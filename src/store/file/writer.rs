@@ -65,7 +65,13 @@ impl Writer {
         let mut batch = Vec::new();
         while jobs.blocking_recv_many(&mut batch, MOST_PER_COMMIT) > 0 {
             match self.refusal() {
-                None => self.write(&mut batch),
+                None => {
+                    let timely = batch.iter().filter(|job| !job.deadline.has_passed());
+                    let first = timely.map(|job| job.deadline.0).min();
+                    self.shared.committing.send_replace(first);
+                    self.write(&mut batch);
+                    self.shared.committing.send_replace(None);
+                }
                 Some(why) => {
                     let refuse =
                         |job: Job| job.answer.send(Err(StoreError::Unavailable(why.clone())));
