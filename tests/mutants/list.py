@@ -148,6 +148,7 @@ MUTANTS = {
     "file-failed-sync-forgiven": (WRITER, "        if self.opener.sync_failed.load(Ordering::Acquire) {", "        if false {", FILE_TESTS),
     "file-deadline-ignored": (WRITER, "            if job.deadline.has_passed() {", "            if false && job.deadline.has_passed() {", FILE_TESTS),
     "file-given-up-and-yet-applied": (WRITER, "            if job.turn.send(()).is_err() {", "            if job.turn.send(()).is_err() && false {", FILE_TESTS),
+    "file-overdue-shows-up-later": (WRITER, "            self.shared.committing.send_replace(first);\n", "            let _ = first;\n", "file_store::"),
     "file-floor-not-raised": (WRITER, "self.top.floor.max(Revision::without_state(now))", "self.top.floor", FILE_TESTS),
     "file-floor-from-the-clock-alone": (WRITER, "self.top.floor.max(Revision::without_state(now))", "Revision::without_state(now)", FILE_TESTS),
     "file-first-revision-below-the-floor": (STEP, "Revision::next(Some(revision), now)", "Revision::next(head, now)", FILE_TESTS),
