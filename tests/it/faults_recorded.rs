@@ -147,8 +147,19 @@ impl Durable {
 }
 
 async fn service(store: &str, request_timeout_ms: u64) -> Service {
+    service_with(store, request_timeout_ms, &[]).await
+}
+
+/// A service that keeps little, so that a replica that begins anew has soon copied it.
+async fn service_of_copies(store: &str) -> Service {
+    let short = ["--idempotency-retention-seconds", "20", "--change-log-retention-seconds", "20"];
+    service_with(store, 2000, &short).await
+}
+
+async fn service_with(store: &str, request_timeout_ms: u64, more: &[&str]) -> Service {
     let millis = request_timeout_ms.to_string();
-    let service = Service::with(&["--store", store, "--request-timeout-ms", &millis]);
+    let args = ["--store", store, "--request-timeout-ms", &millis];
+    let service = Service::with(&[&args, more].concat());
     until("the service is ready", async || service.send("GET", "/readyz").await.status == 200)
         .await;
     service
@@ -361,7 +372,7 @@ async fn the_service_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sentinels_fail_over() {
     let all = Sentinels::start().await;
-    let service = service(&all.url(), 2000).await;
+    let service = service_of_copies(&all.url()).await;
     let (mut old, mut new) = (&all.primary, &all.replica);
     Trial::failover("failover by Sentinel", service.address)
         .run(async |round| {
@@ -389,7 +400,7 @@ async fn sentinels_fail_over() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_of_a_cluster_is_lost() {
     let mut cluster = Cluster::start(Kind::Redis, 3, true).await;
-    let service = service(&cluster.url(), 2000).await;
+    let service = service_of_copies(&cluster.url()).await;
     Trial::failover("kill -9 of a cluster's node", service.address)
         .run(async |round| {
             // A third of the posts each time: its primary dies, its replica is promoted, and then

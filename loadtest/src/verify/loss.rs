@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use super::operation::Seen;
 use super::reason::Reason;
@@ -72,19 +72,28 @@ pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), Failure> {
     let mut patience = PATIENCE;
     loop {
         let mut end = search.clone();
-        let failure = match end.run_until(stages.all.len()) {
+        let (failure, first) = match end.run_until(stages.all.len()) {
             Ok(()) => match twice(&end) {
                 None => return Ok((end.filled(), lost)),
-                Some((at, reason)) => Failure { at, reason, undecided: false },
+                Some(Twice { at, first, reason }) => {
+                    (Failure { at, reason, undecided: false }, first)
+                }
             },
-            Err(failure) => failure,
+            Err(failure) => (failure, None),
         };
-        let mut guesses = if lost.len() < MOST { guess(&search, failure.at) } else { Vec::new() };
+        // The losses behind a first effect do not make it lost.
+        let kept = search.losses.partition_point(|loss| first.is_none_or(|at| loss.before <= at));
+        search.losses.truncate(kept);
+        lost.truncate(kept);
+        others.truncate(kept);
+        patience -= usize::from(first.is_some());
+        let mut guesses =
+            if lost.len() < MOST { guess(&search, failure.at, first) } else { Vec::new() };
         if furthest.at <= failure.at {
             furthest = failure;
         }
         while guesses.is_empty() {
-            patience -= 1;
+            patience = patience.saturating_sub(1);
             match others.pop() {
                 Some(more) if patience > 0 => guesses = more,
                 more => {
@@ -108,28 +117,39 @@ pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), Failure> {
 }
 
 /// An operation that took effect again although its first effect was not lost.
-fn twice(search: &Search<'_>) -> Option<(usize, Reason)> {
+struct Twice {
+    at: usize,
+    /// The stage of its first effect, if that was answered.
+    first: Option<usize>,
+    reason: Reason,
+}
+
+fn twice(search: &Search<'_>) -> Option<Twice> {
     let stages = search.stages;
     let is_lost = |at: usize| search.losses.iter().any(|loss| loss.after < at && at < loss.before);
-    // The lines that tell of an effect, and those that tell that there was none to have.
+    // What tells of an effect, and what tells that there was none to have.
     let (mut effects, mut idle) = (HashMap::new(), HashMap::new());
     for (at, stage) in stages.all.iter().enumerate().filter(|(at, _)| !is_lost(*at)) {
         let change = stage.change.iter().filter_map(|c| Some((c.repeated?, c.line, true)));
         let seen = stages.seen[stage.seen.clone()].iter();
         let seen = seen.filter_map(|seen| Some((seen.repeated?, seen.line, false)));
         for (operation, line, is_effect) in change.chain(seen) {
-            if let Some(other) = effects.get(&operation) {
-                return Some((at, Reason::Twice { line, other: *other }));
+            if let Some((first, other)) = effects.get(&operation).copied() {
+                return Some(Twice {
+                    at,
+                    first: Some(first),
+                    reason: Reason::Twice { line, other },
+                });
             }
             let told = if is_effect { &mut effects } else { &mut idle };
-            told.insert(operation, line);
+            told.insert(operation, (at, line));
         }
     }
     stages.fillers.iter().filter(|filler| search.used[filler.group]).find_map(|filler| {
-        let operation = filler.repeated?;
-        let own = idle.get(&operation).filter(|line| **line == filler.line);
-        let other = *effects.get(&operation).or(own)?;
-        Some((search.at, Reason::Twice { line: filler.line, other }))
+        let (operation, line) = (filler.repeated?, filler.line);
+        let own = idle.get(&operation).filter(|(_, own)| *own == line);
+        let (_, other) = *effects.get(&operation).or(own)?;
+        Some(Twice { at: search.at, first: None, reason: Reason::Twice { line, other } })
     })
 }
 
@@ -144,11 +164,12 @@ struct Guess {
 }
 
 /// The losses that explain most of what follows; the one that explains most of all is the last.
-fn guess(search: &Search<'_>, failed: usize) -> Vec<Guess> {
+/// `among`: a stage that has to be lost.
+fn guess(search: &Search<'_>, failed: usize, among: Option<usize>) -> Vec<Guess> {
     let first = search.losses.last().map_or(0, |last| last.before);
     let mut found: Vec<Guess> = Vec::new();
     for (reach, pauses) in REACH {
-        let back = failed.saturating_sub(reach).max(first);
+        let back = among.unwrap_or(failed).saturating_sub(reach).max(first);
         let mut start = search.clone();
         if start.run_until(back).is_err() {
             continue;
@@ -158,16 +179,19 @@ fn guess(search: &Search<'_>, failed: usize) -> Vec<Guess> {
         start.settle(next.map_or(back, |next| next.after));
         let all = &start.stages.all;
         let near = failed.saturating_sub(NEAR).max(back + 1);
-        let mut at: Vec<usize> = (back + 1..near).collect();
+        let behind = among.unwrap_or(back) + 1;
+        let mut at: Vec<usize> = (behind..near.max(behind)).collect();
         at.sort_by_key(|at| Reverse(all[*at].revision.saturating_sub(all[at - 1].revision)));
         at.truncate(pauses);
-        at.extend(near..=failed);
+        at.extend(near.max(behind)..=failed);
         at.sort_unstable();
+        // The state that came back with the last loss may come back once more.
+        let lowest = back - usize::from(next.is_some());
         for at in at {
             if start.run_until(at).is_err() {
                 break;
             }
-            found.extend(guess_here(&start, back, failed));
+            found.extend(guess_here(&start, lowest..among.unwrap_or(at - 1), failed));
         }
         let limit = (failed + AHEAD).min(all.len());
         // What explains only the next few may be chance: then farther back is better.
@@ -181,7 +205,7 @@ fn guess(search: &Search<'_>, failed: usize) -> Vec<Guess> {
 }
 
 /// The losses before the next stage that lead beyond what failed.
-fn guess_here(there: &Search<'_>, back: usize, failed: usize) -> Vec<Guess> {
+fn guess_here(there: &Search<'_>, from: Range<usize>, failed: usize) -> Vec<Guess> {
     let before = there.at;
     let limit = (failed + AHEAD).min(there.stages.all.len());
     let mut found = Vec::new();
@@ -189,9 +213,9 @@ fn guess_here(there: &Search<'_>, back: usize, failed: usize) -> Vec<Guess> {
     let steps = trial.steps.len();
     trial.undo_to(steps);
     let mut way = trial.way_back();
-    for after in (back..before.saturating_sub(1)).rev() {
+    for after in from.rev() {
         trial.lead_on(&mut way, after);
-        trial.go_back(&way, after);
+        trial.go_back(&way);
         let reached = trial.run_until(limit).map_or_else(|failure| failure.at, |()| limit);
         trial.undo_to(steps);
         if reached > failed {

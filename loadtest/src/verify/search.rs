@@ -67,6 +67,7 @@ pub(super) struct Way {
     flipped: HashSet<usize>,
     freed: HashSet<usize>,
     total: u64,
+    revision: u64,
 }
 
 #[derive(Clone)]
@@ -279,16 +280,23 @@ impl<'a> Search<'a> {
         }
         let mut way = self.way_back();
         self.lead_on(&mut way, loss.after);
-        self.go_back(&way, loss.after);
+        self.go_back(&way);
     }
 
     /// The way from here to earlier stages, of no length yet.
     pub(super) fn way_back(&self) -> Way {
-        let (flipped, freed) = (HashSet::new(), HashSet::new());
-        Way { steps: self.steps.len(), stage: self.at, flipped, freed, total: self.total }
+        Way {
+            steps: self.steps.len(),
+            stage: self.at,
+            flipped: HashSet::new(),
+            freed: HashSet::new(),
+            total: self.total,
+            revision: self.revision,
+        }
     }
 
-    /// Leads a way on to the state of the stage `after`.
+    /// Leads a way on to the state of the stage `after`; if a loss comes right behind it, to that
+    /// with which the loss began anew.
     pub(super) fn lead_on(&self, way: &mut Way, after: usize) {
         let toggle = |set: &mut HashSet<usize>, one: usize| {
             if !set.remove(&one) {
@@ -296,13 +304,12 @@ impl<'a> Search<'a> {
             }
         };
         while let Some(step) = self.steps[..way.steps].last() {
+            let is_there = way.stage == after + 1;
             match step {
-                Step::Taken { total, .. } => {
-                    if way.stage == after + 1 {
-                        return;
-                    }
+                Step::Taken { .. } | Step::Lost { .. } if is_there => return,
+                Step::Taken { total, revision, .. } => {
                     way.stage -= 1;
-                    way.total = *total;
+                    (way.total, way.revision) = (*total, *revision);
                     if let Some(change) = &self.stages.all[way.stage].change {
                         toggle(&mut way.flipped, change.cell);
                     }
@@ -312,8 +319,8 @@ impl<'a> Search<'a> {
                     toggle(&mut way.flipped, self.stages.fillers[*filler].cell);
                     toggle(&mut way.freed, *filler);
                 }
-                Step::Lost { flipped, freed, total, .. } => {
-                    way.total = *total;
+                Step::Lost { flipped, freed, total, revision } => {
+                    (way.total, way.revision) = (*total, *revision);
                     flipped.iter().for_each(|cell| toggle(&mut way.flipped, *cell));
                     freed.iter().for_each(|filler| toggle(&mut way.freed, *filler));
                 }
@@ -322,8 +329,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Goes a way that leads to the state of the stage `after`.
-    pub(super) fn go_back(&mut self, way: &Way, after: usize) {
+    /// Goes a way back.
+    pub(super) fn go_back(&mut self, way: &Way) {
         let flipped: Vec<usize> = way.flipped.iter().copied().collect();
         let freed: Vec<usize> = way.freed.iter().copied().collect();
         flipped.iter().for_each(|cell| self.flip(*cell));
@@ -331,8 +338,7 @@ impl<'a> Search<'a> {
         let (total, revision) = (self.total, self.revision);
         self.steps.push(Step::Lost { flipped, freed, total, revision });
         self.gap.used = self.used_hash;
-        self.total = way.total;
-        self.revision = self.stages.all[after].revision;
+        (self.total, self.revision) = (way.total, way.revision);
     }
 
     /// Undoes all but the first steps, and forgets what else could have been tried.

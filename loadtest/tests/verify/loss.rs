@@ -95,13 +95,13 @@ fn a_lost_suffix_is_counted() {
     assert_eq!((verdict.lost, verdict.losses), (0, 0));
 }
 
-/// The second loss begins where the first one ended, or a few changes later.
+/// The second loss begins where the first one ended, also with the very state, or a few changes later.
 #[test]
 fn two_failovers_may_follow_each_other_closely() {
     let first: Vec<Plan> = (0..20).map(|n| tap(1 + n, 3 * n)).collect();
     let second: Vec<Plan> = (0..12).map(|n| tap(30 + n, 3 * n)).collect();
     let third: Vec<Plan> = (0..8).map(|n| later(&tap(50 + n, 3 * n))).collect();
-    for (kept, kept_of_second) in [(5, 1), (5, 2), (10, 6), (19, 11), (1, 3)] {
+    for (kept, kept_of_second) in [(5, 0), (5, 1), (5, 2), (10, 6), (19, 11), (1, 3)] {
         let (mut lines, lost) = failover(&first, kept, &second);
         // Without the final state.
         lines.pop();
@@ -150,21 +150,22 @@ fn only_a_suffix_may_be_lost() {
     assert!(!verdict(&doubled).is_right());
 }
 
+fn keyed(lines: &mut [Line], user: u64) {
+    for line in lines.iter_mut() {
+        if let Line::Tap(tap) = line
+            && tap.user_id == user
+        {
+            tap.key = Some("again".into());
+        }
+    }
+}
+
 #[test]
 fn a_lost_tap_may_be_applied_again_with_its_key_and_no_other() {
     let first: Vec<Plan> = (0..12).map(|n| tap(1 + n, 3 * n)).collect();
     // User 12's tap is lost, and sent again; user 3's is kept.
     let (lines, _) = failover(&first, 8, &[tap(20, 0), tap(12, 3)]);
     let mut lines = with_ending(lines);
-    let keyed = |lines: &mut [Line], user: u64| {
-        for line in lines.iter_mut() {
-            if let Line::Tap(tap) = line
-                && tap.user_id == user
-            {
-                tap.key = Some("again".into());
-            }
-        }
-    };
     keyed(&mut lines, 12);
     assert!(!judge(&lines, Rules::default()).is_right());
     let found = verdict(&lines);
@@ -175,6 +176,39 @@ fn a_lost_tap_may_be_applied_again_with_its_key_and_no_other() {
     let mut lines = with_ending(lines);
     assert!(verdict(&lines).is_right());
     keyed(&mut lines, 3);
+    assert!(!verdict(&lines).is_right());
+}
+
+/// User 9 turns it on, and off again, both of which is lost: only the key that is sent again shows it.
+#[test]
+fn a_loss_that_leaves_the_state_as_it_was_is_told_by_a_key() {
+    let mut first: Vec<Plan> = (0..8).map(|n| tap(1 + n, 3 * n)).collect();
+    first.extend([tap(9, 30), tap(9, 40)]);
+    let second = [tap(20, 0), tap(9, 3), tap(21, 6)];
+    for kept in [8, 10] {
+        let mut lines = with_ending(failover(&first, kept, &second).0);
+        let mut taps_of_9 = 0;
+        for line in &mut lines {
+            if let Line::Tap(tap) = line
+                && tap.user_id == 9
+            {
+                taps_of_9 += 1;
+                // The second has another key.
+                tap.key = (taps_of_9 != 2).then(|| "again".into());
+            }
+        }
+        assert_eq!(taps_of_9, 3);
+        assert!(!judge(&lines, Rules::default()).is_right());
+        let found = verdict(&lines);
+        assert!(found.is_right(), "kept {kept}: {:?}", found.violations);
+        assert_eq!((found.lost, found.losses), (2, 1));
+    }
+    // A change in between that is seen later was not lost, and so neither was what came before it.
+    first.insert(9, tap(15, 35));
+    let mut lines = with_ending(failover(&first, 11, &second).0);
+    assert!(verdict(&lines).is_right());
+    keyed(&mut lines[..9], 9);
+    keyed(&mut lines[11..], 9);
     assert!(!verdict(&lines).is_right());
 }
 
