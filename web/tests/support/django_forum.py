@@ -1,70 +1,98 @@
-"""Runs the guide's Django view and template: a forum of one thread, whose user is 7.
+"""A forum of one thread around the guide's urls.py, views.py and thread.html: real users, sessions, posts and CSRF tokens.
 
-Reads {"views", "template", "onetap", "requests": [{"method", "path", "data"}]} and answers what each request is answered.
+Reads a line of JSON, {"folder", "onetap", "urls", "views", "template"}; serves on a free port of 127.0.0.1; answers with a
+line, {"url", "sessions"}, in which user 7 and user 8 are signed in; ends when nothing more can come.
 """
 
 import json
 import sys
+import threading
 import types
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import django
 from django.conf import settings
 
-given = json.load(sys.stdin)
-
-
-class Post:
-    """Stands in for the forum's model; what is tested is the view and the template."""
-
-    def __init__(self, pk, text):
-        self.pk, self.text, self.thread = pk, text, 1
-
-
-POSTS = [Post(41, "The first post."), Post(42, "The second post.")]
-Post.objects = types.SimpleNamespace(
-    filter=lambda thread: [post for post in POSTS if post.thread == thread],
-    get=lambda pk: next(post for post in POSTS if post.pk == pk),
-)
-sys.modules["forum"] = types.ModuleType("forum")
-sys.modules["forum.models"] = types.ModuleType("forum.models")
-sys.modules["forum.models"].Post = Post
-
-
-def signed_in(get_response):
-    def middleware(request):
-        request.user = types.SimpleNamespace(pk=7)
-        return get_response(request)
-
-    return middleware
-
-
-this = sys.modules["forum_urls"] = types.ModuleType("forum_urls")
-this.signed_in = signed_in
-loader = ("django.template.loaders.locmem.Loader", {"forum/thread.html": given["template"]})
+given = json.loads(sys.stdin.readline())
 settings.configure(
     ALLOWED_HOSTS=["*"],
-    MIDDLEWARE=["django.middleware.csrf.CsrfViewMiddleware", "forum_urls.signed_in"],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{given['folder']}/forum.sqlite3"}},
+    DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
+    LOGIN_URL="/login",
+    MIDDLEWARE=[
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ],
     ONETAP_URL=given["onetap"],
-    ROOT_URLCONF="forum_urls",
+    ROOT_URLCONF="forum.urls",
     SECRET_KEY="of a test",
+    SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https"),
     TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "OPTIONS": {
-        "loaders": [loader], "context_processors": ["django.template.context_processors.request"]}}],
+        "loaders": [("django.template.loaders.locmem.Loader", {"forum/thread.html": given["template"]})],
+        "context_processors": ["django.template.context_processors.request"]}}],
 )
 django.setup()
 
+from django.contrib.auth.models import User  # noqa: E402
+from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+from django.db import connection, models  # noqa: E402
 from django.test import Client  # noqa: E402
-from django.urls import path  # noqa: E402
 
-views = types.ModuleType("forum.views")
+
+class Thread(models.Model):
+    class Meta:
+        app_label = "forum"
+
+
+class Post(models.Model):
+    thread = models.ForeignKey(Thread, on_delete=models.CASCADE)
+    text = models.TextField()
+
+    class Meta:
+        app_label = "forum"
+
+
+def module(name, **contents):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__dict__.update(contents)
+    return sys.modules[name]
+
+
+module("forum", __path__=[])
+module("forum.models", Post=Post)
+sys.modules["forum"].views = views = module("forum.views")
 exec(compile(given["views"], "views.py", "exec"), views.__dict__)
-this.urlpatterns = [
-    path("thread/<int:thread_id>", views.thread, name="thread"),
-    path("react/<int:number>", views.react, name="react"),
-]
+exec(compile(given["urls"], "urls.py", "exec"), module("forum.urls").__dict__)
 
-client, answers = Client(), []
-for request in given["requests"]:
-    send = client.post if request["method"] == "POST" else client.get
-    answer = send(request["path"], request.get("data") or {})
-    answers.append({"status": answer.status_code, "location": answer.headers.get("Location"), "body": answer.content.decode()})
-json.dump(answers, sys.stdout)
+call_command("migrate", verbosity=0)
+with connection.schema_editor() as editor:
+    editor.create_model(Thread)
+    editor.create_model(Post)
+for pk in (1, 2):
+    Thread.objects.create(pk=pk)  # The second has no posts.
+Post.objects.create(pk=41, thread_id=1, text="The first post.")
+Post.objects.create(pk=42, thread_id=1, text="The second post.")
+sessions = {}
+for pk in (7, 8):
+    client = Client()
+    client.force_login(User.objects.create(pk=pk, username=f"user{pk}"))
+    sessions[pk] = client.cookies["sessionid"].value
+
+
+class Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+server = make_server("127.0.0.1", 0, WSGIHandler(), Server, Quiet)
+print(json.dumps({"url": f"http://127.0.0.1:{server.server_port}", "sessions": sessions}), flush=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+sys.stdin.read()

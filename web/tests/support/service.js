@@ -19,8 +19,9 @@ process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL');
 });
 
-function start(command, args, hint) {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+/** A program, which does not outlive this process. */
+export function start(command, args, hint, env = process.env) {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
   children.add(child);
   child.log = '';
   child.stderr.on('data', (text) => (child.log += text));
@@ -48,7 +49,7 @@ export async function until(what, check, ms = 10_000) {
   }
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();

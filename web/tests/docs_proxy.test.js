@@ -1,0 +1,90 @@
+// The set-up of docs/operations.md as a whole: a browser, a proxy, the guide's forum, onetap.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { after, before, test } from 'node:test';
+
+import { barOf, buttonOf, reads } from './support/bars.js';
+import { startBrowser } from './support/browser.js';
+import { startForum } from './support/forum.js';
+import { readGuide } from './support/guide.js';
+import { held, other } from './support/posts.js';
+import { startProxy } from './support/proxies.js';
+import { startService, until } from './support/service.js';
+
+const { text: GUIDE, snippets: SNIPPETS } = readGuide('operations.md');
+const POST = '6f6e6574-6170-8000-8000-000000000029'; // 41
+
+let browser;
+before(async () => (browser = await startBrowser()));
+after(() => browser.close());
+
+for (const name of ['nginx', 'Caddyfile']) {
+  test(`${name}: reads and streams from onetap, taps by way of the forum, over HTTP/2`, async (t) => {
+    const service = await startService();
+    const forum = await startForum(service);
+    const proxy = await startProxy(name, SNIPPETS.get(name), { service, forum });
+    const context = await browser.newContext({ ignoreHTTPSErrors: true });
+    t.after(async () => {
+      await context.close();
+      await Promise.all([proxy.stop(), forum.stop(), service.stop()]);
+    });
+    await context.addCookies([{ name: 'sessionid', value: forum.session(7), url: proxy.url }]);
+    const page = await context.newPage();
+    const problems = [];
+    page.on('pageerror', (error) => problems.push(String(error)));
+    page.on('response', (response) => /\/(v1|onetap)/.test(response.url()) && !response.ok() && problems.push(response.url()));
+    await other(service, POST, 1);
+    const stream = page.waitForResponse((response) => response.url().includes('/stream'));
+    await page.goto(`${proxy.url}/thread/1`);
+    await reads(page, ['Like, 1']);
+
+    // Live: nothing on the way buffers.
+    assert.equal((await stream).status(), 200);
+    for (const user of [2, 3]) {
+      await other(service, POST, user);
+      await reads(page, [`Like, ${user}`]);
+    }
+
+    // Nothing decodes the path either.
+    await buttonOf(barOf(page), 'Like').click();
+    await until('it is counted', async () => (await held(service, POST, 7)).mine);
+    const put = (reaction, user) =>
+      page.evaluate(async ([post, reaction, user]) => {
+        const path = `/v1/posts/${post}/reactions/${encodeURIComponent(reaction)}/users/${user}`;
+        const { status } = await fetch(path, { method: 'PUT' });
+        return status;
+      }, [POST, reaction, user]);
+    assert.equal(await put('🎉', 7), 201);
+    assert.deepEqual(await held(service, POST, 7, '🎉'), { count: 1, mine: true });
+    await reads(page, ['Like, 4 *', '🎉, 1']);
+    assert.deepEqual(problems, []);
+
+    // All of it over one connection that speaks HTTP/2.
+    const protocols = await page.evaluate(() => performance.getEntriesByType('resource').map(({ nextHopProtocol }) => nextHopProtocol));
+    assert.deepEqual([...new Set(protocols)], ['h2']);
+
+    // In another's name: no tap reaches onetap, by no method.
+    assert.equal(await put('like', 8), 403);
+    const toggle = await page.evaluate(async (post) => (await fetch(`/v1/posts/${post}/reactions/like/users/8/toggle`, { method: 'POST' })).status, POST);
+    assert.equal(toggle, 404);
+    // Nor by a path that the proxy and onetap might read in different ways.
+    const path = `/v1/posts/${POST}/reactions/like/users/8`;
+    for (const raw of [`${path}/../../../../../../../onetap.js`, `/onetap.js/..${path}`, `/${path}`, path.replace('8', '%38'), `${path}?/onetap.js`]) {
+      const curl = ['-sk', '--path-as-is', '-o', '/dev/null', '-w', '%{http_code}', '-X', 'PUT', proxy.url + raw];
+      assert.match(execFileSync('curl', curl, { encoding: 'utf8' }), /^4/, raw);
+    }
+    assert.equal((await held(service, POST, 8)).mine, false);
+
+    // What is for operators stays inside.
+    for (const path of ['/metrics', '/readyz', '/healthz', '/docs/', '/demo', '/openapi.json']) {
+      const answer = await page.request.get(proxy.url + path);
+      assert.equal(answer.status(), 404, path);
+    }
+  });
+}
+
+test('no snippet is left out, and no configuration stands outside of one', () => {
+  assert.deepEqual([...SNIPPETS.keys()], ['nginx', 'Caddyfile']);
+  assert.equal(GUIDE.match(/^```(nginx|caddy)$/gm).length, 2);
+});
