@@ -15,7 +15,10 @@ pub struct PostId(Uuid);
 
 /// Text that is not a [`PostId`].
 #[derive(Debug, thiserror::Error)]
-#[error("a post id is a UUID of 36 characters with hyphens, and not the nil UUID")]
+#[error(
+    "a post id is a UUID of 36 characters with hyphens, and not the nil UUID; \
+     integer ids are mapped to UUIDs, such as 123 to 6f6e6574-6170-8000-8000-00000000007b"
+)]
 pub struct InvalidPostId;
 
 impl PostId {

@@ -19,6 +19,10 @@ use super::router::ROUTES;
 use super::state::HttpState;
 use crate::telemetry::Metrics;
 
+/// The detail of a panic: it says nothing of how far the tap got.
+const UNFORESEEN: &str = "the tap may have been applied: repeat it with the same idempotency key, \
+                          or send PUT or DELETE for the state you want";
+
 /// Wraps each route.
 #[derive(Clone)]
 pub(super) struct MeteredLayer {
@@ -125,7 +129,7 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for MeteredFuture<F> {
                 // same, and what panicked is not asked again.
                 match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
                     Ok(polled) => ready!(polled)?,
-                    Err(_) => Problem::of(Code::Internal).into_response(),
+                    Err(_) => Problem::new(Code::Internal, UNFORESEEN).into_response(),
                 }
             }
             InnerProjection::TooLong => {

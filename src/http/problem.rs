@@ -43,14 +43,14 @@ codes! {
     InvalidBody "invalid_body" BAD_REQUEST "The body is not what this call takes";
     InvalidQuery "invalid_query" BAD_REQUEST "The query is not what this call takes";
     InvalidCursor "invalid_cursor" BAD_REQUEST "Not a cursor of this list";
-    InvalidIdempotencyKey "invalid_idempotency_key" BAD_REQUEST "The idempotency key cannot be kept";
+    InvalidIdempotencyKey "invalid_idempotency_key" BAD_REQUEST "Not an idempotency key";
     Unauthenticated "unauthenticated" UNAUTHORIZED "Nobody is signed in";
     NotFound "not_found" NOT_FOUND "There is nothing at this path";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "This path does not take this method";
     RequestTimeout "request_timeout" REQUEST_TIMEOUT "The request took too long to arrive";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The body is too large";
     UriTooLong "uri_too_long" URI_TOO_LONG "The address is too long";
-    UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The body is not JSON";
+    UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The Content-Type is not JSON";
     Internal "internal_error" INTERNAL_SERVER_ERROR "A bug of the service";
     IdempotencyKeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The idempotency key was used for another request";
     Overloaded "overloaded" SERVICE_UNAVAILABLE "Too much is waiting; nothing was applied";
@@ -61,6 +61,9 @@ codes! {
 
 /// Seconds after which a caller may try again what failed for want of a store.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// All that a caller need know of a store that is away.
+pub(super) const TRY_AGAIN: &str = "nothing was applied; try again";
 
 /// An error on its way to the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,14 +92,14 @@ pub(super) struct ProblemBody<'a> {
 }
 
 impl Problem {
-    /// A problem with words on this case.
+    /// A problem, and what the caller can do about it.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
     }
 
-    /// A problem that its title says all about.
-    pub fn of(code: Code) -> Self {
-        Self::new(code, code.title())
+    /// What is asked for is at no path of ours.
+    pub fn not_found() -> Self {
+        Self::new(Code::NotFound, "/docs shows every path of this service, /openapi.json too")
     }
 }
 
@@ -138,7 +141,10 @@ impl From<StoreError> for Problem {
         };
         let detail = match error {
             // What the store says of itself may name hosts; that is for the log, not for callers.
-            StoreError::Unavailable(_) => "nothing was applied; try again".to_owned(),
+            StoreError::Unavailable(_) => TRY_AGAIN.to_owned(),
+            StoreError::Overloaded => {
+                "more is waiting than the store can take; nothing was applied; try again".to_owned()
+            }
             StoreError::OutcomeUnknown => {
                 "repeat with the same idempotency key, or send PUT or DELETE for the state you want"
                     .to_owned()

@@ -14,6 +14,7 @@ mod file_store;
 mod http_cors;
 mod http_idempotency;
 mod http_ids;
+mod http_problems;
 mod http_reads;
 mod http_server;
 mod http_stream;

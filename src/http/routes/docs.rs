@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use utoipa_swagger_ui::{Config, SwaggerFile};
 
 use super::super::openapi;
-use super::super::problem::{Code, Problem};
+use super::super::problem::Problem;
 
 static CONFIG: LazyLock<Arc<Config<'static>>> =
     LazyLock::new(|| Arc::new(Config::from("/openapi.json")));
@@ -34,11 +34,11 @@ pub(in crate::http) async fn index() -> Redirect {
 pub(in crate::http) async fn page(
     params: Result<RawPathParams, RawPathParamsRejection>,
 ) -> Result<Response, Problem> {
-    let params = params.map_err(|_| Problem::of(Code::NotFound))?;
+    let params = params.map_err(|_| Problem::not_found())?;
     let file = params.iter().next().map_or("", |(_, file)| file);
-    let not_found = || Problem::of(Code::NotFound);
-    let found = utoipa_swagger_ui::serve(file, Arc::clone(&CONFIG)).map_err(|_| not_found())?;
-    let SwaggerFile { bytes, content_type, gzpipped, .. } = found.ok_or_else(not_found)?;
+    let found =
+        utoipa_swagger_ui::serve(file, Arc::clone(&CONFIG)).map_err(|_| Problem::not_found())?;
+    let SwaggerFile { bytes, content_type, gzpipped, .. } = found.ok_or_else(Problem::not_found)?;
     let mut response = ([(CONTENT_TYPE, content_type)], bytes.into_owned()).into_response();
     if gzpipped {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));

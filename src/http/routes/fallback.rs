@@ -4,10 +4,10 @@ use super::super::problem::{Code, Problem};
 
 /// No such path.
 pub(in crate::http) async fn not_found() -> Problem {
-    Problem::of(Code::NotFound)
+    Problem::not_found()
 }
 
 /// The path is there, but does not take the method. The router adds which it does take.
 pub(in crate::http) async fn method_not_allowed() -> Problem {
-    Problem::of(Code::MethodNotAllowed)
+    Problem::new(Code::MethodNotAllowed, "the header `Allow` names the methods of this path")
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::super::dto::{SummariesAnswer, SummariesQuestion, SummaryAnswer};
 use super::super::extract::{self, JsonBody, PostPath, Query};
 use super::super::openapi::{PostParams, ReadProblems, SummaryParams};
-use super::super::problem::{Code, Problem};
+use super::super::problem::{Code, Problem, TRY_AGAIN};
 use super::super::state::SharedState;
 use crate::domain::{Summary, UserId};
 use crate::store::{Store as _, SummaryQuery};
@@ -44,7 +44,7 @@ pub(in crate::http) async fn of_post(
     let (viewer, recent) = (query.viewer()?, query.recent()?);
     let question = SummaryQuery { posts: vec![post], viewer, recent };
     let mut summaries = state.store.summaries(question, state.deadline()).await?;
-    let summary = summaries.pop().ok_or_else(|| Problem::of(Code::StoreUnavailable))?;
+    let summary = summaries.pop().ok_or_else(|| Problem::new(Code::StoreUnavailable, TRY_AGAIN))?;
     let tag = format!("\"{}-{}\"", summary.revision, viewer.map_or(0, UserId::get));
     Ok(tagged(&headers, tag, || SummaryAnswer::new(summary, recent)))
 }
