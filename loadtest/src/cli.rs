@@ -18,7 +18,8 @@ use crate::history;
 use crate::rate::{self, RateOptions};
 use crate::report;
 
-/// Fires taps at a running onetap and proves that each was counted exactly once.
+/// Fires taps at a running onetap and proves that each was counted exactly once. They stay in its
+/// store, on new posts with random ids: use one that you can throw away.
 #[derive(Debug, Parser)]
 #[command(name = "onetap-loadtest", version, args_conflicts_with_subcommands = true)]
 struct Cli {

@@ -6,6 +6,7 @@ mod cli;
 mod contract;
 mod declared_keys;
 mod differential;
+mod docs;
 mod faults;
 mod faults_recorded;
 mod faults_recorded_file;

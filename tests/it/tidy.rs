@@ -119,8 +119,8 @@ fn files_and_lines_keep_their_budgets() {
 }
 
 #[test]
-fn every_flag_is_a_variable_and_both_are_in_the_readme() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+fn every_flag_is_a_variable_and_both_are_in_the_guide() {
+    let guide = fs::read_to_string(root().join("docs/operations.md")).unwrap();
     let command = Cli::command();
     let mut seen = 0;
     for arg in
@@ -130,8 +130,8 @@ fn every_flag_is_a_variable_and_both_are_in_the_readme() {
         let variable = arg.get_env().unwrap_or_default().to_string_lossy();
         let expected = format!("ONETAP_{}", flag[2..].replace('-', "_").to_uppercase());
         assert_eq!(variable, expected);
-        let row = readme.lines().find(|line| line.starts_with(&format!("| `{flag}`")));
-        let row = row.unwrap_or_else(|| panic!("{flag} is not in the README's table"));
+        let row = guide.lines().find(|line| line.starts_with(&format!("| `{flag}`")));
+        let row = row.unwrap_or_else(|| panic!("{flag} is not in the table of docs/operations.md"));
         assert!(row.contains(&format!("`{variable}`")), "{row}");
         if let Some(default) = arg.get_default_values().first() {
             let default = default.to_string_lossy();

@@ -1,0 +1,72 @@
+//! The commands of the documentation do what it says.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::support::service::Service;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The shell commands of a document, block by block.
+fn shell_blocks(text: &str) -> Vec<String> {
+    let blocks = text.split("```sh\n").skip(1);
+    blocks.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+/// Runs lines in a shell in which curl gives up after four seconds and fails for an error.
+async fn run(lines: String) -> Output {
+    let script = format!("curl() {{ command curl -sS -f -m 4 \"$@\"; }}\n{lines}");
+    let bash = move || Command::new("bash").args(["-euc", &script]).output().unwrap();
+    tokio::task::spawn_blocking(bash).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_call_of_the_readme_is_answered() {
+    let service = Service::memory();
+    let here = |block: &String| block.replace("127.0.0.1:8080", &service.address.to_string());
+    let blocks: Vec<String> = shell_blocks(&read("README.md")).iter().map(here).collect();
+    let calls: Vec<&String> = blocks.iter().filter(|block| block.contains("curl ")).collect();
+    let [first, page, conditional, keyed] = calls[..] else { panic!("{} blocks", calls.len()) };
+    let post = first.lines().next().unwrap();
+    let answers = |output: Output, code: i32| {
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let has = |line: &str, words: &[&str]| {
+        assert!(words.iter().all(|word| line.contains(word)), "{words:?}: {line}");
+    };
+
+    let lines = answers(run(first.clone()).await, 0);
+    assert_eq!(lines.len(), 5, "an answer a line: {lines:?}");
+    has(&lines[0], &[r#""reaction":"like""#, r#""active":true"#, r#""count":1"#]);
+    has(&lines[1], &[r#""active":false"#, r#""count":0"#]);
+    has(&lines[2], &[r#""reaction":"👍""#, r#""active":true"#]);
+    has(&lines[3], &[r#""mine":true"#, r#""recent":[{"user_id":"42""#]);
+    has(&lines[4], &[r#"{"users":[{"user_id":"42","reaction":"👍""#]);
+
+    // A stream has no end: curl's own time does.
+    let lines = answers(run(page.clone()).await, 28);
+    has(&lines[0], &[r#"{"posts":[{"#, r#""mine":true"#]);
+    assert!(lines[1..].contains(&"event: summary".to_owned()), "{lines:?}");
+
+    for _ in 0..2 {
+        let lines = answers(run(format!("{post}\n{conditional}")).await, 0);
+        has(&lines[0], &[r#""active":true"#, r#""count":1"#]);
+    }
+    let lines = answers(run(format!("{post}\n{keyed}")).await, 0);
+    has(&lines[0], &[r#""reaction":"love""#, r#""active":true"#]);
+    assert_eq!(lines[0], lines[1], "the second is a replay");
+}
+
+/// zsh, the shell of every Mac, takes a comment behind a command for arguments.
+#[test]
+fn no_command_has_a_comment_behind_it() {
+    for path in ["README.md", "CONTRIBUTING.md", "docs/operations.md", "loadtest/README.md"] {
+        let blocks = shell_blocks(&read(path));
+        let line = blocks.iter().flat_map(|block| block.lines()).find(|line| line.contains(" #"));
+        assert_eq!(line, None, "{path}");
+    }
+}
