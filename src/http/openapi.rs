@@ -125,7 +125,8 @@ pub(super) struct SummaryParams {
 #[openapi(
     info(
         title = "onetap",
-        description = "Reactions that count every tap exactly once.",
+        description = "Reactions that count every tap exactly once. This release has no \
+                       authentication: it believes the user id in every request.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(

@@ -76,6 +76,16 @@ for (const name of ['nginx', 'Caddyfile']) {
     }
     assert.equal((await held(service, POST, 8)).mine, false);
 
+    // A browser without scripts sends its form.
+    const bare = await browser.newContext({ ignoreHTTPSErrors: true, javaScriptEnabled: false });
+    t.after(() => bare.close());
+    await bare.addCookies([{ name: 'sessionid', value: forum.session(8), url: proxy.url }]);
+    const still = await bare.newPage();
+    await still.goto(`${proxy.url}/thread/1`);
+    await Promise.all([still.waitForNavigation(), still.locator('article:first-of-type button[value=like]').click()]);
+    assert.equal(still.url(), `${proxy.url}/thread/1`);
+    assert.equal((await held(service, POST, 8)).mine, true);
+
     // What is for operators stays inside.
     for (const path of ['/metrics', '/readyz', '/healthz', '/docs/', '/demo', '/openapi.json']) {
       const answer = await page.request.get(proxy.url + path);
