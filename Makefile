@@ -1,4 +1,4 @@
-# `make test` needs Rust and Node.js 20 with npm: it finds or installs what the tests run against.
+# `make test` needs Rust, Node.js 20 with npm, Python 3 with pip and openssl: it finds or installs what the tests run against.
 
 TOOLS := target/test-tools
 DJANGO := django==5.2.19
