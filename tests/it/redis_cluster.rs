@@ -302,3 +302,49 @@ async fn what_has_left_with_its_slot_is_never_taken_for_missing() {
         assert_eq!(service.send("DELETE", &path(post, 1)).await.ok(200)["count"], 1);
     }
 }
+
+/// How often a server has run commands whose name begins so.
+async fn runs(server: &RedisServer, command: &str) -> u64 {
+    let info: String = ask(&mut server.client().await, &["INFO", "commandstats"]).await;
+    let line = format!("cmdstat_{command}");
+    let lines = info.lines().filter_map(|l| l.strip_prefix(&line)?.split_once(":calls="));
+    lines.map(|(_, rest)| rest.split(',').next().unwrap().parse::<u64>().unwrap()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_cut_off_does_not_turn_the_map_back() {
+    let cluster = Cluster::start(Kind::Redis, 2, true).await;
+    let quick = ["--redis-connect-timeout-ms", "300", "--request-timeout-ms", "500"];
+    let service = Service::with(&[&["--store", &cluster.url()][..], &quick].concat());
+    well(&service).await;
+    let (old, post) = (&cluster.primaries[0].server, posts_within(0, 100, 1)[0]);
+    service.send("PUT", &path(post, 1)).await.ok(201);
+    let _: u64 = ask(&mut old.client().await, &["WAIT", "1", "5000"]).await;
+    cluster.cut_off_and_replace(0).await;
+    // The others are the only ones there, then it is.
+    old.signal("-STOP");
+    until("taps are counted at the new one", async || {
+        service.send("PUT", &path(post, 2)).await.status == 201
+    })
+    .await;
+    let others = || cluster.nodes().map(|node| &node.server).filter(|node| node.port != old.port);
+    others().for_each(|other| other.signal("-STOP"));
+    old.signal("-CONT");
+    // What has waited in its sockets is of before.
+    let asked = runs(old, "cluster|slots").await;
+    until("it has been asked for its map", async || {
+        let answer = service.send("PUT", &path(post, 3)).await;
+        assert!(answer.status > 500, "by a primary of the past: {} {}", answer.status, answer.body);
+        runs(old, "cluster|slots").await > asked + 2
+    })
+    .await;
+    others().for_each(|other| other.signal("-CONT"));
+    until("the others are back", async || service.send("PUT", &path(post, 4)).await.status == 201)
+        .await;
+    let keys: Vec<String> = ask(&mut old.client().await, &["KEYS", &format!("*{post}:like")]).await;
+    let left: Vec<String> = ask(&mut old.client().await, &["ZRANGE", &keys[0], "0", "-1"]).await;
+    assert!(!left.contains(&"3".into()) && !left.contains(&"4".into()), "{left:?}");
+    let listed = service.send("GET", &format!("/v1/posts/{post}/users")).await.ok(200);
+    let users: Vec<_> = listed["users"].as_array().unwrap().iter().map(|u| &u["user_id"]).collect();
+    assert!(["1", "2", "4"].iter().all(|user| users.contains(&&(*user).into())), "{listed}");
+}

@@ -21,6 +21,7 @@ use super::primary::{Primary, Server};
 use super::sentinel::Sentinels;
 use super::slots::SlotMap;
 use super::standing::Standing;
+use super::startup;
 use super::topology::Topology;
 use crate::domain::Partition;
 use crate::store::StoreError;
@@ -200,8 +201,17 @@ impl Connector {
     async fn ask_for_map(&self, node: Node) -> Result<SlotMap, ConnectError> {
         let mut connection = self.dial(&node).await?;
         self.inspector.check_kind(&mut connection, &node.to_string()).await?;
-        let reply: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await?;
-        SlotMap::read(&reply, &node)
+        // Both at once, and the epochs first: what changes in between is taken for older than it
+        // is, and learned next time.
+        let (mut epochs, mut slots) = (redis::cmd("CLUSTER"), redis::cmd("CLUSTER"));
+        let (epochs, slots) = (epochs.arg("NODES"), slots.arg("SLOTS"));
+        let mut another = connection.clone();
+        let (epochs, slots) = tokio::join!(
+            epochs.query_async(&mut another),
+            slots.query_async::<Value>(&mut connection)
+        );
+        let epochs: Option<String> = startup::allowed(epochs)?;
+        SlotMap::read(&slots?, epochs.as_deref(), &node)
             .ok_or_else(|| ConnectError::Unreachable("its CLUSTER SLOTS cannot be read".into()))
     }
 
@@ -283,7 +293,8 @@ impl Connector {
                     drop(self.open(None).await?);
                 }
                 let (generation, node) = self.primary.known();
-                (generation, node.ok_or_else(no_node)?, self.primary.standing(generation))
+                let standing = self.primary.standing(generation).ok_or_else(no_node)?;
+                (generation, node.ok_or_else(no_node)?, standing)
             }
         };
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);

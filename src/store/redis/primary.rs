@@ -7,7 +7,7 @@
 //! is held to be another one, and before anything is sent there. Whoever has a connection of an
 //! earlier generation leaves it, and believes no reply that comes on it any more.
 
-use tokio::sync::watch;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::address::Node;
 use super::standing::Standing;
@@ -22,57 +22,68 @@ pub(super) struct Server {
 
 /// What is believed.
 #[derive(Debug, Default)]
-pub(super) struct Belief {
-    pub(super) generation: u64,
+struct Belief {
+    generation: u64,
     /// Nobody, until somebody was found in this generation.
     server: Option<Server>,
+    /// Of who is found in this generation.
+    standing: Standing,
+}
+
+impl Belief {
+    fn next_generation(&mut self) {
+        self.generation += 1;
+        std::mem::take(&mut self.standing).end();
+    }
 }
 
 /// The primary that all lanes go to.
 #[derive(Debug, Default)]
-pub(super) struct Primary(watch::Sender<Belief>);
+pub(super) struct Primary(Mutex<Belief>);
 
 impl Primary {
     /// The generation, and where it is, as far as anybody knows.
     pub(super) fn known(&self) -> (u64, Option<Node>) {
-        let belief = self.0.borrow();
+        let belief = self.belief();
         (belief.generation, belief.server.as_ref().map(|server| server.node.clone()))
     }
 
     /// Holds this server to be the primary: the search for it began in generation `since`. Nothing,
     /// if all have turned to another one since then, because what was found may be older news.
     pub(super) fn believe(&self, server: Server, since: u64) -> Option<Standing> {
-        let mut taken = None;
-        self.0.send_if_modified(|belief| {
-            let known = belief.server.as_ref();
-            let is_news = known != Some(&server);
-            if is_news && belief.generation != since {
-                return false;
+        let mut belief = self.belief();
+        let known = belief.server.as_ref();
+        if known != Some(&server) {
+            if belief.generation != since {
+                return None;
             }
-            let replaced = is_news && known.is_some();
-            belief.generation += u64::from(replaced);
-            taken = Some(belief.generation);
+            if known.is_some() {
+                belief.next_generation();
+            }
             belief.server = Some(server);
-            replaced
-        });
-        taken.map(|generation| self.standing(generation))
+        }
+        Some(belief.standing.clone())
     }
 
     /// Turns away from whoever is believed, if it is not at this node; says whether it was so.
     pub(super) fn doubt_unless_at(&self, node: &Node) -> bool {
-        self.0.send_if_modified(|belief| {
-            let elsewhere = belief.server.as_ref().is_some_and(|server| server.node != *node);
-            if elsewhere {
-                belief.generation += 1;
-                belief.server = None;
-            }
-            elsewhere
-        })
+        let mut belief = self.belief();
+        let elsewhere = belief.server.as_ref().is_some_and(|server| server.node != *node);
+        if elsewhere {
+            belief.next_generation();
+            belief.server = None;
+        }
+        elsewhere
     }
 
-    /// The standing of what was found in this generation.
-    pub(super) fn standing(&self, generation: u64) -> Standing {
-        Standing::Primary(self.0.subscribe(), generation)
+    /// The standing of what was found in this generation, if it is still that.
+    pub(super) fn standing(&self, generation: u64) -> Option<Standing> {
+        let belief = self.belief();
+        (belief.generation == generation).then(|| belief.standing.clone())
+    }
+
+    fn belief(&self) -> MutexGuard<'_, Belief> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

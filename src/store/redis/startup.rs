@@ -70,7 +70,7 @@ pub(super) async fn faults(
 
 /// The answer, or none if the server does not let this user ask (or nobody: managed services take
 /// CONFIG away, and say that there is no such command).
-fn allowed<T>(answer: Result<T, RedisError>) -> Result<Option<T>, RedisError> {
+pub(super) fn allowed<T>(answer: Result<T, RedisError>) -> Result<Option<T>, RedisError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(error) if matches!(error.code(), Some("NOPERM" | "ERR")) => Ok(None),

@@ -2,10 +2,13 @@
 //!
 //! Whoever meets a sign that it is out of date says that it is [wanted](Topology::want) anew; the
 //! [lanes](super::routes) of each runtime have a task that then [learns](Topology::learn) it.
+//!
+//! A node that was cut off from the others gives its slots to itself, until it has heard of who has
+//! taken them over. So a map that is behind the one that is known is turned away.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -23,6 +26,11 @@ const ASKED: usize = 4;
 /// How old a map may be that need not be learned anew: calls that come back at once say one thing.
 const FRESH: Duration = Duration::from_millis(50);
 
+/// For how long maps that are behind are turned away, if nobody gives a better one. A node that is
+/// cut off hears of the others, or refuses everything, long before; what still says so then is a
+/// cluster that was put together anew, whose epochs begin anew.
+const BEHIND: Duration = Duration::from_secs(10);
+
 /// What is known.
 #[derive(Clone, Debug)]
 pub(super) enum Known {
@@ -38,10 +46,20 @@ pub(super) enum Known {
 pub(super) struct Topology {
     seeds: Vec<Node>,
     known: watch::Sender<Known>,
+    /// Of each node that has slots.
+    standings: StdMutex<HashMap<Node, Standing>>,
     wanted: Notify,
-    /// Held by the one who asks; when the map was learned last.
-    learned: Mutex<Option<Instant>>,
+    /// Held by the one who asks.
+    asked: Mutex<Asked>,
     rounds: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Asked {
+    /// When the map was learned last.
+    learned: Option<Instant>,
+    /// Since when only maps that are behind have been given.
+    behind: Option<Instant>,
 }
 
 impl Topology {
@@ -49,8 +67,9 @@ impl Topology {
         Self {
             seeds,
             known: watch::Sender::new(Known::Nothing),
+            standings: StdMutex::default(),
             wanted: Notify::new(),
-            learned: Mutex::default(),
+            asked: Mutex::default(),
             rounds: AtomicUsize::new(0),
         }
     }
@@ -64,8 +83,8 @@ impl Topology {
 
     /// The standing of this node, if it has slots.
     pub(super) fn standing(&self, node: &Node) -> Option<Standing> {
-        let standing = Standing::Node(self.known.subscribe(), node.clone());
-        standing.holds().then_some(standing)
+        let standings = self.standings.lock().unwrap_or_else(PoisonError::into_inner);
+        standings.get(node).cloned()
     }
 
     /// Says that the map may be out of date.
@@ -96,21 +115,21 @@ impl Topology {
         A: Future<Output = Result<SlotMap, ConnectError>>,
         C: Future<Output = Result<(), ConnectError>>,
     {
-        let mut last = self.learned.lock().await;
-        if last.is_some_and(|last| last.elapsed() < FRESH) {
+        let mut asked = self.asked.lock().await;
+        if asked.learned.is_some_and(|last| last.elapsed() < FRESH) {
             return Ok(());
         }
         let learned = async {
-            let map = Arc::new(self.ask_all(ask).await?);
+            let map = Arc::new(self.ask_all(ask, &mut asked.behind).await?);
             accept(Arc::clone(&map)).await?;
             Ok::<_, ConnectError>(map)
         };
         match learned.await {
             Ok(map) => {
-                *last = Some(Instant::now());
+                asked.learned = Some(Instant::now());
                 // The same map, told again, is no news to anybody.
                 if self.map().as_ref() != Some(&map) {
-                    self.known.send_replace(Known::Map(map));
+                    self.believe(map);
                 }
                 Ok(())
             }
@@ -124,15 +143,31 @@ impl Topology {
         }
     }
 
-    /// Asks some nodes at once; the first answer counts.
-    async fn ask_all<A>(&self, ask: impl Fn(Node) -> A) -> Result<SlotMap, ConnectError>
+    /// Takes their standing from the nodes that have no slots any more, and tells all of the map.
+    fn believe(&self, map: Arc<SlotMap>) {
+        let mut standings = self.standings.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = standings.extract_if(|node, _| !map.has(node));
+        gone.for_each(|(_, standing)| standing.end());
+        for owner in map.owners() {
+            standings.entry(owner.clone()).or_default();
+        }
+        drop(standings);
+        self.known.send_replace(Known::Map(map));
+    }
+
+    /// Asks some nodes at once; the first answer that is not behind what is known counts.
+    async fn ask_all<A>(
+        &self,
+        ask: impl Fn(Node) -> A,
+        behind_since: &mut Option<Instant>,
+    ) -> Result<SlotMap, ConnectError>
     where
         A: Future<Output = Result<SlotMap, ConnectError>>,
     {
         let mut seen = HashSet::new();
-        let map = self.map().unwrap_or_default();
-        let known = map.nodes().into_iter().map(|(node, _)| node);
-        let mut nodes: Vec<&Node> = known.chain(&self.seeds).collect();
+        let known = self.map().unwrap_or_default();
+        let owners = known.nodes().into_iter().map(|(node, _)| node);
+        let mut nodes: Vec<&Node> = owners.chain(&self.seeds).collect();
         nodes.retain(|node| seen.insert(*node));
         // Others each time: some may be gone for good, or cut off from the rest.
         let turn = self.rounds.fetch_add(1, Ordering::Relaxed) % nodes.len().max(1);
@@ -140,13 +175,98 @@ impl Topology {
         let mut asked: FuturesUnordered<A> =
             nodes.into_iter().take(ASKED).map(|node| ask(node.clone())).collect();
         let mut problem = ConnectError::Unreachable("no node of the cluster answers".into());
+        let mut behind = None;
         while let Some(answer) = asked.next().await {
             match answer {
-                Ok(map) => return Ok(map),
+                Ok(map) if map.is_behind(&known) => behind = Some(map),
+                Ok(map) => {
+                    *behind_since = None;
+                    return Ok(map);
+                }
                 Err(error @ ConnectError::Foreign(_)) => problem = error,
                 Err(ConnectError::Unreachable(_)) => {}
             }
         }
-        Err(problem)
+        let Some(map) = behind else { return Err(problem) };
+        if behind_since.get_or_insert_with(Instant::now).elapsed() < BEHIND {
+            return Err(ConnectError::Unreachable(
+                "who answers gives a map of the slots that is older than the one known".into(),
+            ));
+        }
+        *behind_since = None;
+        Ok(map)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deadpool_redis::redis::Value;
+
+    use super::*;
+
+    fn node(port: u16) -> Node {
+        Node { host: "h".into(), port }
+    }
+
+    /// A map in which the node at each port has half of the slots, with its epoch.
+    fn map(halves: [(u16, u64); 2]) -> SlotMap {
+        let nodes = halves.map(|(port, epoch)| format!("id{port} h - - 0 0 {epoch} connected"));
+        let range = |first, (port, _): (u16, u64)| {
+            let owner = ["h".into(), port.to_string(), format!("id{port}")];
+            let [host, _, id] = owner.map(|text| Value::BulkString(text.into()));
+            let owner = Value::Array(vec![host, Value::Int(port.into()), id]);
+            Value::Array(vec![Value::Int(first), Value::Int(first + 8191), owner])
+        };
+        let slots = Value::Array(vec![range(0, halves[0]), range(8192, halves[1])]);
+        SlotMap::read(&slots, Some(&nodes.join("\n")), &node(0)).expect("a map")
+    }
+
+    /// Tells the topology this map, as if there had been time since the last one.
+    async fn told(topology: &Topology, halves: [(u16, u64); 2]) -> Result<(), ConnectError> {
+        topology.asked.lock().await.learned = None;
+        topology.learn(|_| async { Ok(map(halves)) }, |_| async { Ok(()) }).await
+    }
+
+    #[tokio::test]
+    async fn who_comes_back_is_not_who_has_left() {
+        let topology = Topology::new(vec![node(1)]);
+        assert!(topology.standing(&node(1)).is_none());
+        told(&topology, [(1, 1), (2, 2)]).await.expect("the first");
+        let [first, other] = [1, 2].map(|port| topology.standing(&node(port)).expect("slots"));
+        told(&topology, [(3, 3), (2, 2)]).await.expect("a replica has taken over");
+        assert!(!first.holds() && other.holds() && topology.standing(&node(1)).is_none());
+        told(&topology, [(1, 4), (2, 2)]).await.expect("and back");
+        let back = topology.standing(&node(1)).expect("slots again");
+        assert!(!first.holds() && back.holds() && other.holds());
+        first.until_lost().await;
+    }
+
+    #[tokio::test]
+    async fn a_map_that_is_behind_in_any_slot_is_turned_away() {
+        let topology = Topology::new(vec![node(1)]);
+        told(&topology, [(1, 1), (2, 2)]).await.expect("the first");
+        told(&topology, [(3, 3), (4, 4)]).await.expect("both have been replaced");
+        let known = topology.map();
+        for behind in [[(1, 1), (2, 2)], [(1, 1), (4, 4)], [(3, 3), (2, 2)], [(3, 9), (2, 2)]] {
+            let turned_away = told(&topology, behind).await;
+            assert!(matches!(turned_away, Err(ConnectError::Unreachable(_))), "{turned_away:?}");
+            assert_eq!(topology.map(), known);
+        }
+        told(&topology, [(3, 3), (4, 5)]).await.expect("slots have moved to it");
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_was_put_together_anew_is_believed_in_the_end() {
+        let topology = Topology::new(vec![node(1)]);
+        told(&topology, [(1, 7), (2, 8)]).await.expect("the first");
+        assert!(told(&topology, [(1, 1), (2, 2)]).await.is_err());
+        // Whoever is ahead makes them wait anew.
+        told(&topology, [(1, 7), (2, 8)]).await.expect("the same again");
+        assert!(told(&topology, [(1, 1), (2, 2)]).await.is_err());
+        let long_ago = Instant::now().checked_sub(BEHIND);
+        assert!(topology.asked.lock().await.behind > long_ago);
+        topology.asked.lock().await.behind = long_ago;
+        told(&topology, [(1, 1), (2, 2)]).await.expect("there is no other");
+        assert_eq!(topology.map().as_deref(), Some(&map([(1, 1), (2, 2)])));
     }
 }

@@ -135,7 +135,21 @@ impl Cluster {
         self.until_info("cluster_state:ok\r").await;
     }
 
-    fn nodes(&self) -> impl Iterator<Item = &ClusterNode> {
+    /// Cuts a primary off from the others: it goes on answering for its slots, and never hears that
+    /// its replica has taken them over. At once, so that it tells nobody that it forgets.
+    pub(crate) async fn cut_off_and_replace(&self, shard: usize) {
+        let (old, new) = (&self.primaries[shard], &self.replicas[shard]);
+        let mut forget = redis::pipe();
+        for other in self.nodes().filter(|node| node.id != old.id) {
+            forget.atomic().cmd("CLUSTER").arg("FORGET").arg(&other.id).ignore();
+        }
+        let _: () = forget.query_async(&mut old.server.client().await).await.unwrap();
+        let takeover = ["CLUSTER", "FAILOVER", "TAKEOVER"];
+        let _: () = ask(&mut new.server.client().await, &takeover).await;
+        new.until_promoted().await;
+    }
+
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &ClusterNode> {
         self.primaries.iter().chain(&self.replicas)
     }
 
