@@ -8,7 +8,8 @@ use onetap::store::{ReactorsQuery, Retention, Store, StoreError, SummaryQuery};
 use redis::AsyncCommands as _;
 use redis::aio::MultiplexedConnection;
 
-use crate::support::redis_server::{Kind, RedisServer, shared};
+use crate::support::fault_proxy::FaultProxy;
+use crate::support::redis_server::{Kind, RedisServer, options, shared};
 use crate::support::{keyed_tap, post, prefix, reaction, soon, tap};
 
 /// A store, a connection to look with, and the keys of a post.
@@ -457,4 +458,27 @@ async fn what_a_lane_cannot_queue_is_overload_and_not_applied() {
     left.sort_unstable();
     applied.sort_unstable();
     assert_eq!(left, applied);
+}
+
+/// A name, or an address that moves: connections that are open stay where they are.
+#[tokio::test]
+async fn a_read_of_the_log_that_is_led_to_another_server_is_not_believed_alone() {
+    let old = RedisServer::start(Kind::Redis, &[]);
+    let of = ["--replicaof", "127.0.0.1", &old.port.to_string()];
+    let (replica, new) =
+        (RedisServer::start(Kind::Redis, &of), RedisServer::start(Kind::Redis, &[]));
+    let proxy = FaultProxy::start(old.address()).await;
+    let store = RedisSource::new(&options(&proxy.url(), &prefix())).unwrap().attach();
+    let post = post();
+    store.tap(tap(Verb::Set, post, 1, "like"), soon()).await.unwrap();
+    for other in [&replica, &new] {
+        proxy.repoint(other.address());
+        let read = store.changes(post.partition(), None, 10, soon()).await;
+        assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
+    }
+    // The lane has heard of it, and is there as well.
+    let there = store.tap(tap(Verb::Set, post, 2, "like"), soon()).await.unwrap();
+    assert_eq!(there.count, 1, "the old one would have counted two");
+    let entries = store.changes(post.partition(), None, 10, soon()).await.unwrap();
+    assert_eq!(entries.len(), 1);
 }

@@ -65,6 +65,8 @@ MUTANTS = {
     "cluster-rebuilt-never-believed": ("src/store/redis/topology.rs", ".elapsed() < BEHIND {", ".elapsed() < BEHIND * 9 {", "topology::"),
     "cluster-node-that-left-believed": ("src/store/redis/topology.rs", "        gone.for_each(|(_, standing)| standing.end());\n",
         "        gone.for_each(drop);\n", "topology::"),
+    "pooled-connections-not-looked-at": ("src/store/redis/connect.rs", "            self.primary.believe(Server { node: node.clone(), run_id }, since);\n",
+        "            let _ = (since, run_id);\n", "redis_store::"),
     "standing-never-lost": ("src/store/redis/standing.rs", "!self.0.is_cancelled()", "true", "primary:: topology::"),
     "primary-replaced-and-believed": ("src/store/redis/primary.rs", "std::mem::take(&mut self.standing).end();",
         "drop(std::mem::take(&mut self.standing));", "primary::"),

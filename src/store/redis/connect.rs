@@ -1,11 +1,9 @@
 //! Opening connections: finding the server, and the look at it before it is used.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_redis::Pool;
 use deadpool_redis::redis::aio::{MultiplexedConnection, SendError};
 use deadpool_redis::redis::{self, PushInfo, PushKind, Value};
 use futures_util::future::join_all;
@@ -16,31 +14,27 @@ use super::complaints::Complaints;
 use super::connection::{Connection, Health};
 use super::dial::{ConnectError, Dialer};
 use super::inspect::{Found, Inspector};
-use super::keys::{self, Keys};
+use super::keys::Keys;
 use super::primary::{Primary, Server};
 use super::sentinel::Sentinels;
 use super::slots::SlotMap;
 use super::standing::Standing;
 use super::startup;
 use super::topology::Topology;
-use crate::domain::Partition;
-use crate::store::StoreError;
 
 /// How connections are made.
 pub(super) struct Connector {
     address: Address,
-    dialer: Dialer,
+    pub(super) dialer: Dialer,
     inspector: Inspector,
     timeout: Duration,
     /// Where the nodes of a cluster are.
     topology: Option<Topology>,
     layout_checked: AtomicBool,
     /// The server that takes writes, where there is but one.
-    primary: Primary,
+    pub(super) primary: Primary,
     /// Held by the one who asks the sentinels all the time.
     looking_out: tokio::sync::Mutex<()>,
-    /// Lend connections for exclusive use; of the latest generation of primaries.
-    pools: Mutex<HashMap<(u64, Node), Pool>>,
     /// The address, for people; never the password.
     pub(super) place: String,
 }
@@ -74,7 +68,6 @@ impl Connector {
             layout_checked: AtomicBool::new(false),
             primary: Primary::default(),
             looking_out: tokio::sync::Mutex::default(),
-            pools: Mutex::default(),
         })
     }
 
@@ -149,6 +142,21 @@ impl Connector {
             self.inspector.check(&mut multiplexed, &node.to_string()).await?;
         let connection = |standing| Connection { multiplexed, clock, health, standing };
         Ok(standing(run_id).map(connection))
+    }
+
+    /// Looks at who is at the other end of a connection to this node, as if a lane had opened it: a
+    /// search for the primary that began in generation `since`.
+    pub(super) async fn look_at(
+        &self,
+        connection: &mut MultiplexedConnection,
+        node: &Node,
+        since: u64,
+    ) -> Result<(), ConnectError> {
+        let Found { run_id, .. } = self.inspector.check(connection, &node.to_string()).await?;
+        if self.topology.is_none() {
+            self.primary.believe(Server { node: node.clone(), run_id }, since);
+        }
+        Ok(())
     }
 
     /// Asks the sentinels all the time who the primary is, and turns away from one that is not it
@@ -243,70 +251,5 @@ impl Connector {
                 self.timeout.as_millis()
             ))),
         }
-    }
-
-    /// Reads a stretch of a partition's stream on a connection of its own: the entries behind
-    /// `after`, or from the oldest.
-    pub(super) async fn read_stream(
-        &self,
-        partition: Partition,
-        key: &str,
-        after: Option<String>,
-        limit: usize,
-    ) -> Result<Vec<Value>, StoreError> {
-        let unavailable =
-            |error: &dyn std::error::Error| StoreError::Unavailable(error.to_string());
-        let exclusive = self.exclusive(partition).await;
-        let (pool, standing) = exclusive.map_err(|error| unavailable(&error))?;
-        let mut connection = pool.get().await.map_err(|error| unavailable(&error))?;
-        let start = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
-        let mut cmd = redis::cmd("XRANGE");
-        cmd.arg(key).arg(start).arg("+").arg("COUNT").arg(limit);
-        let read = cmd.query_async(&mut connection).await.map_err(|error| {
-            if error.code() == Some("WRONGTYPE") {
-                return StoreError::Damaged(format!("{key} is not a stream"));
-            }
-            self.topology.iter().for_each(Topology::want);
-            unavailable(&error)
-        });
-        if !standing.holds() {
-            return Err(StoreError::Unavailable("another server has taken its place".into()));
-        }
-        read
-    }
-
-    /// The pool of the server that has this partition now.
-    async fn exclusive(&self, partition: Partition) -> Result<(Pool, Standing), ConnectError> {
-        let no_node = || ConnectError::Unreachable("no node has that slot".into());
-        let (generation, node, standing) = match &self.topology {
-            Some(topology) => {
-                if topology.map().is_none() {
-                    self.learn().await?;
-                }
-                let map = topology.map().unwrap_or_default();
-                let node = map.owner(keys::slot(partition)).ok_or_else(no_node)?.clone();
-                let standing = topology.standing(&node).ok_or_else(no_node)?;
-                (0, node, standing)
-            }
-            None => {
-                if self.primary.known().1.is_none() {
-                    drop(self.open(None).await?);
-                }
-                let (generation, node) = self.primary.known();
-                let standing = self.primary.standing(generation).ok_or_else(no_node)?;
-                (generation, node.ok_or_else(no_node)?, standing)
-            }
-        };
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = (generation, node);
-        if let Some(pool) = pools.get(&place) {
-            return Ok((pool.clone(), standing));
-        }
-        // Of servers that have gone, none is kept.
-        let map = self.topology.as_ref().and_then(Topology::map).unwrap_or_default();
-        pools.retain(|(_, known), _| map.has(known));
-        let pool = self.dialer.pool(&place.1)?;
-        pools.insert(place, pool.clone());
-        Ok((pool, standing))
     }
 }

@@ -6,7 +6,7 @@ use deadpool_redis::redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
 
 use super::clock::StoreClock;
-use super::standing::Standing;
+use super::standing::{REPLACED, Standing};
 
 /// Shared by a lane and its batches in flight.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub(super) struct Broken {
 
 impl Broken {
     fn replaced() -> Self {
-        Self { reason: "another server has taken its place".into(), by_refusal: false }
+        Self { reason: REPLACED.into(), by_refusal: false }
     }
 }
 

@@ -11,7 +11,7 @@ use deadpool_redis::redis::{
     self, AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind,
     IntoConnectionInfo as _, ProtocolVersion, RedisConnectionInfo, RedisError, TlsCertificates,
 };
-use deadpool_redis::{Manager, Pool, PoolConfig, Runtime, Timeouts};
+use deadpool_redis::{Hook, Manager, Pool, PoolConfig, Runtime, Timeouts};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
@@ -100,8 +100,8 @@ impl Dialer {
         Ok(client.get_multiplexed_async_connection_with_config(&self.config).await?)
     }
 
-    /// Lends connections to this server for exclusive use.
-    pub(super) fn pool(&self, node: &Node) -> Result<Pool, ConnectError> {
+    /// Lends connections to this server for exclusive use, each after a `look` at it.
+    pub(super) fn pool(&self, node: &Node, look: Hook) -> Result<Pool, ConnectError> {
         let info = self.client(node, self.settings.clone())?.get_connection_info().clone();
         let timeouts = Timeouts {
             wait: Some(self.timeout),
@@ -111,6 +111,7 @@ impl Dialer {
         let pool = Pool::builder(Manager::new_with_config(info, self.config.clone())?)
             .config(PoolConfig { timeouts, ..PoolConfig::new(POOL_SIZE) })
             .runtime(Runtime::Tokio1)
+            .post_create(look)
             .build();
         Ok(pool.expect("a pool with a runtime can have timeouts"))
     }

@@ -11,6 +11,7 @@ mod complaints;
 mod connect;
 mod connection;
 mod dial;
+mod exclusive;
 mod follow;
 mod inspect;
 mod keys;
@@ -38,6 +39,7 @@ use self::call::{Call, Item, ReactorsItem, SummaryItem};
 use self::complaints::Complaints;
 use self::connect::Connector;
 pub use self::dial::ConnectError;
+use self::exclusive::Exclusive;
 use self::keys::Keys;
 use self::routes::WayIn;
 use super::{
@@ -73,7 +75,8 @@ pub struct RedisSource(Arc<Shared>);
 /// What all lanes to one Redis share.
 #[derive(Debug)]
 struct Shared {
-    connector: Connector,
+    connector: Arc<Connector>,
+    exclusive: Exclusive,
     keys: Keys,
     queue_bound: usize,
     change_log_retention_millis: u64,
@@ -106,9 +109,10 @@ impl RedisSource {
     /// If there is no certificate in [`RedisOptions::ca`].
     pub fn new(options: &RedisOptions) -> Result<Self, InvalidCa> {
         let keys = Keys::new(&options.key_prefix);
-        let connector = Connector::new(options, &keys).map_err(InvalidCa)?;
+        let connector = Arc::new(Connector::new(options, &keys).map_err(InvalidCa)?);
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         Ok(Self(Arc::new(Shared {
+            exclusive: Exclusive::new(Arc::clone(&connector)),
             connector,
             keys,
             queue_bound: options.queue_bound,
@@ -238,7 +242,7 @@ impl Store for RedisStore {
         let read = async {
             let after = after.map(|at| format!("{}-{}", at.millis, at.sequence));
             let key = self.shared.keys.log(partition);
-            self.shared.connector.read_stream(partition, &key, after, limit).await
+            self.shared.exclusive.read_stream(partition, &key, after, limit).await
         };
         let values = tokio::time::timeout_at(tokio::time::Instant::from_std(deadline.0), read)
             .await

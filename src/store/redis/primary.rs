@@ -44,8 +44,15 @@ pub(super) struct Primary(Mutex<Belief>);
 impl Primary {
     /// The generation, and where it is, as far as anybody knows.
     pub(super) fn known(&self) -> (u64, Option<Node>) {
+        let (generation, node, _) = self.believed();
+        (generation, node)
+    }
+
+    /// The same, and the standing of who is there.
+    pub(super) fn believed(&self) -> (u64, Option<Node>, Standing) {
         let belief = self.belief();
-        (belief.generation, belief.server.as_ref().map(|server| server.node.clone()))
+        let node = belief.server.as_ref().map(|server| server.node.clone());
+        (belief.generation, node, belief.standing.clone())
     }
 
     /// Holds this server to be the primary: the search for it began in generation `since`. Nothing,
@@ -74,12 +81,6 @@ impl Primary {
             belief.server = None;
         }
         elsewhere
-    }
-
-    /// The standing of what was found in this generation, if it is still that.
-    pub(super) fn standing(&self, generation: u64) -> Option<Standing> {
-        let belief = self.belief();
-        (belief.generation == generation).then(|| belief.standing.clone())
     }
 
     fn belief(&self) -> MutexGuard<'_, Belief> {

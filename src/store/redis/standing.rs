@@ -2,6 +2,9 @@
 
 use tokio_util::sync::CancellationToken;
 
+/// What is to be said of a server without.
+pub(super) const REPLACED: &str = "another server has taken its place";
+
 /// Why a connection to a server was opened, as long as that is so: it is the primary, or it has
 /// slots of the cluster. Once another server has taken its place, its replies are older than what
 /// that one answers. What is lost is lost for good: a server that comes back is given another.
