@@ -83,3 +83,36 @@ async fn what_the_user_may_not_ask_is_a_fault_only_if_strict() {
         assert!(said.lines().last().unwrap().contains(word), "{said}");
     }
 }
+
+/// What will not pass by itself is not waited for.
+#[tokio::test]
+async fn a_redis_that_refuses_for_good_is_one_line_and_exit_code_64() {
+    let refused = |store: &str, words: &[&str]| {
+        let output = outcome(&mut onetap(&["--listen", "127.0.0.1:0", "--store", store]));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        let last = said.lines().last().unwrap();
+        for word in words {
+            assert!(last.starts_with("onetap: ") && last.contains(word), "{word}: {said}");
+        }
+    };
+    for kind in [Kind::Redis, Kind::Valkey] {
+        let redis = RedisServer::start(kind, &["--databases", "4"]);
+        let mut admin = redis.client().await;
+        refused(&format!("{}/99", redis.url()), &["out of range", "--store names", "`databases`"]);
+        for (denied, database, words) in [
+            ("-select", 1, ["SELECT for the user", "--store names"]),
+            ("-time", 0, ["'time'", "allow it"]),
+            ("-get", 0, ["'get'", "allow it"]),
+            ("resetkeys", 0, ["key", "allow it"]),
+        ] {
+            let user = ["SETUSER", "tapper", "reset", "on", ">pw", "~*", "&*", "+@all", denied];
+            let _: () = redis::cmd("ACL").arg(&user).query_async(&mut admin).await.unwrap();
+            refused(&format!("redis://tapper:pw@127.0.0.1:{}/{database}", redis.port), &words);
+        }
+    }
+    for command in ["HELLO", "TIME"] {
+        let redis = RedisServer::start(Kind::Redis, &["--rename-command", command, ""]);
+        refused(&redis.url(), &["lacks a command", command, "Redis 7.0"]);
+    }
+}

@@ -167,6 +167,20 @@ impl From<RedisError> for ConnectError {
             (Some("WRONGPASS"), _) | (_, ErrorKind::AuthenticationFailed) => {
                 foreign("the user name or the password is wrong")
             }
+            (Some("NOPERM"), _) => Self::Foreign(format!(
+                "the user may not do what onetap has to ({}): allow it",
+                error.detail().unwrap_or("NOPERM")
+            )),
+            (Some("ERR"), _) if is_about_the_database(&error) => Self::Foreign(format!(
+                "it refuses the database that --store names ({}): name another number, or let it \
+                 have that one (`databases`, and SELECT for the user)",
+                error.detail().unwrap_or("SELECT")
+            )),
+            _ if is_unknown_command(&error) => Self::Foreign(format!(
+                "it lacks a command ({}): Redis 7.0 or later is needed, with all its commands under \
+                 their own names",
+                error.detail().unwrap_or("HELLO").trim_end()
+            )),
             (_, ErrorKind::Parse) => {
                 foreign("what answers there does not speak the Redis protocol")
             }
@@ -183,6 +197,16 @@ impl From<RedisError> for ConnectError {
             },
         }
     }
+}
+
+/// redis-rs says so of SELECT, and leaves out its code.
+fn is_about_the_database(error: &RedisError) -> bool {
+    error.to_string().starts_with("Redis server refused to switch database")
+}
+
+fn is_unknown_command(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::RESP3NotSupported
+        || error.detail().is_some_and(|detail| detail.starts_with("unknown command"))
 }
 
 /// What TLS has to say about an error, if it is its own. redis-rs shares what it was told.
