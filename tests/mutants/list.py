@@ -74,6 +74,7 @@ MUTANTS = {
         '["MASTERDOWN", "MASTERDOWN", "NOAUTH"]', "redis_sentinel::"),
     "replica-taken-for-a-primary": ("src/store/redis/inspect.rs", 'if role != "master" {', "if role.is_empty() {"),
     "strict-ignored": ("src/store/redis/inspect.rs", "if self.strict && !faults.is_empty() {", "if false {", "startup::"),
+    "strict-ignored-later-on": ("src/app.rs", "(!is_there && options.strict)", "(false && !is_there && options.strict)", "startup::"),
     "refused-database-waited-for": ("src/store/redis/dial.rs", "if is_about_the_database(&error) =>",
         "if false && is_about_the_database(&error) =>", "startup::"),
     "missing-right-waited-for": ("src/store/redis/dial.rs", '(Some("NOPERM"), _) =>', '(Some("NOPERMIT"), _) =>', "startup::"),
