@@ -26,6 +26,7 @@ mod in_doubt;
 mod openapi;
 mod overload;
 mod protocol;
+mod redis_acl;
 mod redis_cluster;
 mod redis_sentinel;
 mod redis_store;

@@ -74,6 +74,8 @@ MUTANTS = {
         '["MASTERDOWN", "MASTERDOWN", "NOAUTH"]', "redis_sentinel::"),
     "replica-taken-for-a-primary": ("src/store/redis/inspect.rs", 'if role != "master" {', "if role.is_empty() {"),
     "strict-ignored": ("src/store/redis/inspect.rs", "if self.strict && !faults.is_empty() {", "if false {", "startup::"),
+    "rights-not-looked-at": ("src/store/redis/inspect.rs", "        self.check_rights(connection).await?;", "        let _ = self.check_rights(connection).await;", "redis_acl::"),
+    "half-written-and-going-on": ("src/store/redis/batch.rs", "let broke_off = script.writes()", "let broke_off = false && script.writes()", "redis_acl::"),
     "strict-ignored-later-on": ("src/app.rs", "(!is_there && options.strict)", "(false && !is_there && options.strict)", "startup::"),
     "refused-database-waited-for": ("src/store/redis/dial.rs", "if is_about_the_database(&error) =>",
         "if false && is_about_the_database(&error) =>", "startup::"),

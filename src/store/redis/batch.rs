@@ -56,7 +56,9 @@ impl Batch {
             None => waiting.into_iter().flatten().filter_map(doubt).collect(),
             Some(Ok(value)) => deliver(value, script, waiting, &shared, &connection),
             Some(Err(error)) => {
-                if refusal::breaks_connection(&error) {
+                // Rights may have been taken away: they are looked at before more is half written.
+                let broke_off = script.writes() && refusal::broke_off(&error);
+                if broke_off || refusal::breaks_connection(&error) {
                     connection.health.mark_broken(&error.to_string(), error.code().is_some());
                 }
                 shared.complaints.about(&format!("a call to Redis failed: {error}"));

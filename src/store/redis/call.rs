@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::clock::StoreClock;
 use super::complaints::Complaints;
-use super::keys::Keys;
+use super::keys::{Keys, PROBE};
 use super::reply::{self, ItemResult, Unreadable};
 use super::script::Script;
 use crate::domain::{
@@ -118,7 +118,7 @@ impl Call {
                 cmd.arg(key.as_str());
             }
             Item::Probe(partition, _) => {
-                for part in ["post", "members", "log", "record"] {
+                for part in PROBE {
                     keys.write_probe(key, *partition, part);
                     cmd.arg(key.as_str());
                 }

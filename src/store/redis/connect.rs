@@ -55,6 +55,7 @@ impl Connector {
         let inspector = Inspector {
             cluster: topology.is_some(),
             layout_key: keys.layout(),
+            keys: keys.probe(),
             strict: options.strict,
             warnings: Complaints::default(),
         };

@@ -10,6 +10,7 @@ use super::clock::StoreClock;
 use super::complaints::Complaints;
 use super::dial::ConnectError;
 use super::keys::LAYOUT_VERSION;
+use super::script::RIGHTS;
 use super::startup;
 
 /// Knows what a server has to be.
@@ -18,6 +19,8 @@ pub(super) struct Inspector {
     /// Whether it has to be a node of a cluster.
     pub(super) cluster: bool,
     pub(super) layout_key: String,
+    /// Of the kinds that taps write.
+    pub(super) keys: [String; 4],
     /// Refuse what otherwise would be warned about.
     pub(super) strict: bool,
     /// Of their own, so that a warning is not repeated with every lane.
@@ -48,6 +51,7 @@ impl Inspector {
         if !self.cluster {
             self.check_layout(connection).await?;
         }
+        self.check_rights(connection).await?;
         let info = startup::info(connection).await?;
         let faults = startup::faults(connection, info.as_deref(), self.strict).await?;
         if self.strict && !faults.is_empty() {
@@ -88,6 +92,22 @@ impl Inspector {
             (_, true) => {
                 foreign("is a single Redis and no node of a cluster: --store redis://host[:port]")
             }
+        }
+    }
+
+    /// Whether the user may do all that a tap does.
+    async fn check_rights(
+        &self,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<(), ConnectError> {
+        let mut ask = redis::cmd("EVAL");
+        ask.arg(RIGHTS).arg(0).arg(&self.keys);
+        match ask.query_async::<Option<String>>(connection).await? {
+            None => Ok(()),
+            Some(command) => Err(ConnectError::Foreign(format!(
+                "{command} may not be run, without which a tap would be half written: allow it to \
+                 the user (docs/operations.md lists what onetap runs), and do not rename it"
+            ))),
         }
     }
 

@@ -29,6 +29,9 @@ use crate::domain::{IdempotencyKey, PARTITIONS, Partition, PostId, Reaction};
 /// The version of the layout described above, as stored at the layout key.
 pub(super) const LAYOUT_VERSION: &str = "1";
 
+/// The keys of the probe: its post, its members, its log, its record.
+pub(super) const PROBE: [&str; 4] = ["post", "members", "log", "record"];
+
 /// Builds key names under one prefix.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
@@ -45,7 +48,16 @@ impl Keys {
         format!("{}:layout", self.prefix)
     }
 
-    /// A key of the probe: its post, its members, its log.
+    /// All keys of the probe of the first partition.
+    pub(super) fn probe(&self) -> [String; 4] {
+        PROBE.map(|part| {
+            let mut key = String::new();
+            self.write_probe(&mut key, Partition::FIRST, part);
+            key
+        })
+    }
+
+    /// A key of the [probe](PROBE).
     pub(super) fn write_probe(&self, key: &mut String, partition: Partition, part: &str) {
         self.write(key, partition, format_args!("probe:{part}"));
     }

@@ -30,6 +30,11 @@ pub(super) fn breaks_connection(error: &RedisError) -> bool {
     }
 }
 
+/// Whether a script had begun when it failed, so that it may have written already.
+pub(super) fn broke_off(error: &RedisError) -> bool {
+    error.detail().is_some_and(|detail| detail.contains("on @user_script:"))
+}
+
 /// What an error says about the calls of a batch that had been handed to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {

@@ -60,6 +60,10 @@ impl Script {
     }
 }
 
+/// What is run before any of them, with nothing of theirs.
+pub(super) const RIGHTS: &str =
+    concat!("#!lua flags=no-writes\n", include_str!("../../../lua/rights.lua"));
+
 const PRELUDE: &str = include_str!("../../../lua/prelude.lua");
 const PRELUDE_TAP: &str = concat!(
     include_str!("../../../lua/prelude_tap.lua"),
