@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -61,7 +62,15 @@ pub fn main() -> ExitCode {
 }
 
 fn command(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(), Failure> {
-    let cli = match config::parse(args)? {
+    let args: Vec<_> = args.into_iter().collect();
+    run_command(&args).map_err(|failure| match failure {
+        Failure::Config(error) => config::by_variable(error, &args).into(),
+        other => other,
+    })
+}
+
+fn run_command(args: &[std::ffi::OsString]) -> Result<(), Failure> {
+    let cli = match config::parse(args.iter().cloned())? {
         Parsed::Run(cli) => cli,
         Parsed::Print(text) => {
             say(&text);
@@ -69,16 +78,28 @@ fn command(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(), Fai
         }
     };
     match cli.command {
-        None => serve(cli.serve),
-        Some(Command::Serve(args)) => serve(args),
-        Some(Command::CheckConfig(args)) => {
-            say(&Config::new(args)?.describe());
+        None | Some(Command::Serve) => serve(cli.serve),
+        Some(Command::CheckConfig) => {
+            let config = Config::new(cli.serve)?;
+            if let StoreConfig::File(path, _) = &config.store {
+                FileStore::look(path).map_err(|error| file_failure(path, error))?;
+            }
+            say(&config.describe());
             Ok(())
         }
         Some(Command::Openapi) => {
             say(&http::openapi_document());
             Ok(())
         }
+    }
+}
+
+fn file_failure(path: &Path, error: OpenError) -> Failure {
+    let line = format!("--store file:{}: {error}", path.display());
+    match error {
+        OpenError::Unusable(_) => Failure::Config(ConfigError(line)),
+        OpenError::Damaged(_) => Failure::Data(line),
+        OpenError::Locked => Failure::Taken(line),
     }
 }
 
@@ -204,14 +225,8 @@ async fn open_store(
             StoreSource::Memory(MemoryStore::new(config.retention))
         }
         StoreConfig::File(path, options) => {
-            let store = FileStore::open(path, *options).map_err(|error| {
-                let line = format!("--store file:{}: {error}", path.display());
-                match error {
-                    OpenError::Unusable(_) => Failure::Config(ConfigError(line)),
-                    OpenError::Damaged(_) => Failure::Data(line),
-                    OpenError::Locked => Failure::Taken(line),
-                }
-            })?;
+            let opened = FileStore::open(path, *options);
+            let store = opened.map_err(|error| file_failure(path, error))?;
             StoreSource::File(store, path.clone())
         }
         StoreConfig::Redis(options) => {

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::ConfigError;
 use crate::http::{Limits, Origin};
 
 /// Reactions that count every tap exactly once.
 #[derive(Debug, Parser)]
-#[command(name = "onetap", version, args_conflicts_with_subcommands = true)]
+#[command(name = "onetap", version)]
 pub struct Cli {
     /// What to do; serve unless said otherwise.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// How to serve, where no command is given.
+    /// How to serve.
     #[command(flatten)]
     pub serve: ServeArgs,
 }
@@ -27,9 +27,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the service (this is also what happens without a command)
-    Serve(ServeArgs),
+    Serve,
     /// Say whether the configuration can be run, and what it comes to
-    CheckConfig(ServeArgs),
+    CheckConfig,
     /// Print the OpenAPI document
     Openapi,
 }
@@ -196,7 +196,10 @@ pub enum Parsed {
 ///
 /// If it cannot be read, in one line.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, ConfigError> {
-    match Cli::try_parse_from(args) {
+    // Flags mean the same before and after the command.
+    let command = Cli::command().mut_args(|arg| arg.global(true));
+    let read = command.try_get_matches_from(args);
+    match read.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => Ok(Parsed::Run(Box::new(cli))),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -205,6 +208,32 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, ConfigE
             _ => Err(ConfigError(one_line(&error.render().to_string()))),
         },
     }
+}
+
+/// Says what is wrong of what came from a variable by the name of that variable.
+pub fn by_variable(error: ConfigError, args: &[OsString]) -> ConfigError {
+    let command = Cli::command();
+    let mut line = error.0;
+    for arg in command.get_arguments() {
+        let (Some(name), Some(variable)) = (arg.get_long(), arg.get_env()) else { continue };
+        let flag = format!("--{name}");
+        let mut given = args.iter().filter_map(|arg| arg.to_str()?.strip_prefix(&*flag));
+        let by_flag = given.any(|rest| rest.is_empty() || rest.starts_with('='));
+        if !by_flag && std::env::var_os(variable).is_some() {
+            line = replace_flag(&line, &flag, &variable.to_string_lossy());
+        }
+    }
+    ConfigError(line)
+}
+
+/// Puts a variable where a flag stands, but not one whose name only begins like it.
+fn replace_flag(line: &str, flag: &str, variable: &str) -> String {
+    let mut parts = line.split(flag);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |line, rest| {
+        let longer = rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
+        line + if longer { flag } else { variable } + rest
+    })
 }
 
 /// What clap says in a paragraph, and its first tip, as one line.

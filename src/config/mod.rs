@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use cli::{Cli, Command, Parsed, ServeArgs, parse};
+pub use cli::{Cli, Command, Parsed, ServeArgs, by_variable, parse};
 
 use crate::http::{Limits, Origin};
 use crate::store::Retention;
@@ -154,11 +154,22 @@ fn cores() -> usize {
 
 /// `IP:PORT`, or `localhost:PORT`.
 fn listen_address(text: &str) -> Result<SocketAddr, ConfigError> {
-    let numeric = match text.strip_prefix("localhost:") {
-        Some(port) => format!("127.0.0.1:{port}"),
-        None => text.to_owned(),
+    let read = |text: &str| {
+        let numeric = match text.strip_prefix("localhost") {
+            Some(port) => format!("127.0.0.1{port}"),
+            None => text.to_owned(),
+        };
+        numeric.parse::<SocketAddr>().ok()
     };
-    numeric.parse().map_err(|_| {
-        ConfigError(format!("--listen `{text}` is not IP:PORT, such as 127.0.0.1:8080"))
+    read(text).ok_or_else(|| {
+        // What may have been meant: an address without a port, a port alone.
+        let whole = [
+            format!("{text}:8080"),
+            format!("[{text}]:8080"),
+            format!("127.0.0.1:{}", text.trim_start_matches([':', '*'])),
+        ];
+        let meant = whole.into_iter().find(|whole| read(whole).is_some());
+        let say = meant.unwrap_or_else(|| "127.0.0.1:8080".into());
+        ConfigError(format!("--listen `{text}` is not IP:PORT, such as {say}"))
     })
 }

@@ -46,6 +46,12 @@ fn file(path: &str, args: &ServeArgs, retention: Retention) -> Result<StoreConfi
 
 fn redis(args: &ServeArgs, retention: Retention) -> Result<RedisOptions, ConfigError> {
     let mut address: Address = args.store.parse().map_err(|why| {
+        if let Some(meant) = meant(&args.store) {
+            return ConfigError(format!(
+                "--store `{}` names no kind of store: `{meant}`?",
+                args.store
+            ));
+        }
         // The value may hold a password, so it is not repeated.
         ConfigError(format!(
             "--store is neither `file:PATH` nor `memory:` nor of the form \
@@ -69,6 +75,22 @@ fn redis(args: &ServeArgs, retention: Retention) -> Result<RedisOptions, ConfigE
     };
     RedisSource::new(&options).map_err(|why| ConfigError(format!("--redis-ca-file: {why}")))?;
     Ok(options)
+}
+
+/// What may have been meant by a name, a path or a host alone. Nothing that may hold a password.
+fn meant(store: &str) -> Option<String> {
+    if store.trim_end_matches(['/', ':']).eq_ignore_ascii_case("memory") {
+        return Some("memory:".into());
+    }
+    if store.contains("://") || store.contains('@') {
+        return None;
+    }
+    if store.contains(':') || store == "localhost" {
+        let redis = format!("redis://{store}");
+        return redis.parse::<Address>().is_ok().then_some(redis);
+    }
+    let is_path = store.contains('/') || store.ends_with(".redb");
+    is_path.then(|| format!("file:{store}"))
 }
 
 /// Adds the user and the password that are given beside the address.

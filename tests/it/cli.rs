@@ -35,13 +35,30 @@ fn assert_usage(output: &Output, code: i32, words: &[&str]) {
 #[test]
 fn a_bad_configuration_is_one_line_and_exit_code_64() {
     let cases: &[(&[&str], &[&str])] = &[
-        (&["--listen", "8080"], &["--listen", "127.0.0.1:8080"]),
+        (&["--listen", "9090"], &["--listen `9090`", "such as 127.0.0.1:9090"]),
+        (&["--listen", ":9090"], &["--listen", "such as 127.0.0.1:9090"]),
+        (&["--listen", "*:9090"], &["--listen", "such as 127.0.0.1:9090"]),
+        (&["--listen", "localhost"], &["--listen", "such as localhost:8080"]),
+        (&["--listen", "127.0.0.2"], &["--listen", "such as 127.0.0.2:8080"]),
+        (&["--listen", "::1"], &["--listen", "such as [::1]:8080"]),
+        (&["--listen", ""], &["--listen", "such as 127.0.0.1:8080"]),
         (&["--listen", "example.org:80"], &["--listen", "IP:PORT"]),
         (&["--listen", "0.0.0.0:8080"], &["--insecure-no-auth", "every caller may do everything"]),
         (&["--listen", "[::]:8080"], &["--insecure-no-auth"]),
         (&["--listen", "192.0.2.1:8080"], &["--insecure-no-auth"]),
         (&["--store", "postgres://x"], &["--store", "redis://"]),
-        (&["--store", "memory"], &["--store", "memory:"]),
+        (&["--store", "memory"], &["--store `memory`", "`memory:`?"]),
+        (&["--store", "Memory://"], &["--store", "`memory:`?"]),
+        (&["--store", "./a.redb"], &["--store", "`file:./a.redb`?"]),
+        (&["--store", "/var/lib/onetap"], &["--store", "`file:/var/lib/onetap`?"]),
+        (&["--store", "onetap.redb"], &["--store", "`file:onetap.redb`?"]),
+        (&["--store", "localhost"], &["--store", "`redis://localhost`?"]),
+        (&["--store", "cache:6379"], &["--store", "`redis://cache:6379`?"]),
+        (&["--store", "onetap"], &["--store", "file:PATH", "redis"]),
+        (&["--store", "file:/no/such/folder/x"], &["--store file:/no/such/", "make it first"]),
+        (&["--store", "file:/"], &["--store file:/", "directory"]),
+        (&["--store", "file:/dev/null/x"], &["--store file:/dev/null/x", "not a directory"]),
+        (&["--store", "file:/dev/null"], &["--store file:/dev/null", "not a regular file"]),
         (&["--store", "file:"], &["--store", "file:PATH"]),
         (&["--store", "redis://"], &["--store"]),
         (&["--store", "redis://host:port"], &["--store"]),
@@ -86,8 +103,49 @@ fn a_bad_configuration_is_one_line_and_exit_code_64() {
             }
         }
     }
-    let output = onetap(&[]).env("ONETAP_THREADS", "none").output().unwrap();
-    assert_usage(&output, 64, &["threads"]);
+}
+
+#[test]
+fn what_came_from_a_variable_is_called_by_its_name() {
+    for (variable, value, words) in [
+        ("ONETAP_THREADS", "none", "ONETAP_THREADS"),
+        ("ONETAP_STRICT", "perhaps", "ONETAP_STRICT"),
+        ("ONETAP_STORE", "memory", "ONETAP_STORE `memory`"),
+        ("ONETAP_STORE", "file:/no/such/folder/x", "ONETAP_STORE file:/no/such"),
+        ("ONETAP_LISTEN", "9090", "ONETAP_LISTEN `9090`"),
+        ("ONETAP_KEY_PREFIX", "x", "ONETAP_KEY_PREFIX means nothing to --store"),
+        ("ONETAP_MAX_URI_BYTES", "1", "ONETAP_MAX_URI_BYTES"),
+    ] {
+        let output = onetap(&["check-config"]).env(variable, value).output().unwrap();
+        assert_usage(&output, 64, &[words]);
+        let flag = variable.replace("ONETAP_", "--").replace('_', "-").to_lowercase();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!said.contains(&flag), "{said}");
+    }
+    // A flag goes before its variable.
+    let flag = onetap(&["--listen=x", "check-config"]).env("ONETAP_LISTEN", "9090").output();
+    assert_usage(&flag.unwrap(), 64, &["--listen `x`"]);
+    let longer = ["check-config", "--redis-password-file", "/no/such/file", "--store", "redis://h"];
+    let output = onetap(&longer).env("ONETAP_REDIS_USERNAME", "x").output().unwrap();
+    assert_usage(&output, 64, &["--redis-password-file"]);
+}
+
+#[test]
+fn flags_mean_the_same_before_and_after_the_command() {
+    let after = run(&["check-config", "--store", "memory:", "--threads", "3"]);
+    assert!(after.status.success(), "{after:?}");
+    for before in [
+        &["--store", "memory:", "--threads", "3", "check-config"][..],
+        &["--store", "memory:", "check-config", "--threads", "3"],
+        &["--threads", "9", "--store", "memory:", "check-config", "--threads", "3"],
+    ] {
+        assert_eq!(run(before).stdout, after.stdout, "{before:?}");
+    }
+    for command in
+        [&["--listen", "x"][..], &["--listen", "x", "serve"], &["serve", "--listen", "x"]]
+    {
+        assert_usage(&run(command), 64, &["--listen `x`"]);
+    }
 }
 
 #[test]

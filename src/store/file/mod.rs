@@ -127,6 +127,15 @@ impl FileStore {
         Self::with_backend(move || open::file(&path), options)
     }
 
+    /// Looks whether there could be a store file at a path. Opens nothing and makes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If [`FileStore::open`] would find no place for it.
+    pub fn look(path: &Path) -> Result<(), OpenError> {
+        open::look(path)
+    }
+
     /// Opens a store on storage of the caller's, which is asked for anew whenever the engine has to
     /// begin again after a failure. The tests cut the power of such storage. What the store
     /// promises is worth what `sync_data` promises.

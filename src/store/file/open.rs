@@ -1,6 +1,6 @@
 //! Opening the file: whose it is, whether it is whole, and what to do about it if not.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
@@ -70,14 +70,36 @@ pub(super) fn file(path: &Path) -> io::Result<Box<dyn StorageBackend>> {
     }
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
-    }
+    regular(&about)?;
     if about.len() == 0 {
         // The engine would take it for a new one.
         return Err(ErrorKind::UnexpectedEof.into());
     }
     Ok(Box::new(RoomyFile::new(file)?))
+}
+
+/// Whether there could be a store file at this path. Opens nothing and makes nothing.
+pub(super) fn look(path: &Path) -> Result<(), OpenError> {
+    let about = match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fs::metadata(folder_of(path)).map(drop)
+        }
+        about => about.and_then(|about| regular(&about)),
+    };
+    about.map_err(|error| judge_io(&error))
+}
+
+fn regular(about: &Metadata) -> io::Result<()> {
+    match about {
+        _ if about.is_file() => Ok(()),
+        _ if about.is_dir() => Err(ErrorKind::IsADirectory.into()),
+        _ => Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// Makes an empty store under another name and then gives it its own: a file that is there is
@@ -95,8 +117,7 @@ fn make(path: &Path) -> io::Result<()> {
     fs::remove_file(new)?;
     linked?;
     // Otherwise a power cut could take the name away from what was synced.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder_of(path))?.sync_all()
 }
 
 fn fill(file: File) -> io::Result<()> {
