@@ -481,18 +481,26 @@ async fn first_revisions_are_above_what_was_told_of_posts_without_state() {
 #[tokio::test]
 async fn the_file_has_no_holes() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let room = |file: &Path| {
+        let about = fs::metadata(file).unwrap();
+        (about.blocks() * 512, about.len())
+    };
+    // Some file systems keep no room for zeros, however they are asked: then there is no telling.
+    let zeros = folder.path().join("zeros");
+    fs::write(&zeros, vec![0; 1 << 20]).unwrap();
+    fs::File::open(&zeros).unwrap().sync_all().unwrap();
+    let (backed, len) = room(&zeros);
+    if backed < len {
+        eprintln!("NOT SHOWN: the file system below target/ backs {backed} of {len} zeros");
+        return;
+    }
     let file = folder.path().join("store.redb");
     let store = open_at(&file);
     let taps = (0..3000).map(|n| store.tap(numbered_tap("h", n), soon()));
     futures_util::future::join_all(taps).await;
     drop(store);
-    let about = fs::metadata(&file).unwrap();
-    assert!(
-        about.blocks() * 512 >= about.len(),
-        "{} blocks, {} bytes",
-        about.blocks(),
-        about.len()
-    );
+    let (backed, len) = room(&file);
+    assert!(backed >= len, "{backed} of {len} bytes are backed");
 }
 
 /// Beyond the number that is counted, the kept count moves with the members.

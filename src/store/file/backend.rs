@@ -29,6 +29,18 @@ impl RoomyFile {
         let inner = FileBackend::new(file.try_clone()?).map_err(io::Error::other)?;
         Ok(Self { file, inner })
     }
+
+    /// Makes the file longer by writing all that is added to it.
+    fn fill(&self, mut from: u64, len: u64) -> io::Result<()> {
+        const ZEROS: &[u8] = &[0; 64 * 1024];
+        while from < len {
+            let left = usize::try_from(len - from).unwrap_or(usize::MAX);
+            let zeros = &ZEROS[..left.min(ZEROS.len())];
+            self.inner.write(from, zeros)?;
+            from += zeros.len() as u64;
+        }
+        Ok(())
+    }
 }
 
 /// Storage as the engine sees it.
@@ -90,16 +102,16 @@ impl StorageBackend for RoomyFile {
             return self.inner.set_len(len);
         }
         let grow = || fallocate(&self.file, FallocateFlags::empty(), before, len - before);
-        match retry_on_intr(grow) {
-            Ok(()) => Ok(()),
-            // Some file systems cannot; then a hole has to do.
-            Err(Errno::OPNOTSUPP) => self.inner.set_len(len),
-            Err(error) => {
-                // What it took before it failed is given back.
-                self.inner.set_len(before)?;
-                Err(error.into())
-            }
-        }
+        let grown = match retry_on_intr(grow) {
+            // Some file systems cannot.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.fill(before, len),
+            grown => grown.map_err(io::Error::from),
+        };
+        grown.or_else(|error| {
+            // What it took before it failed is given back.
+            self.inner.set_len(before)?;
+            Err(error)
+        })
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -146,5 +158,23 @@ impl StorageBackend for Watched {
 
     fn close(&self) -> io::Result<()> {
         self.inner.close()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As on a file system that cannot make room otherwise.
+    #[test]
+    fn a_file_that_is_filled_has_its_length_and_reads_as_zeros() {
+        let file = tempfile::tempfile().expect("a file");
+        let roomy = RoomyFile::new(file).expect("storage");
+        roomy.write(0, b"x").expect("a byte");
+        roomy.fill(1, 200_000).expect("room");
+        assert_eq!(roomy.len().expect("its length"), 200_000);
+        let mut all = vec![1; 200_000];
+        roomy.read(0, &mut all).expect("all of it");
+        assert!(all[0] == b'x' && all[1..].iter().all(|byte| *byte == 0));
     }
 }
