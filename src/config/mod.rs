@@ -88,6 +88,13 @@ impl Config {
             change_log: Duration::from_secs(args.change_log_retention_seconds),
             records: Duration::from_secs(args.idempotency_retention_seconds),
         };
+        if retention.records < 2 * limits.request_timeout {
+            return Err(ConfigError(
+                "--idempotency-retention-seconds is shorter than twice --request-timeout-ms: a tap \
+                 that is sent again could outlive the record of its first time; make it longer"
+                    .into(),
+            ));
+        }
         Ok(Self {
             listen,
             store: store_url::store(&args, retention)?,

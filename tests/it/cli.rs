@@ -80,6 +80,10 @@ fn a_bad_configuration_is_one_line_and_exit_code_64() {
         (&["--threads", "many"], &["--threads"]),
         (&["--request-timeout-ms", "0"], &["--request-timeout-ms"]),
         (&["--request-timeout-ms", "20000"], &["--shutdown-grace-ms", "--request-timeout-ms"]),
+        (
+            &["--idempotency-retention-seconds", "3"],
+            &["--idempotency-retention-seconds", "--request-timeout-ms"],
+        ),
         (&["--idle-timeout-ms", "10"], &["--idle-timeout-ms", "--head-timeout-ms"]),
         (&["--max-uri-bytes", "1"], &["--max-uri-bytes"]),
         (&["--listen", "127.0.0.1:1", "--listen", "127.0.0.1:2"], &["--listen", "multiple times"]),

@@ -143,7 +143,7 @@ async fn what_is_not_a_key_is_refused_and_nothing_is_applied() {
 async fn records_are_kept_as_long_as_configured() {
     let redis = crate::support::redis_server::shared(crate::support::redis_server::Kind::Redis);
     let (prefix, url) = (crate::support::prefix(), redis.url());
-    let retention = ["--idempotency-retention-seconds", "1"];
+    let retention = ["--idempotency-retention-seconds", "1", "--request-timeout-ms", "500"];
     let in_redis = [&["--store", &url, "--key-prefix", &prefix][..], &retention].concat();
     for service in [Service::with(&retention), Service::with(&in_redis)] {
         let caller = Caller { service };

@@ -1,6 +1,7 @@
 //! Taps of which nobody knows what became of them, and taps that come late: with a key they are
 //! counted once, without one they are said to be in doubt, and never is one counted late.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
@@ -8,7 +9,7 @@ use tokio::task::JoinHandle;
 use crate::support::fault_proxy::{Fault, FaultProxy, until};
 use crate::support::http::Response;
 use crate::support::post;
-use crate::support::redis_server::{Kind, RedisServer};
+use crate::support::redis_server::{Kind, RedisServer, free_port};
 use crate::support::service::Service;
 
 /// A service, a proxy, a Redis.
@@ -245,6 +246,25 @@ async fn a_tap_with_a_key_outlives_a_restart_of_redis() {
     assert_eq!((&answer["active"], &answer["count"]), (&true.into(), &1.into()));
     assert_eq!((bench.count(&path).await, bench.changes(&path).await), (1, 1));
     let _ = std::fs::remove_dir_all(durable);
+}
+
+/// However often that has to be tried.
+#[tokio::test]
+async fn a_tap_with_a_key_waits_for_redis_as_long_as_it_has_time() {
+    let times = ["--request-timeout-ms", "6000"];
+    let bench = Bench::new(RedisServer::start(Kind::Redis, &[]), &times).await;
+    let path = toggle_of(7);
+    bench.proxy.fault(Fault::SwallowReplies);
+    let sending = bench.sending("POST", &path, Some("k")).await;
+    until("the tap has run", async || bench.count(&path).await == 1).await;
+    // Nobody answers there.
+    bench.proxy.repoint(SocketAddr::from(([127, 0, 0, 1], free_port())));
+    bench.proxy.fault(Fault::None);
+    bench.proxy.cut();
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    bench.proxy.repoint(bench.redis.address());
+    assert_eq!(sending.await.unwrap().ok(200)["count"], 1);
+    assert_eq!((bench.count(&path).await, bench.changes(&path).await), (1, 1));
 }
 
 /// That later attempts were refused does not say what became of the first.

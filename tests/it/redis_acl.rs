@@ -148,6 +148,35 @@ async fn rights_that_are_taken_away_cost_one_tap_at_most_and_it_is_in_doubt() {
     }
 }
 
+/// It has flipped, and left no record: run again, it would flip back.
+#[tokio::test]
+async fn a_tap_with_a_key_whose_script_broke_off_is_not_sent_again() {
+    let (server, prefix) = (RedisServer::start(Kind::Redis, &[]), prefix());
+    let mut admin = server.client().await;
+    set_user(&mut admin, &documented(&prefix)).await;
+    let store = source(&server, &prefix).attach();
+    let post = post();
+    store.tap(keyed_tap(Form::Toggle, post, 1, "like", "k1"), soon()).await.unwrap();
+    let mut take = redis::cmd("ACL");
+    let _: () = take.arg(&["SETUSER", "tapper", "-set"]).query_async(&mut admin).await.unwrap();
+    let (asked, tapped) = (store.clone(), keyed_tap(Form::Toggle, post, 2, "like", "k2"));
+    let tapping = tokio::spawn(async move { asked.tap(tapped, soon()).await });
+    let log = format!("{prefix}:{{*}}:log");
+    until("it has flipped", async || {
+        let logs = keys(&mut server.client().await, &log).await;
+        let entries: usize =
+            redis::cmd("XLEN").arg(&logs[0]).query_async(&mut server.client().await).await.unwrap();
+        entries == 2
+    })
+    .await;
+    set_user(&mut admin, &documented(&prefix)).await;
+    assert_eq!(tapping.await.unwrap(), Err(StoreError::OutcomeUnknown));
+    let flag = tap(Verb::Set, post, 2, "like");
+    until("taps are counted again", async || store.tap(flag.clone(), soon()).await.is_ok()).await;
+    let entries = store.changes(post.partition(), None, 10, soon()).await.unwrap();
+    assert_eq!(entries.len(), 2, "{entries:?}");
+}
+
 #[tokio::test]
 async fn the_documented_rights_suffice_for_a_cluster() {
     let (cluster, prefix) = (Cluster::start(Kind::Redis, 2, false).await, prefix());

@@ -354,6 +354,23 @@ async fn the_probe_leaves_no_key() {
     assert!(bench.keys().await.is_empty());
 }
 
+/// Anybody may ask whether the service is ready: that must not keep Redis busy.
+#[tokio::test]
+async fn many_probes_cost_as_much_as_each_by_itself() {
+    let server = RedisServer::start(Kind::Redis, &[]);
+    let store = RedisSource::new(&server.options("ot")).unwrap().attach();
+    store.probe(soon()).await.unwrap();
+    let probed = futures_util::future::join_all((0..50).map(|_| store.probe(soon()))).await;
+    assert!(probed.iter().all(Result::is_ok));
+    let info: String = redis::cmd("INFO")
+        .arg("commandstats")
+        .query_async(&mut server.client().await)
+        .await
+        .unwrap();
+    let taps = info.lines().find_map(|line| line.strip_prefix("cmdstat_xadd:calls="));
+    assert!(taps.is_some_and(|rest| rest.starts_with("102,")), "two taps a probe: {taps:?}");
+}
+
 #[tokio::test]
 async fn a_server_that_cannot_be_used_is_told_from_one_that_can() {
     let cluster = RedisServer::start(

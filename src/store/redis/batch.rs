@@ -83,7 +83,14 @@ fn doubt(mut call: Call) -> Option<Call> {
 fn after_error(call: Call, error: &RedisError) -> Option<Call> {
     match refusal::verdict(error) {
         Verdict::Passing => Some(call),
-        Verdict::Unknown => doubt(call),
+        Verdict::Lost => doubt(call),
+        // A script that broke off may have flipped the flag, and left no record to say so.
+        Verdict::BrokeOff => {
+            let unanswered = || StoreError::Unavailable(error.to_string());
+            let writes = call.script().writes();
+            call.fail(if writes { StoreError::OutcomeUnknown } else { unanswered() });
+            None
+        }
         Verdict::Refused => {
             call.fail(StoreError::Unavailable(error.to_string()));
             None

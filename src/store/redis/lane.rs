@@ -32,9 +32,10 @@ const MAX_BATCH: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_millis(500);
 
-/// How often a call is sent again, and the wait before it is the second time; doubled from then on.
-const MOST_RETURNS: u8 = 8;
+/// The wait before a call is sent again the second time, and the longest: doubled from one to the
+/// other. Its deadline ends it.
 const FIRST_DELAY: Duration = Duration::from_millis(10);
+const LAST_DELAY: Duration = Duration::from_millis(320);
 
 /// The lane's task. It ends when the last sender of `incoming` is gone.
 pub(super) struct Lane {
@@ -178,10 +179,7 @@ impl Lane {
     /// Takes in a call that came back: at once the first time, after a while from then on. In a
     /// cluster it may belong to another lane by then.
     fn send_again(&mut self, mut call: Call) {
-        call.returns += 1;
-        if call.returns > MOST_RETURNS {
-            return call.fail(StoreError::Unavailable("refused again and again".into()));
-        }
+        call.returns = call.returns.saturating_add(1);
         self.shared.stats.calls_sent_again.add(1);
         if call.returns == 1 && self.node.is_none() {
             return self.queue.push_front(call);
@@ -191,7 +189,8 @@ impl Lane {
         if left < FIRST_DELAY {
             return call.fail(StoreError::Unavailable("refused until its time was up".into()));
         }
-        let delay = (FIRST_DELAY * (1 << call.returns.saturating_sub(2))).min(left / 2);
+        let doublings = call.returns.saturating_sub(2).min(5);
+        let delay = (FIRST_DELAY * (1 << doublings)).min(LAST_DELAY).min(left / 2);
         let way_back = self.way_back.clone();
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;

@@ -42,14 +42,17 @@ pub(super) enum Verdict {
     Passing,
     /// None was run, and another attempt would do no better.
     Refused,
-    /// They may have been run.
-    Unknown,
+    /// They may have been run, whole or not at all: no answer of the server came.
+    Lost,
+    /// They may have been run in part.
+    BrokeOff,
 }
 
 pub(super) fn verdict(error: &RedisError) -> Verdict {
     match error.code() {
         Some(code) if PASSING.contains(&code) => Verdict::Passing,
         Some(code) if REFUSALS.contains(&code) => Verdict::Refused,
-        _ => Verdict::Unknown,
+        Some(_) => Verdict::BrokeOff,
+        None => Verdict::Lost,
     }
 }
