@@ -6,11 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{self, Command, Config, ConfigError, Parsed, ServeArgs, StoreConfig};
 use crate::demo::NaiveTable;
@@ -147,9 +145,6 @@ fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
     Ok(())
 }
 
-/// The wait between two looks at a store that was not there.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-
 /// What every worker has a share of.
 #[derive(Clone)]
 struct Shared {
@@ -170,7 +165,7 @@ pub async fn run(
     listeners: Vec<TcpListener>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
-    let (source, late_check) = open_store(&config, &stop).await?;
+    let source = open_store(&config).await?;
     let routes = ROUTES.iter().map(|(path, _)| *path).collect();
     let live = Hub::default();
     let (lanes, file) = (source.lane_stats(), source.file_stats());
@@ -203,71 +198,36 @@ pub async fn run(
             return Err(Failure::Io(io::Error::other("a worker thread panicked")));
         }
     }
-    match late_check {
-        Some(check) if check.is_finished() => Ok(check.await.map_err(io::Error::other)??),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
-/// A look at a store that was not there at the start.
-type LateCheck = AbortOnDropHandle<Result<(), ConfigError>>;
-
-async fn open_store(
-    config: &Config,
-    stop: &CancellationToken,
-) -> Result<(StoreSource, Option<LateCheck>), Failure> {
-    let source = match &config.store {
+async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
+    match &config.store {
         StoreConfig::Memory => {
             tracing::warn!(
                 "reactions are kept in memory only: they will NOT survive a restart; \
                  use --store file:PATH or redis://… to keep them"
             );
-            StoreSource::Memory(MemoryStore::new(config.retention))
+            Ok(StoreSource::Memory(MemoryStore::new(config.retention)))
         }
         StoreConfig::File(path, options) => {
             let opened = FileStore::open(path, *options);
             let store = opened.map_err(|error| file_failure(path, error))?;
-            StoreSource::File(store, path.clone())
+            Ok(StoreSource::File(store, path.clone()))
         }
         StoreConfig::Redis(options) => {
             let source = RedisSource::new(options)
                 .map_err(|error| ConfigError(format!("--store: {error}")))?;
-            let is_there = look(&source).await?;
-            let late_check = (!is_there && options.strict).then(|| {
-                let (source, stop) = (source.clone(), stop.clone());
-                AbortOnDropHandle::new(tokio::spawn(look_until_it_is_there(source, stop)))
-            });
-            return Ok((StoreSource::Redis(source), late_check));
-        }
-    };
-    Ok((source, None))
-}
-
-/// Whether a Redis is there, and fit to be used.
-async fn look(source: &RedisSource) -> Result<bool, ConfigError> {
-    match source.check().await {
-        Ok(()) => Ok(true),
-        Err(ConnectError::Foreign(problem)) => {
-            Err(ConfigError(format!("Redis at {}: {problem}", source.place())))
-        }
-        // The lanes go on trying, and say what is in the way.
-        Err(ConnectError::Unreachable(_)) => Ok(false),
-    }
-}
-
-/// Under `--strict` what is wrong ends the service, however late it is found.
-async fn look_until_it_is_there(
-    source: RedisSource,
-    stop: CancellationToken,
-) -> Result<(), ConfigError> {
-    loop {
-        match look(&source).await {
-            Ok(true) => return Ok(()),
-            Ok(false) => tokio::time::sleep(LOOK_EVERY).await,
-            Err(refused) => {
-                stop.cancel();
-                return Err(refused);
+            match source.check().await {
+                Ok(()) => {}
+                Err(ConnectError::Foreign(problem)) => {
+                    let line = format!("Redis at {}: {problem}", source.place());
+                    return Err(ConfigError(line).into());
+                }
+                // The lanes go on trying, and say what is in the way.
+                Err(ConnectError::Unreachable(_)) => {}
             }
+            Ok(StoreSource::Redis(source))
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What is looked at before a Redis is used: warned about, or refused with `--strict`.
 
-use crate::support::fault_proxy::{Fault, FaultProxy};
 use crate::support::post;
 use crate::support::program::{Program, onetap, outcome};
 use crate::support::redis_server::{Kind, RedisServer, free_port};
@@ -50,53 +49,19 @@ async fn a_redis_that_keeps_everything_passes_strict_without_a_warning() {
 }
 
 #[tokio::test]
-async fn a_redis_that_turns_up_wrong_under_strict_ends_the_service_however_late() {
-    let (redis, _folder) = server(free_port(), EVICTS);
-    // One that was not started yet, and one that is slower than the time to connect.
-    for slow in [false, true] {
-        let proxy = FaultProxy::start(redis.address()).await;
-        if slow {
-            proxy.fault(Fault::HoldRequests);
-        } else {
-            proxy.repoint(([127, 0, 0, 1], free_port()).into());
-        }
-        let mut service = Program::start(&["--store", &proxy.url(), "--strict"]);
-        service.until_logged("trying again").await;
-        service.send("GET", "/readyz").await.assert_problem(503, "store_unavailable");
-        proxy.repoint(redis.address());
-        proxy.fault(Fault::None);
-        assert_eq!(service.exit_code().await, Some(64));
-        service.until_logged("onetap: Redis at").await;
-        let log = service.log();
-        let last = log.lines().last().unwrap();
-        assert!(last.contains("maxmemory-policy is allkeys-lru"), "{log}");
-    }
-}
-
-#[tokio::test]
-async fn a_redis_that_turns_up_right_passes_strict_however_late() {
+async fn a_redis_that_turns_up_wrong_under_strict_keeps_the_service_unready_until_it_is_right() {
     let port = free_port();
     let service = Program::start(&["--store", &format!("redis://127.0.0.1:{port}"), "--strict"]);
-    let (_redis, _folder) = server(port, KEEPS);
-    service.until_ready().await;
-}
-
-#[tokio::test]
-async fn a_redis_that_turns_up_wrong_keeps_the_service_unready_until_it_is_right() {
-    let redis = RedisServer::start(Kind::Redis, &[]);
-    let mut admin = redis.client().await;
-    let _: () = redis::cmd("SET").arg(&["ot:layout", "99"]).query_async(&mut admin).await.unwrap();
-    let proxy = FaultProxy::start(redis.address()).await;
-    proxy.fault(Fault::HoldRequests);
-    let service = Program::start(&["--store", &proxy.url()]);
-    proxy.fault(Fault::None);
-    service.until_logged("ot:layout holds layout version \"99\"").await;
+    let (redis, _folder) = server(port, EVICTS);
+    service.until_logged("maxmemory-policy is allkeys-lru").await;
     for _ in 0..5 {
         service.send("GET", "/readyz").await.assert_problem(503, "store_unavailable");
         let tap = format!("/v1/posts/{}/reactions/like/users/1", post());
         service.send("PUT", &tap).await.assert_problem(503, "store_unavailable");
     }
-    let _: () = redis::cmd("DEL").arg("ot:layout").query_async(&mut admin).await.unwrap();
+    let mut admin = redis.client().await;
+    let right = ["SET", "maxmemory-policy", "noeviction"];
+    let _: () = redis::cmd("CONFIG").arg(&right).query_async(&mut admin).await.unwrap();
     service.until_ready().await;
 }
 

@@ -77,7 +77,6 @@ MUTANTS = {
     "rights-not-looked-at": ("src/store/redis/inspect.rs", "        self.check_rights(connection).await?;", "        let _ = self.check_rights(connection).await;", "redis_acl::"),
     "half-written-and-sent-again": ("src/store/redis/refusal.rs", "        Some(_) => Verdict::BrokeOff,\n        None => Verdict::Lost,\n", "        _ => Verdict::Lost,\n", "redis_acl::"),
     "half-written-and-going-on": ("src/store/redis/batch.rs", "let broke_off = script.writes()", "let broke_off = false && script.writes()", "redis_acl::"),
-    "strict-ignored-later-on": ("src/app.rs", "(!is_there && options.strict)", "(false && !is_there && options.strict)", "startup::"),
     "refused-database-waited-for": ("src/store/redis/dial.rs", "if is_about_the_database(&error) =>",
         "if false && is_about_the_database(&error) =>", "startup::"),
     "missing-right-waited-for": ("src/store/redis/dial.rs", '(Some("NOPERM"), _) =>', '(Some("NOPERMIT"), _) =>', "startup::"),
