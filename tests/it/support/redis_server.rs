@@ -181,14 +181,11 @@ impl RedisServer {
 
     /// The same, of a server that may be busy with becoming something else.
     pub(crate) async fn try_client(&self) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
-        let client = redis::Client::open(self.url())?;
-        client.get_multiplexed_async_connection().await
+        connect(&self.url()).await
     }
 
     pub(crate) async fn client_with(&self, password: &str) -> redis::aio::MultiplexedConnection {
-        let url = format!("redis://:{password}@127.0.0.1:{}", self.port);
-        let client = redis::Client::open(url).unwrap();
-        client.get_multiplexed_async_connection().await.unwrap()
+        connect(&format!("redis://:{password}@127.0.0.1:{}", self.port)).await.unwrap()
     }
 
     /// Sends a signal to the server: `-STOP`, `-CONT`, `-KILL`.
@@ -196,6 +193,15 @@ impl RedisServer {
         let sent = Command::new("kill").args([signal, &self.pid.to_string()]).status().unwrap();
         assert!(sent.success());
     }
+}
+
+/// A server that takes over a large copy, on a busy machine, may be silent for seconds.
+async fn connect(url: &str) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
+    let patient = Some(Duration::from_secs(30));
+    let config = redis::AsyncConnectionConfig::new()
+        .set_response_timeout(patient)
+        .set_connection_timeout(patient);
+    redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await
 }
 
 /// By how much the wall clock of a server is wrong.
