@@ -63,13 +63,14 @@ pub(super) struct Lost {
 
 /// Replays a post to its end, with as many losses as that takes. Two failovers may be so close that
 /// it shows only after the second which changes the first one lost; then that is guessed anew.
-pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), Failure> {
+/// With what fails goes the first stage that no loss explains for long, if there is one.
+pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), (Failure, Option<usize>)> {
     let mut search = Search::new(stages, true);
     let mut lost: Vec<Lost> = Vec::new();
     // For each loss, what else it may have been; the likeliest last.
     let mut others: Vec<Vec<Guess>> = Vec::new();
     let mut furthest = Failure { at: 0, reason: Reason::Undecided, undecided: false };
-    let mut patience = PATIENCE;
+    let (mut patience, mut doubtful) = (PATIENCE, None);
     loop {
         let mut end = search.clone();
         let (failure, first) = match end.run_until(stages.all.len()) {
@@ -87,9 +88,12 @@ pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), Failure> {
         lost.truncate(kept);
         others.truncate(kept);
         patience -= usize::from(first.is_some());
-        let mut guesses =
-            if lost.len() < MOST { guess(&search, failure.at, first) } else { Vec::new() };
-        if furthest.at <= failure.at {
+        let at = failure.at;
+        let mut guesses = if lost.len() < MOST { guess(&search, at, first) } else { Vec::new() };
+        if guesses.last().is_none_or(|best| best.reached < at + NEAR) {
+            doubtful = doubtful.or(Some(at));
+        }
+        if furthest.at <= at {
             furthest = failure;
         }
         while guesses.is_empty() {
@@ -98,7 +102,7 @@ pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), Failure> {
                 Some(more) if patience > 0 => guesses = more,
                 more => {
                     let undecided = furthest.undecided || more.is_some();
-                    return Err(Failure { undecided, ..furthest });
+                    return Err((Failure { undecided, ..furthest }, doubtful));
                 }
             }
             search.losses.pop();

@@ -168,19 +168,19 @@ fn check_post(
                 loss::replay(&stages)
             } else {
                 let mut search = Search::new(&stages, false);
-                search.run_until(stages.all.len()).map(|()| (search.filled(), Vec::new()))
+                let run = search.run_until(stages.all.len());
+                run.map(|()| (search.filled(), Vec::new())).map_err(|failure| (failure, None))
             };
-            let failure = match replayed {
+            let (failure, doubtful) = match replayed {
                 Ok(found) => return Ok(found),
-                Err(failure) => failure,
+                Err(failed) => failed,
             };
             first.get_or_insert_with(|| reason::explain(&failure, &stages, history));
-            if rules.allow_lost_suffix
-                && twice_within.len() < loss::MOST
-                && let Some(window) = stages.window(failure.at)
-                && !twice_within.contains(&window)
-            {
-                twice_within.push(window);
+            let places_of_doubt = [Some(failure.at), doubtful].into_iter().flatten();
+            let windows = places_of_doubt.filter_map(|at| stages.window(at));
+            let news: Vec<Window> = windows.filter(|new| !twice_within.contains(new)).collect();
+            if rules.allow_lost_suffix && !news.is_empty() && twice_within.len() < loss::MOST {
+                twice_within.extend(news);
                 continue;
             }
             if places > 0
