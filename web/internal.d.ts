@@ -50,6 +50,13 @@ export interface Post {
   shown?: string;
 }
 
+/** What is told of some posts. */
+export interface Stream {
+  /** Its posts; those whose turn is next come first. */
+  ids: string[];
+  controller?: AbortController;
+}
+
 /** What an attempt came to: the body that was hoped for, or else what went wrong. */
 export interface Answer {
   body?: any;

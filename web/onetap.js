@@ -8,9 +8,13 @@
 // them.
 
 /** @import {Options, PostState, ReactionState, Summary} from './onetap.d.ts' */
-/** @import {Answer, Cell, Post} from './internal.d.ts' */
+/** @import {Answer, Cell, Post, Stream} from './internal.d.ts' */
 
 const POSTS_PER_CALL = 100;
+/** Of the six connections that a browser has to a host over HTTP/1.1, for all tabs. */
+const MOST_STREAMS = 3;
+/** How long some posts have the last stream, if there are more than it can take at once. */
+const TURN_MS = 5_000;
 /** Lets the elements of a page gather. */
 const GATHER_MS = 20;
 /** The service says something every 15 s: a stream that is silent for so long is dead. */
@@ -548,20 +552,21 @@ export class Onetap extends EventTarget {
     for (const end of this.#pauses) end();
   }
 
-  // ---- Other people's taps: one stream for all posts, and for all tabs
+  // ---- Other people's taps: streams for all posts, and for all tabs
 
-  /** The stream that is open, or being opened, and its posts. */
-  #stream;
+  /** Those that are open, or being opened, each with its posts. @type {Stream[]} */
+  #streams = [];
   #timer;
   /** @type {BroadcastChannel | undefined} */
   #channel;
-  /** Whether the stream is this tab's to hold. */
+  /** Whether the streams are this tab's to hold. */
   #leads = true;
-  /** Gives the lead up, or the wait for it. */
-  #leave;
+  /** This tab's application for that, as long as it stands. @type {AbortController | undefined} */
+  #application;
+  /** Under which name other tabs may hear what this one watches. @type {string | undefined} */
+  #name;
   /** What other tabs watch. @type {Map<string, string[]>} */
   #others = new Map();
-  #name = newKey();
 
   #relisten() {
     clearTimeout(this.#timer);
@@ -575,28 +580,41 @@ export class Onetap extends EventTarget {
     if (document.visibilityState !== 'hidden') for (const id of this.#posts.keys()) this.#read(id);
   }
 
-  /** Forgets what nobody needs; brings the stream to none, another tab's, or ours for all. */
+  /** Forgets what nobody needs; brings the streams to none, another tab's, or ours for all. */
   #tend() {
     for (const { id, watchers, cells } of this.#posts.values()) {
-      if (!watchers && ![...cells.values()].some((cell) => cell.wish)) this.#posts.delete(id);
+      if (watchers || [...cells.values()].some((cell) => cell.wish)) continue;
+      this.#posts.delete(id);
+      this.#tokens.delete(id);
     }
     const idle =
       !this.#options.live ||
       this.#end.signal.aborted ||
       globalThis.document?.visibilityState === 'hidden';
     const watches = idle ? [] : [...this.#posts.keys()].reverse();
-    if (this.#channel && watches.length && !this.#leave) this.#apply(this.#channel.name);
-    if (!watches.length) this.#leave?.();
-    if (!this.#leads) this.#say({ watches, from: this.#name });
-    const all =
-      watches.length && this.#leads ? [...watches, ...[...this.#others.values()].flat()] : [];
-    const ids = [...new Set(all)].slice(0, POSTS_PER_CALL);
-    if (ids.length && ids.every((id) => this.#stream?.ids.includes(id))) return;
-    this.#stream?.controller.abort();
-    this.#stream = undefined;
-    if (!ids.length) return;
-    this.#stream = { ids };
-    this.#listen(this.#stream);
+    if (!watches.length) this.#leave();
+    else if (this.#channel && !this.#application) this.#apply(this.#channel.name);
+    if (this.#name) this.#say({ watches, from: this.#name });
+    if (watches.length && this.#leads)
+      this.#stream([...new Set([...watches, ...[...this.#others.values()].flat()])]);
+  }
+
+  /** Brings the streams to these posts, the newest first. @param {string[]} ids */
+  #stream(ids) {
+    const held = new Set(this.#streams.flatMap((stream) => stream.ids));
+    // Some that nobody watches any more may stay: a new stream costs more.
+    if (held.size <= 2 * ids.length && ids.every((id) => held.has(id))) return;
+    this.#hush();
+    while (ids.length) {
+      const last = this.#streams.length === MOST_STREAMS - 1;
+      const stream = { ids: ids.splice(0, last ? ids.length : POSTS_PER_CALL) };
+      this.#streams.push(stream);
+      this.#listen(stream);
+    }
+  }
+
+  #hush() {
+    for (const { controller } of this.#streams.splice(0)) controller?.abort();
   }
 
   #say(message) {
@@ -611,40 +629,83 @@ export class Onetap extends EventTarget {
       if (post && summary) this.#learn(post, summary, false, -1);
       // Whether `me` is the same user there, only the service knows.
       if (post && wrote && user === this.#user) this.#read(wrote);
-      if (watches) this.#others.set(from, watches);
-      if (watches ? this.#leads : !summary && !wrote) this.#relisten();
+      if (watches && this.#leads) this.#hear(from, watches);
+      else if (!watches && !summary && !wrote) this.#relisten();
     };
   }
 
-  /** Applies for the lead, which the browser hands on when a tab leaves, closes or crashes. */
-  #apply(name) {
-    const end = new AbortController();
-    const { signal } = end;
-    this.#leave = () => {
-      this.#leave = undefined;
-      this.#leads = false;
-      end.abort();
-    };
-    const lead = () => {
+  /**
+   * Applies for the lead, which the browser hands on when a tab leaves, closes or crashes. A lock
+   * of its own shows that the application stands. @param {string} lead
+   */
+  #apply(lead) {
+    const { signal } = (this.#application = new AbortController());
+    const name = `${lead} ${newKey()}`;
+    const start = () => {
+      this.#name = undefined;
       this.#leads = true;
-      this.#others.clear();
       this.#say({}); // Asks what the others watch.
       this.#relisten();
       return new Promise((resolve) => signal.addEventListener('abort', resolve));
     };
-    navigator.locks.request(name, { signal }, lead).catch(() => {});
+    const stand = () => {
+      this.#name = name;
+      this.#relisten();
+      return navigator.locks.request(lead, { signal }, start);
+    };
+    navigator.locks.request(name, { signal }, stand).catch(() => {
+      if (signal.aborted) return;
+      // A page that may have no locks, such as a sandboxed one: it does it alone.
+      this.#channel?.close();
+      this.#channel = undefined;
+      this.#leave();
+      this.#relisten();
+    });
   }
 
+  /** Gives the lead up, or the wait for it. */
+  #leave() {
+    this.#hush();
+    this.#others.clear();
+    this.#leads = !this.#channel;
+    this.#name = undefined;
+    this.#application?.abort();
+    this.#application = undefined;
+  }
+
+  /** What another tab watches, until it gives up its lock. */
+  #hear(name, watches) {
+    if (!this.#others.has(name)) {
+      const forget = () => {
+        this.#others.delete(name);
+        this.#relisten();
+      };
+      const { signal } = /** @type {AbortController} */ (this.#application);
+      navigator.locks.request(name, { signal }, forget).catch(() => {});
+    }
+    this.#others.set(name, watches);
+    this.#relisten();
+  }
+
+  /** @param {Stream} stream */
   async #listen(stream) {
-    const { ids } = stream;
-    for (let tries = 0; this.#stream === stream; tries += 1) {
+    for (let tries = 0; this.#streams.includes(stream); tries += 1) {
       const controller = (stream.controller = new AbortController());
+      // More than fit into one take turns: each is a snapshot, and live for a while.
+      const ids = stream.ids.splice(0, POSTS_PER_CALL);
+      stream.ids.push(...ids);
+      let over = false;
       const began = this.#clock;
       const path = `/reactions/stream?${this.#query(ids)}`;
       const answer = await this.#ask(path, ids, (body) => body.getReader, { controller });
-      if (this.#stream !== stream) return;
+      if (!this.#streams.includes(stream)) return;
       if (answer.body) {
         const before = new Set();
+        const end = () => {
+          over = true;
+          controller.abort();
+        };
+        const turn = stream.ids.length > ids.length ? setTimeout(end, TURN_MS) : undefined;
         try {
           for await (const data of serverSentEvents(answer.body, controller)) {
             const summary = JSON.parse(data);
@@ -660,17 +721,19 @@ export class Onetap extends EventTarget {
         } catch {
           // Broken or silent. The next begins with snapshots, so nothing is missed.
         }
+        clearTimeout(turn);
       } else if (answer.status !== 404) {
         // A service without streams.
         this.#tell(answer, {}, this.#last);
       }
       // It does without, until the page is looked at anew; another tab may fare better.
       if (answer.dropped) {
-        this.#leave?.();
+        if (this.#application) this.#leave();
         return;
       }
       controller.abort();
-      await this.#pause(tries, answer.retryMs);
+      if (over) tries = -1;
+      else await this.#pause(tries, answer.retryMs);
     }
   }
 }

@@ -25,6 +25,7 @@ beforeEach(() => {
 
 const AHEAD = 10 ** 15 * 4; // A revision that no test's service has reached.
 const liveClient = (t, options = {}) => nodeClient(t, site, { live: true, ...options });
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 const opened = (n = 1) =>
   until(`stream ${n} is open`, () => streams.opened.length === n && streams.opened[n - 1]);
 
@@ -44,11 +45,68 @@ test('one stream for all that is watched, and a new one when more is', async (t)
   await until('the first is closed', () => !stream.isOpen());
 });
 
-test('the newest hundred posts are live', async (t) => {
-  const { client } = liveClient(t);
-  const posts = Array.from({ length: 120 }, newPost);
+test('above a hundred posts there are up to three streams, the newest posts first', async (t) => {
+  const { client, shown } = liveClient(t);
+  const posts = Array.from({ length: 300 }, newPost);
+  const newestFirst = posts.toReversed();
+  const [old, rest] = [posts.slice(0, 180), posts.slice(180)];
+  for (const id of old) client.watch(id);
+  const streamed = (...slices) =>
+    until(`there are ${slices.length}`, () => {
+      const open = streams.opened.filter((stream) => stream.isOpen()).map(({ posts }) => posts);
+      return open.length === slices.length && slices.every((ids) => open.some((of) => same(of, ids)));
+    });
+  await streamed(newestFirst.slice(120, 220), newestFirst.slice(220));
+  for (const id of rest) client.watch(id);
+  await streamed(...[0, 100, 200].map((at) => newestFirst.slice(at, at + 100)));
+  for (const stream of streams.opened.slice(2)) stream.summary(stream.posts[99], AHEAD, { like: 3 });
+  for (const at of [99, 199, 299])
+    await until('its event is shown', () => shown(newestFirst[at]).count === 3);
+});
+
+test('above three hundred the oldest take turns on the third stream', async (t) => {
+  const real = setTimeout;
+  t.mock.method(globalThis, 'setTimeout', (work, ms, ...rest) =>
+    real(work, ms === 5_000 ? 100 : ms, ...rest),
+  );
+  const { client, shown, errors } = liveClient(t, { timeoutMs: 4_000 });
+  const posts = Array.from({ length: 450 }, newPost);
+  const newestFirst = posts.toReversed();
   for (const id of posts) client.watch(id);
-  assert.deepEqual((await opened()).posts, posts.slice(20).reverse());
+  const stay = [0, 100].map((at) => newestFirst.slice(at, at + 100));
+  const stays = (stream) => stay.some((ids) => same(ids, stream.posts));
+  const turns = () => streams.opened.filter((stream) => !stays(stream)).map(({ posts }) => posts);
+  await until('they have had four turns', () => turns().length >= 4);
+  const [first, second, third, fourth] = turns();
+  assert.deepEqual([...first, ...second, ...third.slice(0, 50)], newestFirst.slice(200));
+  assert.deepEqual([...third.slice(50), ...fourth.slice(0, 50)], first, 'and again');
+  const newest = streams.opened.filter(stays);
+  assert.deepEqual(
+    newest.map((stream) => stream.isOpen()),
+    [true, true],
+    'the newest stay',
+  );
+  await until('three are open', () => streams.opened.filter((s) => s.isOpen()).length === 3);
+  for (const id of [newestFirst[0], newestFirst[449]]) {
+    await until('it is heard of', () => {
+      for (const stream of streams.opened)
+        if (stream.isOpen() && stream.posts.includes(id)) stream.summary(id, AHEAD, { like: 2 });
+      return shown(id).count === 2;
+    });
+  }
+  assert.deepEqual(errors, []);
+});
+
+test('what is no longer watched is streamed no more once it is the larger part', async (t) => {
+  const { client } = liveClient(t);
+  const posts = Array.from({ length: 3 }, newPost);
+  const stops = posts.map((id) => client.watch(id));
+  const stream = await opened();
+  stops[0]();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.ok(stream.isOpen());
+  stops[1]();
+  assert.deepEqual((await opened(2)).posts, [posts[2]]);
 });
 
 test('nothing watched, no stream; closed with the last, and by close()', async (t) => {
@@ -281,7 +339,13 @@ test('the stream has the token, asked for again once when it is refused', async 
 });
 
 test('when the stream is there again, what waits is sent', async (t) => {
-  const { client } = liveClient(t);
+  let failed = 0;
+  const counting = (...args) =>
+    fetch(...args).catch((error) => {
+      setImmediate(() => (failed += 1)); // When the client has begun to wait.
+      throw error;
+    });
+  const { client } = liveClient(t, { fetch: counting });
   client.watch(post);
   const stream = await opened();
   const streaming = site.faults;
@@ -290,7 +354,7 @@ test('when the stream is there again, what waits is sent', async (t) => {
     request.method === 'PUT' ? { drop: 'before' } : streaming(request, n);
   stream.cut();
   client.tap(post, 'like');
-  await until('three attempts have failed', () => site.writes().length === 3);
+  await until('three attempts have failed', () => failed === 3);
   const second = await until('it is open again', () => streams.opened[1]);
   site.faults = streaming;
   const told = Date.now();
