@@ -136,7 +136,7 @@ async fn a_preflight_says_what_may_be_sent() {
         let methods = names(response.header("access-control-allow-methods"));
         assert_eq!(methods, ["delete", "get", "post", "put"]);
         let headers = names(response.header("access-control-allow-headers"));
-        assert_eq!(headers, ["authorization", "content-type", "idempotency-key"]);
+        assert_eq!(headers, ["authorization", "content-type", "idempotency-key", "if-none-match"]);
         assert_eq!(response.header("access-control-max-age"), Some("3600"));
     }
     // A stream is read across origins too.
