@@ -1,7 +1,5 @@
 //! The demo's counterexample over HTTP: what a forum without onetap does with a tap.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -9,7 +7,8 @@ use serde::Serialize;
 use super::super::extract::{Query, TapPath};
 use super::super::problem::Problem;
 use super::super::state::SharedState;
-use crate::demo::ROUND_TRIP;
+use crate::demo::{NaiveTable, ROUND_TRIP};
+use crate::domain::{PostId, Reaction, UserId};
 
 /// What became of a tap.
 #[derive(Serialize)]
@@ -43,12 +42,16 @@ pub(in crate::http) async fn toggle(
     query: Query,
 ) -> Result<Json<NaiveTap>, Problem> {
     query.only(&[])?;
-    let table = Arc::clone(&state.naive);
-    let active = table.is_active(post, &reaction, user);
+    let active = flip(&state.naive, post, &reaction, user).await;
+    Ok(Json(NaiveTap { active }))
+}
+
+async fn flip(table: &NaiveTable, post: PostId, reaction: &Reaction, user: UserId) -> bool {
+    let active = table.is_active(post, reaction, user);
     tokio::time::sleep(ROUND_TRIP).await;
-    table.save(post, &reaction, user, !active);
+    table.save(post, reaction, user, !active);
     tokio::time::sleep(ROUND_TRIP).await;
-    Ok(Json(NaiveTap { active: !active }))
+    !active
 }
 
 /// The counts of a page of posts.
@@ -69,4 +72,22 @@ pub(in crate::http) async fn posts(
         NaivePost { post_id: post.to_string(), reactions: reactions.collect() }
     });
     Ok(Json(NaivePosts { posts: posts.collect() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tap_is_lost_that_comes_between_reading_and_saving() {
+        let table = NaiveTable::default();
+        let post = PostId::try_from(Uuid::from_u128(1)).unwrap();
+        let (like, user) = ("like".parse().unwrap(), UserId::try_from(1).unwrap());
+        // One task: the second begins as soon as the first waits, so both read before either saves.
+        let twice = tokio::join!(flip(&table, post, &like, user), flip(&table, post, &like, user));
+        assert_eq!(twice, (true, true));
+        assert_eq!(table.counts(post, Some(user)), [(like, 1, true)], "on and off is off");
+    }
 }
