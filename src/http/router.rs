@@ -39,6 +39,7 @@ pub const ROUTES: &[Route] = &[
     ("/onetap-bar.d.ts", || web::file(&web::BAR_TYPES)),
     ("/onetap-bar.css", || web::file(&web::BAR_STYLE)),
     ("/demo", || web::file(&web::DEMO)),
+    ("/demo/", || get(web::demo_with_slash)),
     ("/demo/demo.js", || web::file(&web::DEMO_SCRIPT)),
     ("/demo/phones.js", || web::file(&web::DEMO_PHONES)),
     ("/demo/demo.css", || web::file(&web::DEMO_STYLE)),

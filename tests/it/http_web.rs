@@ -123,6 +123,14 @@ async fn the_demo_may_load_and_send_nothing_elsewhere() {
     assert_eq!(inline, 0);
 }
 
+#[tokio::test]
+async fn the_demo_is_found_with_a_slash_too() {
+    let service = Service::memory();
+    let response = service.send("GET", "/demo/").await;
+    // Relative, for a proxy that serves it elsewhere.
+    assert_eq!((response.status, response.header("location")), (308, Some("../demo")));
+}
+
 // That it loses taps: `http::routes::naive`, where it can be said which comes when.
 #[tokio::test]
 async fn the_naive_table_flips() {

@@ -8,7 +8,7 @@ use axum::http::header::{
     VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodRouter, get};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -74,6 +74,11 @@ pub(in crate::http) static DEMO_STYLE: File =
 /// Answers GET with the file.
 pub(in crate::http) fn file(file: &'static File) -> MethodRouter<SharedState> {
     get(move |headers: HeaderMap| async move { file.answer(&headers) })
+}
+
+/// The demo has no slash behind it: its files are named from beside it.
+pub(in crate::http) async fn demo_with_slash() -> Redirect {
+    Redirect::permanent("../demo")
 }
 
 impl File {
