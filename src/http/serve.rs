@@ -131,6 +131,16 @@ fn prepare((stream, _): (tokio::net::TcpStream, SocketAddr)) -> io::Result<TcpSt
     stream.into_std()
 }
 
+/// A connection in its worker.
+fn taken(stream: TcpStream, limits: &Limits) -> io::Result<tokio::net::TcpStream> {
+    // Who vanishes without a word, such as a phone out of reach, acknowledges nothing; the kernel
+    // would go on for a quarter of an hour. Twice our own patience, so that who merely does not
+    // read is noticed by us first, and counted.
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(2 * limits.write_timeout))?;
+    tokio::net::TcpStream::from_std(stream)
+}
+
 impl Worker {
     /// Serves its connections on the current runtime. After `stop` it lets what is in flight be
     /// answered, for `grace` at most.
@@ -145,7 +155,7 @@ impl Worker {
         let connections = TaskTracker::new();
         // Ends when the acceptor is gone and what it dealt out is taken.
         while let Some((stream, permit)) = self.accepted.recv().await {
-            let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { continue };
+            let Ok(stream) = taken(stream, &limits) else { continue };
             let (router, stop) = (router.clone(), stop.clone());
             let counted = Counted::new(&metrics, permit);
             connections.spawn(async move {

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use onetap::domain::PostId;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpSocket;
 
 use crate::support::events::{Events, path};
 use crate::support::program::Program;
@@ -177,6 +179,21 @@ async fn who_goes_away_leaves_nothing_behind() {
         program.until_figure("onetap_live_streams", 0).await;
         program.until("closed files", || async { program.open_files() <= idle }).await;
     }
+}
+
+/// Of a peer that vanished the kernel knows what it knows of this one: what was sent is not taken.
+/// It is too little for us to notice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_takes_nothing_more_is_given_up_though_little_is_sent() {
+    let program = Program::start(&["--store", "memory:", "--write-timeout-ms", "1000"]);
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2048).unwrap();
+    let mut client = socket.connect(program.address()).await.unwrap();
+    let request = format!("GET {} HTTP/1.1\r\nhost: test\r\n\r\n", path(&posts(100)));
+    client.write_all(request.as_bytes()).await.unwrap();
+    program.until_figure("onetap_live_streams", 1).await;
+    program.until_figure("onetap_live_streams", 0).await;
+    assert_eq!(program.figure("onetap_live_streams_cut_slow_total").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
