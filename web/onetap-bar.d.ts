@@ -40,9 +40,11 @@ export interface Texts {
  * The reactions of one post.
  *
  * Attributes: `post-id` (a UUID, or an integer as in `postIdFromInteger`); `reactions="like love helpful=💡 👍"`, the
- * page's list, with a picture behind `=` where the name has none; `quick="2"`, how many of them always have a button (1);
- * `summary`, the JSON that the service answers for the post; `user-id`, who is looking; `readonly`. Without a client of the
- * page's own: `base-url`, `user-id` (open mode) and `recent` (3) make one, shared by bars with the same ones.
+ * page's list, with spaces between, and a picture behind `=` where the name has none; `quick="2"`, how many of them always
+ * have a button (1); `summary`, the JSON that the service answers for the post (changed later, it is taken if it is not older
+ * than what is shown); `user-id`, who is looking; `readonly`. Without a client of the page's own: `base-url`, `user-id` (open mode;
+ * without it taps are refused) and `recent` (3) make one, shared by bars with the same ones. What cannot be meant is said in
+ * the console.
  */
 export class OnetapBar extends HTMLElement {
   /** The client of all bars that have none of their own. */

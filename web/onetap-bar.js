@@ -46,6 +46,7 @@ button[disabled] { cursor: default }
 .who:empty { visibility: hidden }
 .picker { position: fixed; inset: 0 auto auto 0; margin: 0; padding: .375rem; border: 1px solid var(--_line);
   border-radius: 1.5rem; background: var(--_panel); color: inherit; max-inline-size: min(8 * var(--_size) + 1.75rem, 96vw);
+  max-block-size: 70dvh; overflow-y: auto;
   box-shadow: 0 8px 30px #0003 }
 .picker:popover-open { display: flex; flex-wrap: wrap; gap: .125rem }
 .option { font-size: 1.25em; padding: 0 .3em }
@@ -105,6 +106,15 @@ const clients = new Map();
 /** Elements that are in a document. */
 const connected = new Set();
 let shared;
+/** How long a list of who reacted waits for their names. */
+const NAMES_MS = 3_000;
+
+/** What the page's author should hear, once. */
+const warned = new Set();
+const warn = (text) => {
+  if (!warned.has(text)) console.warn(`onetap-bar: ${text}`);
+  warned.add(text);
+};
 
 /** Asks for names that are not known yet: all bars of a page in one call. */
 function learn(ids) {
@@ -128,7 +138,7 @@ async function ask() {
   } catch (error) {
     // Asked again when they are next shown.
     for (const id of ids) users.delete(id);
-    console.warn('onetap-bar: resolveUsers', error);
+    warn(`resolveUsers: ${error}`);
   }
 }
 
@@ -188,6 +198,7 @@ export class OnetapBar extends HTMLElement {
   #post;
   #stop;
   #scheduled = false;
+  #summaryTold = false;
   #warned = false;
   #childrenUsed = false;
   /** Reactions that have a button: one that has been shown does not go away under a finger. */
@@ -225,7 +236,10 @@ export class OnetapBar extends HTMLElement {
     this.#schedule();
   }
 
-  attributeChangedCallback() { this.#schedule(); }
+  attributeChangedCallback(name) {
+    this.#summaryTold ||= name === 'summary';
+    this.#schedule();
+  }
 
   /** After all that the page does in one go: a move, several attributes, the page's own client. */
   #schedule() {
@@ -245,10 +259,15 @@ export class OnetapBar extends HTMLElement {
       this.#detach();
       [this.#client, this.#post] = [client, post];
       if (post) this.#begin();
+    } else if (this.#stop && this.#summaryTold) {
+      const stop = this.#stop;
+      this.#stop = client.watch(post, this.#initial());
+      stop();
     }
+    this.#summaryTold = false;
     if (this.isConnected && !post && !this.#warned) {
       this.#warned = true;
-      console.warn('onetap-bar: no post-id');
+      warn('no post-id');
       this.#emit('onetap-error', { code: 'no_post_id', message: 'the element has no post-id' });
     }
     this.update();
@@ -261,7 +280,15 @@ export class OnetapBar extends HTMLElement {
       recent: Number(this.getAttribute('recent') ?? 3),
     };
     const key = JSON.stringify(options);
-    if (!clients.has(key)) clients.set(key, new Onetap(options));
+    if (!clients.has(key)) {
+      try {
+        clients.set(key, new Onetap(options));
+      } catch (error) {
+        warn(error);
+        // Shown, and tapped by nobody.
+        clients.set(key, new Onetap({ ...options, userId: undefined }));
+      }
+    }
     return clients.get(key);
   }
 
@@ -299,7 +326,7 @@ export class OnetapBar extends HTMLElement {
       const summary = JSON.parse(this.getAttribute('summary') ?? 'null');
       if (summary?.post_id === this.#post) return summary;
     } catch (error) {
-      console.warn('onetap-bar: the summary is not JSON', error);
+      warn(`the summary is not JSON: ${error}`);
     }
     const buttons = this.#childrenUsed ? [] : [...this.querySelectorAll(/** @type {'button'} */ ('button[name=reaction]'))];
     if (!buttons.length) return undefined;
@@ -315,6 +342,7 @@ export class OnetapBar extends HTMLElement {
     // What befalls all posts is the client's to tell; what it knows so far is shown.
     if (detail.postId === this.#post) this.#emit(type, detail);
     else if (detail.postId) return;
+    if (detail.dropped) warn(`${detail.code}: ${detail.message}`);
     if (detail.reaction && detail.dropped) this.#say(OnetapBar.texts.failed(this.#label(detail.reaction)));
     this.update(type === 'onetap-error');
   }
@@ -374,7 +402,14 @@ export class OnetapBar extends HTMLElement {
       if (event.newState === 'open') this.#fillPicker();
       else if (this.#picker.contains(this.#root.activeElement)) this.#add.focus({ preventScroll: true });
     });
-    this.#picker.addEventListener('toggle', (event) => event.newState === 'open' && this.#placePicker());
+    // It stays where it is in the window, so it goes when its button moves.
+    const hide = () => this.#picker.hidePopover();
+    this.#picker.addEventListener('toggle', ({ newState }) => {
+      removeEventListener('scroll', hide, true);
+      if (newState !== 'open') return;
+      this.#placePicker();
+      addEventListener('scroll', hide, { once: true, capture: true });
+    });
     this.#add = h('button', { className: 'add', type: 'button', title: texts.add, 'aria-label': texts.add,
       innerHTML: FACE, popoverTargetElement: this.#picker });
     this.#who = h('button', { className: 'who', type: 'button', onclick: () => this.showReactors() });
@@ -485,12 +520,11 @@ export class OnetapBar extends HTMLElement {
   #placePicker() {
     const [from, { width, height }] = [this.#add.getBoundingClientRect(), this.#picker.getBoundingClientRect()];
     const left = getComputedStyle(this).direction === 'rtl' ? from.right - width : from.left;
-    const top = from.top - height - 6;
+    const top = from.top - height - 6 < 8 ? Math.min(from.bottom + 6, innerHeight - height - 8) : from.top - height - 6;
     this.#picker.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
-    this.#picker.style.top = `${top < 8 ? from.bottom + 6 : top}px`;
+    this.#picker.style.top = `${top}px`;
     this.#picker.style.visibility = '';
     this.#picker.querySelector('button')?.focus({ preventScroll: true });
-    addEventListener('scroll', () => this.#picker.hidePopover(), { once: true, passive: true });
   }
 
   /** Opens the list of who reacted; of one reaction, if it is named. */
@@ -538,7 +572,8 @@ export class OnetapBar extends HTMLElement {
     };
     try {
       const page = await this.#client.reactors(this.#post, { reaction, cursor });
-      await learn(page.users.map((user) => user.user_id));
+      const names = learn(page.users.map((user) => user.user_id));
+      await Promise.race([names, new Promise((resolve) => setTimeout(resolve, NAMES_MS))]);
       // Another list has been asked for meanwhile.
       if (!line.isConnected) return;
       const items = page.users.map((user) => this.#item(user));

@@ -144,7 +144,10 @@ export class Onetap extends EventTarget {
   tap(postId: string, reaction: string): void;
   /** The user wants it on or off: for a checkbox, a menu, an undo. */
   wish(postId: string, reaction: string, active: boolean): void;
-  /** Who reacted, newest first. Rejects with an Error that has an ErrorDetail's fields. */
+  /**
+   * Who reacted, newest first. Asked for up to three times; then rejects with an Error that has an
+   * ErrorDetail's fields.
+   */
   reactors(
     postId: string,
     query?: { reaction?: string; limit?: number; cursor?: string },

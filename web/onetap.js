@@ -19,6 +19,8 @@ const TURN_MS = 5_000;
 const GATHER_MS = 20;
 /** The service says something every 15 s: a stream that is silent for so long is dead. */
 const STREAM_IDLE_MS = 40_000;
+/** How often a list is asked for that somebody waits for. */
+const READS = 3;
 const BACKOFF_MS = 1_000;
 const BACKOFF_MOST_MS = 30_000;
 
@@ -195,14 +197,16 @@ export class Onetap extends EventTarget {
     if (limit) query.set('limit', String(limit));
     if (cursor) query.set('cursor', cursor);
     const of = reaction ? `/reactions/${encodeURIComponent(reaction)}` : '';
-    const answer = await this.#ask(
-      `/${postId}${of}/users?${query}`,
-      [postId],
-      (body) => body.users.map,
-    );
-    const { users, next_cursor } = answer.body ?? {};
-    if (!users) throw Object.assign(new Error(), { postId, reaction }, answer);
-    return { users: users.map((user) => ({ reaction, ...user })), next_cursor };
+    const path = `/${postId}${of}/users?${query}`;
+    for (let tries = 1; ; tries += 1) {
+      const answer = await this.#ask(path, [postId], (body) => body.users.map);
+      const { users, next_cursor } = answer.body ?? {};
+      if (users) return { users: users.map((user) => ({ reaction, ...user })), next_cursor };
+      if (answer.dropped || tries === READS) {
+        throw Object.assign(new Error(), { postId, reaction }, answer);
+      }
+      await this.#pause(tries - 1, answer.retryMs);
+    }
   }
 
   async settled() {
@@ -236,7 +240,10 @@ export class Onetap extends EventTarget {
       this.#posts.set(id, post);
     }
     if (!post)
-      this.#tell({ code: 'invalid_post_id', message: 'not a UUID', dropped: true }, { postId });
+      this.#tell(
+        { code: 'invalid_post_id', message: `not a UUID: ${postId}`, dropped: true },
+        { postId },
+      );
     return post;
   }
 
@@ -338,8 +345,10 @@ export class Onetap extends EventTarget {
     const post = this.#post(postId);
     if (!post || this.#end.signal.aborted) return;
     if (!this.#user || !REACTION.test(reaction)) {
-      const code = this.#user ? 'invalid_reaction' : 'unauthenticated';
-      this.#tell({ code, message: 'not sent', dropped: true }, { postId, reaction });
+      const [code, message] = this.#user
+        ? ['invalid_reaction', `neither a name nor an emoji: ${reaction}`]
+        : ['unauthenticated', 'whose tap? neither userId nor token was given'];
+      this.#tell({ code, message, dropped: true }, { postId, reaction });
       return;
     }
     const cell = this.#cell(post, reaction);

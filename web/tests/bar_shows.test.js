@@ -63,6 +63,27 @@ test('the summary in the attribute is shown before anybody has answered', async 
   await reads(page, ['Like']);
 });
 
+test('a summary that the page puts there later is taken if it is newer, with its own flag', async (t) => {
+  const post = newPost();
+  site.faults = ({ path }) => (path.startsWith('/v1') ? { hold: 60_000 } : undefined);
+  const summary = (revision, count, mine, of = post) => JSON.stringify({ post_id: of, revision, locked: false, total: count, reactions: [{ reaction: 'like', count, mine }] });
+  const page = await open(t, `<onetap-bar post-id="${post}" user-id="1" summary='${summary(10, 3, true)}'></onetap-bar>`);
+  const set = (value) => barOf(page).evaluate((bar, value) => bar.setAttribute('summary', value), value);
+  await reads(page, ['Like, 3 *']);
+  await set(summary(12, 5, false));
+  await reads(page, ['Like, 5']);
+  await set(summary(11, 4, true));
+  await set(summary(13, 9, true, newPost()));
+  await set('{');
+  await until('it complains', () => page.warnings.length);
+  assert.deepEqual(await read(page), ['Like, 5']);
+  await barOf(page).evaluate((bar) => bar.removeAttribute('summary'));
+  await set(summary(14, 6, true));
+  await reads(page, ['Like, 6 *']);
+  assert.deepEqual(page.warnings.map((text) => text.replace(/JSON: .*/, 'JSON')), ['onetap-bar: the summary is not JSON']);
+  assert.deepEqual(page.problems, []);
+});
+
 test('a summary that is damaged, or another post\'s, is not taken', async (t) => {
   const post = newPost();
   await other(service, post, 2);

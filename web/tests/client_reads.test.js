@@ -180,8 +180,13 @@ test('reactors come in pages, of a reaction and of the post; a refusal rejects',
     status: 400,
     dropped: true,
   });
+  site.requests.length = 0;
+  site.faults = (_, n) => (n < 2 ? { answer: HTML } : undefined);
+  assert.equal((await client.reactors(post)).users.length, 3, 'tried again');
+  site.requests.length = 0;
   site.faults = () => ({ answer: HTML });
   await assert.rejects(client.reactors(post), { code: 'unexpected_answer', dropped: false });
+  assert.equal(site.requests.length, 3, 'but not for ever');
 });
 
 // ---- Tokens: a stub of a proxy that knows who a token is of

@@ -38,13 +38,15 @@ export function forumPage(body, { script = '', head = '', language = 'en', dir =
 
 let count = 0;
 
-/** Opens such a page; what it throws or complains of is in `page.problems`. */
+/** Opens such a page; what it throws is in `page.problems`, what it warns of in `page.warnings`. */
 export async function openForum(context, site, body, options = {}) {
   const path = `/forum/${(count += 1)}`;
   site.pages[path] = forumPage(body, options);
   const page = await context.newPage();
   page.problems = [];
   page.on('pageerror', (error) => page.problems.push(String(error)));
+  page.warnings = [];
+  page.on('console', (message) => message.type() === 'warning' && page.warnings.push(message.text()));
   await page.goto(site.url + path);
   if (options.script !== null) await page.waitForFunction(() => globalThis.ready);
   return page;
