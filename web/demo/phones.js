@@ -1,6 +1,6 @@
 /** The phones of the demo: their bad network, what their users meant, and the forum that onetap is compared with. */
 
-const GESTURE_MS = 400;
+export const GESTURE_MS = 400;
 const MOST_DELAY_MS = 800;
 const SHARE_LOST = 0.1;
 const SHARE_DOUBLED = 0.1;
@@ -18,6 +18,15 @@ const delay = (signal) =>
       reject(signal.reason);
     });
   });
+
+/** A browser may refuse to store anything: then this window alone knows. @template T @param {() => T} work */
+const stored = (work) => {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+};
 
 // What is sent as the page goes away cannot be held back: it would be lost with the page.
 let leaving = false;
@@ -50,12 +59,52 @@ export const phoneFetch = (network, onSent) => async (input, init = {}) => {
   return response;
 };
 
-/** What users meant: a gesture flips what they saw at its first tap, however often the thumb bounces. */
+const RECORD = 'onetap-demo ';
+const MOST_RECORDS = 40;
+
+/**
+ * What users meant: a gesture flips what they saw at its first tap, however often the thumb bounces; and how many writes left
+ * their phones for it. On record for a thread, so that a reload and another window know it too.
+ */
 export class Wishes {
   /** @type {Map<string, boolean>} */
   meant = new Map();
+  sent = 0;
   /** @type {Map<string, number>} */
   #begun = new Map();
+
+  /** @param {string} name of the side and its thread */
+  constructor(name) {
+    this.record = RECORD + name;
+    this.isNew = !this.load();
+  }
+
+  /** Takes in what is on record. */
+  load() {
+    const { meant = [], sent = 0 } = JSON.parse(stored(() => localStorage.getItem(this.record)) ?? '{}');
+    [this.meant, this.sent] = [new Map(meant), sent];
+    return this.meant.size > 0;
+  }
+
+  #save() {
+    stored(() => {
+      const old = Object.keys(localStorage).filter((key) => key.startsWith(RECORD));
+      if (old.length > MOST_RECORDS) for (const key of old) localStorage.removeItem(key);
+      localStorage.setItem(this.record, JSON.stringify({ meant: [...this.meant], sent: this.sent }));
+    });
+  }
+
+  /** A write has left a phone. */
+  left() {
+    this.sent += 1;
+    this.#save();
+  }
+
+  /** What is there already was meant, for all that is known. @param {Iterable<string>} has */
+  adopt(has) {
+    for (const key of has) if (!this.meant.has(key)) this.meant.set(key, true);
+    this.isNew = false;
+  }
 
   /** @param {string} user @param {string} post @param {string} reaction @param {boolean} seen */
   tapped(user, post, reaction, seen) {
@@ -64,6 +113,7 @@ export class Wishes {
     if (now - (this.#begun.get(key) ?? -Infinity) < GESTURE_MS) return;
     this.#begun.set(key, now);
     this.meant.set(key, !seen);
+    this.#save();
   }
 }
 

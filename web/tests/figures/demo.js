@@ -29,7 +29,7 @@ async function visit(context, network) {
       else requestAnimationFrame(look);
     };
     requestAnimationFrame(look);
-    // The delays that the demo itself makes up are no figures of its own: its slow phone is switched off in time.
+    // The delays that the demo itself makes up are no figures of its own: its bad network is switched off in time.
     document.addEventListener('readystatechange', () => {
       const slow = document.querySelector('[data-do=slow]');
       if (slow) slow.checked = false;
