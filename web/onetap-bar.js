@@ -228,6 +228,11 @@ export class OnetapBar extends HTMLElement {
 
   connectedCallback() {
     connected.add(this);
+    // Given before this file had loaded, it hides what is behind the name.
+    if (Object.hasOwn(this, 'client')) {
+      this.#own = Reflect.get(this, 'client');
+      Reflect.deleteProperty(this, 'client');
+    }
     this.#schedule();
   }
 

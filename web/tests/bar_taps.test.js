@@ -371,6 +371,18 @@ test('a post id that is too large takes no tap, least of all for the post before
   assert.deepEqual(page.problems, []);
 });
 
+test('a client that a bar was given before the element was there is its own', async (t) => {
+  const post = newPost();
+  const page = await open(t, `<onetap-bar post-id="${post}"></onetap-bar><script type="module">
+    import { Onetap } from '/onetap.js';
+    document.querySelector('onetap-bar').client = globalThis.early = new Onetap({ userId: 7 });
+  </script>`);
+  await reads(page, ['Like']);
+  assert.equal(await barOf(page).evaluate((bar) => bar.client === early), true);
+  await buttonOf(barOf(page), 'Like').click();
+  await until('user 7 has it', async () => (await held(service, post, 7)).mine);
+});
+
 test('the page\'s own client, given before or after the bars are there; one bar\'s own', async (t) => {
   const post = newPost();
   const page = await open(t, `<onetap-bar post-id="${post}"></onetap-bar><onetap-bar post-id="${post}"></onetap-bar>`, {
