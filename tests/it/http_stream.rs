@@ -152,10 +152,10 @@ async fn a_thousand_taps_are_few_events_and_the_last_has_the_final_count() {
         for pair in heard.windows(2) {
             assert!(pair[0].id < pair[1].id, "{store}: {pair:?}");
         }
-        // A reader may have been kept waiting for one, and not for the next; not for many.
-        let spread = heard.last().unwrap().at - heard[0].at;
+        // However long a reader is kept waiting: the first was sent after the beginning.
+        let spread = heard.last().unwrap().at - begun;
         let least = Duration::from_millis(100) * u32::try_from(heard.len() - 1).unwrap();
-        assert!(spread + Duration::from_millis(50) >= least, "{store}: {heard:?} in {spread:?}");
+        assert!(spread >= least, "{store}: {heard:?} in {spread:?}");
     }
 }
 

@@ -153,6 +153,7 @@ MUTANTS = {
     "live-old-reads-for-new-watchers": (BOARD, "watcher.joined_after >= read.number", "false && watcher.joined_after >= read.number", "board::"),
     "live-client-that-left-unnoticed": (CONNECTION, "self.watch.is_in(Phase::Endless) && self.poll_gone(cx)", "false && self.poll_gone(cx)", "http_stream::"),
     "live-stream-taken-for-idle": (CONNECTION, "if endless { Phase::Endless } else { Phase::Idle }", "if endless { Phase::Idle } else { Phase::Idle }", "http_stream::"),
+    "live-vanished-peer-kept": ("src/http/serve.rs", "Some(2 * limits.write_timeout)", "None", "http_stream::"),
     "live-slow-reader-kept": (CONNECTION, "        if stalled > 0 && since", "        if false && since", "http_stream_faults::"),
     "commits-not-told-to-followers": (WRITER, "        self.shared.committed.notify_waiters();\n", "", "contract::file::law_13"),
     "memory-not-told-to-followers": ("src/store/memory/mod.rs", "            self.appended.notify_waiters();\n", "", "contract::memory::law_13"),

@@ -54,6 +54,7 @@ for (const colorScheme of ['light', 'dark']) {
       await doubleTapAll(page).click();
       await settled(page, 'naive');
       await settled(page, 'onetap');
+      await ready(page);
       assert.deepEqual(await axe(page), []);
       assert.deepEqual(await page.evaluate(() => {
         const reaches = (element) => element.getBoundingClientRect().right;
