@@ -1,6 +1,6 @@
 //! The JSON of requests and answers. Field names are a promise to callers.
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::problem::{Code, Problem};
@@ -64,9 +64,14 @@ impl<'a> TapAnswer<'a> {
 pub(super) struct ToggleBody {
     /// What the user saw before the tap. With it the toggle is the absolute form: from `false` on,
     /// from `true` off, and repeating it is harmless.
-    #[serde(default)]
-    #[schema(example = false)]
+    #[serde(default, deserialize_with = "never_null")]
+    #[schema(value_type = bool, required = false, example = false)]
     pub(super) from: Option<bool>,
+}
+
+/// Whoever sends `null` has lost what the user saw, and must not flip what they did not see.
+fn never_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
+    bool::deserialize(from).map(Some)
 }
 
 /// The counts of one post.

@@ -80,8 +80,8 @@ async fn a_key_of_another_request_is_refused_and_nothing_is_applied() {
             let response = caller.with_body(method, path, "k", body).await;
             response.assert_problem(422, "idempotency_key_reused");
         }
-        // No body, the empty object and no `from` are the same request.
-        for body in ["", "{}", r#"{"from":null}"#] {
+        // No body and the empty object are the same request.
+        for body in ["", "{}"] {
             assert!(is_replay(&caller.with_body("POST", &toggle, "k", body).await), "{body}");
         }
         let summary = caller.service.send("GET", &base).await.ok(200);
