@@ -274,7 +274,7 @@ fn start_hub(
 fn greet(address: SocketAddr) {
     say(&format!(
         "Listening on http://{address}\n\
-         Try: curl -X POST http://{address}/v1/posts/{EXAMPLE_POST}/reactions/like/users/42/toggle\n\
+         Try: curl -w '\\n' -X PUT http://{address}/v1/posts/{EXAMPLE_POST}/reactions/like/users/42\n\
          Docs: http://{address}/docs\n\
          Demo: http://{address}/demo\n"
     ));

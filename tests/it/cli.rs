@@ -236,13 +236,14 @@ fn it_greets_serves_and_stops_on_either_signal() {
         let greeting = lines.next().unwrap().unwrap();
         let url = greeting.strip_prefix("Listening on ").expect(&greeting).to_owned();
         let hint = lines.next().unwrap().unwrap();
-        assert!(hint.contains(&format!("curl -X POST {url}/v1/posts/")), "{hint}");
+        assert!(hint.contains(&format!("curl -w '\\n' -X PUT {url}/v1/posts/")), "{hint}");
         let curl = hint.strip_prefix("Try: ").unwrap().replace("curl ", "curl -sS ");
         let rest: Vec<String> = lines.by_ref().take(2).map(Result::unwrap).collect();
         assert_eq!(rest, [format!("Docs: {url}/docs"), format!("Demo: {url}/demo")]);
         let answer = Command::new("sh").args(["-c", &curl]).output().unwrap();
         let answer = String::from_utf8_lossy(&answer.stdout).into_owned();
         assert!(answer.contains(r#""active":true,"changed":true,"count":1"#), "{answer}");
+        assert!(answer.ends_with('\n'), "the prompt has a line of its own: {answer}");
 
         let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
         assert!(sent.success());
