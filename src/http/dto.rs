@@ -137,13 +137,30 @@ pub(super) struct SummariesQuestion {
     /// 1 to 100 post ids.
     #[serde(default)]
     #[schema(value_type = Vec<uuid::Uuid>, min_items = 1, max_items = 100)]
-    pub(super) post_ids: Vec<String>,
+    pub(super) post_ids: Vec<PostIdJson>,
     /// Whose own flags to answer as `mine`.
     #[serde(default)]
     pub(super) user_id: Option<UserIdJson>,
     /// How many of the newest users of each reaction to add, at most 20.
     #[serde(default)]
     pub(super) recent: Option<u64>,
+}
+
+/// A post id in a request. An integer is none, but whoever sends it is to hear what becomes of it.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a post id is a string: a UUID of 36 characters with hyphens")]
+pub(super) enum PostIdJson {
+    Text(String),
+    Number(serde_json::Number),
+}
+
+impl PostIdJson {
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+        }
+    }
 }
 
 /// A user id in a request: a string of decimal digits, or an integer.

@@ -28,6 +28,22 @@ const fn text(bytes: &[u8]) -> &str {
 
 const CASES: &[Case] = &[
     (
+        "POST",
+        "/v1/posts/reactions/query",
+        JSON,
+        r#"{"post_ids":[123]}"#,
+        Code::InvalidPostId,
+        &["UUID", "123 to 6f6e6574-6170-8000-8000-00000000007b"],
+    ),
+    (
+        "POST",
+        "/v1/posts/reactions/query",
+        JSON,
+        r#"{"post_ids":[true]}"#,
+        Code::InvalidBody,
+        &["a post id is a string: a UUID"],
+    ),
+    (
         "PUT",
         "/v1/posts/123/reactions/like/users/42",
         &[],

@@ -88,20 +88,20 @@ impl Query {
     /// `post_id`, any number of times.
     pub(in crate::http) fn posts(&self) -> Result<Vec<PostId>, Problem> {
         let texts = self.0.iter().filter(|(name, _)| name == "post_id");
-        posts(texts.map(|(_, text)| text.as_str()), Code::InvalidQuery, "post_id")
+        posts(texts.map(|(_, text)| text), Code::InvalidQuery, "post_id")
     }
 }
 
 /// The posts of a list, each once, at its first place.
-pub(in crate::http) fn posts<'a>(
-    texts: impl Iterator<Item = &'a str>,
+pub(in crate::http) fn posts(
+    texts: impl Iterator<Item = impl AsRef<str>>,
     code: Code,
     name: &str,
 ) -> Result<Vec<PostId>, Problem> {
     let mut posts: Vec<PostId> = Vec::new();
     let mut seen = std::collections::HashSet::new();
     for text in texts {
-        let post = text.parse()?;
+        let post = text.as_ref().parse()?;
         if seen.insert(post) {
             posts.push(post);
         }

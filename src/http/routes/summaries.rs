@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::super::dto::{SummariesAnswer, SummariesQuestion, SummaryAnswer};
+use super::super::dto::{PostIdJson, SummariesAnswer, SummariesQuestion, SummaryAnswer};
 use super::super::extract::{self, JsonBody, PostPath, Query};
 use super::super::openapi::{PostParams, ReadProblems, SummaryParams};
 use super::super::problem::{Code, Problem, TRY_AGAIN};
@@ -95,7 +95,7 @@ pub(in crate::http) async fn query(
     JsonBody(body): JsonBody<SummariesQuestion>,
 ) -> Result<Response, Problem> {
     query.only(&[])?;
-    let texts = body.post_ids.iter().map(String::as_str);
+    let texts = body.post_ids.into_iter().map(PostIdJson::into_text);
     let posts = extract::posts(texts, Code::InvalidBody, "post_ids")?;
     let viewer = body.user_id.map(super::super::dto::UserIdJson::parse).transpose()?;
     let recent = extract::recent_in_body(body.recent)?;
