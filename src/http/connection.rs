@@ -113,7 +113,7 @@ pub(super) async fn serve(
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nothing is asked.
+    /// Nothing is asked, or the client takes its answer: what it takes begins the phase anew.
     Idle = 0,
     /// A part of a head is here.
     Head = 1,
@@ -161,6 +161,10 @@ impl Watch {
 
     /// The client took what it was sent, or took nothing.
     fn written(&self, taken: bool) {
+        // An answer that is long in being read is not idleness.
+        if taken && self.is_in(Phase::Idle) {
+            self.enter(Phase::Idle);
+        }
         let stalled = self.stalled.load(Ordering::Relaxed);
         match (taken, stalled) {
             (true, 0) | (false, 1..) => {}
@@ -179,7 +183,8 @@ impl Watch {
             return Some(if endless { End::SlowReader } else { End::Done });
         }
         let spent = since(self.state.load(Ordering::Relaxed) >> 2);
-        let over = self.is_in(Phase::Idle) && spent >= limits.idle_timeout
+        // Who has not taken all of its answer is not idle, however short that deadline.
+        let over = self.is_in(Phase::Idle) && stalled == 0 && spent >= limits.idle_timeout
             || self.is_in(Phase::Head) && spent >= limits.head_timeout;
         over.then_some(End::Done)
     }

@@ -1,8 +1,13 @@
 //! Connections: deadlines, bounds, the graceful stop.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+
 use crate::support::events::{Events, path};
+use crate::support::program::Program;
 use crate::support::redis_server::{Kind, RedisServer};
 use crate::support::service::Service;
 use crate::support::{post, posts};
@@ -43,6 +48,69 @@ async fn an_idle_connection_is_closed_by_its_deadline() {
     assert!(!used.is_closed_within(Duration::from_millis(300)).await);
     assert!(used.is_closed_within(Duration::from_secs(5)).await);
     assert!(unused.is_closed_within(Duration::from_secs(5)).await);
+}
+
+/// A client that reads a large file at its own pace.
+struct LargeFile {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl LargeFile {
+    async fn ask_for(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        // What is not read waits at the service, and not in here.
+        socket.set_recv_buffer_size(8 * 1024).unwrap();
+        let mut stream = socket.connect(address).await.unwrap();
+        let request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: t\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut file = Self { stream, received: Vec::new() };
+        assert!(file.more().await);
+        file
+    }
+
+    /// Reads a little; false at the end.
+    async fn more(&mut self) -> bool {
+        let mut buffer = [0; 16 * 1024];
+        let read = self.stream.read(&mut buffer).await.unwrap_or(0);
+        self.received.extend(&buffer[..read]);
+        read > 0
+    }
+
+    fn is_whole(&self) -> bool {
+        let end = self.received.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        let head = String::from_utf8_lossy(&self.received[..end]).to_lowercase();
+        let length = head.split("content-length: ").nth(1).unwrap().split('\r').next().unwrap();
+        self.received.len() == end + length.parse::<usize>().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn who_reads_slowly_gets_all_and_is_idle_only_then() {
+    let service = Service::with(&["--head-timeout-ms", "400", "--idle-timeout-ms", "1000"]);
+    let begun = Instant::now();
+    let mut file = LargeFile::ask_for(service.address).await;
+    // Once it even pauses, but for less than the write timeout.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    while !file.is_whole() {
+        assert!(file.more().await, "cut after {} bytes", file.received.len());
+        tokio::time::sleep(Duration::from_millis(15)).await;
+    }
+    assert!(begun.elapsed() > Duration::from_millis(2500), "that was not slow");
+    file.stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
+    assert!(file.more().await, "closed as soon as all was sent");
+    let closed = tokio::time::timeout(Duration::from_secs(5), file.more()).await;
+    assert!(!closed.expect("the connection is kept though nothing is asked"));
+}
+
+#[tokio::test]
+async fn who_does_not_read_an_answer_is_cut() {
+    let program = Program::start(&["--store", "memory:", "--write-timeout-ms", "500"]);
+    let mut file = LargeFile::ask_for(program.address()).await;
+    // The other one is that which asks.
+    program.until_figure("onetap_http_connections", 1).await;
+    while file.more().await {}
+    assert!(!file.is_whole());
 }
 
 #[tokio::test]

@@ -154,6 +154,8 @@ MUTANTS = {
     "live-client-that-left-unnoticed": (CONNECTION, "self.watch.is_in(Phase::Endless) && self.poll_gone(cx)", "false && self.poll_gone(cx)", "http_stream::"),
     "live-stream-taken-for-idle": (CONNECTION, "if endless { Phase::Endless } else { Phase::Idle }", "if endless { Phase::Idle } else { Phase::Idle }", "http_stream::"),
     "live-vanished-peer-kept": ("src/http/serve.rs", "Some(2 * limits.write_timeout)", "None", "http_stream::"),
+    "idle-while-an-answer-waits": (CONNECTION, "self.is_in(Phase::Idle) && stalled == 0 &&", "self.is_in(Phase::Idle) &&", "http_server::"),
+    "idle-since-an-answer-began": (CONNECTION, "if taken && self.is_in(Phase::Idle) {", "if false && taken {", "http_server::"),
     "live-slow-reader-kept": (CONNECTION, "        if stalled > 0 && since", "        if false && since", "http_stream_faults::"),
     "commits-not-told-to-followers": (WRITER, "        self.shared.committed.notify_waiters();\n", "", "contract::file::law_13"),
     "memory-not-told-to-followers": ("src/store/memory/mod.rs", "            self.appended.notify_waiters();\n", "", "contract::memory::law_13"),
