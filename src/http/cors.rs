@@ -49,6 +49,13 @@ impl FromStr for Origin {
     }
 }
 
+impl Origin {
+    /// Whether a browser means this one.
+    pub(super) fn is(&self, said: &HeaderValue) -> bool {
+        self.0 == said
+    }
+}
+
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.0.to_str().unwrap_or_default())

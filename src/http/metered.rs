@@ -1,5 +1,5 @@
-//! The one middleware: measures every request, refuses addresses that are too long, and makes an
-//! answer of a panic.
+//! The one middleware: measures every request, refuses addresses that are too long and writes of
+//! foreign pages, and makes an answer of a panic.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,6 +14,8 @@ use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::cors::Origin;
+use super::foreign;
 use super::problem::{Code, Problem};
 use super::router::ROUTES;
 use super::state::HttpState;
@@ -28,11 +30,26 @@ const UNFORESEEN: &str = "the tap may have been applied: repeat it with the same
 pub(super) struct MeteredLayer {
     metrics: Arc<Metrics>,
     max_uri_bytes: usize,
+    origins: Arc<[Origin]>,
 }
 
 impl MeteredLayer {
     pub(super) fn new(state: &HttpState) -> Self {
-        Self { metrics: Arc::clone(&state.metrics), max_uri_bytes: state.limits.max_uri_bytes }
+        Self {
+            metrics: Arc::clone(&state.metrics),
+            max_uri_bytes: state.limits.max_uri_bytes,
+            origins: state.cors_origins.clone().into(),
+        }
+    }
+
+    /// Why a request is not even given to its route.
+    fn refusal(&self, request: &Request) -> Option<Problem> {
+        let length = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
+        if length > self.max_uri_bytes {
+            let detail = format!("an address has at most {} bytes", self.max_uri_bytes);
+            return Some(Problem::new(Code::UriTooLong, detail));
+        }
+        foreign::refusal(request.method(), request.headers(), &self.origins)
     }
 }
 
@@ -64,19 +81,17 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Metered<S> {
         let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         // By place in the list and never by the raw path: labels must stay few.
         let route = matched.and_then(|path| ROUTES.iter().position(|(route, _)| *route == path));
-        let length = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
         let measure = Measure {
             metrics: Arc::clone(&self.layer.metrics),
             started: Instant::now(),
             route,
             method: known(request.method()),
         };
-        let inner = if length > self.layer.max_uri_bytes {
-            Inner::TooLong
-        } else {
-            Inner::Route { future: self.inner.call(request) }
+        let inner = match self.layer.refusal(&request) {
+            Some(problem) => Inner::Refused { problem },
+            None => Inner::Route { future: self.inner.call(request) },
         };
-        MeteredFuture { inner, measure, max_uri_bytes: self.layer.max_uri_bytes }
+        MeteredFuture { inner, measure }
     }
 }
 
@@ -104,7 +119,7 @@ pin_project! {
     #[project = InnerProjection]
     enum Inner<F> {
         Route { #[pin] future: F },
-        TooLong,
+        Refused { problem: Problem },
     }
 }
 
@@ -114,7 +129,6 @@ pin_project! {
         #[pin]
         inner: Inner<F>,
         measure: Measure,
-        max_uri_bytes: usize,
     }
 }
 
@@ -132,10 +146,7 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for MeteredFuture<F> {
                     Err(_) => Problem::new(Code::Internal, UNFORESEEN).into_response(),
                 }
             }
-            InnerProjection::TooLong => {
-                let detail = format!("an address has at most {} bytes", this.max_uri_bytes);
-                Problem::new(Code::UriTooLong, detail).into_response()
-            }
+            InnerProjection::Refused { problem } => problem.clone().into_response(),
         };
         let Measure { metrics, started, route, method } = this.measure;
         metrics.request(*route, method, response.status().as_u16(), started.elapsed());
@@ -162,7 +173,11 @@ mod tests {
         let origin = "https://forum.example".parse().expect("an origin");
         let mut service = axum::Router::new()
             .fallback(panics)
-            .layer(MeteredLayer { metrics: Arc::clone(&metrics), max_uri_bytes: 100 })
+            .layer(MeteredLayer {
+                metrics: Arc::clone(&metrics),
+                max_uri_bytes: 100,
+                origins: Arc::new([]),
+            })
             .layer(cors::layer(&[origin]));
         let request = Request::builder().header("origin", "https://forum.example");
         let request = request.body(Body::empty()).expect("a request");

@@ -7,6 +7,7 @@ mod connection;
 mod cors;
 mod dto;
 mod extract;
+mod foreign;
 mod metered;
 mod openapi;
 mod problem;

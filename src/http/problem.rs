@@ -45,6 +45,7 @@ codes! {
     InvalidCursor "invalid_cursor" BAD_REQUEST "Not a cursor of this list";
     InvalidIdempotencyKey "invalid_idempotency_key" BAD_REQUEST "Not an idempotency key";
     Unauthenticated "unauthenticated" UNAUTHORIZED "Nobody is signed in";
+    Forbidden "forbidden" FORBIDDEN "This is not allowed";
     NotFound "not_found" NOT_FOUND "There is nothing at this path";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "This path does not take this method";
     RequestTimeout "request_timeout" REQUEST_TIMEOUT "The request took too long to arrive";

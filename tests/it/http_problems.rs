@@ -10,6 +10,7 @@ const TAP: &str = "/reactions/like/users/42";
 const TOGGLE: &str = "/reactions/like/users/42/toggle";
 const JSON: Headers = &[("content-type", "application/json")];
 const FORM: Headers = &[("content-type", "application/x-www-form-urlencoded")];
+const FOREIGN: Headers = &[("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")];
 const KEY: Headers = &[("idempotency-key", "one")];
 const HALF_QUOTED: Headers = &[("idempotency-key", "\"one")];
 
@@ -94,6 +95,14 @@ const CASES: &[Case] = &[
         &["Not an idempotency key", "quotes"],
     ),
     ("PUT", "/reactions/like/users/me", &[], "", Code::Unauthenticated, &["name the user id"]),
+    (
+        "POST",
+        TOGGLE,
+        FOREIGN,
+        "",
+        Code::Forbidden,
+        &["page of https://evil.example", "--cors-origin"],
+    ),
     ("PUT", "/v1/post", &[], "", Code::NotFound, &["/docs", "/openapi.json"]),
     ("PATCH", TAP, &[], "", Code::MethodNotAllowed, &["`Allow`"]),
     ("POST", TOGGLE, JSON, text(&[b' '; 65_537]), Code::BodyTooLarge, &["at most 65536 bytes"]),
