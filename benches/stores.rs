@@ -158,7 +158,7 @@ fn http_codec(c: &mut Criterion) {
     let runtime = runtime();
     let config = Config::new(Cli::try_parse_from(["onetap"]).unwrap().serve).unwrap();
     let routes = ROUTES.iter().map(|(path, _)| *path).collect();
-    let live = Hub::default();
+    let live = Hub::new(1);
     let mut service = router(HttpState {
         naive: Arc::default(),
         store: AnyStore::Memory(MemoryStore::new(Retention::default())),

@@ -167,10 +167,11 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let source = open_store(&config).await?;
     let routes = ROUTES.iter().map(|(path, _)| *path).collect();
-    let live = Hub::default();
+    let room = connections_within_descriptors(config.limits.max_connections);
+    // The rest is for what ends by itself: however many pages are open, taps are taken in.
+    let live = Hub::new(room * 3 / 4);
     let (lanes, file) = (source.lane_stats(), source.file_stats());
     let metrics = Arc::new(Metrics::new(routes, live.stats(), lanes, file));
-    let room = connections_within_descriptors(config.limits.max_connections);
     let shared = Shared { source, metrics, live, naive: Arc::default(), stop: stop.clone() };
     let (acceptor, workers) = Acceptor::with_workers(config.threads, room);
     let mut threads = workers

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::{InvalidPostId, InvalidReaction, InvalidUserId};
+use crate::live::Refused;
 use crate::store::StoreError;
 
 macro_rules! codes {
@@ -153,6 +154,19 @@ impl From<StoreError> for Problem {
             other => other.to_string(),
         };
         Self::new(code, detail)
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => {
+                let detail = "as many streams are open as --max-connections has room for, which is \
+                              three quarters of it; try again, or read the counts without a stream";
+                Self::new(Code::Overloaded, detail)
+            }
+            Refused::Stopping => Self::new(Code::StoreUnavailable, TRY_AGAIN),
+        }
     }
 }
 

@@ -38,6 +38,18 @@ struct Shared {
     /// Somebody has joined or left.
     moved: Notify,
     stats: Arc<LiveStats>,
+    most_streams: usize,
+}
+
+/// Why a stream does not begin.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub enum Refused {
+    /// There are as many as there may be.
+    #[error("as many streams are open as there is room for")]
+    Full,
+    /// There will be none any more.
+    #[error("the service is stopping")]
+    Stopping,
 }
 
 impl Shared {
@@ -46,15 +58,14 @@ impl Shared {
     }
 }
 
-impl Default for Hub {
-    fn default() -> Self {
+impl Hub {
+    /// A hub with room for so many streams.
+    pub fn new(most_streams: usize) -> Self {
         let stats = Arc::new(LiveStats::default());
         let board = Mutex::new(Board::new(Arc::clone(&stats)));
-        Self(Arc::new(Shared { board, moved: Notify::new(), stats }))
+        Self(Arc::new(Shared { board, moved: Notify::new(), stats, most_streams }))
     }
-}
 
-impl Hub {
     /// What the streams have done.
     pub fn stats(&self) -> Arc<LiveStats> {
         Arc::clone(&self.0.stats)
@@ -64,17 +75,22 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// When the service is stopping.
-    pub fn watch(&self, posts: Vec<PostId>, recent: usize) -> Result<Watching, StoreError> {
+    /// When there is no room, or the service is stopping.
+    pub fn watch(&self, posts: Vec<PostId>, recent: usize) -> Result<Watching, Refused> {
         let topics: Box<[Topic]> = posts.into_iter().map(|post| Topic { post, recent }).collect();
         let inbox = Arc::new(Inbox::new(topics.len()));
         let mut board = self.0.board();
         if board.closed {
-            return Err(stopping());
+            return Err(Refused::Stopping);
         }
+        // Counted under the lock: of two that come at once, one may be too many.
+        if self.0.stats.streams.get() >= self.0.most_streams as u64 {
+            self.0.stats.refused.add(1);
+            return Err(Refused::Full);
+        }
+        self.0.stats.streams.add(1);
         board.join(&topics, &inbox, Instant::now());
         drop(board);
-        self.0.stats.streams.add(1);
         self.0.moved.notify_one();
         Ok(Watching { hub: self.clone(), topics, inbox })
     }
@@ -128,10 +144,6 @@ async fn read<S: Store>(store: &S, read: Read, encode: Encode) -> (Read, Option<
     let found = store.summaries(query, Deadline::after(READ_TIMEOUT)).await;
     let events = found.ok().map(|found| found.into_iter().map(event).collect());
     (read, events)
-}
-
-fn stopping() -> StoreError {
-    StoreError::Unavailable("the service is stopping".into())
 }
 
 /// A stream's place at the hub; dropped, it watches no more.

@@ -9,5 +9,5 @@ mod hub;
 mod inbox;
 mod stats;
 
-pub use hub::{Hub, Watching};
+pub use hub::{Hub, Refused, Watching};
 pub use stats::LiveStats;

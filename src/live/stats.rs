@@ -7,6 +7,8 @@ use crate::store::Counter;
 pub struct LiveStats {
     /// Streams that are open now.
     pub streams: Counter,
+    /// Streams refused because as many were open as there is room for.
+    pub refused: Counter,
     /// Events that were given to a connection to send.
     pub sent: Counter,
     /// Events that a newer one replaced before they were sent.

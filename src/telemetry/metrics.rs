@@ -133,6 +133,11 @@ impl Collector for LiveCollector {
                     &live.superseded,
                 ),
                 (
+                    "live_streams_refused",
+                    "Streams refused because as many were open as there is room for",
+                    &live.refused,
+                ),
+                (
                     "live_streams_closed_stale",
                     "Streams closed because what they watch could not be read, or went back",
                     &live.closed_stale,

@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpSocket;
 
 use crate::support::events::{Events, path};
+use crate::support::http::Connection;
 use crate::support::program::Program;
 use crate::support::service::Service;
 use crate::support::{forms, post, posts, prefix};
@@ -135,7 +136,7 @@ async fn a_thousand_taps_are_few_events_and_the_last_has_the_final_count() {
         let tapping = (0..20).map(|connection| {
             let address = service.address;
             tokio::spawn(async move {
-                let mut client = crate::support::http::Connection::open(address).await;
+                let mut client = Connection::open(address).await;
                 for user in 1..=50 {
                     client.send("PUT", like(post, connection * 50 + user), &[], "").await.ok(201);
                 }
@@ -157,6 +158,36 @@ async fn a_thousand_taps_are_few_events_and_the_last_has_the_final_count() {
         let least = Duration::from_millis(100) * u32::try_from(heard.len() - 1).unwrap();
         assert!(spread >= least, "{store}: {heard:?} in {spread:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_leave_room_for_taps() {
+    let program = Program::start(&["--store", "memory:", "--max-connections", "8"]);
+    let post = post();
+    let path = path(&[post]);
+    let mut streams = Vec::new();
+    for _ in 0..6 {
+        streams.push(Events::open(program.address(), &path).await);
+    }
+    // Whoever is refused keeps no place either, not even by a connection that it leaves open.
+    let mut refused = Vec::new();
+    for _ in 0..6 {
+        let mut connection = Connection::open(program.address()).await;
+        let response = connection.send("GET", &path, &[], "").await;
+        response.assert_problem(503, "overloaded");
+        assert!(response.body.contains("--max-connections"), "{}", response.body);
+        refused.push(connection);
+    }
+    program.send("PUT", &like(post, 1)).await.ok(201);
+    program.send("GET", "/healthz").await.ok(200);
+    for stream in &mut streams {
+        stream.until(|event| event.total() == 1).await;
+    }
+    assert_eq!(program.figure("onetap_live_streams_refused_total").await, 6);
+    // One goes, and another has its place.
+    streams.pop();
+    program.until_figure("onetap_live_streams", 5).await;
+    streams.push(Events::open(program.address(), &path).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

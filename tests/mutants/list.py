@@ -148,6 +148,8 @@ MUTANTS = {
     "live-streams-go-on-at-a-stop": ("src/live/hub.rs", "        self.0.board().close();\n", "", "http_stream:: http_server::"),
     "live-followed-anew-and-not-read": (BOARD, "self.stir_all(partition, true, now)",
         "self.partitions[partition.index()].followed = true", "board::"),
+    "live-streams-take-all-connections": ("src/app.rs", "Hub::new(room * 3 / 4)", "Hub::new(room)", "http_stream::"),
+    "live-refused-streams-keep-their-place": ("src/http/routes/stream.rs", "            response.headers_mut().insert(CONNECTION, CLOSE);\n", "            response.headers_mut();\n", "http_stream::"),
     "live-stale-streams-left-open": (BOARD, "            if standing.is_stale(now) {", "            if false && standing.is_stale(now) {",
         "http_stream_faults::"),
     "live-old-reads-for-new-watchers": (BOARD, "watcher.joined_after >= read.number", "false && watcher.joined_after >= read.number", "board::"),

@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use futures_util::Stream;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -29,13 +29,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Told to nginx and its like, which would otherwise hold events back.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// Nothing else is asked on the connection.
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
 /// The counts of some posts, now and whenever they change.
 ///
 /// Server-sent events. It begins with one event for each post, in the order asked; then a post has
 /// one when it has changed, at most every 100 ms. `event` is `summary`, `id` the revision, `data`
 /// the summary as `GET /v1/posts/{post_id}/reactions` answers it, never with `mine`. A stream that
 /// cannot go on truly is closed; open another, which begins with what is true then.
-/// `Last-Event-ID` means nothing.
+/// `Last-Event-ID` means nothing. When too many are open, another is 503 `overloaded`.
 #[utoipa::path(
     get,
     path = "/v1/posts/reactions/stream",
@@ -55,14 +58,22 @@ pub(in crate::http) async fn of_posts(
     query: Query,
 ) -> Result<Response, Problem> {
     let query = query.only(&["post_id", "recent"])?;
-    let watching = state.live.watch(query.posts()?, query.recent()?)?;
+    let watching = match state.live.watch(query.posts()?, query.recent()?) {
+        Ok(watching) => watching,
+        Err(refused) => {
+            // Left open, its connection would take the very place that is kept for others.
+            let mut response = Problem::from(refused).into_response();
+            response.headers_mut().insert(CONNECTION, CLOSE);
+            return Ok(response);
+        }
+    };
     watching.ready(state.deadline()).await?;
     let mut response = Response::new(Body::from_stream(Events::of(watching)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(CONNECTION, CLOSE);
     response.extensions_mut().insert(Endless);
     Ok(response)
 }
