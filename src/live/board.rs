@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::inbox::{Event, Inbox, Put};
+use super::recheck::Recheck;
 use super::stats::LiveStats;
 use crate::domain::{PARTITIONS, Partition, PostId};
 use crate::store::News;
@@ -74,6 +75,7 @@ pub(super) struct Board {
     restless: HashSet<Topic>,
     watched: BTreeSet<Partition>,
     watched_anew: bool,
+    recheck: Recheck,
     /// How many reads have begun.
     reads: u64,
     stats: Arc<LiveStats>,
@@ -106,6 +108,7 @@ impl Board {
             restless: HashSet::new(),
             watched: BTreeSet::new(),
             watched_anew: false,
+            recheck: Recheck::new(Instant::now()),
             reads: 0,
             stats,
             closed: false,
@@ -170,8 +173,12 @@ impl Board {
     }
 
     fn stir_all(&mut self, partition: Partition, followed: bool, now: Instant) {
-        let room = &mut self.partitions[partition.index()];
-        room.followed = followed;
+        self.partitions[partition.index()].followed = followed;
+        self.stir_watched(partition, now);
+    }
+
+    fn stir_watched(&mut self, partition: Partition, now: Instant) {
+        let room = &self.partitions[partition.index()];
         let posts: Vec<PostId> = room.posts.keys().copied().collect();
         posts.into_iter().for_each(|post| self.stir(post, now));
     }
@@ -192,9 +199,12 @@ impl Board {
 
     /// What is due. Streams that could not be told the truth for too long are closed.
     pub(super) fn round(&mut self, now: Instant) -> Round {
+        let rooms = &self.partitions;
+        let turn = self.recheck.turn(now, |partition| rooms[partition.index()].posts.len());
+        turn.into_iter().for_each(|partition| self.stir_watched(partition, now));
         let (topics, partitions) = (&mut self.topics, &self.partitions);
         let mut due: HashMap<(Partition, usize, bool), Vec<(PostId, Instant)>> = HashMap::new();
-        let mut next: Option<Instant> = None;
+        let mut next = (!self.watched.is_empty()).then_some(self.recheck.at);
         let stats = &self.stats;
         self.restless.retain(|topic| {
             let Some(standing) = topics.get_mut(topic) else { return false };
@@ -359,6 +369,12 @@ mod tests {
             board.hear(News::Following(vec![partition]), later);
             let reads = board.round(later).reads;
             board.deliver(&reads[0], Some(&[event(3)]), now);
+        }
+        // What no log tells of is read, too.
+        let (begun, mut at) = (now + PACE, now + PACE);
+        while board.round(at).reads.is_empty() {
+            at = board.round(at).next.expect("a later look");
+            assert!(at <= begun + Duration::from_secs(30), "it is not read again");
         }
         board.leave(&topics, &early);
         board.leave(&topics, &late);

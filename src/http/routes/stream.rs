@@ -37,7 +37,9 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// Server-sent events. It begins with one event for each post, in the order asked; then a post has
 /// one when it has changed, at most every 100 ms. `event` is `summary`, `id` the revision, `data`
 /// the summary as `GET /v1/posts/{post_id}/reactions` answers it, never with `mine`. A stream that
-/// cannot go on truly is closed; open another, which begins with what is true then.
+/// cannot go on truly is closed; open another, which begins with what is true then. What has
+/// changed without a tap (in a Redis that was emptied or written to by hand) is told too, within
+/// thirty seconds.
 /// `Last-Event-ID` means nothing. When too many are open, another is 503 `overloaded`.
 #[utoipa::path(
     get,

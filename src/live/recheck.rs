@@ -1,0 +1,95 @@
+//! Reading watched posts again although nothing was heard of them.
+//!
+//! Not every change has an entry in the log: a count that was healed, a Redis that was emptied,
+//! what somebody wrote by hand. So everything that is watched is read again now and then, one
+//! partition after the other, so that it is never much at once.
+
+use std::time::{Duration, Instant};
+
+use crate::domain::Partition;
+
+/// The time for a partition: all of them take thirty seconds.
+const TURN: Duration = Duration::from_millis(117);
+
+/// The time for a post, where a partition has many: it bounds what this costs the store, however
+/// much is watched.
+const PER_POST: Duration = Duration::from_micros(500);
+
+/// Whose turn it is.
+#[derive(Debug)]
+pub(super) struct Recheck {
+    turns: u64,
+    /// When the next turn is.
+    pub(super) at: Instant,
+}
+
+impl Recheck {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { turns: 0, at: now }
+    }
+
+    /// The partition whose turn it is, if it is time and posts of it are watched: so many.
+    pub(super) fn turn(
+        &mut self,
+        now: Instant,
+        watched: impl FnOnce(Partition) -> usize,
+    ) -> Option<Partition> {
+        if self.at > now {
+            return None;
+        }
+        let partition = Partition::turn(self.turns);
+        let posts = watched(partition);
+        self.turns += 1;
+        let took = PER_POST.saturating_mul(u32::try_from(posts).unwrap_or(u32::MAX));
+        // Turns that were missed, while nobody watched, are not made up for.
+        self.at = now.max(self.at + TURN.max(took));
+        (posts > 0).then_some(partition)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// When each partition had its turn, if so many posts are watched in each.
+    fn turns(posts: usize, time: Duration) -> HashMap<Partition, Vec<Duration>> {
+        let begun = Instant::now();
+        let (mut recheck, mut turns) = (Recheck::new(begun), HashMap::new());
+        while recheck.at < begun + time {
+            let now = recheck.at;
+            let partition = recheck.turn(now, |_| posts).expect("it is time");
+            assert_eq!(recheck.turn(now, |_| posts), None, "one at a time");
+            turns.entry(partition).or_insert_with(Vec::new).push(now - begun);
+        }
+        turns
+    }
+
+    #[test]
+    fn every_partition_has_its_turn_within_thirty_seconds() {
+        let turns = turns(1, Duration::from_secs(60));
+        assert_eq!(turns.len(), Partition::all().count());
+        for times in turns.values() {
+            assert!(times[1] - times[0] <= Duration::from_secs(30), "{times:?}");
+        }
+    }
+
+    #[test]
+    fn much_that_is_watched_takes_longer_and_costs_no_more() {
+        // Half a million posts, two thousand a second.
+        let turns = turns(2000, Duration::from_secs(500));
+        let times = &turns[&Partition::FIRST];
+        assert_eq!(times[1] - times[0], Duration::from_secs(256));
+    }
+
+    #[test]
+    fn after_a_long_time_without_watchers_there_is_no_burst() {
+        let begun = Instant::now();
+        let mut recheck = Recheck::new(begun);
+        let later = begun + Duration::from_secs(3600);
+        assert!(recheck.turn(later, |_| 1).is_some());
+        assert!(recheck.turn(later, |_| 1).is_some());
+        assert!(recheck.turn(later, |_| 1).is_none());
+    }
+}
