@@ -16,6 +16,8 @@ pub fn log_to_stderr(filter: &str) -> Result<(), String> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // Said on the same stderr, it would be a panic in whatever task has logged.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     // A second logger in one process (a test's) is no reason to fail.

@@ -256,3 +256,30 @@ fn it_greets_serves_and_stops_on_either_signal() {
         assert!(said.contains("every caller may do everything"), "{said}");
     }
 }
+
+/// Whatever read the log has died: a line that nobody takes must not keep the service from ending.
+#[test]
+fn it_stops_although_nobody_reads_its_log() {
+    let mut child = onetap(&["--listen", "127.0.0.1:0", "--store", "memory:"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut greeting = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut greeting).unwrap();
+    drop(child.stderr.take());
+    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let begun = Instant::now();
+    let ended = loop {
+        match child.try_wait().unwrap() {
+            None if begun.elapsed() < Duration::from_secs(10) => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            ended => break ended,
+        }
+    };
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(ended.expect("it should have ended").code(), Some(0));
+}
