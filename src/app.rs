@@ -145,6 +145,9 @@ fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
     Ok(())
 }
 
+/// So many connections take no streams; a quarter, where that is less.
+const KEPT_FROM_STREAMS: usize = 100;
+
 /// What every worker has a share of.
 #[derive(Clone)]
 struct Shared {
@@ -169,7 +172,7 @@ pub async fn run(
     let routes = ROUTES.iter().map(|(path, _)| *path).collect();
     let room = connections_within_descriptors(config.limits.max_connections);
     // The rest is for what ends by itself: however many pages are open, taps are taken in.
-    let live = Hub::new(room * 3 / 4);
+    let live = Hub::new(room - (room / 4).min(KEPT_FROM_STREAMS));
     let (lanes, file) = (source.lane_stats(), source.file_stats());
     let metrics = Arc::new(Metrics::new(routes, live.stats(), lanes, file));
     let shared = Shared { source, metrics, live, naive: Arc::default(), stop: stop.clone() };

@@ -151,7 +151,7 @@ pub struct ServeArgs {
           value_parser = clap::value_parser!(u32).range(256..=32_768))]
     pub max_uri_bytes: u32,
 
-    /// The most connections at a time; more wait to be accepted. Three quarters may be streams
+    /// The most connections at a time; more wait to be accepted. The last 100 take no streams
     #[arg(long, env = "ONETAP_MAX_CONNECTIONS", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,

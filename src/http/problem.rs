@@ -161,8 +161,8 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Full => {
-                let detail = "as many streams are open as --max-connections has room for, which is \
-                              three quarters of it; try again, or read the counts without a stream";
+                let detail = "as many streams are open as --max-connections has room for; try again, \
+                              or read the counts without a stream";
                 Self::new(Code::Overloaded, detail)
             }
             Refused::Stopping => Self::new(Code::StoreUnavailable, TRY_AGAIN),

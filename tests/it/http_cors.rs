@@ -35,7 +35,6 @@ fn names(list: Option<&str>) -> Vec<String> {
 
 /// Everything that can go wrong, each with its status.
 async fn provoke(service: &Service, redis: &RedisServer, origin: &str) {
-    let may_write = origin != FOREIGN;
     let headers = [("origin", origin), ("content-type", "application/json")];
     let path = format!("/v1/posts/{}/reactions/like/users/7", post());
     let toggle = format!("{path}/toggle");
@@ -64,14 +63,10 @@ async fn provoke(service: &Service, redis: &RedisServer, origin: &str) {
         ("HEAD", "/docs/", &headers, "", 200),
     ] {
         let response = send(method, path, headers, body).await;
-        let status = if may_write || ["GET", "HEAD"].contains(&method) { status } else { 403 };
         assert_eq!(response.status, status, "{response:?}");
         assert_readable(&response, origin);
         let exposed = names(response.header("access-control-expose-headers"));
         assert_eq!(exposed, ["etag", "idempotency-replayed", "link", "retry-after"]);
-    }
-    if !may_write {
-        return;
     }
     // 408: a body that does not come.
     let mut connection = service.connect().await;
@@ -127,36 +122,26 @@ async fn a_browser_taps_for_pages_of_its_own_origin_and_of_named_ones_alone() {
     let path = format!("/v1/posts/{}/reactions/like/users/7", post());
     let toggle = format!("{path}/toggle");
     let site = |site| ("sec-fetch-site", site);
-    let (host, origin) = (|host| ("host", host), |origin| ("origin", origin));
+    let origin = |origin| ("origin", origin);
     let cases: &[(&[(&str, &str)], bool)] = &[
         // Who is no browser.
         (&[], true),
-        // A browser that says it, whatever a proxy has made of the host.
+        (&[origin(FOREIGN)], true),
+        // A browser.
         (&[site("same-origin"), origin("https://any.example")], true),
         (&[site("same-origin"), origin("null")], true),
         (&[site("none")], true),
+        (&[site("later-word"), origin(FOREIGN)], true),
         (&[site("cross-site"), origin(FOREIGN)], false),
         (&[site("cross-site"), origin("null")], false),
         (&[site("cross-site")], false),
         (&[site("same-site"), origin("http://test:8000")], false),
         (&[site("cross-site"), origin(OURS)], true),
         (&[site("same-site"), origin(OURS)], true),
-        // One that does not.
-        (&[origin(OURS)], true),
-        (&[origin(FOREIGN)], false),
-        (&[origin("null")], false),
-        (&[origin("https://test")], true),
-        (&[origin("http://test")], true),
-        (&[origin("http://test:8000")], false),
-        (&[origin("https://test.example")], false),
-        (&[site("later-word"), origin(FOREIGN)], false),
-        (&[host("Other.example:443"), origin("https://other.example")], true),
-        (&[host("other.example:8443"), origin("https://other.example:8443")], true),
-        (&[host("other.example:80"), origin("https://other.example")], false),
     ];
     for (headers, may) in cases {
         for (method, path) in [("PUT", &path), ("DELETE", &path), ("POST", &toggle)] {
-            let response = service.connect().await.send_as(method, path, headers).await;
+            let response = service.connect().await.send(method, path, headers, "").await;
             if *may {
                 assert!(response.status < 300, "{headers:?}: {response:?}");
             } else {
@@ -168,7 +153,8 @@ async fn a_browser_taps_for_pages_of_its_own_origin_and_of_named_ones_alone() {
         assert_eq!(count["total"], 1, "{headers:?}");
     }
     // Whoever may not read the answer may ask.
-    let asked = service.connect().await.send_as("GET", "/healthz", cases[4].0).await;
+    let foreign = [site("cross-site"), origin(FOREIGN)];
+    let asked = service.connect().await.send("GET", "/healthz", &foreign, "").await;
     asked.ok(200);
 }
 

@@ -167,8 +167,8 @@ MUTANTS = {
     "cors-under-the-errors": ("src/http/router.rs", "    let router = router\n        .method_not_allowed_fallback",
         "    if let Some(cors) = cors.clone() {\n        router = router.layer(cors);\n    }\n"
         "    let cors: Option<tower_http::cors::CorsLayer> = None;\n    let router = router\n        .method_not_allowed_fallback", "http_cors::"),
-    "foreign-pages-write": ("src/http/foreign.rs", "if is_named || is_own() {", "if true || is_named || is_own() {", "http_cors::"),
-    "foreign-pages-of-the-site-write": ("src/http/foreign.rs", 'b"same-origin" | b"none"', 'b"same-origin" | b"same-site" | b"none"', "http_cors::"),
+    "foreign-pages-write": ("src/http/foreign.rs", "if is_named || !matches!", "if true || is_named || !matches!", "http_cors::"),
+    "foreign-pages-of-the-site-write": ("src/http/foreign.rs", 'b"same-site" | b"cross-site"', 'b"cross-site"', "http_cors::"),
     "file-sync-left-out": (BACKEND, "        let synced = self.inner.sync_data();\n", "        let synced = Ok(());\n", FILE_TESTS),
     "file-failed-commit-called-refused": (WRITER, "        let unknown = committing &&", "        let unknown = false && committing &&", FILE_TESTS),
     "file-failed-sync-forgiven": (WRITER, "        if self.opener.sync_failed.load(Ordering::Acquire) {", "        if false {", FILE_TESTS),

@@ -49,21 +49,6 @@ impl Connection {
         self.read_for(method).await.expect("an answer")
     }
 
-    /// A request without a body whose headers may name another host.
-    pub(crate) async fn send_as(
-        &mut self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-    ) -> Response {
-        let host =
-            if headers.iter().any(|(name, _)| *name == "host") { "" } else { "host: test\r\n" };
-        let headers: String =
-            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        self.write(format!("{method} {path} HTTP/1.1\r\n{host}{headers}\r\n").as_bytes()).await;
-        self.read_for(method).await.expect("an answer")
-    }
-
     /// Writes raw bytes; the server may have hung up already.
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
