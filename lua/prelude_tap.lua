@@ -55,9 +55,16 @@ local function unchanged(post, members, reaction, active, previous)
   return active and 1 or 0, count, revision
 end
 
+-- Places rise, so after a clock that was ahead they stay ahead, and nothing grows old. While they
+-- are further ahead than `oldest` is behind, the log is cut to a length; not to so little that who
+-- follows could miss entries without seeing that there are too many.
 local function append(log, cause, entry)
-  if oldest then return try('XADD', log, 'MINID', '~', oldest, '*', cause, entry) end
-  return try('XADD', log, '*', cause, entry)
+  if not oldest then return try('XADD', log, '*', cause, entry) end
+  local place = try('XADD', log, 'MINID', '~', oldest, '*', cause, entry)
+  if type(place) == 'string' and string.match(place, '%d+') - now / 1000 > now / 1000 - oldest then
+    try('XTRIM', log, 'MAXLEN', '~', 10000)
+  end
+  return place
 end
 
 local function tap(turns_on, turns_off, post, members, log, id, user, reaction, not_after)

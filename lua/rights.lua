@@ -16,6 +16,7 @@ local commands = {
   { 'ZADD', members, 'NX', '1', '1' },
   { 'ZSCORE', members, '1' },
   { 'XADD', log, 'MINID', '~', '1', '*', 'tap', '' },
+  { 'XTRIM', log, 'MAXLEN', '~', '1' },
   { 'ZCARD', members },
   { 'ZREM', members, '1' },
   { 'HSET', post, '_rev', '1' },

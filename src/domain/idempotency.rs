@@ -131,19 +131,30 @@ impl Records {
     }
 
     /// Keeps what is answered to a tap, if it has a key, and drops what is too old.
+    ///
+    /// What was kept while the clock was further ahead than records are kept would stay until it
+    /// is that late, and everything behind it, too. It is kept from now on instead: the clock may
+    /// have been put right a moment ago, and its callers may still ask.
     pub fn keep(&mut self, tap: &Tap, outcome: Outcome, now: Micros) {
-        while let Some((expires_at, key)) = self.by_age.front().copied()
-            && expires_at <= now
+        let expires_at = now.later(self.retention);
+        let latest = expires_at.later(self.retention);
+        while let Some((then, key)) = self.by_age.front().copied()
+            && (then <= now || then > latest)
         {
             self.by_age.pop_front();
             // A key that was used anew after its record had gone has a later one.
-            if self.kept.get(&key).is_some_and(|record| record.expires_at == expires_at) {
+            let Some(record) = self.kept.get_mut(&key).filter(|record| record.expires_at == then)
+            else {
+                continue;
+            };
+            if then > latest {
+                record.expires_at = expires_at;
+                self.by_age.push_back((expires_at, key));
+            } else {
                 self.kept.remove(&key);
             }
         }
         let Some(Keyed { key, form }) = tap.keyed else { return };
-        let retention = u64::try_from(self.retention.as_micros()).unwrap_or(u64::MAX);
-        let expires_at = Micros(now.0.saturating_add(retention));
         let reaction = tap.reaction.clone();
         self.kept.insert(key, Record { form, reaction, outcome, expires_at });
         self.by_age.push_back((expires_at, key));
@@ -243,5 +254,25 @@ mod tests {
         let keyless = Tap { keyed: None, ..tap(Form::Set, "like", "a") };
         records.keep(&keyless, OUTCOME, Micros(22));
         assert_eq!((records.kept.len(), records.by_age.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_once_does_not_keep_records_for_as_long() {
+        let mut records = Records::new(Duration::from_micros(10));
+        for (key, at) in [("ahead", 1000), ("a", 100), ("b", 105)] {
+            records.keep(&tap(Form::Set, "like", key), OUTCOME, Micros(at));
+        }
+        // As long as any other, from the moment at which the clock is found to be right again.
+        let found = |records: &Records, key, at| {
+            records.find(&tap(Form::Set, "like", key), Micros(at)).is_ok_and(|r| r.is_some())
+        };
+        assert!(found(&records, "ahead", 109) && !found(&records, "ahead", 110));
+        let keyless = Tap { keyed: None, ..tap(Form::Set, "like", "a") };
+        records.keep(&keyless, OUTCOME, Micros(110));
+        assert_eq!((records.kept.len(), records.by_age.len()), (1, 1), "b is left");
+        // One that is less far ahead stays as it is: a clock may be put back by little.
+        records.keep(&tap(Form::Set, "like", "c"), OUTCOME, Micros(130));
+        records.keep(&keyless, OUTCOME, Micros(120));
+        assert!(found(&records, "c", 139) && records.kept.len() == 1);
     }
 }

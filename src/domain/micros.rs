@@ -1,6 +1,7 @@
 //! Points in time and in a post's history, both counted in microseconds.
 
 use std::fmt;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
@@ -14,6 +15,22 @@ const RFC_3339_MICROS: &[BorrowedFormatItem<'_>] =
 /// Displays as RFC 3339 with six digits: `2026-11-25T08:30:00.000001Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Micros(pub u64);
+
+impl Micros {
+    /// The time that much later.
+    #[must_use]
+    pub fn later(self, span: Duration) -> Self {
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// Whether what is of this time is not to be kept any more at `now`. What is as far ahead of
+    /// the clock is not either: the clock that said so has been put right, and until it is that
+    /// late again all that has come since would be kept, too.
+    pub fn is_old(self, now: Self, retention: Duration) -> bool {
+        self.later(retention) < now || self > now.later(retention)
+    }
+}
 
 impl fmt::Display for Micros {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,6 +80,13 @@ mod tests {
         assert_eq!(Micros(0).to_string(), "1970-01-01T00:00:00.000000Z");
         assert_eq!(Micros(1_795_572_407_166_781).to_string(), "2026-11-25T02:06:47.166781Z");
         assert_eq!(Micros(u64::MAX).to_string(), "9999-12-31T23:59:59.999999Z");
+    }
+
+    #[test]
+    fn old_is_what_is_further_from_now_than_is_kept_on_either_side() {
+        let old = |at| Micros(at).is_old(Micros(100), Duration::from_micros(10));
+        assert_eq!([89, 90, 100, 110, 111].map(old), [true, false, false, false, true]);
+        assert!(!Micros(0).is_old(Micros(u64::MAX - 1), Duration::MAX), "kept for ever");
     }
 
     #[test]

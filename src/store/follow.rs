@@ -127,8 +127,10 @@ fn look(
     for &partition in wanted {
         let known = places.get(&partition).copied();
         let looked = match known {
-            Some(place) => log.behind(partition, place, MOST_ENTRIES).map(|entries| {
-                if entries.is_empty() { Some(place) } else { found.add(&entries).map(Some) }
+            Some(place) => behind(log, partition, place).map(|entries| match entries {
+                Some(entries) if entries.is_empty() => Some(place),
+                Some(entries) => found.add(&entries).map(Some),
+                None => None,
             }),
             None => Ok(None),
         };
@@ -146,4 +148,94 @@ fn look(
         }
     }
     found
+}
+
+/// The entries behind a place; none if the place itself is not kept any more, for then others that
+/// have not been heard of may have gone with it, as when the clock jumps.
+fn behind(
+    log: &impl EmbeddedLog,
+    partition: Partition,
+    place: Option<LogPosition>,
+) -> Result<Option<Vec<LogEntry>>, StoreError> {
+    let Some(place) = place else { return log.behind(partition, None, MOST_ENTRIES).map(Some) };
+    let before = match place.sequence.checked_sub(1) {
+        Some(sequence) => LogPosition { sequence, ..place },
+        None => LogPosition { millis: place.millis.saturating_sub(1), sequence: u64::MAX },
+    };
+    let mut entries = log.behind(partition, Some(before), MOST_ENTRIES + 1)?.into_iter();
+    let is_kept = entries.next().is_some_and(|first| first.position == place);
+    Ok(is_kept.then(|| entries.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Cause, Change, Micros, Revision};
+
+    /// A log of one partition.
+    struct Entries(Vec<LogEntry>);
+
+    impl Entries {
+        fn append(&mut self, millis: u64, sequence: u64) {
+            let change = Change {
+                post: "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id"),
+                user: 7.try_into().expect("a user id"),
+                reaction: "like".parse().expect("a reaction"),
+                active: true,
+                revision: Revision(millis * 1000),
+                occurred_at: Micros(millis * 1000),
+                cause: Cause::Tap,
+            };
+            self.0.push(LogEntry { position: LogPosition { millis, sequence }, change });
+        }
+    }
+
+    impl EmbeddedLog for Entries {
+        fn end(&self, _: Partition) -> Result<Option<LogPosition>, StoreError> {
+            Ok(self.0.last().map(|entry| entry.position))
+        }
+
+        fn behind(
+            &self,
+            _: Partition,
+            place: Option<LogPosition>,
+            limit: usize,
+        ) -> Result<Vec<LogEntry>, StoreError> {
+            let behind = self.0.iter().filter(|entry| Some(entry.position) > place);
+            Ok(behind.take(limit).cloned().collect())
+        }
+    }
+
+    #[test]
+    fn who_may_have_missed_what_was_trimmed_is_told_to_read() {
+        let mut log = Entries(Vec::new());
+        let (wanted, mut places) = (BTreeSet::from([Partition::FIRST]), HashMap::new());
+        let mut told = |log: &Entries| {
+            let Found { following, changed, lost } = look(log, &wanted, &mut places);
+            (following.len(), changed.len(), lost.len())
+        };
+        assert_eq!(told(&log), (1, 0, 0));
+        log.append(5, 0);
+        assert_eq!(told(&log), (0, 1, 0), "from the first entry of an empty log on");
+        assert_eq!(told(&log), (0, 0, 0));
+        for (millis, sequence) in [(5, 1), (7, 0)] {
+            log.append(millis, sequence);
+            assert_eq!(told(&log), (0, 1, 0));
+        }
+        log.0.drain(..2);
+        assert_eq!(told(&log), (0, 0, 0), "what was trimmed had been heard of");
+        log.append(7, 1);
+        log.append(7, 2);
+        log.0.drain(..2);
+        assert_eq!(told(&log), (1, 0, 0), "7-1 was not heard of, and is gone");
+        log.0.clear();
+        assert_eq!(told(&log), (1, 0, 0));
+        assert_eq!(told(&log), (0, 0, 0));
+        // As many as may be told, and one more.
+        for (sequence, expected) in [(MOST_ENTRIES - 1, (0, 1, 0)), (MOST_ENTRIES, (1, 0, 0))] {
+            let millis = 10 + log.0.len() as u64;
+            (0..sequence as u64).for_each(|sequence| log.append(millis, sequence));
+            assert_eq!(told(&log), expected);
+        }
+    }
 }

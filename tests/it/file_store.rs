@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use onetap::domain::{Outcome, PostId, Revision, Tap, Verb};
 use onetap::store::file::{FileOptions, FileStore, OpenError};
@@ -16,9 +16,11 @@ use onetap::store::{
 use tokio::task::JoinHandle;
 
 use crate::support::file::{OPTIONS, fresh, open_at};
+use crate::support::http::Connection;
 use crate::support::ledger::{Ledger, numbered_tap};
 use crate::support::power::{Disk, Fault, Left, random};
-use crate::support::program::{onetap, outcome};
+use crate::support::program::{Program, onetap, outcome};
+use crate::support::redis_server::ShiftedClock;
 use crate::support::service::Service;
 use crate::support::{keyed_tap, post, soon, tap};
 
@@ -412,6 +414,52 @@ async fn records_and_log_entries_go_when_they_are_too_old() {
     let posts = redb::TableDefinition::<&[u8], &[u8]>::new("posts");
     let left = redb::ReadableTableMetadata::len(&txn.open_table(posts).unwrap()).unwrap();
     assert_eq!(left, 1, "of a post without reactions its revision stays, and nothing else");
+}
+
+/// Places in the log rise, so they stay as far ahead as a clock was once.
+#[tokio::test]
+async fn a_clock_that_was_ahead_once_keeps_nothing_for_as_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, clock, post) = (folder.path().join("store.redb"), ShiftedClock::new(), post());
+    let store = format!("file:{}", file.display());
+    let args = ["--listen", "127.0.0.1:0", "--store", &store, "--change-log-retention-seconds"];
+    clock.shift(365 * 24 * 3_600_000);
+    let mut command = onetap(&[&args[..], &["1"]].concat());
+    let mut service = Program::spawn(command.envs(clock.variables()));
+    let keyed = async |user: u64| {
+        let path = format!("/v1/posts/{post}/reactions/like/users/{user}/toggle");
+        let key = [("idempotency-key", "k")];
+        let mut connection = Connection::open(service.address).await;
+        let answer = connection.send("POST", &path, &key, "").await;
+        assert_eq!(answer.ok(200)["active"], true);
+    };
+    for user in 1..=300 {
+        keyed(user).await;
+    }
+    clock.shift(0);
+    for user in 250..=310 {
+        // As far as the first 300 are concerned, it answers what it answered.
+        keyed(user).await;
+    }
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    // Every partition has its turn within as many commits.
+    for _ in 0..256 {
+        assert_eq!(service.send("GET", "/readyz").await.status, 200);
+    }
+    service.terminate();
+    assert_eq!(service.exit_code().await, Some(0));
+    let store = open_at(&file);
+    let log = store.changes(post.partition(), None, 1000, soon()).await.unwrap();
+    assert!(log.is_empty(), "{} entries are left", log.len());
+    drop(store);
+    let engine = redb::Database::open(&file).unwrap();
+    let txn = redb::ReadableDatabase::begin_read(&engine).unwrap();
+    let expiry = redb::TableDefinition::<(u64, &[u8; 16], &[u8; 16]), ()>::new("expiry");
+    let expiry = txn.open_table(expiry).unwrap();
+    assert_eq!(redb::ReadableTableMetadata::len(&expiry).unwrap(), 310);
+    let last = redb::ReadableTable::last(&expiry).unwrap().unwrap().0.value().0;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    assert!(u128::from(last) < (now + Duration::from_secs(600)).as_micros(), "{last}");
 }
 
 #[tokio::test]

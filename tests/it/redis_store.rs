@@ -1,12 +1,14 @@
 //! What only a store in Redis can meet: tampering, foreign keys, another layout, flushes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use onetap::domain::{Form, PostId, Verb};
 use onetap::store::redis::{ConnectError, RedisOptions, RedisSource, RedisStore};
-use onetap::store::{ReactorsQuery, Retention, Store, StoreError, SummaryQuery};
+use onetap::store::{News, ReactorsQuery, Retention, Store, StoreError, SummaryQuery};
 use redis::AsyncCommands as _;
 use redis::aio::MultiplexedConnection;
+use tokio::sync::{mpsc, watch};
 
 use crate::support::fault_proxy::FaultProxy;
 use crate::support::redis_server::{Kind, RedisServer, options, shared};
@@ -243,6 +245,43 @@ async fn the_change_log_is_trimmed_by_age() {
     let left = store.changes(post.partition(), None, 2000, soon()).await.unwrap().len();
     // Redis drops whole nodes of 100 entries, so up to one node of old ones may stay.
     assert!((300..=500).contains(&left), "{left} entries are left");
+}
+
+/// Places rise, so they stay as far ahead as a clock was once: then nothing is older than its age.
+#[tokio::test]
+async fn a_clock_that_was_ahead_once_does_not_stop_the_trimming() {
+    let (server, clock) = RedisServer::with_shifted_clock();
+    let kept = Retention { change_log: Duration::from_secs(1), ..Retention::default() };
+    let options = RedisOptions { retention: kept, ..server.options(&prefix()) };
+    let (store, post) = (RedisSource::new(&options).unwrap().attach(), post());
+    clock.shift(365 * 24 * 3_600_000);
+    store.tap(tap(Verb::Set, post, 1, "like"), soon()).await.unwrap();
+    clock.shift(0);
+    let (watched, watch) = watch::channel(BTreeSet::from([post.partition()]));
+    let (teller, mut news) = mpsc::channel(64);
+    let follower = store.clone();
+    tokio::spawn(async move { follower.follow(watch, teller).await });
+    for burst in 0..12 {
+        let taps = (0..1000)
+            .map(|n| store.tap(tap(Verb::Set, post, 2 + 1000 * burst + n, "like"), soon()));
+        for outcome in futures_util::future::join_all(taps).await {
+            assert!(outcome.unwrap().changed);
+        }
+    }
+    // A batch in sixteen trims; these are one each.
+    for _ in 0..500 {
+        store.tap(tap(Verb::Toggle, post, 1, "love"), soon()).await.unwrap();
+    }
+    let left = store.changes(post.partition(), None, 30_000, soon()).await.unwrap();
+    // By whole nodes of 100.
+    assert!((10_000..=10_600).contains(&left.len()), "{} entries are left", left.len());
+    assert!(left[0].change.user.get() > 1000, "it is the oldest that go");
+    // Who follows has heard that there was too much, and hears of what comes.
+    let quiet = Duration::from_millis(300);
+    while tokio::time::timeout(quiet, news.recv()).await.is_ok() {}
+    store.tap(tap(Verb::Unset, post, 1, "like"), soon()).await.unwrap();
+    assert_eq!(news.recv().await, Some(News::Changed(vec![post])));
+    drop(watched);
 }
 
 #[tokio::test]

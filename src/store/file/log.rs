@@ -1,5 +1,7 @@
 //! The change log in the file.
 
+use std::time::Duration;
+
 use redb::{ReadableTable, Table};
 
 use super::keys;
@@ -41,19 +43,34 @@ pub(super) fn append(log: &mut Log<'_>, change: &Change, now: Micros) -> Found<(
     Ok(())
 }
 
-/// Drops entries of one partition that are older than `oldest_kept`, at most so many of them.
+/// Drops the oldest entries of one partition while they are too old, at most so many of them.
 pub(super) fn trim(
     log: &mut Log<'_>,
     partition: Partition,
-    oldest_kept: Micros,
+    now: Micros,
+    retention: Duration,
     at_most: usize,
 ) -> Found<()> {
     let partition = number(partition);
-    let old = (partition, 0, 0)..(partition, oldest_kept.0 / 1000, 0);
-    for dropped in log.extract_from_if(old, |_, _| true)?.take(at_most) {
-        dropped?;
+    let mut last_old = None;
+    for found in log.range((partition, 0, 0)..=(partition, u64::MAX, u64::MAX))?.take(at_most) {
+        let (place, value) = found?;
+        if !occurred_at(place.value(), value.value()).is_old(now, retention) {
+            break;
+        }
+        last_old = Some(place.value());
+    }
+    if let Some(last) = last_old {
+        log.retain_in((partition, 0, 0)..=last, |_, _| false)?;
     }
     Ok(())
+}
+
+/// When an entry was written. Its place says so, too, but not after a clock that was put back; it
+/// has to do if the entry is not of our form.
+fn occurred_at((_, millis, _): (u8, u64, u64), value: &[u8]) -> Micros {
+    let own = value.get(34..42).and_then(|bytes| keys::number(bytes, "log").ok());
+    Micros(own.unwrap_or(millis.saturating_mul(1000)))
 }
 
 /// The entries behind a place, or from the oldest on.

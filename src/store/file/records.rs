@@ -1,5 +1,7 @@
 //! Records of taps with an idempotency key, as [`crate::domain::Records`] has them in memory.
 
+use std::time::Duration;
+
 use redb::{ReadableTable, Table};
 
 use super::keys;
@@ -61,32 +63,58 @@ pub(super) fn keep(
     Ok(true)
 }
 
-/// Drops records that are too old, at most so many of them.
+/// Drops records that are too old, and gives those a date that were kept by a clock too far ahead,
+/// at most so many of each.
 pub(super) fn sweep(
     posts: &mut Posts<'_>,
     expiry: &mut Expiry<'_>,
     now: Micros,
+    retention: Duration,
     at_most: usize,
 ) -> Found<()> {
     for _ in 0..at_most {
-        let Some((expires_at, post, key)) = expiry.first()?.map(|(entry, _)| {
-            let (expires_at, post, key) = entry.value();
-            (expires_at, *post, *key)
-        }) else {
+        let Some((then, post, key)) = expiry.first()?.map(|(entry, _)| dated(entry.value())) else {
             break;
         };
-        if expires_at > now.0 {
+        if then > now.0 {
             break;
         }
-        expiry.remove((expires_at, &post, &key))?;
-        let record = keys::record_of(&post, &key);
-        // A key that was used anew after its record had gone has a later one.
-        let own = posts.get(&record[..])?.is_some_and(|found| {
-            found.value().first_chunk().is_some_and(|at| u64::from_be_bytes(*at) == expires_at)
-        });
-        if own {
-            posts.remove(&record[..])?;
+        if take(posts, expiry, then, &post, &key)?.is_some() {
+            posts.remove(&keys::record_of(&post, &key)[..])?;
+        }
+    }
+    let expires_at = now.later(retention).0;
+    for _ in 0..at_most {
+        let Some((then, post, key)) = expiry.last()?.map(|(entry, _)| dated(entry.value())) else {
+            break;
+        };
+        if then <= Micros(expires_at).later(retention).0 {
+            break;
+        }
+        if let Some(mut record) = take(posts, expiry, then, &post, &key)? {
+            record[..8].copy_from_slice(&expires_at.to_be_bytes());
+            posts.insert(&keys::record_of(&post, &key)[..], &record[..])?;
+            expiry.insert((expires_at, &post, &key), ())?;
         }
     }
     Ok(())
+}
+
+/// An entry of the expiries as one's own.
+fn dated((at, post, key): (u64, &[u8; 16], &[u8; 16])) -> (u64, [u8; 16], [u8; 16]) {
+    (at, *post, *key)
+}
+
+/// Takes an entry from the expiries, and says which record it is of. A key that was used anew after
+/// its record had gone has a later one.
+fn take(
+    posts: &Posts<'_>,
+    expiry: &mut Expiry<'_>,
+    at: u64,
+    post: &[u8; 16],
+    key: &[u8; 16],
+) -> Found<Option<Vec<u8>>> {
+    expiry.remove((at, post, key))?;
+    let record = posts.get(&keys::record_of(post, key)[..])?.map(|found| found.value().to_vec());
+    Ok(record.filter(|record| record.starts_with(&at.to_be_bytes())))
 }

@@ -82,7 +82,7 @@ impl<'txn> Tables<'txn> {
             log::append(&mut self.log, &change(tap, active, revision, now), now)?;
         }
         let outcome = Outcome { active, changed, count, revision, replayed: false };
-        let expires_at = later(now, self.retention.records.as_micros());
+        let expires_at = now.later(self.retention.records);
         let recorded = records::keep(&mut self.posts, &mut self.expiry, tap, &outcome, expires_at)?;
         self.written += usize::from(changed || count != kept || recorded);
         Ok(Ok(outcome))
@@ -100,10 +100,9 @@ impl<'txn> Tables<'txn> {
     pub(super) fn sweep(&mut self, turn: Partition, now: Micros) -> Found<()> {
         // Twice as many as may have come, so that it never falls behind.
         let records = 2 * self.written + 16;
-        records::sweep(&mut self.posts, &mut self.expiry, now, records)?;
-        let log = self.retention.change_log.as_micros();
-        let oldest_kept = now.0.saturating_sub(u64::try_from(log).unwrap_or(u64::MAX));
-        log::trim(&mut self.log, turn, Micros(oldest_kept), TRIMMED_PER_COMMIT)
+        let Retention { change_log, records: kept } = self.retention;
+        records::sweep(&mut self.posts, &mut self.expiry, now, kept, records)?;
+        log::trim(&mut self.log, turn, now, change_log, TRIMMED_PER_COMMIT)
     }
 
     fn number(&self, key: &[u8], of: &str) -> Found<Option<u64>> {
@@ -136,8 +135,4 @@ fn change(tap: &Tap, active: bool, revision: Revision, now: Micros) -> Change {
     let Tap { post, user, .. } = *tap;
     let reaction: Reaction = tap.reaction.clone();
     Change { post, user, reaction, active, revision, occurred_at: now, cause: Cause::Tap }
-}
-
-fn later(now: Micros, by: u128) -> Micros {
-    Micros(now.0.saturating_add(u64::try_from(by).unwrap_or(u64::MAX)))
 }

@@ -83,8 +83,8 @@ impl PartitionState {
         self.log.back().map(|entry| entry.position)
     }
 
-    /// Appends an entry and drops those that are too old, as the scripts do in Redis: places rise
-    /// also when the clock goes back.
+    /// Appends an entry and drops those that are too old. Places rise also when the clock goes
+    /// back, so it is the times of the changes that tell.
     fn append(&mut self, change: Change, now: Micros) {
         let millis = now.0 / 1000;
         let position = match self.log.back() {
@@ -94,9 +94,8 @@ impl PartitionState {
             _ => LogPosition { millis, sequence: 0 },
         };
         self.log.push_back(LogEntry { position, change });
-        let retention = u64::try_from(self.log_retention.as_millis()).unwrap_or(u64::MAX);
-        let oldest_kept = millis.saturating_sub(retention);
-        while self.log.front().is_some_and(|entry| entry.position.millis < oldest_kept) {
+        let is_old = |entry: &LogEntry| entry.change.occurred_at.is_old(now, self.log_retention);
+        while self.log.front().is_some_and(is_old) {
             self.log.pop_front();
         }
     }
@@ -127,7 +126,12 @@ mod tests {
         assert_eq!(kept_after(110), [100, 110]);
         assert_eq!(kept_after(111), [110, 111]);
         // A clock that goes back drops nothing, and places go on.
-        assert_eq!(kept_after(50), [110, 111, 111]);
+        assert_eq!(kept_after(105), [110, 111, 111]);
         assert_eq!(kept_after(900), [900]);
+        // Unless it had been further ahead than anything is kept: then no entry would ever go.
+        assert_eq!(kept_after(120), [900]);
+        assert_eq!(kept_after(130), [900, 900]);
+        assert_eq!(kept_after(131), [900, 900]);
+        assert_eq!(kept_after(901), [901]);
     }
 }

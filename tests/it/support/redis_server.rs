@@ -103,9 +103,7 @@ impl RedisServer {
     /// Starts a server whose wall clock the test may put forward and back.
     pub(crate) fn with_shifted_clock() -> (Self, ShiftedClock) {
         let clock = ShiftedClock::new();
-        let file = clock.file.display().to_string();
-        let variables = [("LD_PRELOAD", clock.library()), ("CLOCK_SHIFT_FILE", file)];
-        (Self::launch(Kind::Redis, free_port(), &[], &variables), clock)
+        (Self::launch(Kind::Redis, free_port(), &[], &clock.variables()), clock)
     }
 
     /// Starts a sentinel with this file.
@@ -204,13 +202,13 @@ async fn connect(url: &str) -> redis::RedisResult<redis::aio::MultiplexedConnect
     redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await
 }
 
-/// By how much the wall clock of a server is wrong.
+/// By how much the wall clock of a server, or of the program, is wrong.
 pub(crate) struct ShiftedClock {
     file: PathBuf,
 }
 
 impl ShiftedClock {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = Self { file: std::env::temp_dir().join(format!("onetap-clock-{}", prefix())) };
         clock.shift(0);
         clock
@@ -223,6 +221,12 @@ impl ShiftedClock {
         let file = options.write(true).create(true).truncate(false).open(&self.file).unwrap();
         let micros = format!("{:<30}", millis * 1000);
         std::os::unix::fs::FileExt::write_all_at(&file, micros.as_bytes(), 0).unwrap();
+    }
+
+    /// The variables of a program that is to have this clock.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
+        let file = self.file.display().to_string();
+        [("LD_PRELOAD", self.library()), ("CLOCK_SHIFT_FILE", file)]
     }
 
     /// Builds what is preloaded into the server. Who has Rust has a C compiler, to link with.
