@@ -416,6 +416,26 @@ async fn records_and_log_entries_go_when_they_are_too_old() {
     assert_eq!(left, 1, "of a post without reactions its revision stays, and nothing else");
 }
 
+/// However many taps of one post share a commit, its log is trimmed as fast as it grows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_of_a_hot_post_does_not_outgrow_its_trimming() {
+    let disk = Disk::new();
+    let kept = Retention { change_log: Duration::from_millis(100), ..OPTIONS.retention };
+    let (handle, options) = (disk.clone(), FileOptions { retention: kept, ..OPTIONS });
+    let store = FileStore::with_backend(move || handle.open(), options).unwrap();
+    let post = post();
+    for round in 0..40 {
+        let taps =
+            (0..100).map(|n| store.tap(tap(Verb::Set, post, 1 + 100 * round + n, "like"), soon()));
+        for outcome in futures_util::future::join_all(taps).await {
+            assert!(outcome.unwrap().changed);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let left = store.changes(post.partition(), None, 10_000, soon()).await.unwrap();
+    assert!((1..=2000).contains(&left.len()), "{} of 4000 entries are left", left.len());
+}
+
 /// Places in the log rise, so they stay as far ahead as a clock was once.
 #[tokio::test]
 async fn a_clock_that_was_ahead_once_keeps_nothing_for_as_long() {

@@ -192,6 +192,7 @@ MUTANTS = {
         "            let _ = (log::append, change(tap, active, revision, now));\n", FILE_TESTS),
     "file-log-entry-overwritten": (FILE_LOG, "if millis >= now =>", "if millis >= now && false =>", FILE_TESTS),
     "file-log-never-trimmed": (FILE_LOG, "        if !occurred_at(", "        if true || !occurred_at(", FILE_TESTS),
+    "file-log-trimmed-in-turn-alone": (STEP, "            log::trim(&mut self.log, partition, now, change_log, enough(come))?;\n", "            let _ = (partition, enough(come));\n", "file_store::"),
     "file-record-not-kept": (RECORDS, "    posts.insert(&keys::record(tap.post, key)[..], &value[..])?;\n", "    let _ = (&posts, &value);\n", FILE_TESTS),
     "file-record-for-ever": (RECORDS, "    if number(0)? <= now.0 {", "    if false && number(0)? <= now.0 {", FILE_TESTS),
     "file-record-never-swept": (RECORDS, "        if then > now.0 {", "        if true {", FILE_TESTS),

@@ -1,18 +1,23 @@
 //! A tap on the tables of one write transaction, by the rules of [`crate::domain::machine`].
 
+use std::collections::BTreeMap;
+
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::trouble::Found;
 use super::{Retention, keys, log, records};
 use crate::domain::{
-    Cause, Change, KeyReused, Micros, Outcome, Partition, Reaction, Revision, Tap,
+    Cause, Change, KeyReused, Micros, Outcome, PARTITIONS, Partition, Reaction, Revision, Tap,
 };
 
 /// Up to this many members are counted at every tap, so that no error in a kept count lasts. Beyond
 /// it the kept count moves by one, in the transaction in which the member comes or goes.
 const COUNTED: usize = 64;
-/// At most so many entries of the log are dropped in one commit.
-const TRIMMED_PER_COMMIT: usize = 1000;
+/// At most so many entries are dropped of the log whose turn it is.
+const TRIMMED_PER_TURN: usize = 1000;
+/// A log that grows by no more than this in a commit does not outgrow its turns. What grows by more
+/// is trimmed in that commit, too; all others are not, since their oldest pages are not at hand.
+const TRIMMED_IN_TURN: usize = TRIMMED_PER_TURN / PARTITIONS;
 
 /// The tables, open for writing.
 pub(super) struct Tables<'txn> {
@@ -25,6 +30,8 @@ pub(super) struct Tables<'txn> {
     retention: Retention,
     /// How many taps wrote something.
     pub(super) written: usize,
+    /// How many entries each log has grown by.
+    grown: BTreeMap<Partition, usize>,
 }
 
 impl<'txn> Tables<'txn> {
@@ -40,6 +47,7 @@ impl<'txn> Tables<'txn> {
             floor,
             retention,
             written: 0,
+            grown: BTreeMap::new(),
         })
     }
 
@@ -80,6 +88,7 @@ impl<'txn> Tables<'txn> {
         }
         if changed {
             log::append(&mut self.log, &change(tap, active, revision, now), now)?;
+            *self.grown.entry(tap.post.partition()).or_default() += 1;
         }
         let outcome = Outcome { active, changed, count, revision, replayed: false };
         let expires_at = now.later(self.retention.records);
@@ -96,13 +105,18 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
-    /// Drops what is too old: records, and log entries of the partition whose turn it is.
+    /// Drops what is too old: records, and log entries of the partition whose turn it is and of
+    /// those that would outgrow their turns.
     pub(super) fn sweep(&mut self, turn: Partition, now: Micros) -> Found<()> {
         // Twice as many as may have come, so that it never falls behind.
-        let records = 2 * self.written + 16;
-        let Retention { change_log, records: kept } = self.retention;
-        records::sweep(&mut self.posts, &mut self.expiry, now, kept, records)?;
-        log::trim(&mut self.log, turn, now, change_log, TRIMMED_PER_COMMIT)
+        let enough = |come: usize| 2 * come + 16;
+        let Retention { change_log, records } = self.retention;
+        records::sweep(&mut self.posts, &mut self.expiry, now, records, enough(self.written))?;
+        log::trim(&mut self.log, turn, now, change_log, TRIMMED_PER_TURN)?;
+        for (&partition, &come) in self.grown.iter().filter(|(_, come)| **come > TRIMMED_IN_TURN) {
+            log::trim(&mut self.log, partition, now, change_log, enough(come))?;
+        }
+        Ok(())
     }
 
     fn number(&self, key: &[u8], of: &str) -> Found<Option<u64>> {
