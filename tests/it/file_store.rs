@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use onetap::domain::{Outcome, PostId, Revision, Tap, Verb};
@@ -414,6 +415,78 @@ async fn records_and_log_entries_go_when_they_are_too_old() {
     let posts = redb::TableDefinition::<&[u8], &[u8]>::new("posts");
     let left = redb::ReadableTableMetadata::len(&txn.open_table(posts).unwrap()).unwrap();
     assert_eq!(left, 1, "of a post without reactions its revision stays, and nothing else");
+}
+
+/// After a failure the file is opened again. What is there then may be another one, or nothing.
+#[tokio::test]
+async fn a_file_that_is_not_the_same_any_more_is_not_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, aside) = (folder.path().join("store.redb"), folder.path().join("aside.redb"));
+    let store = format!("file:{}", file.display());
+    // A file that may not grow beyond some MiB, as on a disk that is full.
+    let full = "trap '' XFSZ; ulimit -f 8192; exec \"$@\"";
+    let program = [env!("CARGO_BIN_EXE_onetap"), "--listen", "127.0.0.1:0", "--store", &store];
+    let mut limited = Command::new("sh");
+    limited.args(["-c", full, "sh"]).args(program).env_clear().stdin(Stdio::null());
+    let service = Program::spawn(&mut limited);
+    let path = format!("/v1/posts/{}/reactions", post());
+    let tap =
+        async |user: usize| service.send("PUT", &format!("{path}/like/users/{user}")).await.status;
+    let mut counted = 0;
+    for first in (1..).step_by(200) {
+        let answers = futures_util::future::join_all((first..first + 200).map(tap)).await;
+        counted += answers.iter().filter(|status| **status == 201).count();
+        if answers.contains(&503) {
+            break;
+        }
+    }
+    assert!(counted > 200);
+    // Nothing, and then another one that looks like it.
+    fs::rename(&file, &aside).unwrap();
+    let gone = || async {
+        assert_eq!(tap(1_000_000).await, 503);
+        assert!(!file.exists(), "an empty store was begun");
+        service.log().contains("opened at the start is not there any more; put it back")
+    };
+    service.until("refused for what it is", gone).await;
+    fs::copy(&aside, &file).unwrap();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(1500) {
+        assert_eq!(tap(1_000_000).await, 503);
+        assert_eq!(service.send("GET", &path).await.status, 503);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    fs::rename(&aside, &file).unwrap();
+    let there = || async {
+        tap(1).await;
+        service.send("GET", &path).await.status == 200
+    };
+    service.until("back", there).await;
+    let total = &service.send("GET", &path).await.ok(200)["total"];
+    assert_eq!(*total, counted, "what was acknowledged is there: {}", service.log());
+}
+
+/// The same number of a file may be given to another one; how far it is, is not the same.
+#[tokio::test]
+async fn a_storage_that_has_gone_back_is_not_gone_on_with() {
+    let (now, before) = (Disk::new(), Disk::new());
+    let replaced = Arc::new(AtomicBool::new(false));
+    let (source, is_replaced) = ([now.clone(), before.clone()], Arc::clone(&replaced));
+    let open = move || source[usize::from(is_replaced.load(Ordering::SeqCst))].open();
+    let store = FileStore::with_backend(open, OPTIONS).unwrap();
+    drop(on(&before));
+    let one = tap(Verb::Set, post(), 1, "like");
+    assert!(store.tap(one.clone(), soon()).await.unwrap().changed);
+    replaced.store(true, Ordering::SeqCst);
+    now.fail_next(Fault::Write);
+    let (other, began) = (tap(Verb::Set, one.post, 2, "like"), Instant::now());
+    while began.elapsed() < Duration::from_millis(1500) {
+        assert!(store.tap(other.clone(), soon()).await.is_err());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    replaced.store(false, Ordering::SeqCst);
+    works_again(&AnyStore::File(store.clone())).await;
+    assert_eq!(store.tap(other, soon()).await.unwrap().count, 2);
 }
 
 /// However many taps of one post share a commit, its log is trimmed as fast as it grows.

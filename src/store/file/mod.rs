@@ -123,8 +123,8 @@ impl FileStore {
     ///
     /// If it cannot be used, is damaged, is another program's, or is in use.
     pub fn open(path: &Path, options: FileOptions) -> Result<Self, OpenError> {
-        let path = path.to_owned();
-        Self::with_backend(move || open::file(&path), options)
+        let file = open::StoreFile::at(path.to_owned());
+        Self::with_backend(move || file.open(), options)
     }
 
     /// Looks whether there could be a store file at a path. Opens nothing and makes nothing.

@@ -1,8 +1,10 @@
 //! Opening the file: whose it is, whether it is whole, and what to do about it if not.
 
+use std::cell::Cell;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -63,20 +65,46 @@ impl Opener {
     }
 }
 
-/// Opens the file at a path, making it if there is none.
-pub(super) fn file(path: &Path) -> io::Result<Box<dyn StorageBackend>> {
-    if !path.try_exists()? {
-        make(path)?;
-    }
-    let file = OpenOptions::new().read(true).write(true).open(path)?;
-    let about = file.metadata()?;
-    regular(&about)?;
-    if about.len() == 0 {
-        // The engine would take it for a new one.
-        return Err(ErrorKind::UnexpectedEof.into());
-    }
-    Ok(Box::new(RoomyFile::new(file)?))
+/// The store file, by its path.
+pub(super) struct StoreFile {
+    path: PathBuf,
+    /// Which file that was when it was first opened: its device, and its number there.
+    first: Cell<Option<(u64, u64)>>,
 }
+
+impl StoreFile {
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self { path, first: Cell::new(None) }
+    }
+
+    /// Opens the file, the first time making it if there is none. Later no other file is taken for
+    /// it: what has been acknowledged is not there.
+    pub(super) fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
+        let Self { path, first } = self;
+        if first.get().is_none() && !path.try_exists()? {
+            make(path)?;
+        }
+        let opened = OpenOptions::new().read(true).write(true).open(path);
+        let file = opened.map_err(|error| match error.kind() {
+            ErrorKind::NotFound if first.get().is_some() => STALE.into(),
+            _ => error,
+        })?;
+        let about = file.metadata()?;
+        regular(&about)?;
+        let found = (about.dev(), about.ino());
+        if first.replace(Some(found)).is_some_and(|first| first != found) {
+            return Err(STALE.into());
+        }
+        if about.len() == 0 {
+            // The engine would take it for a new one.
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Box::new(RoomyFile::new(file)?))
+    }
+}
+
+/// What the file comes to that is not the one that was opened first.
+pub(super) const STALE: ErrorKind = ErrorKind::StaleNetworkFileHandle;
 
 /// Whether there could be a store file at this path. Opens nothing and makes nothing.
 pub(super) fn look(path: &Path) -> Result<(), OpenError> {
@@ -137,12 +165,16 @@ fn to_io(error: impl Into<redb::Error>) -> io::Error {
     }
 }
 
-fn judge_io(error: &io::Error) -> OpenError {
+pub(super) fn judge_io(error: &io::Error) -> OpenError {
     let advice = match error.kind() {
         ErrorKind::InvalidData => return foreign(),
         ErrorKind::UnexpectedEof => return damaged("it has been cut short"),
         ErrorKind::IsADirectory => "it is a directory; name a file in it",
         ErrorKind::NotFound => "its directory does not exist; make it first",
+        STALE => {
+            "the file that was opened at the start is not there any more; put it back, or restart \
+             onetap, which begins with what is there then"
+        }
         ErrorKind::NotADirectory => "a part of the path is a file, not a directory",
         ErrorKind::PermissionDenied => "it may not be read and written; give this user the right",
         ErrorKind::ReadOnlyFilesystem => "it is on a file system that is read-only",

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use redb::Database;
 use tokio::sync::{mpsc, oneshot};
 
-use super::open::{OpenError, Opener, Top};
+use super::open::{OpenError, Opener, STALE, Top, judge_io};
 use super::step::Tables;
 use super::trouble::Found;
 use super::{Deadline, Retention, Shared, StoreError, clock, keys};
@@ -103,9 +103,9 @@ impl Writer {
         self.reopen().err().map(|error| self.failing(error.to_string()))
     }
 
-    /// Remembers a failure. Says it once, not at every attempt.
+    /// Remembers a failure. Says it when it begins or becomes another, not at every attempt.
     fn failing(&mut self, why: String) -> String {
-        if self.failed.is_none() {
+        if self.failed.as_ref().is_none_or(|(before, _)| *before != why) {
             tracing::error!("taps are refused, the store file cannot be written: {why}");
         }
         self.failed = Some((why.clone(), Instant::now()));
@@ -216,6 +216,10 @@ impl Writer {
     fn reopen(&mut self) -> Result<Top, OpenError> {
         drop(self.shared.take_database());
         let (database, top) = self.opener.open(false, clock())?;
+        // A copy from before, or another store: the number of the file alone may be given again.
+        if !(self.top.commits..=self.top.commits + 1).contains(&top.commits) {
+            return Err(judge_io(&STALE.into()));
+        }
         self.shared.put_database(database);
         self.top = top;
         Ok(top)
