@@ -35,6 +35,15 @@ fn file(path: &str, args: &ServeArgs, retention: Retention) -> Result<StoreConfi
     if path.is_empty() {
         return Err(ConfigError("--store file: names no file; say file:PATH".into()));
     }
+    // Not a URL: the slashes would be taken for the root of the file system.
+    if let Some(rest) = path.strip_prefix("//") {
+        let meant = match rest.trim_start_matches('/') {
+            "" => "PATH".to_owned(),
+            name if rest.len() == name.len() => name.to_owned(),
+            name => format!("/{name}"),
+        };
+        return Err(ConfigError(format!("--store `file:{path}` is no path: `file:{meant}`?")));
+    }
     let cache_mib = args.file_cache_mib.unwrap_or(DEFAULT_CACHE_MIB) as usize;
     let options = FileOptions {
         queue_bound: args.file_queue_taps.unwrap_or(DEFAULT_QUEUE_TAPS) as usize,

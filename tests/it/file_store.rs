@@ -89,6 +89,12 @@ fn a_path_that_is_no_place_for_a_file_is_exit_code_64() {
     assert_refused(&refused(&below), 64, &below, &["not a directory"]);
     let device = Path::new("/dev/null");
     assert_refused(&refused(device), 64, device, &["not a regular file"]);
+    let dangling = folder.path().join("dangling");
+    std::os::unix::fs::symlink(folder.path().join("nothing"), &dangling).unwrap();
+    assert_refused(&refused(&dangling), 64, &dangling, &["symbolic link that leads nowhere"]);
+    let store = format!("file:{}", dangling.display());
+    let checked = outcome(&mut onetap(&["check-config", "--store", &store]));
+    assert_refused(&checked, 64, &dangling, &["symbolic link that leads nowhere"]);
 }
 
 /// Root may write everything, so the program runs as somebody else where the tests run as root.

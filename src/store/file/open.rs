@@ -81,7 +81,7 @@ impl StoreFile {
     /// it: what has been acknowledged is not there.
     pub(super) fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
         let Self { path, first } = self;
-        if first.get().is_none() && !path.try_exists()? {
+        if first.get().is_none() && !exists(path)? {
             make(path)?;
         }
         let opened = OpenOptions::new().read(true).write(true).open(path);
@@ -108,13 +108,21 @@ pub(super) const STALE: ErrorKind = ErrorKind::StaleNetworkFileHandle;
 
 /// Whether there could be a store file at this path. Opens nothing and makes nothing.
 pub(super) fn look(path: &Path) -> Result<(), OpenError> {
-    let about = match fs::metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            fs::metadata(folder_of(path)).map(drop)
-        }
-        about => about.and_then(|about| regular(&about)),
-    };
+    let about = exists(path).and_then(|exists| match exists {
+        true => fs::metadata(path).and_then(|about| regular(&about)),
+        false => fs::metadata(folder_of(path)).map(drop),
+    });
     about.map_err(|error| judge_io(&error))
+}
+
+/// Whether there is anything at this path. Where a link leads nowhere, nothing can be made.
+fn exists(path: &Path) -> io::Result<bool> {
+    let exists = path.try_exists()?;
+    if !exists && path.is_symlink() {
+        let what = "it is a symbolic link that leads nowhere";
+        return Err(io::Error::new(ErrorKind::InvalidInput, what));
+    }
+    Ok(exists)
 }
 
 fn regular(about: &Metadata) -> io::Result<()> {
