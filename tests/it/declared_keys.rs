@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use onetap::domain::{PostId, Verb};
+use onetap::domain::{Form, PostId, Verb};
 use onetap::store::redis::RedisStore;
 use onetap::store::{ReactorsQuery, Store, SummaryQuery};
+use redis::AsyncCommands as _;
 
 use crate::support::redis_server::{Kind, RedisServer};
-use crate::support::{post, soon, tap, user};
+use crate::support::{keyed_tap, post, soon, tap, user};
 
 /// A line of MONITOR: whether a script did it, and its words.
 fn parse(line: &str) -> Option<(bool, Vec<String>)> {
@@ -33,6 +34,19 @@ async fn read(store: &RedisStore, post: PostId) {
     store.reactors(ReactorsQuery { after, ..query }, soon()).await.unwrap();
 }
 
+/// What a script touches was declared; what it only reads may be derived.
+#[track_caller]
+fn assert_declared(command: &str, key: &String, declared: &BTreeSet<String>) {
+    // Derived: a post's key, a colon, a reaction.
+    let derived = declared
+        .iter()
+        .any(|post| key.strip_prefix(&format!("{post}:")).is_some_and(|name| !name.contains(':')));
+    assert!(declared.contains(key) || derived, "{command} {key}, of {declared:?}");
+    let read = matches!(command, "ZSCORE" | "ZRANGE" | "ZCOUNT" | "TYPE");
+    assert!(declared.contains(key) || read, "{command} writes to {key} undeclared");
+    assert!(declared.iter().all(|other| tag(other) == tag(key)));
+}
+
 #[tokio::test]
 async fn every_key_is_declared_or_derived_in_the_same_slot() {
     let server = RedisServer::start(Kind::Redis, &[]);
@@ -41,6 +55,7 @@ async fn every_key_is_declared_or_derived_in_the_same_slot() {
     for verb in [Verb::Toggle, Verb::Set, Verb::Unset] {
         store.tap(tap(verb, post, 1, "like"), soon()).await.unwrap();
     }
+    store.probe(soon()).await.unwrap();
     read(&store, post).await;
     let mut monitor = Command::new("redis-cli")
         .args(["-p", &server.port.to_string(), "monitor"])
@@ -51,7 +66,17 @@ async fn every_key_is_declared_or_derived_in_the_same_slot() {
     let reading = std::thread::spawn(move || {
         std::io::read_to_string(output).unwrap().lines().filter_map(parse).collect::<Vec<_>>()
     });
+    // A count that is false: what only a tap that heals it does is seen, too.
+    let mut client = server.client().await;
+    let counts: Vec<String> = client.keys(format!("*:p:{post}")).await.unwrap();
+    let _: () = client.hset(&counts[0], "like", 99).await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!store.tap(tap(Verb::Unset, post, 9, "like"), soon()).await.unwrap().changed);
+    for replayed in [false, true] {
+        let keyed = keyed_tap(Form::Set, post, 9, "love", "k");
+        assert_eq!(store.tap(keyed, soon()).await.unwrap().replayed, replayed);
+    }
+    store.probe(soon()).await.unwrap();
     for (verb, id, name) in [
         (Verb::Toggle, 1, "like"),
         (Verb::Toggle, 1, "like"),
@@ -69,7 +94,7 @@ async fn every_key_is_declared_or_derived_in_the_same_slot() {
     monitor.kill().unwrap();
     monitor.wait().unwrap();
 
-    let (mut declared, mut scripts, mut touched) = (BTreeSet::new(), 0, 0);
+    let (mut declared, mut scripts, mut touched) = (BTreeSet::new(), 0, Vec::new());
     for (by_script, words) in reading.join().unwrap() {
         match words[0].to_uppercase().as_str() {
             "EVALSHA" | "EVAL" => {
@@ -79,20 +104,21 @@ async fn every_key_is_declared_or_derived_in_the_same_slot() {
             }
             "TIME" => assert_eq!(words.len(), 1),
             command if by_script => {
-                let key = &words[1];
-                // Derived: a post's key, a colon, a reaction.
-                let derived = declared.iter().any(|post| {
-                    key.strip_prefix(&format!("{post}:")).is_some_and(|name| !name.contains(':'))
-                });
-                assert!(declared.contains(key) || derived, "{command} {key}, of {declared:?}");
-                let read = matches!(command, "ZSCORE" | "ZRANGE" | "ZCOUNT" | "TYPE");
-                assert!(declared.contains(key) || read, "{command} writes to {key} undeclared");
-                assert!(declared.iter().all(|other| tag(other) == tag(key)));
-                touched += 1;
+                let keys = if command == "DEL" { &words[1..] } else { &words[1..2] };
+                for key in keys {
+                    assert_declared(command, key, &declared);
+                    touched.push(format!("{command} {key}"));
+                }
             }
             _ => {}
         }
     }
-    assert_eq!(scripts, 11);
-    assert!(touched > 40, "MONITOR saw {touched} commands of scripts");
+    assert_eq!(scripts, 15);
+    assert!(touched.len() > 60, "MONITOR saw {touched:?}");
+    for seen in ["GET {}:k:", "SET {}:k:", "HDEL {}:p:", "DEL {}:probe:record", "XADD {}:probe:log"]
+    {
+        let (command, key) = seen.split_once("{}").unwrap();
+        let is_seen = |touch: &String| touch.starts_with(command) && touch.contains(key);
+        assert!(touched.iter().any(is_seen), "`{seen}` is not in {touched:?}");
+    }
 }
