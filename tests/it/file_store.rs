@@ -429,8 +429,8 @@ async fn a_file_that_is_not_the_same_any_more_is_not_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     let (file, aside) = (folder.path().join("store.redb"), folder.path().join("aside.redb"));
     let store = format!("file:{}", file.display());
-    // A file that may not grow beyond some MiB, as on a disk that is full.
-    let full = "trap '' XFSZ; ulimit -f 8192; exec \"$@\"";
+    // A file that may not grow beyond a MiB or two, as on a disk that is full.
+    let full = "trap '' XFSZ; ulimit -f 2048; exec \"$@\"";
     let program = [env!("CARGO_BIN_EXE_onetap"), "--listen", "127.0.0.1:0", "--store", &store];
     let mut limited = Command::new("sh");
     limited.args(["-c", full, "sh"]).args(program).env_clear().stdin(Stdio::null());
@@ -438,23 +438,23 @@ async fn a_file_that_is_not_the_same_any_more_is_not_gone_on_with() {
     let path = format!("/v1/posts/{}/reactions", post());
     let tap =
         async |user: usize| service.send("PUT", &format!("{path}/like/users/{user}")).await.status;
-    let mut counted = 0;
-    for first in (1..).step_by(200) {
-        let answers = futures_util::future::join_all((first..first + 200).map(tap)).await;
+    let (mut counted, mut in_doubt, mut users) = (0, 0, 1..);
+    let mut burst = async || {
+        let answers = users.by_ref().take(200).map(tap).collect::<Vec<_>>();
+        let answers = futures_util::future::join_all(answers).await;
         counted += answers.iter().filter(|status| **status == 201).count();
-        if answers.contains(&503) {
-            break;
-        }
-    }
-    assert!(counted > 200);
+        in_doubt += answers.iter().filter(|status| **status == 504).count();
+        answers.contains(&503)
+    };
+    while !burst().await {}
     // Nothing, and then another one that looks like it.
     fs::rename(&file, &aside).unwrap();
-    let gone = || async {
-        assert_eq!(tap(1_000_000).await, 503);
+    let (said, began) = ("opened at the start is not there any more; put it back", Instant::now());
+    while !service.log().contains(said) {
+        assert!(began.elapsed() < Duration::from_secs(20), "{}", service.log());
+        burst().await;
         assert!(!file.exists(), "an empty store was begun");
-        service.log().contains("opened at the start is not there any more; put it back")
-    };
-    service.until("refused for what it is", gone).await;
+    }
     fs::copy(&aside, &file).unwrap();
     let began = Instant::now();
     while began.elapsed() < Duration::from_millis(1500) {
@@ -468,8 +468,10 @@ async fn a_file_that_is_not_the_same_any_more_is_not_gone_on_with() {
         service.send("GET", &path).await.status == 200
     };
     service.until("back", there).await;
-    let total = &service.send("GET", &path).await.ok(200)["total"];
-    assert_eq!(*total, counted, "what was acknowledged is there: {}", service.log());
+    let total = service.send("GET", &path).await.ok(200)["total"].as_u64().unwrap();
+    let total = usize::try_from(total).unwrap();
+    assert!((counted..=counted + in_doubt).contains(&total), "{counted}, {in_doubt}: {total}");
+    assert!(counted > 200);
 }
 
 /// The same number of a file may be given to another one; how far it is, is not the same.
