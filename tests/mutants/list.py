@@ -154,7 +154,7 @@ MUTANTS = {
     "live-streams-go-on-at-a-stop": ("src/live/hub.rs", "        self.0.board().close();\n", "", "http_stream:: http_server::"),
     "live-followed-anew-and-not-read": (BOARD, "self.stir_all(partition, true, now)",
         "self.partitions[partition.index()].followed = true", "board::"),
-    "live-streams-take-all-connections": ("src/app.rs", "Hub::new(room * 3 / 4)", "Hub::new(room)", "http_stream::"),
+    "live-streams-take-all-connections": ("src/app.rs", "Hub::new(room - (room / 4).min(KEPT_FROM_STREAMS))", "Hub::new(room)", "http_stream::"),
     "live-refused-streams-keep-their-place": ("src/http/routes/stream.rs", "            response.headers_mut().insert(CONNECTION, CLOSE);\n", "            response.headers_mut();\n", "http_stream::"),
     "live-nothing-read-unheard-of": (BOARD, "        turn.into_iter().for_each(", "        turn.into_iter().skip(1).for_each(", "board::"),
     "live-read-again-in-bursts": ("src/live/recheck.rs", "now.max(self.at + TURN.max(took))", "self.at + TURN.max(took)", "recheck::"),
