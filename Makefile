@@ -29,8 +29,9 @@ demo-figures: tools web-tools ## What the demo page costs: bytes, requests, time
 	cargo build --release
 	ONETAP_BIN=target/release/onetap node web/tests/figures/demo.js
 
-lint: ## Formatting and clippy, warnings denied
+lint: ## Formatting and clippy, warnings denied; whether the list of mutants fits the code
 	cargo fmt --all --check
+	tests/mutants/run --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
 docs: ## Documentation of everything, private items too, warnings denied
