@@ -38,6 +38,8 @@ export interface Post {
   id: string;
   watchers: number;
   known?: boolean;
+  /** What was heard of it before it was known whether the user has reacted. */
+  early?: () => void;
   locked?: boolean;
   revision: number;
   mineRevision: number;

@@ -136,7 +136,7 @@ export class Onetap extends EventTarget {
    * may watch one post.
    */
   watch(postId: string, initial?: Summary): () => void;
-  /** What the user should see, or undefined as long as nothing is known. */
+  /** What the user should see, or undefined as long as it is not known, own reactions included. */
   state(postId: string): PostState | undefined;
   /**
    * The user touched the button: flips what is shown. Further taps of the same gesture do nothing.

@@ -153,13 +153,11 @@ export class Onetap extends EventTarget {
     const post = this.#post(postId);
     if (!post) return () => {};
     post.watchers += 1;
-    if (initial)
-      this.#learn(
-        post,
-        initial,
-        initial.reactions.some((r) => r.mine !== undefined),
-        -1,
-      );
+    if (initial) {
+      post.known = true;
+      const mine = initial.reactions.some((r) => r.mine !== undefined);
+      this.#learn(post, initial, mine, -1);
+    }
     this.#read(post.id);
     this.#relisten();
     let watching = 1;
@@ -273,7 +271,13 @@ export class Onetap extends EventTarget {
    * `mine`: whether it speaks of the user. `began`: the clock when it was asked for, or -1.
    * @param {Post} post
    */
-  #learn(post, { reactions, locked = false, revision = 0 }, mine, began) {
+  #learn(post, summary, mine, began) {
+    if (!mine && this.#user && !post.known) {
+      // Not before it is known what the user has: a tap on what they have would mean to give it.
+      post.early = () => this.#learn(post, summary, mine, began);
+      return;
+    }
+    const { reactions, locked = false, revision = 0 } = summary;
     const told = new Map(reactions.map((r) => [reactionKey(r.reaction), r]));
     for (const r of told.values()) this.#cell(post, r.reaction).reaction = r.reaction;
     for (const [key, cell] of post.cells) {
@@ -295,7 +299,10 @@ export class Onetap extends EventTarget {
       });
       if (mine) post.mineRevision = revision;
     }
-    this.#show(post);
+    const { early } = post;
+    post.early = undefined;
+    if (early) early();
+    else this.#show(post);
   }
 
   /**

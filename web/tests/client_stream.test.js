@@ -362,3 +362,27 @@ test('when the stream is there again, what waits is sent', async (t) => {
   await client.settled();
   assert.ok(Date.now() - told < 2_000, 'the pause of the write alone would have been four seconds');
 });
+
+test('what comes before it is known what the user has is shown with that', async (t) => {
+  const held = gate();
+  const faults = site.faults;
+  site.faults = (request, n) =>
+    request.method === 'GET' && !request.path.includes('/stream')
+      ? { late: held.closed }
+      : faults(request, n);
+  await other(service, post, 1);
+  const { client, shown, states, known } = liveClient(t);
+  client.watch(post);
+  const stream = await opened();
+  stream.summary(post, AHEAD, { like: 5 });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(client.state(post), undefined);
+  assert.deepEqual(states, []);
+  held.open();
+  await known(post);
+  assert.deepEqual(shown(post), { count: 5, mine: true, pending: false });
+  client.tap(post, 'like');
+  assert.deepEqual(shown(post), { count: 4, mine: false, pending: true });
+  await client.settled();
+  assert.equal(site.requests.filter(({ method }) => method === 'DELETE').length, 1);
+});
