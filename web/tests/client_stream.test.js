@@ -269,17 +269,27 @@ test('a stream that ends or breaks is opened again, and its snapshot counts what
 });
 
 test('a stream that is silent for forty seconds is given up; a comment is a sign of life', async (t) => {
-  const real = setTimeout;
-  t.mock.method(globalThis, 'setTimeout', (work, ms) => real(work, ms === 40_000 ? 400 : ms)); // A second is 10 ms.
+  // Whose forty seconds are over when the test says so.
+  const [set, clear, waits] = [setTimeout, clearTimeout, []];
+  t.mock.method(globalThis, 'setTimeout', (work, ms) =>
+    ms === 40_000 ? waits[waits.push({ work }) - 1] : set(work, ms),
+  );
+  t.mock.method(globalThis, 'clearTimeout', (timer) =>
+    waits.includes(timer) ? (timer.over = true) : clear(timer),
+  );
   const { client, errors } = liveClient(t);
   client.watch(post);
   const stream = await opened();
+  await until('it waits', () => waits.length);
   for (let i = 0; i < 8; i += 1) {
-    await new Promise((resolve) => real(resolve, 150));
+    const before = waits.length;
     stream.write(': keep-alive\n\n');
+    await until('it waits anew', () => waits.length > before);
+    assert.ok(waits.slice(0, -1).every(({ over }) => over) && !waits.at(-1).over);
   }
   assert.ok(stream.isOpen());
-  await until('it is given up', () => !stream.isOpen(), 1_000);
+  waits.at(-1).work();
+  await until('it is given up', () => !stream.isOpen());
   await opened(2);
   assert.deepEqual(errors, []);
 });
