@@ -15,15 +15,14 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Why a request may not write; nothing if it may, or does not.
 pub(super) fn refusal(method: &Method, headers: &HeaderMap, named: &[Origin]) -> Option<Problem> {
-    if method.is_safe() {
-        return None;
-    }
-    let origin = headers.get(ORIGIN);
-    let is_named = origin.is_some_and(|origin| named.iter().any(|named| named.is(origin)));
     // Another host or port of the same site is another origin. Whether `Origin` is that of `Host`
     // is not looked at: proxies change `Host`.
     let site = headers.get(&SEC_FETCH_SITE).map(HeaderValue::as_bytes);
-    if is_named || !matches!(site, Some(b"same-site" | b"cross-site")) {
+    if method.is_safe() || !matches!(site, Some(b"same-site" | b"cross-site")) {
+        return None;
+    }
+    let origin = headers.get(ORIGIN);
+    if origin.is_some_and(|origin| named.iter().any(|named| named.is(origin))) {
         return None;
     }
     let page = origin.and_then(|origin| origin.to_str().ok()).unwrap_or("another origin");

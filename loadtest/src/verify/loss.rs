@@ -87,9 +87,9 @@ pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), (Failure, Op
         search.losses.truncate(kept);
         lost.truncate(kept);
         others.truncate(kept);
-        patience -= usize::from(first.is_some());
-        let at = failure.at;
-        let mut guesses = if lost.len() < MOST { guess(&search, at, first) } else { Vec::new() };
+        patience = patience.saturating_sub(usize::from(first.is_some()));
+        let (at, more) = (failure.at, patience > 0 && lost.len() < MOST);
+        let mut guesses = if more { guess(&search, at, first) } else { Vec::new() };
         if guesses.last().is_none_or(|best| best.reached < at + NEAR) {
             doubtful = doubtful.or(Some(at));
         }
@@ -101,7 +101,7 @@ pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), (Failure, Op
             match others.pop() {
                 Some(more) if patience > 0 => guesses = more,
                 more => {
-                    let undecided = furthest.undecided || more.is_some();
+                    let undecided = furthest.undecided || more.is_some() || patience == 0;
                     return Err((Failure { undecided, ..furthest }, doubtful));
                 }
             }

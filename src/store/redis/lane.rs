@@ -189,8 +189,8 @@ impl Lane {
         if left < FIRST_DELAY {
             return call.fail(StoreError::Unavailable("refused until its time was up".into()));
         }
-        let doublings = call.returns.saturating_sub(2).min(5);
-        let delay = (FIRST_DELAY * (1 << doublings)).min(LAST_DELAY).min(left / 2);
+        let doubled = 2_u32.saturating_pow(call.returns.saturating_sub(2).into());
+        let delay = FIRST_DELAY.saturating_mul(doubled).min(LAST_DELAY).min(left / 2);
         let way_back = self.way_back.clone();
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;

@@ -50,9 +50,37 @@ pub(super) enum Verdict {
 
 pub(super) fn verdict(error: &RedisError) -> Verdict {
     match error.code() {
+        // Whatever its code: what it says is of a command in the script, not of the script.
+        _ if broke_off(error) => Verdict::BrokeOff,
         Some(code) if PASSING.contains(&code) => Verdict::Passing,
         Some(code) if REFUSALS.contains(&code) => Verdict::Refused,
         Some(_) => Verdict::BrokeOff,
         None => Verdict::Lost,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deadpool_redis::redis::{Value, parse_redis_value};
+
+    use super::*;
+
+    fn told(line: &str) -> Verdict {
+        let value = parse_redis_value(format!("-{line}\r\n").as_bytes());
+        match value.and_then(Value::extract_error) {
+            Err(error) => verdict(&error),
+            Ok(value) => panic!("no error: {value:?}"),
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_a_command_in_a_script_is_no_refusal_of_the_script() {
+        assert_eq!(told("NOPERM no permission to run the 'evalsha' command"), Verdict::Refused);
+        assert_eq!(told("READONLY You can't write against a read only replica."), Verdict::Passing);
+        assert_eq!(told("ERR something else"), Verdict::BrokeOff);
+        for code in ["ERR", "NOPERM", "OOM", "READONLY"] {
+            let line = format!("{code} not allowed script: abc, on @user_script:12.");
+            assert_eq!(told(&line), Verdict::BrokeOff, "{line}");
+        }
     }
 }
