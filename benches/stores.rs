@@ -20,7 +20,7 @@ use deadpool_redis::{Pool, Runtime, redis};
 use http_body_util::BodyExt as _;
 use onetap::config::{Cli, Config};
 use onetap::domain::machine::Post;
-use onetap::domain::{Micros, PostId, Tap, Verb};
+use onetap::domain::{Micros, PostId, Revision, Tap, Verb};
 use onetap::http::{HttpState, ROUTES, router};
 use onetap::live::Hub;
 use onetap::store::memory::MemoryStore;
@@ -99,7 +99,7 @@ fn machine(c: &mut Criterion) {
     group.bench_function("toggle", |b| {
         b.iter(|| {
             n += 1;
-            post.apply(&hot(n), Micros(n))
+            post.apply(&hot(n), Micros(n), Revision::default())
         });
     });
     group.finish();

@@ -3,11 +3,11 @@
 -- a tap is.
 --
 -- KEYS, ARGV, returns: see prelude_tap.lua; the answer is that of the second tap. Derived keys:
--- none.
+-- floor, of the probe's own and not of the partition.
 
 local answer = { now }
 for i = 1, #KEYS / 4 do
-  local key, arg = 4 * i - 3, 5 * i - 1
+  local key, arg = 4 * i - 3, 5 * i
   local post, members, log, record = unpack(KEYS, key, key + 3)
   local id, user, reaction, not_after, form = unpack(ARGV, arg + 1, arg + 5)
   local function tapped()
@@ -20,6 +20,6 @@ for i = 1, #KEYS / 4 do
     status, count, revision = tapped()
   end
   answer[3 * i - 1], answer[3 * i], answer[3 * i + 1] = status, count, revision
-  call('DEL', post, members, log, record)
+  call('DEL', post, members, log, record, of_partition(post, 'floor'))
 end
 return answer

@@ -3,6 +3,7 @@
 -- KEYS, per page  1 post     hash, as in prelude_tap.lua
 -- Derived keys    post .. ':' .. reaction for the reaction asked, or for each of the post: its
 --                 members, of the same slot
+-- ARGV, once      1 how much work to do in this call; see prelude_read.lua
 -- ARGV, per page  1 reaction, or '' for all
 --                 2 score and 3 user id of the place to go on from, both '' for the newest
 --                 4 how many to take of each reaction
@@ -29,6 +30,7 @@ local function take(answer, members, reaction, score, user, count)
   if type_of ~= 'zset' then return type_of == 'none' or DAMAGED end
   local first = score == '' and 0 or rank_at_or_below(members, score, user)
   local found = call('ZRANGE', members, first, first + count - 1, 'REV', 'WITHSCORES')
+  worked(#found)
   for i = 1, #found, 2 do
     local at = #answer
     answer[at + 1], answer[at + 2], answer[at + 3] = found[i], found[i + 1], reaction
@@ -52,10 +54,7 @@ local function page(post, wanted, score, user, count)
   return answer
 end
 
-local answer = { now }
-for i = 1, #KEYS do
-  local arg = 4 * (i - 1)
+return read_each(4, function(post, arg)
   local reaction, score, user, count = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4]
-  answer[i + 1] = page(KEYS[i], reaction, score, user, tonumber(count))
-end
-return answer
+  return page(post, reaction, score, user, tonumber(count))
+end)

@@ -7,22 +7,28 @@
 -- Returns  the first command that is refused, or false
 
 local post, members, log, record = unpack(ARGV)
+local floor, full = string.sub(post, 1, -39) .. 'floor', string.sub(post, 1, -39) .. 'full'
 
 local commands = {
   { 'TIME' },
   { 'EVALSHA', '', '0' },
   { 'GET', record },
-  { 'HGET', post, '_rev' },
+  { 'GET', floor },
+  { 'HMGET', post, '_rev', 'like' },
   { 'ZADD', members, 'NX', '1', '1' },
   { 'ZSCORE', members, '1' },
   { 'XADD', log, 'MINID', '~', '1', '*', 'tap', '' },
   { 'XTRIM', log, 'MAXLEN', '~', '1' },
+  { 'XLEN', log },
   { 'ZCARD', members },
   { 'ZREM', members, '1' },
   { 'HSET', post, '_rev', '1' },
   { 'HDEL', post, 'like' },
+  { 'HLEN', post },
+  { 'SET', floor, '1', 'GET' },
+  { 'SET', full, '1', 'KEEPTTL' },
   { 'SET', record, '', 'PX', '1' },
-  { 'DEL', post, members, log, record },
+  { 'DEL', post, members, log, record, floor },
 }
 
 -- Some that only speak the protocol have no access lists.

@@ -1,5 +1,5 @@
--- Turns a user's flag for one reaction on one post off. Runs also when memory is full: removing
--- must always work (flag allow-oom).
--- KEYS, ARGV, returns: see prelude_tap.lua. Derived keys: none.
+-- Turns a user's flag for one reaction on one post off. Refused when memory is full; unset_full follows
+-- then.
+-- KEYS, ARGV, returns: see prelude_tap.lua. Derived keys: floor.
 
 return taps(false, true)

@@ -207,12 +207,13 @@ pub async fn run(
 
 async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
     match &config.store {
-        StoreConfig::Memory => {
+        StoreConfig::Memory(most) => {
             tracing::warn!(
                 "reactions are kept in memory only: they will NOT survive a restart; \
                  use --store file:PATH or redis://… to keep them"
             );
-            Ok(StoreSource::Memory(MemoryStore::new(config.retention)))
+            let store = MemoryStore::bounded(config.retention, most.as_u64());
+            Ok(StoreSource::Memory(store))
         }
         StoreConfig::File(path, options) => {
             let opened = FileStore::open(path, *options);

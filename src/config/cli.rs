@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -106,15 +107,31 @@ pub struct ServeArgs {
     #[arg(long, env = "ONETAP_FILE_CACHE_MIB", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub file_cache_mib: Option<u32>,
 
+    /// With `memory:`: how much memory reactions may take, such as 512MiB. Beyond it only removing
+    /// goes on [default: 1GiB]
+    #[arg(long, env = "ONETAP_MEMORY_MAX", value_name = "SIZE")]
+    pub memory_max: Option<ByteSize>,
+
     /// How long the change log keeps an entry, in seconds
     #[arg(long, env = "ONETAP_CHANGE_LOG_RETENTION_SECONDS", default_value_t = 3600,
           value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub change_log_retention_seconds: u64,
 
+    /// The most entries that the change log of a partition keeps; there are 256 partitions
+    #[arg(long, env = "ONETAP_CHANGE_LOG_MAX_ENTRIES", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u32).range(1000..))]
+    pub change_log_max_entries: u32,
+
     /// How long the answer to a tap with an idempotency key is kept, in seconds
     #[arg(long, env = "ONETAP_IDEMPOTENCY_RETENTION_SECONDS", default_value_t = 600,
           value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub idempotency_retention_seconds: u64,
+
+    /// The most of these answers that are kept at a time for this process; half of them may come at
+    /// once, an eighth for the posts of one partition. More taps with a key get 503
+    #[arg(long, env = "ONETAP_IDEMPOTENCY_MAX_RECORDS", default_value_t = 2_000_000,
+          value_parser = clap::value_parser!(u32).range(1000..))]
+    pub idempotency_max_records: u32,
 
     /// From the first byte of a request's head to its last, in milliseconds
     #[arg(long, env = "ONETAP_HEAD_TIMEOUT_MS", default_value_t = 5000, value_parser = millis())]

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 pub use cli::{Cli, Command, Parsed, ServeArgs, by_variable, parse};
 
 use crate::http::{Limits, Origin};
@@ -45,8 +46,8 @@ pub struct Config {
 /// Which store, with what only that store needs.
 #[derive(Clone, Debug)]
 pub enum StoreConfig {
-    /// This process's memory.
-    Memory,
+    /// This process's memory, and at most so much of it.
+    Memory(ByteSize),
     /// The file at a path.
     File(PathBuf, FileOptions),
     /// A Redis.
@@ -85,6 +86,8 @@ impl Config {
         crate::telemetry::read_filter(&args.log)
             .map_err(|problem| ConfigError(format!("--log: {problem}")))?;
         let retention = Retention {
+            change_log_entries: args.change_log_max_entries,
+            most_records: args.idempotency_max_records,
             change_log: Duration::from_secs(args.change_log_retention_seconds),
             records: Duration::from_secs(args.idempotency_retention_seconds),
         };
@@ -115,7 +118,10 @@ impl Config {
             vec![("--listen", self.listen.to_string()), ("--threads", self.threads.to_string())];
         lines.extend(self.cors_origins.iter().map(|origin| ("--cors-origin", origin.to_string())));
         match &self.store {
-            StoreConfig::Memory => lines.push(("--store", "memory:".into())),
+            StoreConfig::Memory(most) => lines.extend([
+                ("--store", "memory:".into()),
+                ("--memory-max", most.display().iec().to_string()),
+            ]),
             StoreConfig::File(path, options) => lines.extend([
                 ("--store", format!("file:{}", path.display())),
                 ("--file-queue-taps", options.queue_bound.to_string()),
@@ -131,7 +137,9 @@ impl Config {
         }
         lines.extend([
             ("--change-log-retention-seconds", self.retention.change_log.as_secs().to_string()),
+            ("--change-log-max-entries", self.retention.change_log_entries.to_string()),
             ("--idempotency-retention-seconds", self.retention.records.as_secs().to_string()),
+            ("--idempotency-max-records", self.retention.most_records.to_string()),
             ("--head-timeout-ms", limits.head_timeout.as_millis().to_string()),
             ("--body-timeout-ms", limits.body_timeout.as_millis().to_string()),
             ("--request-timeout-ms", limits.request_timeout.as_millis().to_string()),
@@ -147,7 +155,7 @@ impl Config {
         let line = |(flag, value): (&str, String)| format!("{flag:<32}{value}\n");
         let table: String = lines.into_iter().map(line).collect();
         let note = match &self.store {
-            StoreConfig::Memory => "Reactions in memory do not survive a restart.\n",
+            StoreConfig::Memory(_) => "Reactions in memory do not survive a restart.\n",
             StoreConfig::File(..) => "The store file was not opened.\n",
             StoreConfig::Redis(_) => "Redis was not asked.\n",
         };

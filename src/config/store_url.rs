@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use bytesize::ByteSize;
+
 use super::{ConfigError, ServeArgs, StoreConfig};
 use crate::store::Retention;
 use crate::store::file::FileOptions;
@@ -13,6 +15,7 @@ const DEFAULT_CONNECT_TIMEOUT_MS: u64 = 1000;
 const DEFAULT_QUEUE_CALLS: u32 = 10_000;
 const DEFAULT_QUEUE_TAPS: u32 = 10_000;
 const DEFAULT_CACHE_MIB: u32 = 128;
+const DEFAULT_MEMORY_MAX: ByteSize = ByteSize::gib(1);
 
 /// The variable for the password. It has no flag: whoever may list processes would see it.
 const PASSWORD_VARIABLE: &str = "ONETAP_REDIS_PASSWORD";
@@ -21,8 +24,10 @@ pub(super) fn store(args: &ServeArgs, retention: Retention) -> Result<StoreConfi
     if args.store == "memory:" {
         refuse(REDIS_FLAGS, args, "memory:")?;
         refuse(FILE_FLAGS, args, "memory:")?;
-        return if args.strict { Err(not_strict()) } else { Ok(StoreConfig::Memory) };
+        let most = args.memory_max.unwrap_or(DEFAULT_MEMORY_MAX);
+        return if args.strict { Err(not_strict()) } else { Ok(StoreConfig::Memory(most)) };
     }
+    refuse(MEMORY_FLAGS, args, "file: or redis:")?;
     if let Some(path) = args.store.strip_prefix("file:") {
         refuse(REDIS_FLAGS, args, "file:")?;
         return file(path, args, retention);
@@ -178,6 +183,7 @@ const REDIS_FLAGS: Flags = &[
     ("--redis-connect-timeout-ms", |args| args.redis_connect_timeout_ms.is_some()),
     ("--redis-queue-calls", |args| args.redis_queue_calls.is_some()),
 ];
+const MEMORY_FLAGS: Flags = &[("--memory-max", |args| args.memory_max.is_some())];
 const FILE_FLAGS: Flags = &[
     ("--file-queue-taps", |args| args.file_queue_taps.is_some()),
     ("--file-cache-mib", |args| args.file_cache_mib.is_some()),

@@ -114,6 +114,16 @@ impl Records {
         Self { retention, kept: HashMap::new(), by_age: VecDeque::new() }
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
     /// What was answered to this tap before, if its key has a record.
     ///
     /// # Errors
@@ -131,11 +141,20 @@ impl Records {
     }
 
     /// Keeps what is answered to a tap, if it has a key, and drops what is too old.
+    pub fn keep(&mut self, tap: &Tap, outcome: Outcome, now: Micros) {
+        self.sweep(now);
+        let Some(Keyed { key, form }) = tap.keyed else { return };
+        let (reaction, expires_at) = (tap.reaction.clone(), now.later(self.retention));
+        self.kept.insert(key, Record { form, reaction, outcome, expires_at });
+        self.by_age.push_back((expires_at, key));
+    }
+
+    /// Drops what is too old.
     ///
     /// What was kept while the clock was further ahead than records are kept would stay until it
     /// is that late, and everything behind it, too. It is kept from now on instead: the clock may
     /// have been put right a moment ago, and its callers may still ask.
-    pub fn keep(&mut self, tap: &Tap, outcome: Outcome, now: Micros) {
+    pub fn sweep(&mut self, now: Micros) {
         let expires_at = now.later(self.retention);
         let latest = expires_at.later(self.retention);
         while let Some((then, key)) = self.by_age.front().copied()
@@ -154,10 +173,6 @@ impl Records {
                 self.kept.remove(&key);
             }
         }
-        let Some(Keyed { key, form }) = tap.keyed else { return };
-        let reaction = tap.reaction.clone();
-        self.kept.insert(key, Record { form, reaction, outcome, expires_at });
-        self.by_age.push_back((expires_at, key));
     }
 }
 

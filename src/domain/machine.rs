@@ -10,8 +10,9 @@ use super::{
 
 /// The state of one post.
 ///
-/// The revision stays when the last reaction goes: without it a change within the same microsecond
-/// could get a revision that was given out before.
+/// A store drops a post whose last reaction has gone, and raises the *floor* of its partition to
+/// the post's last revision. The floor is the revision of every post without state, so that a
+/// post's revisions go on upwards when it is filled again.
 #[derive(Debug, Default)]
 pub struct Post {
     revision: Option<Revision>,
@@ -20,9 +21,9 @@ pub struct Post {
 
 impl Post {
     /// Applies a tap to this post at `now`: what came of it and, if the flag changed, the entry for
-    /// the change log.
-    pub fn apply(&mut self, tap: &Tap, now: Micros) -> (Outcome, Option<Change>) {
-        let was = self.members.get(&tap.reaction).is_some_and(|m| m.contains(tap.user));
+    /// the change log. `floor` is that of its partition.
+    pub fn apply(&mut self, tap: &Tap, now: Micros, floor: Revision) -> (Outcome, Option<Change>) {
+        let was = self.has(tap);
         let active = tap.verb.turns(was);
         let changed = if active {
             self.members.entry(tap.reaction.clone()).or_default().add(tap.user, now)
@@ -30,13 +31,13 @@ impl Post {
             self.remove(&tap.reaction, tap.user)
         };
         if changed {
-            self.revision = Some(Revision::next(self.revision, now));
+            self.revision = Some(Revision::next(self.revision_or(floor), now));
         }
         let outcome = Outcome {
             active,
             changed,
             count: self.members.get(&tap.reaction).map_or(0, Members::count),
-            revision: self.revision_at(now),
+            revision: self.revision_or(floor),
             replayed: false,
         };
         let change = changed.then(|| Change {
@@ -58,7 +59,7 @@ impl Post {
         post: PostId,
         viewer: Option<UserId>,
         recent: usize,
-        now: Micros,
+        floor: Revision,
     ) -> Summary {
         let reactions = self.members.iter().map(|(reaction, members)| ReactionSummary {
             reaction: reaction.clone(),
@@ -66,7 +67,7 @@ impl Post {
             mine: viewer.map(|user| members.contains(user)),
             recent: reactors(reaction, members, None).take(recent).collect(),
         });
-        Summary::new(post, self.revision_at(now), reactions.collect())
+        Summary::new(post, self.revision_or(floor), reactions.collect())
     }
 
     /// The first `take` reactors behind `after`, newest first; of one reaction, or of all.
@@ -100,8 +101,19 @@ impl Post {
         removed
     }
 
-    fn revision_at(&self, now: Micros) -> Revision {
-        self.revision.unwrap_or(Revision::without_state(now))
+    /// Whether the user of a tap has its reaction.
+    pub fn has(&self, tap: &Tap) -> bool {
+        self.members.get(&tap.reaction).is_some_and(|members| members.contains(tap.user))
+    }
+
+    /// Whether nobody has any reaction on it.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Its revision, or the floor of its partition while it has none.
+    pub fn revision_or(&self, floor: Revision) -> Revision {
+        self.revision.unwrap_or(floor)
     }
 }
 
@@ -123,6 +135,8 @@ mod tests {
     use super::*;
     use crate::domain::Verb;
 
+    const FLOOR: Revision = Revision(0);
+
     fn tap(verb: Verb, user: u64, reaction: &str) -> Tap {
         Tap {
             post: "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id"),
@@ -136,7 +150,7 @@ mod tests {
     #[test]
     fn a_toggle_flips_and_says_so() {
         let mut post = Post::default();
-        let (on, change) = post.apply(&tap(Verb::Toggle, 7, "like"), Micros(100));
+        let (on, change) = post.apply(&tap(Verb::Toggle, 7, "like"), Micros(100), FLOOR);
         assert_eq!(
             on,
             Outcome {
@@ -150,14 +164,14 @@ mod tests {
         let change = change.expect("a change");
         assert!(change.active);
         assert_eq!(change.occurred_at, Micros(100));
-        let (off, _) = post.apply(&tap(Verb::Toggle, 7, "like"), Micros(100));
+        let (off, _) = post.apply(&tap(Verb::Toggle, 7, "like"), Micros(100), FLOOR);
         assert_eq!(
             off,
             Outcome {
                 active: false,
                 changed: true,
                 count: 0,
-                revision: Revision(101),
+                revision: Revision(201),
                 replayed: false
             }
         );
@@ -166,20 +180,20 @@ mod tests {
     #[test]
     fn repeating_set_and_unset_changes_nothing() {
         let mut post = Post::default();
-        let (first, change) = post.apply(&tap(Verb::Unset, 7, "like"), Micros(5));
+        let (first, change) = post.apply(&tap(Verb::Unset, 7, "like"), Micros(5), Revision(3));
         assert_eq!(
             first,
             Outcome {
                 active: false,
                 changed: false,
                 count: 0,
-                revision: Revision(4),
+                revision: Revision(3),
                 replayed: false
             }
         );
         assert_eq!(change, None);
-        post.apply(&tap(Verb::Set, 7, "like"), Micros(10));
-        let (again, change) = post.apply(&tap(Verb::Set, 7, "like"), Micros(20));
+        post.apply(&tap(Verb::Set, 7, "like"), Micros(10), FLOOR);
+        let (again, change) = post.apply(&tap(Verb::Set, 7, "like"), Micros(20), FLOOR);
         assert_eq!(
             again,
             Outcome {
@@ -200,7 +214,7 @@ mod tests {
         let mut post = Post::default();
         let mut last = 0;
         for (clock, user) in [(100, 1), (100, 1), (90, 1), (90, 1), (50, 2), (200, 2)] {
-            let (outcome, _) = post.apply(&tap(Verb::Toggle, user, "like"), Micros(clock));
+            let (outcome, _) = post.apply(&tap(Verb::Toggle, user, "like"), Micros(clock), FLOOR);
             assert!(outcome.revision.0 > last, "{} after {last}", outcome.revision);
             last = outcome.revision.0;
         }
@@ -212,7 +226,7 @@ mod tests {
         for (at, user, reaction) in
             [(1, 9, "like"), (1, 10, "like"), (1, 10, "love"), (2, 3, "love"), (3, 4, "like")]
         {
-            post.apply(&tap(Verb::Set, user, reaction), Micros(at));
+            post.apply(&tap(Verb::Set, user, reaction), Micros(at), FLOOR);
         }
         let order = |reactors: &[Reactor]| -> Vec<(u64, String)> {
             reactors.iter().map(|r| (r.user.get(), r.reaction.to_string())).collect()
@@ -239,16 +253,16 @@ mod tests {
     #[test]
     fn a_summary_leaves_out_what_nobody_has() {
         let mut post = Post::default();
-        post.apply(&tap(Verb::Set, 1, "sad"), Micros(1));
+        post.apply(&tap(Verb::Set, 1, "sad"), Micros(1), FLOOR);
         for user in 1..=3 {
-            post.apply(&tap(Verb::Set, user, "like"), Micros(1 + user));
+            post.apply(&tap(Verb::Set, user, "like"), Micros(1 + user), FLOOR);
         }
-        post.apply(&tap(Verb::Set, 1, "love"), Micros(9));
-        post.apply(&tap(Verb::Unset, 1, "sad"), Micros(9));
+        post.apply(&tap(Verb::Set, 1, "love"), Micros(9), FLOOR);
+        post.apply(&tap(Verb::Unset, 1, "sad"), Micros(9), FLOOR);
         let id = tap(Verb::Set, 1, "sad").post;
-        let summary = post.summary(id, Some(1.try_into().expect("a user id")), 2, Micros(99));
+        let summary = post.summary(id, Some(1.try_into().expect("a user id")), 2, FLOOR);
         assert_eq!(summary.total(), 4);
-        assert_eq!(summary.revision, Revision(10));
+        assert_eq!(summary.revision, Revision(19));
         let seen: Vec<_> = summary
             .reactions
             .iter()

@@ -44,24 +44,27 @@ impl fmt::Display for Micros {
 
 /// Where a post is in its history: rises with every change, on one post strictly.
 ///
-/// A change gets `max(previous + 1, the store's clock in µs)`, so that it goes on upwards even
-/// where the previous revision was lost. Below 2^53 until the year 2255, so it is exact in
-/// JavaScript.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A change gets the store's clock in µs, or, where the clock is behind the previous revision, that
+/// revision plus a little: so it rises even where the previous revision was lost. Below 2^53 until
+/// the year 2255, so it is exact in JavaScript.
+///
+/// A revision orders answers. It is never evidence that two states are equal: a store that lost its
+/// newest changes may give a revision out again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Revision(pub u64);
 
-impl Revision {
-    /// The revision of a change made at `now` on top of `previous`.
-    #[must_use]
-    pub fn next(previous: Option<Self>, now: Micros) -> Self {
-        previous.map_or(Self(now.0), |Self(previous)| Self(now.0.max(previous + 1)))
-    }
+/// How many different steps a revision may take while the clock is behind it.
+const STEPS: u64 = 1024;
 
-    /// What a post without state answers: the clock, less the one microsecond in which its first
-    /// change may still come. So no two states of a post share a revision.
+impl Revision {
+    /// The revision of a change made at `now` on top of `previous`: that of the post, or the floor
+    /// of its partition where the post has no state.
+    ///
+    /// Behind the clock of an earlier time, the step depends on the clock, so that two histories
+    /// that part (one of them is lost) hardly ever give out the same revision.
     #[must_use]
-    pub fn without_state(now: Micros) -> Self {
-        Self(now.0.saturating_sub(1))
+    pub fn next(previous: Self, now: Micros) -> Self {
+        if now.0 > previous.0 { Self(now.0) } else { Self(previous.0 + 1 + now.0 % STEPS) }
     }
 }
 
@@ -96,9 +99,16 @@ mod tests {
 
     #[test]
     fn a_revision_follows_the_clock_but_never_goes_back() {
-        assert_eq!(Revision::next(None, Micros(50)), Revision(50));
-        assert_eq!(Revision::next(Some(Revision(40)), Micros(50)), Revision(50));
-        assert_eq!(Revision::next(Some(Revision(50)), Micros(50)), Revision(51));
-        assert_eq!(Revision::next(Some(Revision(70)), Micros(50)), Revision(71));
+        assert_eq!(Revision::next(Revision(0), Micros(50)), Revision(50));
+        assert_eq!(Revision::next(Revision(40), Micros(50)), Revision(50));
+        assert_eq!(Revision::next(Revision(50), Micros(50)), Revision(50 + 1 + 50));
+        assert_eq!(Revision::next(Revision(70), Micros(50)), Revision(70 + 1 + 50));
+    }
+
+    #[test]
+    fn behind_an_earlier_clock_the_step_depends_on_the_clock() {
+        let ahead = Revision(9_000_000);
+        let next = |now| Revision::next(ahead, Micros(now)).0 - ahead.0;
+        assert_eq!([1024, 1025, 2047, 2048].map(next), [1, 2, 1024, 1]);
     }
 }

@@ -1,6 +1,6 @@
 //! One write: what is asked, and what came of it.
 
-use super::{Keyed, PostId, Reaction, Revision, UserId};
+use super::{Keyed, Partition, PostId, Reaction, Revision, UserId};
 
 /// What a tap does to the flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +37,13 @@ pub struct Tap {
     pub verb: Verb,
     /// The key under which the answer is kept, if the caller gave one.
     pub keyed: Option<Keyed>,
+}
+
+impl Tap {
+    /// The partition in which it may leave an idempotency record.
+    pub(crate) fn record_partition(&self) -> Option<Partition> {
+        self.keyed.map(|_| self.post.partition())
+    }
 }
 
 /// What a tap did, all of it read in the step that did it.

@@ -6,6 +6,7 @@ mod error;
 pub mod file;
 mod follow;
 pub mod memory;
+mod record_budget;
 pub mod redis;
 mod stats;
 
@@ -41,19 +42,28 @@ impl Deadline {
     }
 }
 
-/// For how long a store keeps what is not state.
+/// How long, and how much, a store keeps of what is not state.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// An entry of the change log.
+    /// How long an entry of the change log is kept.
     pub change_log: Duration,
-    /// The record of what was answered to a tap with an idempotency key.
+    /// How many entries the log of a partition keeps at most, give or take a hundred.
+    pub change_log_entries: u32,
+    /// How long the record is kept of what was answered to a tap with an idempotency key.
     pub records: Duration,
+    /// How many records the taps of this process keep alive at most.
+    pub most_records: u32,
 }
 
 impl Default for Retention {
-    /// An hour, and ten minutes.
+    /// An hour and 10,000 entries a partition; ten minutes and two million records.
     fn default() -> Self {
-        Self { change_log: Duration::from_secs(3600), records: Duration::from_secs(600) }
+        Self {
+            change_log: Duration::from_secs(3600),
+            change_log_entries: 10_000,
+            records: Duration::from_secs(600),
+            most_records: 2_000_000,
+        }
     }
 }
 
@@ -112,7 +122,9 @@ pub struct LogEntry {
 ///    raises the revision, also if it changes no flag; the log has no entry for that.
 /// 4. **Order.** The revisions of one post's changes rise strictly, in the order in which they took
 ///    place, also within one microsecond and when the clock goes back. A tap without effect answers
-///    the revision as it is.
+///    the revision as it is. A post without state answers the *floor* of its partition: the
+///    greatest revision of any of its posts that became empty, 0 at first. The first change of a
+///    post lies above the floor; a floor never falls.
 /// 5. **Reads see writes.** What is read after a tap's answer contains that tap. A summary's counts
 ///    and its revision are of one moment.
 /// 6. **Order of answers.** Summaries come in the order asked, every post present; reactions by

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use onetap::domain::machine::Post;
-use onetap::domain::{Form, KeyReused, Micros, Outcome, PostId, Reactor, Records, Revision, Tap};
+use onetap::domain::{
+    Form, KeyReused, Micros, Outcome, Partition, PostId, Reactor, Records, Revision, Tap,
+};
 use onetap::store::memory::MemoryStore;
 use onetap::store::{AnyStore, ReactorsQuery, Retention, Store, StoreError, SummaryQuery};
 use proptest::prelude::*;
@@ -101,6 +103,7 @@ fn by_machine(stream: &[Step], ids: &[PostId]) -> Seen {
     let mut changes = vec![Vec::new(); ids.len()];
     let (mut answers, mut order) = (Vec::new(), Order::default());
     let mut records = Records::new(Duration::from_secs(600));
+    let mut floors: HashMap<Partition, Revision> = HashMap::new();
     for (now, step) in (1_000_000..).zip(stream) {
         let (tap, now) = (step.tap(ids), Micros(now));
         match records.find(&tap, now) {
@@ -114,13 +117,19 @@ fn by_machine(stream: &[Step], ids: &[PostId]) -> Seen {
                 continue;
             }
         }
-        let (outcome, change) = posts[step.post].apply(&tap, now);
+        let floor = floors.entry(tap.post.partition()).or_default();
+        let (outcome, change) = posts[step.post].apply(&tap, now, *floor);
+        // As every store does: nothing is kept of a post without reactions but its revision.
+        if posts[step.post].is_empty() {
+            *floor = outcome.revision.max(*floor);
+            posts[step.post] = Post::default();
+        }
         records.keep(&tap, outcome, now);
         answers.push(order.answer(step.post, outcome));
         changes[step.post].extend(change.map(|c| (c.user.get(), c.reaction.to_string(), c.active)));
     }
     let posts = posts.iter().zip(ids).map(|(post, id)| {
-        let summary = post.summary(*id, Some(user(1)), 0, Micros(9_000_000));
+        let summary = post.summary(*id, Some(user(1)), 0, Revision::default());
         let listed = summary.reactions.into_iter();
         let reactions = listed.map(|r| (r.reaction.to_string(), r.count, r.mine)).collect();
         SeenPost { reactions, reactors: reactors(post.reactors(None, None, 1000)) }

@@ -31,7 +31,7 @@ async fn until_lanes(service: &Service, connected: u64) {
 async fn until_well(service: &Service) -> Duration {
     let started = Instant::now();
     let mut well = 0;
-    // Connections are dealt out in turn, so that two in a row ask both lanes.
+    // Connections are dealt out in turn, so that two in a row ask both workers.
     while well < 4 {
         let ready = service.send("GET", "/readyz").await.status == 200;
         well = if ready { well + 1 } else { 0 };
@@ -76,7 +76,7 @@ async fn a_killed_redis_is_noticed_while_nothing_is_asked() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let port = redis.port;
     let service = Service::with(&["--store", &redis.url()]);
-    until_lanes(&service, 2).await;
+    until_lanes(&service, 4).await;
     drop(redis);
     until_lanes(&service, 0).await;
     // No tap was in flight, so none may be in doubt.
@@ -92,7 +92,7 @@ async fn a_killed_redis_is_noticed_while_nothing_is_asked() {
 async fn an_idle_connection_that_redis_closes_costs_no_tap() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let service = Service::with(&["--store", &redis.url()]);
-    until_lanes(&service, 2).await;
+    until_lanes(&service, 4).await;
     let mut admin = redis.client().await;
     for user in 1..=20 {
         let killed: u64 = redis::cmd("CLIENT")
@@ -101,8 +101,8 @@ async fn an_idle_connection_that_redis_closes_costs_no_tap() {
             .await
             .unwrap();
         assert!(killed >= 1);
-        until_figure(&service, "onetap_lane_connections_total", 2 + 2 * user).await;
-        until_lanes(&service, 2).await;
+        until_figure(&service, "onetap_lane_connections_total", 4 + 4 * user).await;
+        until_lanes(&service, 4).await;
         service.send("PUT", &path(post(), user)).await.ok(201);
     }
 }
@@ -111,7 +111,7 @@ async fn an_idle_connection_that_redis_closes_costs_no_tap() {
 async fn a_stopped_redis_leaves_writes_in_doubt_and_never_runs_them_late() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let service = Service::with(&["--store", &redis.url(), "--request-timeout-ms", "500"]);
-    until_lanes(&service, 2).await;
+    until_lanes(&service, 4).await;
     // A server that does not know the script would refuse the late tap for that reason alone.
     service.send("PUT", &path(crate::support::post(), 1)).await.ok(201);
     let post = post();
@@ -136,7 +136,7 @@ async fn a_stopped_redis_leaves_writes_in_doubt_and_never_runs_them_late() {
 async fn a_connection_that_breaks_with_taps_in_flight_leaves_these_in_doubt() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let service = Service::with(&["--store", &redis.url()]);
-    until_lanes(&service, 2).await;
+    until_lanes(&service, 4).await;
     let mut admin = redis.client().await;
     let pause = ["PAUSE", "5000", "WRITE"];
     let _: () = redis::cmd("CLIENT").arg(&pause).query_async(&mut admin).await.unwrap();
@@ -156,7 +156,7 @@ async fn a_connection_that_breaks_with_taps_in_flight_leaves_these_in_doubt() {
 async fn a_paused_redis_runs_what_it_held_back_only_within_its_time() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let service = Service::with(&["--store", &redis.url(), "--request-timeout-ms", "1000"]);
-    until_lanes(&service, 2).await;
+    until_lanes(&service, 4).await;
     service.send("POST", &format!("{}/toggle", path(post(), 1))).await.ok(200);
     let mut admin = redis.client().await;
     for (pause, applied) in [(300, true), (1500, false)] {

@@ -155,8 +155,11 @@ async fn the_power_is_cut_in_group_commits() {
     let path = folder.path().join("history.ndjson");
     let recorder = Arc::new(Recorder::create(&path, "power cuts of the store file").unwrap());
     let (begun, disk, mut seed) = (Arc::new(AtomicU64::new(0)), Disk::new(), 3);
-    let retention =
-        Retention { change_log: Duration::from_secs(2), records: Duration::from_secs(60) };
+    let retention = Retention {
+        change_log: Duration::from_secs(2),
+        records: Duration::from_secs(60),
+        ..Retention::default()
+    };
     let open = || {
         let disk = disk.clone();
         let options = FileOptions { retention, ..OPTIONS };

@@ -23,7 +23,7 @@ use crate::support::power::{Disk, Fault, Left, random};
 use crate::support::program::{Program, onetap, outcome};
 use crate::support::redis_server::ShiftedClock;
 use crate::support::service::Service;
-use crate::support::{keyed_tap, post, soon, tap};
+use crate::support::{keyed_tap, post, soon, tap, two_posts_of_one_partition};
 
 fn on(disk: &Disk) -> FileStore {
     let disk = disk.clone();
@@ -392,8 +392,8 @@ async fn what_is_read_during_a_commit_is_older_than_the_commit() {
 #[tokio::test]
 async fn records_and_log_entries_go_when_they_are_too_old() {
     let short = Duration::from_millis(600);
-    let options =
-        FileOptions { retention: Retention { change_log: short, records: short }, ..OPTIONS };
+    let retention = Retention { change_log: short, records: short, ..Retention::default() };
+    let options = FileOptions { retention, ..OPTIONS };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("store.redb");
     let store = FileStore::open(&file, options).unwrap();
@@ -420,7 +420,7 @@ async fn records_and_log_entries_go_when_they_are_too_old() {
     assert_eq!(left, 0, "records are swept");
     let posts = redb::TableDefinition::<&[u8], &[u8]>::new("posts");
     let left = redb::ReadableTableMetadata::len(&txn.open_table(posts).unwrap()).unwrap();
-    assert_eq!(left, 1, "of a post without reactions its revision stays, and nothing else");
+    assert_eq!(left, 0, "of a post without reactions nothing stays");
 }
 
 /// After a failure the file is opened again. What is there then may be another one, or nothing.
@@ -602,28 +602,68 @@ async fn revision_of(store: &FileStore, post: PostId) -> Revision {
     store.summaries(query, soon()).await.unwrap()[0].revision
 }
 
-/// What was told of posts without state is kept with the file, so that a clock that is put back
-/// meanwhile takes nothing of it back.
+/// The revision of posts without state is kept in the file, so that a clock that is put back takes
+/// nothing of it back.
 #[tokio::test]
-async fn first_revisions_are_above_what_was_told_of_posts_without_state() {
+async fn a_floor_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("store.redb");
-    let (first, second) = (post(), post());
+    let (emptied, same) = two_posts_of_one_partition();
     let store = open_at(&file);
-    let told = revision_of(&store, first).await;
-    let one = store.tap(tap(Verb::Set, first, 1, "like"), soon()).await.unwrap();
-    assert!(one.revision > told);
-    let later = revision_of(&store, second).await;
-    assert!(later.0 + 1 >= one.revision.0, "the clock of the last commit: {later:?}, {one:?}");
+    assert_eq!(revision_of(&store, same).await, Revision(0));
+    store.tap(tap(Verb::Set, emptied, 1, "like"), soon()).await.unwrap();
+    assert_eq!(revision_of(&store, same).await, Revision(0), "nothing became empty");
+    let gone = store.tap(tap(Verb::Unset, emptied, 1, "like"), soon()).await.unwrap().revision;
+    assert_eq!(revision_of(&store, same).await, gone);
     drop(store);
-    let ahead = later.0 + 3_600_000_000;
-    set_top(&file, "floor", ahead);
     let store = open_at(&file);
-    assert_eq!(revision_of(&store, second).await.0, ahead);
-    store.tap(tap(Verb::Set, first, 2, "like"), soon()).await.unwrap();
-    assert_eq!(revision_of(&store, second).await.0, ahead, "it never goes back");
-    let two = store.tap(tap(Verb::Set, second, 1, "like"), soon()).await.unwrap();
-    assert!(two.revision.0 > ahead, "{two:?}");
+    assert_eq!([revision_of(&store, same).await, revision_of(&store, emptied).await], [gone; 2]);
+    // As if a clock had been an hour ahead.
+    drop(store);
+    let ahead = gone.0 + 3_600_000_000;
+    set_top(&file, &format!("floor/{}", same.partition().index()), ahead);
+    let store = open_at(&file);
+    assert_eq!(revision_of(&store, same).await.0, ahead);
+    let first = store.tap(tap(Verb::Set, same, 1, "like"), soon()).await.unwrap();
+    assert!(first.revision.0 > ahead, "{first:?}");
+}
+
+/// A file of an earlier release has one floor for all posts, the clock of its last commit.
+#[tokio::test]
+async fn the_floor_of_an_earlier_release_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.redb");
+    drop(open_at(&file));
+    let told = Revision(4_000_000_000_000_000);
+    set_top(&file, "floor", told.0);
+    let (store, post) = (open_at(&file), post());
+    assert_eq!(revision_of(&store, post).await, told);
+    let first = store.tap(tap(Verb::Set, post, 1, "like"), soon()).await.unwrap();
+    assert!(first.revision > told);
+    store.tap(tap(Verb::Unset, post, 1, "like"), soon()).await.unwrap();
+    assert!(revision_of(&store, post).await > first.revision);
+}
+
+/// A log that one client fills is cut to its length, and what is left is the newest.
+#[tokio::test]
+async fn a_log_keeps_no_more_entries_than_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let retention = Retention { change_log_entries: 300, ..Retention::default() };
+    let file = folder.path().join("store.redb");
+    let open = || FileStore::open(&file, FileOptions { retention, ..OPTIONS }).unwrap();
+    let (mut store, post) = (open(), post());
+    for round in 0..20 {
+        if round == 10 {
+            drop(store);
+            store = open();
+        }
+        let taps = (0..100).map(|id| store.tap(tap(Verb::Toggle, post, 1 + id, "like"), soon()));
+        let outcomes = futures_util::future::join_all(taps).await;
+        let last = outcomes.into_iter().map(|o| o.unwrap().revision).max();
+        let log = store.changes(post.partition(), None, 10_000, soon()).await.unwrap();
+        assert!(log.len() <= 400, "{} entries after {round} rounds", log.len());
+        assert_eq!(log.last().map(|entry| entry.change.revision), last);
+    }
 }
 
 /// A file with holes would let a full disk break a commit in the middle.

@@ -36,9 +36,9 @@ impl Bench {
 
     /// A fault that meets a lane while it connects is another fault.
     async fn until_connected(&self) {
-        until("both lanes are connected", async || {
+        until("the lanes of both workers are connected", async || {
             let figures = self.service.send("GET", "/metrics").await.body;
-            figures.lines().any(|line| line == "onetap_lanes_connected 2")
+            figures.lines().any(|line| line == "onetap_lanes_connected 4")
         })
         .await;
     }

@@ -20,7 +20,7 @@ FILE_TESTS = "file_store:: file_crash:: faults_recorded_file:: contract:: differ
 MUTANTS = {
     # The write is decided by what an earlier call read.
     "split-check-from-write": ("src/store/redis/mod.rs",
-        "        let answer = self.ask(deadline, |waiting| Item::Tap(tap, waiting));",
+        "        let keyed = tap.record_partition();\n",
         """        let mut tap = tap;
         if tap.verb == crate::domain::Verb::Toggle {
             let query = SummaryQuery { posts: vec![tap.post], viewer: Some(tap.user), recent: 0 };
@@ -28,37 +28,53 @@ MUTANTS = {
             let on = seen[0].reactions.iter().any(|r| r.reaction == tap.reaction && r.mine == Some(true));
             tap.verb = if on { crate::domain::Verb::Unset } else { crate::domain::Verb::Set };
         }
-        let answer = self.ask(deadline, |waiting| Item::Tap(tap, waiting));"""),
+        let keyed = tap.record_partition();
+"""),
     "add-answer-ignored": (TAP, "    was = added == 0\n", "    was = false\n"),
     "look-of-remove-ignored": (TAP, "    was = score ~= false\n", "    was = true\n"),
-    "remove-left-out": (TAP, "    call('ZREM', members, user)\n    count = count - 1\n", "    count = count - 1\n"),
-    "emptied-set-counted-afterwards": (TAP, "    call('ZREM', members, user)\n    count = count - 1\n",
-        "    call('ZREM', members, user)\n    count = call('ZCARD', members)\n", "redis_cluster::"),
-    "count-kept-by-hand": (TAP, "  local count = call('ZCARD', members)\n  if was then\n",
-        "  local count = (tonumber(call('HGET', post, reaction) or 0) or 0) + (was and 0 or 1)\n  if was then\n"),
-    "count-not-healed": (TAP, "~= count then", "~= count and false then"),
+    "remove-left-out": (TAP, "  if was then call('ZREM', members, user) end\n", ""),
+    "emptied-set-counted-afterwards": (TAP, "  if was then call('ZREM', members, user) end\n",
+        "  if was then call('ZREM', members, user) end\n  count = call('ZCARD', members)\n", "redis_cluster::"),
+    "count-kept-by-hand": (TAP, "  local count = call('ZCARD', members) - (was and 1 or 0)\n",
+        "  local count = (tonumber(kept[2] or 0) or 0) + (was and -1 or 1)\n"),
+    "count-not-healed": (TAP, "== count then return active", "then return active"),
+    "emptied-post-kept": (TAP, "    call('DEL', post, members)\n", "    call('DEL', members)\n", "redis_store:: contract::redis"),
+    "emptied-post-with-others-deleted": ("lua/prelude_floor.lua", "return call('HLEN', post) <= own", "return true", "contract::redis differential::"),
+    "floor-not-raised": ("lua/prelude_floor.lua", "  local before = try('SET', key, text, 'GET')\n", "  local before = try('GET', key)\n", "contract::redis redis_store::"),
+    "floor-that-is-ahead-falls": ("lua/prelude_floor.lua", "  if before and (tonumber(before) or 0) > revision then call('SET', key, before) end\n", "", "redis_store::"),
+    "floor-not-put-back": (TAP, "    if emptied then put_floor_back(post, floor) end\n", "", "redis_store::"),
+    "floor-not-looked-at": ("lua/prelude.lua", "  return floor, not floor and DAMAGED or nil, not kept\n", "  return 0\n", "contract::redis redis_store::"),
+    "memory-floor-not-raised": (MEMORY, "            self.floor = self.floor.max(outcome.revision);\n", "            let _ = self.floor.max(outcome.revision);\n", "contract::memory partition::"),
+    "memory-emptied-post-kept": (MEMORY, "        if post.is_empty() {\n            self.floor", "        if false {\n            self.floor", "partition::"),
+    "memory-taken-without-end": (MEMORY, "        if room < Room::Free && !self.is_removal(tap, room) {", "        if false {", "partition::"),
+    "full-redis-keeps-records-of-nothing": (KEYED, "  if full and status == 0 then return FULL, 0, 0 end\n", "", "redis_full::"),
+    "full-redis-keeps-records-without-end": (KEYED, "  if full and written >= RECORDS_WHEN_FULL then return FULL, 0, 0 end\n", "", "redis_full::"),
+    "full-redis-log-grows": ("lua/prelude_log.lua", "    return try('XADD', log, 'MAXLEN', '=', math.max(length, KEPT_WHEN_FULL), '*', 'tap', entry)\n", "    return try('XADD', log, '*', 'tap', entry)\n", "redis_full::"),
+    "full-redis-refuses-removals": ("src/store/redis/batch.rs", "if script == Script::Unset && refusal::is_full(&error) {", "if false {", "redis_full::"),
+    "reads-without-a-bound-on-work": ("lua/prelude_read.lua", "    if i == 1 or work > 0 then\n", "    if true then\n", "redis_reads::"),
+    "records-without-a-bound": ("src/store/record_budget.rs", "self.full_at.saturating_sub(now) + self.interval <= self.burst", "true", "record_budget::"),
+    "etag-of-a-revision": ("src/http/routes/summaries.rs", "Uuid::new_v5(&Uuid::NAMESPACE_OID, &body)", "Uuid::new_v5(&Uuid::NAMESPACE_OID, &body[..80.min(body.len())])", "http_revisions::"),
     "zero-count-left": (TAP, "    call('HDEL', post, reaction)\n", ""),
-    "revision-not-raised": (TAP, "  local revision, revision_text = next_revision(previous)\n",
-        "  local revision = previous or now\n  local revision_text = string.format('%.0f', revision)\n"),
-    "revision-from-the-clock-alone": (TAP, "  if previous and previous >= now then", "  if false then"),
+    "revision-not-raised": ("lua/prelude_floor.lua", "  local revision = previous + 1 + now % 1024\n", "  local revision = previous\n"),
+    "revision-from-the-clock-alone": ("lua/prelude_floor.lua", "  if now > previous then return", "  if true then return"),
+    "revision-steps-by-one": ("lua/prelude_floor.lua", "previous + 1 + now % 1024", "previous + 1", "redis_store::"),
     "not-after-ignored": (TAP, "  if hurried and now > tonumber(not_after) then return TOO_LATE, 0, 0 end\n", ""),
     "type-check-removed": (TAP, "    if type(added) == 'table' then return failure(added), 0, 0 end\n", ""),
     "write-not-taken-back": (TAP, "    if not was then call('ZREM', members, user) end\n", ""),
-    "log-entry-left-out": (TAP, "  local logged = append(log, 'tap', entry)\n", "  local logged = true\n"),
-    "log-entry-without-change": (TAP, "    return unchanged(post, members, reaction, was, previous)\n",
-        "    append(log, 'tap', id .. ' ' .. user .. ' ' .. reaction .. ' 1 ' .. now_text)\n"
-        "    return unchanged(post, members, reaction, was, previous)\n"),
-    "log-never-trimmed": (TAP, "now % 16 == 0 and", "false and"),
-    "log-ahead-of-the-clock-never-trimmed": (TAP, "    try('XTRIM', log, 'MAXLEN', '~', 10000)\n", "", "redis_store::"),
+    "log-entry-left-out": (TAP, "  local logged = append(log, entry)\n", "  local logged = true\n"),
+    "log-entry-without-change": (TAP, "    return unchanged(post, members, reaction, was, kept, previous)\n",
+        "    append(log, id .. ' ' .. user .. ' ' .. reaction .. ' 1 ' .. now_text)\n"
+        "    return unchanged(post, members, reaction, was, kept, previous)\n"),
+    "log-never-trimmed": ("lua/prelude_log.lua", "now % 16 == 0 and", "false and"),
+    "log-without-a-bound-on-length": ("lua/prelude_log.lua", "  if type(place) == 'string' then call('XTRIM', log, 'MAXLEN', '~', most_entries) end\n", "", "redis_store::"),
     "ahead-of-the-clock-never-old": ("src/domain/micros.rs", "|| self > now.later(retention)", "|| false", "micros:: partition:: file_store::"),
     "records-ahead-of-the-clock-in-the-way": ("src/domain/idempotency.rs", "(then <= now || then > latest)", "then <= now", "idempotency::"),
     "records-ahead-of-the-clock-dropped": ("src/domain/idempotency.rs", "            if then > latest {\n", "            if false {\n", "idempotency::"),
     "file-records-ahead-of-the-clock-kept": (RECORDS, "        if then <= Micros(expires_at).later(retention).0 {", "        if true {", "file_store::"),
     "trimmed-and-unheard-of": ("src/store/follow.rs", "is_some_and(|first| first.position == place)", "is_none_or(|_| true)", "follow::"),
     "ids-through-tonumber": (TAP, "  if hurried and", "  user = tonumber(user)\n  if hurried and"),
-    "stateless-shares-a-revision": ("src/domain/micros.rs", "Self(now.0.saturating_sub(1))", "Self(now.0)"),
-    "stateless-shares-a-revision-in-redis": ("lua/prelude.lua", "local stateless = now - 1", "local stateless = now"),
-    "probe-leaves-its-keys": ("lua/probe.lua", "  call('DEL', post, members, log, record)\n", ""),
+    "revisions-step-by-one": ("src/domain/micros.rs", "Self(previous.0 + 1 + now.0 % STEPS)", "Self(previous.0 + 1)", "micros::"),
+    "probe-leaves-its-keys": ("lua/probe.lua", "  call('DEL', post, members, log, record, of_partition(post, 'floor'))\n", ""),
     "probe-runs-when-memory-is-full": ("src/store/redis/script.rs", 'Script::Probe => ("", PRELUDE_TAP', 'Script::Probe => (" flags=allow-oom", PRELUDE_TAP'),
     "cluster-batches-mix-partitions": ("src/store/redis/lane.rs", "        if self.node.is_none() {\n", "        if true {\n",
         "redis_cluster::"),
@@ -96,10 +112,6 @@ MUTANTS = {
     "newest-are-the-oldest": (SUMMARY, "recent - 1, 'REV', 'WITHSCORES'", "recent - 1, 'WITHSCORES'"),
     "posts-out-of-order": ("src/store/redis/mod.rs", "        Ok(summaries)\n",
         "        summaries.sort_by_key(|s| s.post);\n        Ok(summaries)\n"),
-    "etag-without-the-viewer": ("src/http/routes/summaries.rs",
-        'format!("\\"{}-{}\\"", summary.revision, viewer.map_or(0, UserId::get))', 'format!("\\"{}\\"", summary.revision)'),
-    "page-etag-without-the-viewer": ("src/http/routes/summaries.rs",
-        'format!("\\"{hash}-{}\\"", viewer.map_or(0, UserId::get))', 'format!("\\"{hash}-{}\\"", viewer.map_or(0, |_| 0))'),
     "write-sent-twice": ("src/store/redis/batch.rs", "        Err(error) if refusal::is_unknown_script(&error) => {",
         "        Ok(_) => cmd.query_async(&mut connection).await,\n        Err(error) if refusal::is_unknown_script(&error) => {"),
     "unknown-called-unavailable": ("src/store/redis/batch.rs", "    call.fail(StoreError::OutcomeUnknown);\n    None",
@@ -123,26 +135,23 @@ MUTANTS = {
         "            Item::Tap(..) => false,\n            Item::Summary(..) | Item::Reactors(..) => true,", "in_doubt::"),
     "refused-not-sent-again": ("src/store/redis/batch.rs", "        Verdict::Passing => Some(call),\n",
         "        Verdict::Passing => {\n            call.fail(StoreError::Unavailable(String::new()));\n            None\n        }\n", "in_doubt::"),
-    "out-of-time-not-sent-again": ("src/store/redis/batch.rs", "if reply::is_out_of_time(elements) &&", "if false && reply::is_out_of_time(elements) &&", "in_doubt::"),
+    "out-of-time-not-sent-again": ("src/store/redis/batch.rs", "        reply::is_out_of_time(elements)\n", "        false\n", "in_doubt::"),
     "doubt-forgotten": (CALL, "        Err(_) if doubt => Err(StoreError::OutcomeUnknown),\n", "", "in_doubt::"),
     "memory-record-left-out": (MEMORY, "        self.records.keep(tap, outcome, now);\n", "        let _ = Records::keep;\n", "contract::"),
     "memory-lock-released": ("src/store/memory/mod.rs",
-        "            partition.tap(&tap, now()).map_err(|KeyReused| StoreError::KeyReused)\n        })",
-        """            Ok(partition.summary(tap.post, Some(tap.user), 0, now()))
-        })
-        .and_then(|seen| {
-            let mine = seen.reactions.iter().any(|r| r.reaction == tap.reaction && r.mine == Some(true));
-            let mut tap = tap.clone();
-            if tap.verb == crate::domain::Verb::Toggle {
-                tap.verb = if mine { crate::domain::Verb::Unset } else { crate::domain::Verb::Set };
-            }
-            std::thread::yield_now();
-            self.on(tap.post.partition(), |partition| {
-                partition.tap(&tap, now()).map_err(|KeyReused| StoreError::KeyReused)
-            })
-        })"""),
+        "        self.measured(tap.post.partition(), |partition| {\n            if deadline",
+        """        let seen = self.on(tap.post.partition(), |p| p.summary(tap.post, Some(tap.user), 0));
+        let mine = seen.reactions.iter().any(|r| r.reaction == tap.reaction && r.mine == Some(true));
+        let mut tap = tap.clone();
+        if tap.verb == crate::domain::Verb::Toggle {
+            tap.verb = if mine { crate::domain::Verb::Unset } else { crate::domain::Verb::Set };
+        }
+        let tap = &tap;
+        std::thread::yield_now();
+        self.measured(tap.post.partition(), |partition| {
+            if deadline"""),
     "memory-deadline-ignored": ("src/store/memory/mod.rs", "if deadline.has_passed() {", "if false && deadline.has_passed() {"),
-    "memory-log-left-out": (MEMORY, "            self.append(change, now);\n", "            let _ = (change, Self::append);\n"),
+    "memory-log-left-out": (MEMORY, "            self.append(change, now, room);\n", "            let _ = (change, Self::append);\n"),
     "memory-log-never-trimmed": (MEMORY, "            self.log.pop_front();\n", "            break;\n"),
     "file-answered-before-the-sync": (WRITER, "        txn.commit().map_err(",
         "        done.drain(..).for_each(|(caller, answer)| drop(caller.send(answer)));\n        txn.commit().map_err(", FILE_TESTS),
@@ -183,9 +192,11 @@ MUTANTS = {
     "file-deadline-ignored": (WRITER, "            if job.deadline.has_passed() {", "            if false && job.deadline.has_passed() {", FILE_TESTS),
     "file-given-up-and-yet-applied": (WRITER, "            if job.turn.send(()).is_err() {", "            if job.turn.send(()).is_err() && false {", FILE_TESTS),
     "file-overdue-shows-up-later": (WRITER, "            self.shared.committing.send_replace(first);\n", "            let _ = first;\n", "file_store::"),
-    "file-floor-not-raised": (WRITER, "self.top.floor.max(Revision::without_state(now))", "self.top.floor", FILE_TESTS),
-    "file-floor-from-the-clock-alone": (WRITER, "self.top.floor.max(Revision::without_state(now))", "Revision::without_state(now)", FILE_TESTS),
-    "file-first-revision-below-the-floor": (STEP, "Revision::next(Some(revision), now)", "Revision::next(head, now)", FILE_TESTS),
+    "file-floor-not-raised": (STEP, "            self.meta.insert(&keys::floor(post.partition())[..], revision.0)?;\n", "", FILE_TESTS),
+    "file-floor-that-is-ahead-falls": (STEP, "        if revision > floor(&self.meta, post.partition())? {", "        if true {", FILE_TESTS),
+    "file-first-revision-below-the-floor": (STEP, "Revision::next(revision, now)", "Revision::next(head.unwrap_or_default(), now)", FILE_TESTS),
+    "file-emptied-post-kept": (STEP, "        self.posts.remove(&keys::head(post)[..])?;\n", "", FILE_TESTS),
+    "file-log-without-a-bound-on-length": (STEP, "            if surplus >= CUT_AT_ONCE {", "            if false {", FILE_TESTS),
     "file-count-not-moved": (STEP, "(true, kept.saturating_add(1))", "(true, kept)", FILE_TESTS),
     "file-few-not-counted": (STEP, "if counted > COUNTED as u64 {", "if counted > 0 {", FILE_TESTS),
     "file-zero-count-left": (STEP, "        if count == 0 {\n", "        if false {\n", FILE_TESTS),
@@ -194,7 +205,7 @@ MUTANTS = {
         "            let _ = (log::append, change(tap, active, revision, now));\n", FILE_TESTS),
     "file-log-entry-overwritten": (FILE_LOG, "if millis >= now =>", "if millis >= now && false =>", FILE_TESTS),
     "file-log-never-trimmed": (FILE_LOG, "        if !occurred_at(", "        if true || !occurred_at(", FILE_TESTS),
-    "file-log-trimmed-in-turn-alone": (STEP, "            log::trim(&mut self.log, partition, now, change_log, enough(come))?;\n", "            let _ = (partition, enough(come));\n", "file_store::"),
+    "file-log-trimmed-in-turn-alone": (STEP, "            if come > TRIMMED_IN_TURN {", "            if false {", "file_store::"),
     "file-made-anew-after-a-failure": (OPEN, "if first.get().is_none() && !exists(path)?", "if !exists(path)?", "file_store::"),
     "file-taken-for-another": (OPEN, "is_some_and(|first| first != found)", "is_some_and(|first| false && first != found)", "file_store::"),
     "file-that-went-back-gone-on-with": (WRITER, "if !(self.top.commits..=self.top.commits + 1).contains(&top.commits) {", "if false {", "file_store::"),
@@ -205,7 +216,7 @@ MUTANTS = {
     "file-lock-not-taken": (BACKEND, "            self.inner.try_lock_range(a, b)", "            self.inner.try_lock_range(a, b).map(|_| true)", FILE_TESTS),
     "file-grows-with-holes": (BACKEND, "        let grow = || fallocate(", "        if len > 0 {\n            return self.inner.set_len(len);\n        }\n        let grow = || fallocate(", FILE_TESTS),
     "file-filled-not-to-its-end": (BACKEND, "        while from < len {", "        while from + 64 * 1024 <= len {", "backend::"),
-    "file-not-checked-at-start": ("src/store/file/mod.rs", "opener.open(true, clock())", "opener.open(false, clock())", FILE_TESTS),
+    "file-not-checked-at-start": ("src/store/file/mod.rs", "opener.open(true)", "opener.open(false)", FILE_TESTS),
     "file-emptied-taken-for-new": (OPEN, "    if about.len() == 0 {", "    if false {", FILE_TESTS),
     "overload-called-unknown": ("src/store/redis/routes.rs", "call.fail(StoreError::Overloaded);",
         "call.fail(StoreError::OutcomeUnknown);", "redis_store::"),

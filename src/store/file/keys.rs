@@ -17,7 +17,7 @@ use redb::TableDefinition;
 use uuid::Uuid;
 
 use super::trouble::{Found, Trouble};
-use crate::domain::{IdempotencyKey, Micros, PostId, Reaction, UserId};
+use crate::domain::{IdempotencyKey, Micros, Partition, PostId, Reaction, UserId};
 
 /// The layout that this release reads and writes.
 pub(super) const LAYOUT: u64 = 1;
@@ -28,8 +28,14 @@ pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("onetap
 pub(super) const META_LAYOUT: &str = "layout";
 /// The number in [`META`] of group commits so far.
 pub(super) const META_COMMITS: &str = "commits";
-/// The number in [`META`] that every first revision of a post is above; see `Tables::floor`.
+/// The number in [`META`] that is a floor for every partition. It is 0 in a new file; an earlier
+/// release kept the clock of the last commit there.
 pub(super) const META_FLOOR: &str = "floor";
+
+/// The name in [`META`] of a partition's floor, above which posts without state begin.
+pub(super) fn floor(partition: Partition) -> String {
+    format!("floor/{}", partition.index())
+}
 
 /// What is of a post.
 pub(super) const POSTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("posts");

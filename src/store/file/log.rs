@@ -7,7 +7,7 @@ use redb::{ReadableTable, Table};
 use super::keys;
 use super::trouble::Found;
 use super::{LogEntry, LogPosition};
-use crate::domain::{Cause, Change, Micros, Partition, Revision, UserId};
+use crate::domain::{Cause, Change, Micros, PARTITIONS, Partition, Revision, UserId};
 
 type Log<'txn> = Table<'txn, (u8, u64, u64), &'static [u8]>;
 
@@ -43,27 +43,76 @@ pub(super) fn append(log: &mut Log<'_>, change: &Change, now: Micros) -> Found<(
     Ok(())
 }
 
-/// Drops the oldest entries of one partition while they are too old, at most so many of them.
+/// Drops the oldest entries of one partition while they are too old, at most so many of them. Says
+/// how many that were.
 pub(super) fn trim(
     log: &mut Log<'_>,
     partition: Partition,
     now: Micros,
     retention: Duration,
     at_most: usize,
-) -> Found<()> {
+) -> Found<usize> {
     let partition = number(partition);
-    let mut last_old = None;
+    let (mut last_old, mut old) = (None, 0);
     for found in log.range((partition, 0, 0)..=(partition, u64::MAX, u64::MAX))?.take(at_most) {
         let (place, value) = found?;
         if !occurred_at(place.value(), value.value()).is_old(now, retention) {
             break;
         }
         last_old = Some(place.value());
+        old += 1;
     }
     if let Some(last) = last_old {
         log.retain_in((partition, 0, 0)..=last, |_, _| false)?;
     }
-    Ok(())
+    Ok(old)
+}
+
+/// Drops the oldest entries of one partition, so many of them.
+pub(super) fn cut(log: &mut Log<'_>, partition: Partition, entries: usize) -> Found<usize> {
+    let partition = number(partition);
+    let last = {
+        let mut own = log.range((partition, 0, 0)..=(partition, u64::MAX, u64::MAX))?;
+        own.nth(entries.saturating_sub(1)).transpose()?.map(|(place, _)| place.value())
+    };
+    let Some(last) = last else { return Ok(0) };
+    log.retain_in((partition, 0, 0)..=last, |_, _| false)?;
+    Ok(entries)
+}
+
+/// How many entries the log of each partition has. Counted when the file is opened, and kept beside
+/// it: the engine counts whole tables only.
+#[derive(Clone, Debug)]
+pub(super) struct Lengths(Box<[usize]>);
+
+impl Default for Lengths {
+    fn default() -> Self {
+        Self(vec![0; PARTITIONS].into())
+    }
+}
+
+impl Lengths {
+    pub(super) fn count(log: &impl ReadableTable<(u8, u64, u64), &'static [u8]>) -> Found<Self> {
+        let mut lengths = Self::default();
+        for found in log.iter()? {
+            let (partition, _, _) = found?.0.value();
+            lengths.0[usize::from(partition)] += 1;
+        }
+        Ok(lengths)
+    }
+
+    pub(super) fn of(&self, partition: Partition) -> usize {
+        self.0[partition.index()]
+    }
+
+    pub(super) fn grow(&mut self, partition: Partition) {
+        self.0[partition.index()] += 1;
+    }
+
+    pub(super) fn shrink(&mut self, partition: Partition, entries: usize) {
+        let length = &mut self.0[partition.index()];
+        *length = length.saturating_sub(entries);
+    }
 }
 
 /// When an entry was written. Its place says so, too, but not after a clock that was put back; it

@@ -17,7 +17,7 @@ mod writer;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -25,17 +25,24 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub use open::OpenError;
 use open::Opener;
 use redb::{Database, ReadTransaction, ReadableDatabase as _, StorageBackend};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout_at;
 use trouble::{Found, Trouble};
 use writer::{Answer, Job, Writer};
 
 use super::follow::{self, EmbeddedLog};
+use super::record_budget::RecordBudget;
 use super::{
     Deadline, FileStats, LogEntry, LogPosition, News, ReactorsQuery, Retention, Store, StoreError,
     SummaryQuery, Watched,
 };
 use crate::domain::{Micros, Outcome, Partition, ReactorsPage, Summary, Tap};
+
+/// How many large reads run at a time.
+const READERS: usize = 2;
+
+/// How many large reads wait for their turn at most; more are [`StoreError::Overloaded`].
+const MOST_WAITING_READS: usize = 256;
 
 /// How a file is kept.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +75,11 @@ struct Shared {
     committed: Notify,
     /// While a transaction is being committed, the first deadline of its taps.
     committing: watch::Sender<Option<Instant>>,
+    /// For large reads, which run on threads of their own.
+    readers: Arc<Semaphore>,
+    /// How many large reads wait for one of these.
+    waiting: AtomicUsize,
+    records: RecordBudget,
 }
 
 impl Shared {
@@ -108,11 +120,49 @@ impl Shared {
         self.read(look)
     }
 
+    /// A read of many entries, on a thread that answers no taps. Few run at a time, and few wait.
+    async fn read_much<R: Send + 'static>(
+        self: &Arc<Self>,
+        deadline: Deadline,
+        look: impl FnOnce(&ReadTransaction) -> Found<R> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        self.until_none_is_overdue(deadline).await?;
+        let waiting = Waiting::begin(&self.waiting).ok_or(StoreError::Overloaded)?;
+        let turn = Arc::clone(&self.readers).acquire_owned();
+        let turn = timeout_at(deadline.0.into(), turn).await;
+        drop(waiting);
+        let Ok(Ok(turn)) = turn else { return Err(StoreError::Overloaded) };
+        let shared = Arc::clone(self);
+        // It has its turn until it ends, also if its caller goes before.
+        let read = tokio::task::spawn_blocking(move || {
+            let read = shared.read(look);
+            drop(turn);
+            read
+        });
+        read.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
     fn read<R>(&self, look: impl FnOnce(&ReadTransaction) -> Found<R>) -> Result<R, StoreError> {
         let database = self.database();
         let closed = || StoreError::Unavailable("the store file is closed".into());
         let txn = database.as_ref().ok_or_else(closed)?.begin_read().map_err(Trouble::from)?;
         Ok(look(&txn)?)
+    }
+}
+
+/// A place among the reads that wait.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Option<Self> {
+        let own = Self(waiting);
+        (waiting.fetch_add(1, Ordering::Relaxed) < MOST_WAITING_READS).then_some(own)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -152,12 +202,15 @@ impl FileStore {
         let sync_failed = Arc::new(AtomicBool::new(false));
         let (source, watched) = (Box::new(source), Arc::clone(&stats));
         let opener = Opener { source, cache_bytes, stats: watched, sync_failed };
-        let (database, top) = opener.open(true, clock())?;
+        let (database, top) = opener.open(true)?;
         let shared = Arc::new(Shared {
             database: RwLock::new(Some(database)),
             stats,
             committed: Notify::new(),
             committing: watch::Sender::new(None),
+            readers: Arc::new(Semaphore::new(READERS)),
+            waiting: AtomicUsize::new(0),
+            records: RecordBudget::new(&retention),
         });
         let (jobs, queue) = mpsc::channel(queue_bound);
         let writer = Writer::new(Arc::clone(&shared), opener, retention, top);
@@ -233,7 +286,10 @@ fn stopped() -> StoreError {
 
 impl Store for FileStore {
     async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
-        self.write(Some(tap), deadline).await?.ok_or(StoreError::OutcomeUnknown)
+        let keyed = tap.record_partition();
+        let step =
+            async { self.write(Some(tap), deadline).await?.ok_or(StoreError::OutcomeUnknown) };
+        self.0.shared.records.around(keyed, step).await
     }
 
     async fn summaries(
@@ -241,7 +297,13 @@ impl Store for FileStore {
         query: SummaryQuery,
         deadline: Deadline,
     ) -> Result<Vec<Summary>, StoreError> {
-        self.0.shared.read_in_time(deadline, |txn| read::summaries(txn, &query)).await
+        let shared = &self.0.shared;
+        let small = query.posts.len() == 1;
+        let look = move |txn: &ReadTransaction| read::summaries(txn, &query);
+        match small {
+            true => shared.read_in_time(deadline, look).await,
+            false => shared.read_much(deadline, look).await,
+        }
     }
 
     async fn reactors(
@@ -249,9 +311,14 @@ impl Store for FileStore {
         query: ReactorsQuery,
         deadline: Deadline,
     ) -> Result<ReactorsPage, StoreError> {
-        let look = |txn: &ReadTransaction| read::reactors(txn, &query, query.limit + 1);
-        let found = self.0.shared.read_in_time(deadline, look).await?;
-        Ok(ReactorsPage::cut(found, query.limit))
+        let (limit, small) = (query.limit, query.reaction.is_some());
+        let shared = &self.0.shared;
+        let look = move |txn: &ReadTransaction| read::reactors(txn, &query, limit + 1);
+        let found = match small {
+            true => shared.read_in_time(deadline, look).await?,
+            false => shared.read_much(deadline, look).await?,
+        };
+        Ok(ReactorsPage::cut(found, limit))
     }
 
     async fn changes(

@@ -14,9 +14,9 @@ use redb::{
 
 use super::super::FileStats;
 use super::backend::{RoomyFile, Source, Watched};
-use super::keys;
+use super::log::Lengths;
 use super::trouble::{Found, Trouble};
-use crate::domain::{Micros, Revision};
+use super::{keys, read};
 
 /// Why the file cannot be used, and what to change, without saying which file it is.
 #[derive(Debug, thiserror::Error)]
@@ -32,13 +32,13 @@ pub enum OpenError {
     Locked,
 }
 
-/// What is said at the top of the file.
-#[derive(Clone, Copy, Debug)]
+/// What the writer knows of the file as of its last commit.
+#[derive(Clone, Debug)]
 pub(super) struct Top {
     /// How many group commits there have been.
     pub(super) commits: u64,
-    /// What the revisions of posts without state are.
-    pub(super) floor: Revision,
+    /// How long the logs are.
+    pub(super) lengths: Lengths,
 }
 
 /// How to open the storage anew, and what to watch of it.
@@ -52,7 +52,7 @@ pub(super) struct Opener {
 impl Opener {
     /// Opens the storage, repairing what a crash has left unfinished. `check` reads all of it, and
     /// so finds what has been damaged from outside.
-    pub(super) fn open(&self, check: bool, now: Micros) -> Result<(Database, Top), OpenError> {
+    pub(super) fn open(&self, check: bool) -> Result<(Database, Top), OpenError> {
         let inner = (self.source)().map_err(|error| judge_io(&error))?;
         let (stats, sync_failed) = (Arc::clone(&self.stats), Arc::clone(&self.sync_failed));
         let database = Database::builder()
@@ -60,7 +60,7 @@ impl Opener {
             .set_check_integrity_on_open(check)
             .create_with_backend(Watched { inner, stats, sync_failed })
             .map_err(judge)?;
-        let top = top(&database, now)?;
+        let top = top(&database)?;
         Ok((database, top))
     }
 }
@@ -159,7 +159,7 @@ fn make(path: &Path) -> io::Result<()> {
 fn fill(file: File) -> io::Result<()> {
     let backend = RoomyFile::new(file)?;
     let database = Database::builder().create_with_backend(backend).map_err(to_io)?;
-    write_top(&database, super::clock()).map_err(|trouble| match trouble {
+    write_top(&database).map_err(|trouble| match trouble {
         Trouble::Engine(error) => to_io(*error),
         Trouble::Damaged(what) => io::Error::other(what),
     })?;
@@ -214,10 +214,10 @@ fn foreign() -> OpenError {
 }
 
 /// Reads the top of a file, writing it if the file is new.
-fn top(database: &Database, now: Micros) -> Result<Top, OpenError> {
+fn top(database: &Database) -> Result<Top, OpenError> {
     let found = match read_top(database) {
         Ok(Some(found)) => Ok(found),
-        Ok(None) => write_top(database, now),
+        Ok(None) => write_top(database),
         Err(trouble) => Err(trouble),
     };
     let (layout, top) = found.map_err(|trouble| match trouble {
@@ -246,19 +246,18 @@ fn read_top(database: &Database) -> Found<Option<(u64, Top)>> {
         Err(_) => return Err(keys::odd("top")),
     };
     let number = |name| meta.get(name)?.map(|n| n.value()).ok_or_else(|| keys::odd("top"));
-    let floor = Revision(number(keys::META_FLOOR)?);
-    let top = Top { commits: number(keys::META_COMMITS)?, floor };
+    let top = Top { commits: number(keys::META_COMMITS)?, lengths: read::log_lengths(&txn)? };
     Ok(Some((number(keys::META_LAYOUT)?, top)))
 }
 
-fn write_top(database: &Database, now: Micros) -> Found<(u64, Top)> {
-    let top = Top { commits: 0, floor: Revision::without_state(now) };
+fn write_top(database: &Database) -> Found<(u64, Top)> {
+    let top = Top { commits: 0, lengths: Lengths::default() };
     let txn = database.begin_write()?;
     {
         let mut meta = txn.open_table(keys::META)?;
         meta.insert(keys::META_LAYOUT, keys::LAYOUT)?;
         meta.insert(keys::META_COMMITS, top.commits)?;
-        meta.insert(keys::META_FLOOR, top.floor.0)?;
+        meta.insert(keys::META_FLOOR, 0)?;
     }
     // Readers find all tables from the first moment on.
     txn.open_table(keys::POSTS)?;

@@ -3,23 +3,23 @@
 use redb::{ReadOnlyTable, ReadTransaction};
 
 use super::trouble::Found;
-use super::{LogEntry, LogPosition, ReactorsQuery, SummaryQuery, keys, log};
+use super::{LogEntry, LogPosition, ReactorsQuery, SummaryQuery, keys, log, step};
 use crate::domain::{
     Partition, Position, PostId, Reaction, ReactionSummary, Reactor, Revision, Summary,
 };
 
 type Posts = ReadOnlyTable<&'static [u8], &'static [u8]>;
+type Meta = ReadOnlyTable<&'static str, u64>;
 
 pub(super) fn summaries(txn: &ReadTransaction, query: &SummaryQuery) -> Found<Vec<Summary>> {
     let posts = txn.open_table(keys::POSTS)?;
-    let floor = txn.open_table(keys::META)?.get(keys::META_FLOOR)?.map(|floor| floor.value());
-    let floor = Revision(floor.unwrap_or(0));
-    query.posts.iter().map(|post| summary(&posts, *post, floor, query)).collect()
+    let meta = txn.open_table(keys::META)?;
+    query.posts.iter().map(|post| summary(&posts, &meta, *post, query)).collect()
 }
 
-fn summary(posts: &Posts, post: PostId, floor: Revision, query: &SummaryQuery) -> Found<Summary> {
+fn summary(posts: &Posts, meta: &Meta, post: PostId, query: &SummaryQuery) -> Found<Summary> {
     let Some(head) = posts.get(&keys::head(post)[..])? else {
-        return Ok(Summary::new(post, floor, Vec::new()));
+        return Ok(Summary::new(post, step::floor(meta, post.partition())?, Vec::new()));
     };
     let revision = Revision(keys::number(head.value(), "revision")?);
     let reactions = counts(posts, post)?.into_iter().map(|(reaction, count)| {
@@ -60,6 +60,11 @@ pub(super) fn changes(
     limit: usize,
 ) -> Found<Vec<LogEntry>> {
     log::read(&txn.open_table(keys::LOG)?, partition, after, limit)
+}
+
+/// How long the logs are.
+pub(super) fn log_lengths(txn: &ReadTransaction) -> Found<log::Lengths> {
+    log::Lengths::count(&txn.open_table(keys::LOG)?)
 }
 
 pub(super) fn log_end(txn: &ReadTransaction, partition: Partition) -> Found<Option<LogPosition>> {

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use redb::{ReadableTable, Table, WriteTransaction};
 
+use super::log::Lengths;
+
 use super::trouble::Found;
 use super::{Retention, keys, log, records};
 use crate::domain::{
-    Cause, Change, KeyReused, Micros, Outcome, PARTITIONS, Partition, Reaction, Revision, Tap,
+    Cause, Change, KeyReused, Micros, Outcome, PARTITIONS, Partition, PostId, Reaction, Revision,
+    Tap,
 };
 
 /// Up to this many members are counted at every tap, so that no error in a kept count lasts. Beyond
@@ -15,6 +18,8 @@ use crate::domain::{
 const COUNTED: usize = 64;
 /// At most so many entries are dropped of the log whose turn it is.
 const TRIMMED_PER_TURN: usize = 1000;
+/// A log that is too long is cut by so many entries at once, at least.
+const CUT_AT_ONCE: usize = 100;
 /// A log that grows by no more than this in a commit does not outgrow its turns. What grows by more
 /// is trimmed in that commit, too; all others are not, since their oldest pages are not at hand.
 const TRIMMED_IN_TURN: usize = TRIMMED_PER_TURN / PARTITIONS;
@@ -24,10 +29,10 @@ pub(super) struct Tables<'txn> {
     posts: Table<'txn, &'static [u8], &'static [u8]>,
     log: Table<'txn, (u8, u64, u64), &'static [u8]>,
     expiry: Table<'txn, (u64, &'static [u8; 16], &'static [u8; 16]), ()>,
-    /// The revision of every post without state. First changes are above it: a reader sees the last
-    /// commit, and may have been told this number while the next one was under way.
-    floor: Revision,
+    meta: Table<'txn, &'static str, u64>,
     retention: Retention,
+    /// How many entries each log has, with those of this transaction.
+    lengths: Lengths,
     /// How many taps wrote something.
     pub(super) written: usize,
     /// How many entries each log has grown by.
@@ -37,15 +42,16 @@ pub(super) struct Tables<'txn> {
 impl<'txn> Tables<'txn> {
     pub(super) fn open(
         txn: &'txn WriteTransaction,
-        floor: Revision,
         retention: Retention,
+        lengths: Lengths,
     ) -> Found<Self> {
         Ok(Self {
             posts: txn.open_table(keys::POSTS)?,
             log: txn.open_table(keys::LOG)?,
             expiry: txn.open_table(keys::EXPIRY)?,
-            floor,
+            meta: txn.open_table(keys::META)?,
             retention,
+            lengths,
             written: 0,
             grown: BTreeMap::new(),
         })
@@ -80,14 +86,18 @@ impl<'txn> Tables<'txn> {
             _ => (false, kept),
         };
         let count = self.counted(tap, expected)?;
-        let mut revision = head.unwrap_or(self.floor);
+        let mut revision = match head {
+            Some(head) => head,
+            None => floor(&self.meta, tap.post.partition())?,
+        };
         if changed || count != kept {
-            revision = Revision::next(Some(revision), now);
-            self.posts.insert(&keys::head(tap.post)[..], &revision.0.to_be_bytes()[..])?;
+            revision = Revision::next(revision, now);
             self.keep_count(tap, count)?;
+            self.keep_revision(tap.post, revision, count)?;
         }
         if changed {
             log::append(&mut self.log, &change(tap, active, revision, now), now)?;
+            self.lengths.grow(tap.post.partition());
             *self.grown.entry(tap.post.partition()).or_default() += 1;
         }
         let outcome = Outcome { active, changed, count, revision, replayed: false };
@@ -110,11 +120,42 @@ impl<'txn> Tables<'txn> {
     pub(super) fn sweep(&mut self, turn: Partition, now: Micros) -> Found<()> {
         // Twice as many as may have come, so that it never falls behind.
         let enough = |come: usize| 2 * come + 16;
-        let Retention { change_log, records } = self.retention;
+        let Retention { change_log, change_log_entries, records, .. } = self.retention;
         records::sweep(&mut self.posts, &mut self.expiry, now, records, enough(self.written))?;
-        log::trim(&mut self.log, turn, now, change_log, TRIMMED_PER_TURN)?;
-        for (&partition, &come) in self.grown.iter().filter(|(_, come)| **come > TRIMMED_IN_TURN) {
-            log::trim(&mut self.log, partition, now, change_log, enough(come))?;
+        let trimmed = log::trim(&mut self.log, turn, now, change_log, TRIMMED_PER_TURN)?;
+        self.lengths.shrink(turn, trimmed);
+        for (&partition, &come) in &self.grown {
+            if come > TRIMMED_IN_TURN {
+                let trimmed = log::trim(&mut self.log, partition, now, change_log, enough(come))?;
+                self.lengths.shrink(partition, trimmed);
+            }
+            let surplus = self.lengths.of(partition).saturating_sub(change_log_entries as usize);
+            // In bunches: its oldest pages are not at hand.
+            if surplus >= CUT_AT_ONCE {
+                let cut = log::cut(&mut self.log, partition, surplus.min(TRIMMED_PER_TURN + come))?;
+                self.lengths.shrink(partition, cut);
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the commit, and says how long the logs are with it.
+    pub(super) fn end(mut self, commits: u64) -> Found<Lengths> {
+        self.meta.insert(keys::META_COMMITS, commits)?;
+        Ok(self.lengths)
+    }
+
+    /// Writes the revision of a post that has reactions. One that has none any more is not kept:
+    /// the floor of its partition rises to its revision instead.
+    fn keep_revision(&mut self, post: PostId, revision: Revision, count: u64) -> Found<()> {
+        let (from, end) = keys::counts(post);
+        if count > 0 || self.posts.range::<&[u8]>(&from[..]..&end[..])?.next().is_some() {
+            self.posts.insert(&keys::head(post)[..], &revision.0.to_be_bytes()[..])?;
+            return Ok(());
+        }
+        self.posts.remove(&keys::head(post)[..])?;
+        if revision > floor(&self.meta, post.partition())? {
+            self.meta.insert(&keys::floor(post.partition())[..], revision.0)?;
         }
         Ok(())
     }
@@ -143,6 +184,15 @@ impl<'txn> Tables<'txn> {
         }
         Ok(())
     }
+}
+
+/// The revision of the posts of a partition that have no state.
+pub(super) fn floor(
+    meta: &impl ReadableTable<&'static str, u64>,
+    partition: Partition,
+) -> Found<Revision> {
+    let number = |name: &str| Ok::<_, redb::StorageError>(meta.get(name)?.map(|n| n.value()));
+    Ok(Revision(number(keys::META_FLOOR)?.max(number(&keys::floor(partition))?).unwrap_or(0)))
 }
 
 fn change(tap: &Tap, active: bool, revision: Revision, now: Micros) -> Change {

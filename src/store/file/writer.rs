@@ -15,8 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::open::{OpenError, Opener, STALE, Top, judge_io};
 use super::step::Tables;
 use super::trouble::Found;
-use super::{Deadline, Retention, Shared, StoreError, clock, keys};
-use crate::domain::{KeyReused, Outcome, Partition, Revision, Tap};
+use super::{Deadline, Retention, Shared, StoreError, clock};
+use crate::domain::{KeyReused, Outcome, Partition, Tap};
 
 /// The most that travels in one transaction: an answer should not wait for thousands of others.
 const MOST_PER_COMMIT: usize = 1000;
@@ -131,7 +131,7 @@ impl Writer {
         let attempted = self.top.commits + 1;
         let reopened = self.reopen();
         // The engine applies a transaction whole or not at all. Which it was, the file says.
-        let unknown = committing && !reopened.is_ok_and(|top| top.commits < attempted);
+        let unknown = committing && !reopened.is_ok_and(|commits| commits < attempted);
         let error =
             if unknown { StoreError::OutcomeUnknown } else { StoreError::Unavailable(what) };
         // Those that came after the one that failed have not had their turn.
@@ -170,7 +170,7 @@ impl Writer {
         done: &mut Done,
     ) -> Found<Option<(Top, usize)>> {
         let now = clock();
-        let mut tables = Tables::open(txn, self.top.floor, self.retention)?;
+        let mut tables = Tables::open(txn, self.retention, self.top.lengths.clone())?;
         for job in batch.drain(..) {
             if job.deadline.has_passed() {
                 drop(job.answer.send(Err(super::too_late())));
@@ -204,24 +204,20 @@ impl Writer {
         let written = tables.written;
         let commits = self.top.commits + 1;
         tables.sweep(Partition::turn(commits), now)?;
-        drop(tables);
-        let top = Top { commits, floor: self.top.floor.max(Revision::without_state(now)) };
-        let mut meta = txn.open_table(keys::META)?;
-        meta.insert(keys::META_COMMITS, top.commits)?;
-        meta.insert(keys::META_FLOOR, top.floor.0)?;
-        Ok(Some((top, written)))
+        let lengths = tables.end(commits)?;
+        Ok(Some((Top { commits, lengths }, written)))
     }
 
     /// Closes the file and opens it again, which undoes what was not committed whole.
-    fn reopen(&mut self) -> Result<Top, OpenError> {
+    fn reopen(&mut self) -> Result<u64, OpenError> {
         drop(self.shared.take_database());
-        let (database, top) = self.opener.open(false, clock())?;
+        let (database, top) = self.opener.open(false)?;
         // A copy from before, or another store: the number of the file alone may be given again.
         if !(self.top.commits..=self.top.commits + 1).contains(&top.commits) {
             return Err(judge_io(&STALE.into()));
         }
         self.shared.put_database(database);
         self.top = top;
-        Ok(top)
+        Ok(self.top.commits)
     }
 }

@@ -1,39 +1,89 @@
 //! The store in this process's memory: the domain's machine behind one lock per partition.
 //!
 //! Nothing survives a restart. There is no IO and nothing waits, so every answer is immediate.
+//! Beyond a bound on what it takes in memory, only removing goes on.
 
 mod partition;
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use partition::PartitionState;
+use partition::{PartitionState, Room};
 use tokio::sync::{Notify, mpsc};
 
 use super::follow::{self, EmbeddedLog};
+use super::record_budget::RecordBudget;
 use super::{
-    Deadline, LogEntry, LogPosition, News, ReactorsQuery, Retention, Store, StoreError,
+    Counter, Deadline, LogEntry, LogPosition, News, ReactorsQuery, Retention, Store, StoreError,
     SummaryQuery, Watched,
 };
-use crate::domain::{
-    KeyReused, Micros, Outcome, PARTITIONS, Partition, PostId, ReactorsPage, Summary, Tap,
-};
+use crate::domain::{Micros, Outcome, PARTITIONS, Partition, PostId, ReactorsPage, Summary, Tap};
 use crate::sync::Sharded;
+
+/// The part of the bound that is left for records of removals when the rest is used up.
+const RESERVE: u64 = 50;
 
 /// Reactions in memory. Clones share the state.
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     partitions: Arc<Sharded<PartitionState>>,
+    /// About how many bytes all of it takes, and the most that it may take.
+    used: Arc<Counter>,
+    most_bytes: u64,
+    /// Which partition is swept next while memory is full.
+    sweep: Arc<Counter>,
+    records: Arc<RecordBudget>,
     /// Something was appended to a log.
     appended: Arc<Notify>,
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// An empty store without a bound on its size.
     pub fn new(retention: Retention) -> Self {
+        Self::bounded(retention, u64::MAX)
+    }
+
+    /// An empty store that takes about so many bytes at most.
+    pub fn bounded(retention: Retention, most_bytes: u64) -> Self {
         let partition = |_| PartitionState::new(retention);
         let partitions = Arc::new(Sharded::new(PARTITIONS, partition));
-        Self { partitions, appended: Arc::default() }
+        let records = Arc::new(RecordBudget::new(&retention));
+        let (used, sweep, appended) = (Arc::default(), Arc::default(), Arc::default());
+        Self { partitions, used, most_bytes, sweep, records, appended }
+    }
+
+    fn room(&self) -> Room {
+        match self.used.get() {
+            used if used < self.most_bytes - self.most_bytes / RESERVE => Room::Free,
+            used if used < self.most_bytes => Room::Reserve,
+            _ => Room::None,
+        }
+    }
+
+    fn step(&self, tap: &Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
+        let room = self.room();
+        if room < Room::Free {
+            // What is too old goes with the next tap on its partition; that may never come.
+            self.sweep.add(1);
+            self.measured(Partition::turn(self.sweep.get()), |partition| partition.sweep(now()));
+        }
+        self.measured(tap.post.partition(), |partition| {
+            if deadline.has_passed() {
+                return Err(too_late());
+            }
+            partition.tap(tap, now(), room)
+        })
+    }
+
+    fn measured<R>(&self, partition: Partition, step: impl FnOnce(&mut PartitionState) -> R) -> R {
+        self.on(partition, |partition| {
+            let before = partition.bytes();
+            let result = step(partition);
+            let after = partition.bytes();
+            self.used.add(after.saturating_sub(before));
+            self.used.sub(before.saturating_sub(after));
+            result
+        })
     }
 
     fn on<R>(&self, partition: Partition, step: impl FnOnce(&mut PartitionState) -> R) -> R {
@@ -52,12 +102,8 @@ fn too_late() -> StoreError {
 
 impl Store for MemoryStore {
     async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
-        let outcome = self.on(tap.post.partition(), |partition| {
-            if deadline.has_passed() {
-                return Err(too_late());
-            }
-            partition.tap(&tap, now()).map_err(|KeyReused| StoreError::KeyReused)
-        })?;
+        let step = async { self.step(&tap, deadline) };
+        let outcome = self.records.around(tap.record_partition(), step).await?;
         if outcome.changed {
             self.appended.notify_waiters();
         }
@@ -70,8 +116,7 @@ impl Store for MemoryStore {
         _deadline: Deadline,
     ) -> Result<Vec<Summary>, StoreError> {
         let SummaryQuery { posts, viewer, recent } = query;
-        let summary =
-            |post| self.on(PostId::partition(&post), |p| p.summary(post, viewer, recent, now()));
+        let summary = |post| self.on(PostId::partition(&post), |p| p.summary(post, viewer, recent));
         Ok(posts.into_iter().map(summary).collect())
     }
 

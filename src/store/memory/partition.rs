@@ -1,66 +1,122 @@
 //! What one lock guards: the posts of a partition, the log of their changes, the records of keys.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
 
-use super::{LogEntry, LogPosition, Retention};
+use super::{LogEntry, LogPosition, Retention, StoreError};
 use crate::domain::machine::Post;
 use crate::domain::{
-    Change, KeyReused, Micros, Outcome, Position, PostId, Reaction, Reactor, Records, Summary, Tap,
-    UserId,
+    Change, KeyReused, Micros, Outcome, Position, PostId, Reaction, Reactor, Records, Revision,
+    Summary, Tap, UserId, Verb,
 };
+
+/// What things take in memory, with what the allocator adds; measured by `benches/memory`.
+const POST_BYTES: u64 = 240;
+const REACTION_BYTES: u64 = 320;
+const MEMBER_BYTES: u64 = 80;
+const ENTRY_BYTES: u64 = 160;
+const RECORD_BYTES: u64 = 200;
+
+/// While memory is full, the log of a partition is cut by what is appended, but not to fewer
+/// entries than this: a follower has to see that it missed some.
+const KEPT_WHEN_FULL: usize = 128;
+
+/// How much memory is left for all of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Room {
+    /// Nothing may be added. Removing goes on, without idempotency records.
+    None,
+    /// Nothing may be added but the records of what is removed.
+    Reserve,
+    /// Enough.
+    Free,
+}
 
 #[derive(Debug)]
 pub(super) struct PartitionState {
     posts: HashMap<PostId, Post>,
+    /// The greatest revision of any post that became empty.
+    floor: Revision,
     log: VecDeque<LogEntry>,
-    log_retention: Duration,
     records: Records,
+    retention: Retention,
+    /// What posts and their members take.
+    state_bytes: u64,
 }
 
 impl PartitionState {
     pub(super) fn new(retention: Retention) -> Self {
         Self {
             posts: HashMap::new(),
+            floor: Revision::default(),
             log: VecDeque::new(),
-            log_retention: retention.change_log,
             records: Records::new(retention.records),
+            retention,
+            state_bytes: 0,
         }
     }
 
-    pub(super) fn tap(&mut self, tap: &Tap, now: Micros) -> Result<Outcome, KeyReused> {
-        if let Some(answered) = self.records.find(tap, now)? {
+    /// About how many bytes it takes.
+    pub(super) fn bytes(&self) -> u64 {
+        let (entries, records) = (self.log.len() as u64, self.records.len() as u64);
+        self.state_bytes + entries * ENTRY_BYTES + records * RECORD_BYTES
+    }
+
+    pub(super) fn tap(
+        &mut self,
+        tap: &Tap,
+        now: Micros,
+        room: Room,
+    ) -> Result<Outcome, StoreError> {
+        let answered = self.records.find(tap, now).map_err(|KeyReused| StoreError::KeyReused)?;
+        if let Some(answered) = answered {
             return Ok(answered);
         }
-        // A tap that changes nothing must not leave an empty post behind.
-        let (outcome, change) = match self.posts.get_mut(&tap.post) {
-            Some(post) => post.apply(tap, now),
-            None => {
-                let mut post = Post::default();
-                let applied = post.apply(tap, now);
-                if applied.1.is_some() {
-                    self.posts.insert(tap.post, post);
-                }
-                applied
-            }
-        };
+        if room < Room::Free && !self.is_removal(tap, room) {
+            return Err(StoreError::Overloaded);
+        }
+        let mut post = self.posts.remove(&tap.post).unwrap_or_default();
+        let was_empty = post.is_empty();
+        let (outcome, change) = post.apply(tap, now, self.floor);
         if let Some(change) = change {
-            self.append(change, now);
+            self.measure(was_empty, post.is_empty(), &outcome);
+            self.append(change, now, room);
+        }
+        // A post without state is not kept. Its revisions go on above the floor.
+        if post.is_empty() {
+            self.floor = self.floor.max(outcome.revision);
+        } else {
+            self.posts.insert(tap.post, post);
         }
         self.records.keep(tap, outcome, now);
         Ok(outcome)
     }
 
-    pub(super) fn summary(
-        &self,
-        post: PostId,
-        viewer: Option<UserId>,
-        recent: usize,
-        now: Micros,
-    ) -> Summary {
+    /// Whether a tap may go on although memory is full: it removes something, or leaves nothing.
+    fn is_removal(&self, tap: &Tap, room: Room) -> bool {
+        let removes = || self.posts.get(&tap.post).is_some_and(|post| post.has(tap));
+        match (tap.verb, tap.keyed) {
+            (Verb::Unset, None) => true,
+            (Verb::Unset, Some(_)) => room == Room::Reserve && removes(),
+            (Verb::Set | Verb::Toggle, _) => false,
+        }
+    }
+
+    /// Takes into account what a change has added or removed.
+    fn measure(&mut self, was_empty: bool, is_empty: bool, outcome: &Outcome) {
+        let first = outcome.count == u64::from(outcome.active);
+        let moved = MEMBER_BYTES
+            + if first { REACTION_BYTES } else { 0 }
+            + if was_empty != is_empty { POST_BYTES } else { 0 };
+        self.state_bytes = match outcome.active {
+            true => self.state_bytes + moved,
+            false => self.state_bytes.saturating_sub(moved),
+        };
+    }
+
+    pub(super) fn summary(&self, post: PostId, viewer: Option<UserId>, recent: usize) -> Summary {
         match self.posts.get(&post) {
-            Some(state) => state.summary(post, viewer, recent, now),
-            None => Post::default().summary(post, viewer, recent, now),
+            Some(state) => state.summary(post, viewer, recent, self.floor),
+            None => Post::default().summary(post, viewer, recent, self.floor),
         }
     }
 
@@ -83,9 +139,9 @@ impl PartitionState {
         self.log.back().map(|entry| entry.position)
     }
 
-    /// Appends an entry and drops those that are too old. Places rise also when the clock goes
-    /// back, so it is the times of the changes that tell.
-    fn append(&mut self, change: Change, now: Micros) {
+    /// Appends an entry and drops those that are too old or too many. Places rise also when the
+    /// clock goes back, so it is the times of the changes that tell.
+    fn append(&mut self, change: Change, now: Micros, room: Room) {
         let millis = now.0 / 1000;
         let position = match self.log.back() {
             Some(LogEntry { position: last, .. }) if last.millis >= millis => {
@@ -94,8 +150,23 @@ impl PartitionState {
             _ => LogPosition { millis, sequence: 0 },
         };
         self.log.push_back(LogEntry { position, change });
-        let is_old = |entry: &LogEntry| entry.change.occurred_at.is_old(now, self.log_retention);
-        while self.log.front().is_some_and(is_old) {
+        let most = match room {
+            Room::Free => self.retention.change_log_entries as usize,
+            Room::Reserve | Room::None => (self.log.len() - 1).max(KEPT_WHEN_FULL),
+        };
+        self.trim(most, now);
+    }
+
+    /// Drops what is too old, also where nobody taps any more.
+    pub(super) fn sweep(&mut self, now: Micros) {
+        self.trim(usize::MAX, now);
+        self.records.sweep(now);
+    }
+
+    fn trim(&mut self, most: usize, now: Micros) {
+        let change_log = self.retention.change_log;
+        let is_old = |entry: &LogEntry| entry.change.occurred_at.is_old(now, change_log);
+        while self.log.len() > most || self.log.front().is_some_and(is_old) {
             self.log.pop_front();
         }
     }
@@ -103,22 +174,88 @@ impl PartitionState {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::domain::Verb;
+    use crate::domain::{Form, IdempotencyKey, Keyed};
+
+    fn tap(verb: Verb, user: u64) -> Tap {
+        Tap {
+            post: "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id"),
+            user: user.try_into().expect("a user id"),
+            reaction: "like".parse().expect("a reaction"),
+            verb,
+            keyed: None,
+        }
+    }
+
+    #[test]
+    fn what_is_gone_takes_no_memory_and_the_floor_stays() {
+        let retention = Retention { change_log: Duration::ZERO, ..Retention::default() };
+        let mut state = PartitionState::new(retention);
+        let mut last = Revision::default();
+        for round in 1..=3 {
+            for verb in [Verb::Set, Verb::Unset] {
+                for user in 1..=5 {
+                    // The clock stands still.
+                    let outcome = state.tap(&tap(verb, user), Micros(7), Room::Free);
+                    let outcome = outcome.expect("room enough");
+                    assert!(outcome.changed && outcome.revision > last, "round {round}");
+                    last = outcome.revision;
+                }
+            }
+            assert_eq!((state.posts.len(), state.state_bytes, state.floor), (0, 0, last));
+            assert_eq!(state.summary(tap(Verb::Set, 1).post, None, 0).revision, last);
+        }
+    }
+
+    #[test]
+    fn the_log_keeps_no_more_entries_than_it_may() {
+        let retention = Retention { change_log_entries: 300, ..Retention::default() };
+        let mut state = PartitionState::new(retention);
+        for n in 0..1000 {
+            state.tap(&tap(Verb::Toggle, 1), Micros(n), Room::Free).expect("room enough");
+        }
+        assert_eq!(state.log.len(), 300);
+        let full = state.bytes();
+        state.tap(&tap(Verb::Set, 1), Micros(2000), Room::Free).expect("room enough");
+        state.tap(&tap(Verb::Unset, 1), Micros(2001), Room::None).expect("a removal");
+        assert_eq!((state.log.len(), state.bytes()), (300, full));
+    }
+
+    #[test]
+    fn a_full_memory_takes_removals_alone() {
+        let mut state = PartitionState::new(Retention::default());
+        let keyed = |verb, user, text: &str, form| {
+            let tap = tap(verb, user);
+            let key = IdempotencyKey::new(text, tap.post, tap.user).expect("a key");
+            Tap { keyed: Some(Keyed { key, form }), ..tap }
+        };
+        let unset = |user, text: &str| keyed(Verb::Unset, user, text, Form::Unset);
+        for user in 1..=4 {
+            state.tap(&tap(Verb::Set, user), Micros(5), Room::Free).expect("room enough");
+        }
+        let mut ask = |tap: &Tap, room| state.tap(tap, Micros(9), room).map(|o| o.changed);
+        let refused = Err(StoreError::Overloaded);
+        for room in [Room::Reserve, Room::None] {
+            assert_eq!(ask(&tap(Verb::Set, 9), room), refused);
+            assert_eq!(ask(&tap(Verb::Toggle, 1), room), refused);
+            assert_eq!(ask(&unset(9, "nothing-to-remove"), room), refused);
+            assert_eq!(ask(&tap(Verb::Unset, 9), room), Ok(false));
+        }
+        assert_eq!(ask(&unset(1, "a"), Room::Reserve), Ok(true));
+        assert_eq!(ask(&unset(1, "a"), Room::None), Ok(true), "a replay");
+        assert_eq!(ask(&unset(2, "b"), Room::None), refused);
+        assert_eq!(ask(&tap(Verb::Unset, 2), Room::None), Ok(true));
+    }
 
     #[test]
     fn the_log_drops_what_is_older_than_it_keeps() {
         let change_log = Duration::from_millis(10);
         let mut state = PartitionState::new(Retention { change_log, ..Retention::default() });
-        let tap = Tap {
-            post: "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id"),
-            user: 7.try_into().expect("a user id"),
-            reaction: "like".parse().expect("a reaction"),
-            verb: Verb::Toggle,
-            keyed: None,
-        };
+        let tap = tap(Verb::Toggle, 7);
         let mut kept_after = |millis: u64| {
-            state.tap(&tap, Micros(millis * 1000)).expect("a tap without a key");
+            state.tap(&tap, Micros(millis * 1000), Room::Free).expect("room enough");
             let kept = state.changes(None, 9).into_iter().map(|entry| entry.position.millis);
             kept.collect::<Vec<_>>()
         };

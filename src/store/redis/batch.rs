@@ -22,10 +22,31 @@ pub(super) struct Batch {
     pub(super) connection: Arc<Connection>,
 }
 
+/// What one script call may do before it answers that the rest was not read: about half a
+/// millisecond of Redis' time. It does nothing else meanwhile, for nobody.
+const READ_WORK: u32 = 500;
+
+/// Calls that come back.
+#[derive(Debug, Default)]
+pub(super) struct Back {
+    /// They were not run at all: the next call takes them at once.
+    pub(super) next: Vec<Call>,
+    /// They were refused, or nobody knows; another attempt may do better.
+    pub(super) again: Vec<Call>,
+    /// How many a call of reads came to, if it did not come to the end.
+    pub(super) read: Option<usize>,
+}
+
+impl Back {
+    fn again(calls: impl Iterator<Item = Call>) -> Self {
+        Self { again: calls.collect(), ..Self::default() }
+    }
+}
+
 impl Batch {
     /// Sends the calls and sees that each gets its answer, by its deadline at the latest. Those
     /// that may be sent again come back.
-    pub(super) async fn run(self) -> Vec<Call> {
+    pub(super) async fn run(self) -> Back {
         let Self { script, calls, shared, connection } = self;
         shared.stats.batches_sent.add(1);
         shared.stats.calls_sent.add(calls.len() as u64);
@@ -39,7 +60,7 @@ impl Batch {
         let reply = loop {
             let Some(next) = waiting.iter().flatten().map(|call| call.deadline.0).min() else {
                 connection.health.mark_broken("no reply by the deadline of any call", false);
-                return Vec::new();
+                return Back::default();
             };
             tokio::select! {
                 biased;
@@ -53,7 +74,7 @@ impl Batch {
 
         // What has been replaced is not listened to: others may have heard newer things.
         match reply.filter(|reply| reply.is_err() || connection.standing.holds()) {
-            None => waiting.into_iter().flatten().filter_map(doubt).collect(),
+            None => Back::again(waiting.into_iter().flatten().filter_map(doubt)),
             Some(Ok(value)) => deliver(value, script, waiting, &shared, &connection),
             Some(Err(error)) => {
                 // Rights may have been taken away: they are looked at before more is half written.
@@ -61,9 +82,15 @@ impl Batch {
                 if broke_off || refusal::breaks_connection(&error) {
                     connection.health.mark_broken(&error.to_string(), error.code().is_some());
                 }
-                shared.complaints.about(&format!("a call to Redis failed: {error}"));
                 let calls = waiting.into_iter().flatten();
-                calls.filter_map(|call| after_error(call, &error)).collect()
+                if script == Script::Unset && refusal::is_full(&error) {
+                    return Back {
+                        next: calls.map(Call::for_full_memory).collect(),
+                        ..Back::default()
+                    };
+                }
+                shared.complaints.about(&format!("a call to Redis failed: {error}"));
+                Back::again(calls.filter_map(|call| after_error(call, &error)))
             }
         }
     }
@@ -116,7 +143,10 @@ fn encode(script: Script, calls: &[Call], shared: &Shared, clock: &StoreClock) -
         cmd.arg(shared.change_log_retention_millis)
             .arg(clock.not_after(earliest))
             .arg(clock.not_before())
-            .arg(shared.record_retention_millis);
+            .arg(shared.record_retention_millis)
+            .arg(shared.change_log_entries);
+    } else {
+        cmd.arg(READ_WORK);
     }
     for call in calls {
         call.write_args(&mut cmd, clock, &mut text);
@@ -166,24 +196,36 @@ fn expire(waiting: &mut [Option<Call>], script: Script, shared: &Shared) {
     }
 }
 
-/// Gives each call its elements of the reply. Those that were refused for a wrong notion of the
-/// store's clock come back: the reply has put it right.
+/// Gives each call its elements of the reply. Those come back that were not read, and those that
+/// were refused for a wrong notion of the store's clock: the reply has put it right. So do those
+/// that may not look at a key that is on its way to another node of a cluster.
 fn deliver(
     value: Value,
     script: Script,
     waiting: Vec<Option<Call>>,
     shared: &Shared,
     connection: &Connection,
-) -> Vec<Call> {
+) -> Back {
     let answers = script.shape().answers;
-    let mut again = Vec::new();
+    let mut back = Back::default();
+    let passing = |elements: &[Value]| {
+        reply::is_out_of_time(elements)
+            || shared.connector.cluster().is_some() && reply::is_refused_look(elements)
+    };
     match reply::split(value, answers, waiting.len()) {
         Ok((clock, elements)) => {
             connection.clock.learn(clock);
-            for (call, elements) in waiting.into_iter().zip(elements.chunks(answers)) {
+            let items = waiting.into_iter().zip(elements.chunks(answers));
+            for (i, (call, elements)) in items.enumerate() {
+                let not_read = !script.writes() && reply::is_not_read(elements);
+                if not_read {
+                    back.read.get_or_insert(i);
+                }
                 let Some(call) = call else { continue };
-                if reply::is_out_of_time(elements) && !call.deadline.has_passed() {
-                    again.push(call);
+                if not_read {
+                    back.next.push(call);
+                } else if passing(elements) && !call.deadline.has_passed() {
+                    back.again.push(call);
                 } else {
                     call.answer(elements, &shared.complaints);
                 }
@@ -194,5 +236,5 @@ fn deliver(
             waiting.into_iter().flatten().for_each(|call| call.answer_unreadable(complaints));
         }
     }
-    again
+    back
 }

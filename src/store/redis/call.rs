@@ -24,6 +24,8 @@ pub(super) struct Call {
     pub(super) returns: u8,
     /// Whether it was sent and nobody knows what became of it.
     pub(super) in_doubt: bool,
+    /// Whether it is a removal that was refused because memory is full.
+    pub(super) when_full: bool,
 }
 
 /// What is asked, and where the answer goes.
@@ -52,7 +54,12 @@ pub(super) struct ReactorsItem {
 
 impl Call {
     pub(super) fn new(deadline: Deadline, item: Item) -> Self {
-        Self { deadline, item, returns: 0, in_doubt: false }
+        Self { deadline, item, returns: 0, in_doubt: false, when_full: false }
+    }
+
+    /// The same call, as it is sent while memory is full.
+    pub(super) fn for_full_memory(self) -> Self {
+        Self { when_full: true, ..self }
     }
 
     /// Whether it may run twice and still counts once: a read, or a tap with a record.
@@ -89,6 +96,7 @@ impl Call {
             Item::Tap(tap, _) => match tap.verb {
                 Verb::Toggle => Script::Toggle,
                 Verb::Set => Script::Set,
+                Verb::Unset if self.when_full => Script::UnsetFull,
                 Verb::Unset => Script::Unset,
             },
             Item::Summary(..) => Script::Summary,

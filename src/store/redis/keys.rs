@@ -8,6 +8,8 @@
 //! | `ot:{TAG}:p:POST:REACTION` | sorted set | users; score: µs of the reaction |
 //! | `ot:{TAG}:log` | stream | the change log of the partition |
 //! | `ot:{TAG}:k:KEY` | string | the record of an idempotency key (in base64url); expires |
+//! | `ot:{TAG}:floor` | string | the revision of the partition's posts without state |
+//! | `ot:{TAG}:full` | string | how many records were written while memory was full; expires |
 //! | `ot:{TAG}:probe:…` | | there only while a readiness probe runs |
 //!
 //! `ot` is the prefix (`--key-prefix`). A cluster hashes the part in braces alone, so the partition
@@ -29,8 +31,10 @@ use crate::domain::{IdempotencyKey, PARTITIONS, Partition, PostId, Reaction};
 /// The version of the layout described above, as stored at the layout key.
 pub(super) const LAYOUT_VERSION: &str = "1";
 
-/// The keys of the probe: its post, its members, its log, its record.
-pub(super) const PROBE: [&str; 4] = ["post", "members", "log", "record"];
+/// The keys of the probe: its post, members, log and record. The scripts derive the keys of
+/// the partition from that of a post, so it has the form of one: the nil UUID, which no post has.
+pub(super) const PROBE: [&str; 4] =
+    ["p:00000000-0000-0000-0000-000000000000", "members", "log", "record"];
 
 /// Builds key names under one prefix.
 #[derive(Clone, Debug)]

@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::Shared;
 use super::address::Node;
-use super::batch::Batch;
+use super::batch::{Back, Batch};
 use super::call::Call;
 use super::connection::{Broken, Connection};
 use super::routes::WayBack;
@@ -49,6 +49,8 @@ pub(super) struct Lane {
     queue: VecDeque<Call>,
     /// A reused buffer between `incoming` and `queue`.
     taken: Vec<Call>,
+    /// How many calls travel in the next batch at most.
+    at_once: usize,
     /// Nobody holds the lane any more.
     closed: bool,
     /// Looks out for another primary for as long as there is this lane.
@@ -70,8 +72,8 @@ impl Lane {
             let shared = Arc::clone(&shared);
             AbortOnDropHandle::new(tokio::spawn(async move { shared.look_out().await }))
         });
-        let closed = false;
-        Self { shared, incoming, way_back, node, queue, taken, closed, _lookout: lookout }
+        let (at_once, closed) = (MAX_BATCH, false);
+        Self { shared, incoming, way_back, node, queue, taken, at_once, closed, _lookout: lookout }
     }
 
     pub(super) async fn run(mut self) {
@@ -169,7 +171,12 @@ impl Lane {
             let sent = join_all(batches.into_iter().map(Batch::run));
             let back = self.minding_the_queue(sent).await;
             // Last first, so that the first is at the front.
-            back.into_iter().flatten().rev().for_each(|call| self.send_again(call));
+            for Back { next, again, read } in back.into_iter().rev() {
+                again.into_iter().rev().for_each(|call| self.send_again(call));
+                next.into_iter().rev().for_each(|call| self.queue.push_front(call));
+                // A call of reads that costs much has few of them, so that few are sent in vain.
+                self.at_once = read.unwrap_or(self.at_once.saturating_mul(2)).clamp(1, MAX_BATCH);
+            }
             if self.closed {
                 return Err(Closed);
             }
@@ -205,7 +212,7 @@ impl Lane {
     /// cluster also for each partition, since the keys of a script call share a slot.
     fn next_batches(&mut self, connection: &Arc<Connection>) -> Vec<Batch> {
         let mut by_script = Script::ALL.map(|_| Vec::new());
-        let mut left = MAX_BATCH;
+        let mut left = self.at_once;
         while left > 0
             && let Some(call) = self.queue.pop_front()
         {

@@ -42,6 +42,7 @@ pub use self::dial::ConnectError;
 use self::exclusive::Exclusive;
 use self::keys::Keys;
 use self::routes::WayIn;
+use super::record_budget::RecordBudget;
 use super::{
     Deadline, LaneStats, LogEntry, LogPosition, News, ReactorsQuery, Retention, Store, StoreError,
     SummaryQuery, Watched,
@@ -80,6 +81,8 @@ struct Shared {
     keys: Keys,
     queue_bound: usize,
     change_log_retention_millis: u64,
+    change_log_entries: u32,
+    records: RecordBudget,
     record_retention_millis: u64,
     stats: Arc<LaneStats>,
     complaints: Complaints,
@@ -117,6 +120,8 @@ impl RedisSource {
             keys,
             queue_bound: options.queue_bound,
             change_log_retention_millis: millis(options.retention.change_log),
+            change_log_entries: options.retention.change_log_entries,
+            records: RecordBudget::new(&options.retention),
             record_retention_millis: millis(options.retention.records),
             stats: Arc::default(),
             complaints: Complaints::default(),
@@ -140,7 +145,8 @@ impl RedisSource {
 
     /// A store with lanes of its own, whose work runs on the current runtime.
     pub fn attach(&self) -> RedisStore {
-        RedisStore { shared: Arc::clone(&self.0), way_in: WayIn::open(&self.0) }
+        let (taps, reads) = (WayIn::open(&self.0), WayIn::open(&self.0));
+        RedisStore { shared: Arc::clone(&self.0), taps, reads }
     }
 
     /// What all lanes have done so far.
@@ -149,12 +155,14 @@ impl RedisSource {
     }
 }
 
-/// Reactions in Redis, reached through one lane, or in a cluster through one to each node. Clones
-/// share them.
+/// Reactions in Redis, reached through a lane for taps and one for reads, or in a cluster through
+/// these to each node. Clones share them.
 #[derive(Clone, Debug)]
 pub struct RedisStore {
     shared: Arc<Shared>,
-    way_in: WayIn,
+    taps: WayIn,
+    /// Reads have connections and queues of their own: whoever reads much waits for himself alone.
+    reads: WayIn,
 }
 
 type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
@@ -162,17 +170,17 @@ type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
 impl RedisStore {
     /// Puts an item on its lane.
     fn ask<T>(
-        &self,
+        lanes: &WayIn,
         deadline: Deadline,
         item: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Item,
     ) -> Answer<T> {
         let (sender, answer) = oneshot::channel();
-        self.way_in.send(Call::new(deadline, item(sender)));
+        lanes.send(Call::new(deadline, item(sender)));
         answer
     }
 
     async fn probe_one(&self, partition: Partition, deadline: Deadline) -> Result<(), StoreError> {
-        let answer = self.ask(deadline, |waiting| Item::Probe(partition, waiting));
+        let answer = Self::ask(&self.taps, deadline, |waiting| Item::Probe(partition, waiting));
         match answer.await.unwrap_or_else(|_| Err(stopped())) {
             Ok(_) => Ok(()),
             // What became of the probe itself is of no interest.
@@ -190,10 +198,14 @@ fn stopped() -> StoreError {
 
 impl Store for RedisStore {
     async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
-        self.way_in.ready(deadline).await?;
-        let answer = self.ask(deadline, |waiting| Item::Tap(tap, waiting));
-        // A batch dropped with its runtime may have been sent.
-        answer.await.unwrap_or(Err(StoreError::OutcomeUnknown))
+        self.taps.ready(deadline).await?;
+        let keyed = tap.record_partition();
+        let step = async {
+            let answer = Self::ask(&self.taps, deadline, |waiting| Item::Tap(tap, waiting));
+            // A batch dropped with its runtime may have been sent.
+            answer.await.unwrap_or(Err(StoreError::OutcomeUnknown))
+        };
+        self.shared.records.around(keyed, step).await
     }
 
     async fn summaries(
@@ -202,11 +214,11 @@ impl Store for RedisStore {
         deadline: Deadline,
     ) -> Result<Vec<Summary>, StoreError> {
         let SummaryQuery { posts, viewer, recent } = query;
-        self.way_in.ready(deadline).await?;
+        self.reads.ready(deadline).await?;
         // All are asked before the first answer is waited for.
         let asked = posts.into_iter().map(|post| {
             let item = SummaryItem { post, viewer, recent };
-            self.ask(deadline, |waiting| Item::Summary(item, waiting))
+            Self::ask(&self.reads, deadline, |waiting| Item::Summary(item, waiting))
         });
         let answers: Vec<Answer<Summary>> = asked.collect();
         let mut summaries = Vec::with_capacity(answers.len());
@@ -224,8 +236,8 @@ impl Store for RedisStore {
         let ReactorsQuery { post, reaction, after, limit } = query;
         // One more to know whether there are more, and one for the place itself.
         let item = ReactorsItem { post, reaction, after: after.clone(), take: limit + 2 };
-        self.way_in.ready(deadline).await?;
-        let answer = self.ask(deadline, |waiting| Item::Reactors(item, waiting));
+        self.reads.ready(deadline).await?;
+        let answer = Self::ask(&self.reads, deadline, |waiting| Item::Reactors(item, waiting));
         let mut found = answer.await.unwrap_or_else(|_| Err(stopped()))?;
         found.retain(|reactor| after.as_ref().is_none_or(|after| reactor < after));
         found.sort_by(|a, b| b.cmp(a));
@@ -258,8 +270,8 @@ impl Store for RedisStore {
     /// In a cluster every node is tried, and the first that counts taps is enough: were the service
     /// called useless for the sake of one lost node, the others would be lost as well.
     async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
-        self.way_in.ready(deadline).await?;
-        let partitions = self.way_in.one_partition_each();
+        self.taps.ready(deadline).await?;
+        let partitions = self.taps.one_partition_each();
         let probes = partitions.into_iter().map(|partition| self.probe_one(partition, deadline));
         let mut probes: FuturesUnordered<_> = probes.collect();
         let mut result = Err(StoreError::Unavailable("no node of the cluster answers".into()));

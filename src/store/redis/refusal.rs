@@ -21,6 +21,11 @@ pub(super) fn is_unknown_script(error: &RedisError) -> bool {
     error.code() == Some("NOSCRIPT")
 }
 
+/// Whether the script was not run because memory is full.
+pub(super) fn is_full(error: &RedisError) -> bool {
+    error.code() == Some("OOM") && !broke_off(error)
+}
+
 /// Whether the connection has to be replaced.
 pub(super) fn breaks_connection(error: &RedisError) -> bool {
     match error.code() {

@@ -46,6 +46,11 @@ fn failure(status: i64, whose: &dyn Display) -> Result<StoreError, Unreadable> {
         -3 => Ok(StoreError::Unavailable("the server refused to read a key of this post".into())),
         -4 => Ok(StoreError::KeyReused),
         -5 => Ok(StoreError::Unavailable("the server's clock was put back".into())),
+        -6 => Ok(StoreError::Unavailable(
+            "Redis' memory is full: a removal with an idempotency key that removes nothing, or more \
+             of them than there is a reserve for"
+                .into(),
+        )),
         _ => Err(Unreadable),
     }
 }
@@ -54,6 +59,16 @@ fn failure(status: i64, whose: &dyn Display) -> Result<StoreError, Unreadable> {
 /// told what the clock shows.
 pub(super) fn is_out_of_time(elements: &[Value]) -> bool {
     matches!(elements.first(), Some(Value::Int(-2 | -5)))
+}
+
+/// Whether the server refused to let the script look at a key.
+pub(super) fn is_refused_look(elements: &[Value]) -> bool {
+    matches!(elements.first(), Some(Value::Int(-3)))
+}
+
+/// Whether the script had done enough before it came to this item.
+pub(super) fn is_not_read(elements: &[Value]) -> bool {
+    matches!(elements, [Value::Int(-7)])
 }
 
 pub(super) fn outcome(elements: &[Value], whose: &dyn Display) -> ItemResult<Outcome> {
@@ -218,13 +233,13 @@ mod tests {
             vec![Value::Nil],
             vec![bulk("3"), Value::Int(1), Value::Int(1)],
             vec![Value::Int(8), Value::Int(1), Value::Int(1)],
-            vec![Value::Int(-6), Value::Int(0), Value::Int(0)],
+            vec![Value::Int(-7), Value::Int(0), Value::Int(0)],
             vec![Value::Int(3), Value::Int(-1), Value::Int(1)],
             vec![Value::Int(3), Value::Int(1), Value::Int(-1)],
         ] {
             assert!(outcome(&elements, &"a post").is_err(), "{elements:?}");
         }
-        for elements in [vec![], vec![Value::Nil], vec![Value::Int(1)], vec![Value::Int(-6)]] {
+        for elements in [vec![], vec![Value::Nil], vec![Value::Int(1)], vec![Value::Int(-8)]] {
             assert!(summary(&elements, post(), false).is_err(), "{elements:?}");
             assert!(reactors(&elements, post()).is_err(), "{elements:?}");
         }
@@ -234,7 +249,7 @@ mod tests {
     fn what_a_script_says_of_a_failure_is_told_apart() {
         let failed = |status| outcome(&[Value::Int(status), Value::Int(0), Value::Int(0)], &"it");
         assert!(matches!(failed(-1), Ok(Err(StoreError::Damaged(_)))));
-        for refused in [-2, -3, -5] {
+        for refused in [-2, -3, -5, -6] {
             assert!(matches!(failed(refused), Ok(Err(StoreError::Unavailable(_)))), "{refused}");
         }
         assert!(matches!(failed(-4), Ok(Err(StoreError::KeyReused))));

@@ -11,6 +11,8 @@ pub(super) enum Script {
     Toggle,
     Set,
     Unset,
+    /// Unset, while memory is full.
+    UnsetFull,
     Summary,
     Reactors,
     Probe,
@@ -27,24 +29,31 @@ pub(super) struct Shape {
     pub(super) answers: usize,
 }
 
-const TAP: Shape = Shape { keys: 3, shared_args: 4, args: 5, answers: 3 };
+const TAP: Shape = Shape { keys: 3, shared_args: 5, args: 5, answers: 3 };
 
 impl Script {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Toggle, Self::Set, Self::Unset, Self::Summary, Self::Reactors, Self::Probe];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Toggle,
+        Self::Set,
+        Self::Unset,
+        Self::UnsetFull,
+        Self::Summary,
+        Self::Reactors,
+        Self::Probe,
+    ];
 
     pub(super) fn shape(self) -> Shape {
         match self {
-            Self::Toggle | Self::Set | Self::Unset | Self::Probe => TAP,
-            Self::Summary => Shape { keys: 1, shared_args: 0, args: 2, answers: 1 },
-            Self::Reactors => Shape { keys: 1, shared_args: 0, args: 4, answers: 1 },
+            Self::Toggle | Self::Set | Self::Unset | Self::UnsetFull | Self::Probe => TAP,
+            Self::Summary => Shape { keys: 1, shared_args: 1, args: 2, answers: 1 },
+            Self::Reactors => Shape { keys: 1, shared_args: 1, args: 4, answers: 1 },
         }
     }
 
     /// Whether an answer that never came leaves open what happened.
     pub(super) fn writes(self) -> bool {
         match self {
-            Self::Toggle | Self::Set | Self::Unset | Self::Probe => true,
+            Self::Toggle | Self::Set | Self::Unset | Self::UnsetFull | Self::Probe => true,
             Self::Summary | Self::Reactors => false,
         }
     }
@@ -65,24 +74,34 @@ pub(super) const RIGHTS: &str =
     concat!("#!lua flags=no-writes\n", include_str!("../../../lua/rights.lua"));
 
 const PRELUDE: &str = include_str!("../../../lua/prelude.lua");
+const PRELUDE_READ: &str = include_str!("../../../lua/prelude_read.lua");
 const PRELUDE_TAP: &str = concat!(
+    include_str!("../../../lua/prelude_log.lua"),
+    "\n",
+    include_str!("../../../lua/prelude_floor.lua"),
+    "\n",
     include_str!("../../../lua/prelude_tap.lua"),
     "\n",
     include_str!("../../../lua/prelude_keyed.lua")
 );
 
 /// Source and SHA-1 of each script, in the order of [`Script::ALL`].
-static SOURCES: LazyLock<[(String, String); 6]> = LazyLock::new(|| {
+static SOURCES: LazyLock<[(String, String); 7]> = LazyLock::new(|| {
     Script::ALL.map(|script| {
         let (flags, prelude, body) = match script {
             Script::Toggle => ("", PRELUDE_TAP, include_str!("../../../lua/toggle.lua")),
             Script::Set => ("", PRELUDE_TAP, include_str!("../../../lua/set.lua")),
-            Script::Unset => {
-                (" flags=allow-oom", PRELUDE_TAP, include_str!("../../../lua/unset.lua"))
+            Script::Unset => ("", PRELUDE_TAP, include_str!("../../../lua/unset.lua")),
+            Script::UnsetFull => {
+                (" flags=allow-oom", PRELUDE_TAP, include_str!("../../../lua/unset_full.lua"))
             }
             Script::Probe => ("", PRELUDE_TAP, include_str!("../../../lua/probe.lua")),
-            Script::Summary => (" flags=no-writes", "", include_str!("../../../lua/summary.lua")),
-            Script::Reactors => (" flags=no-writes", "", include_str!("../../../lua/reactors.lua")),
+            Script::Summary => {
+                (" flags=no-writes", PRELUDE_READ, include_str!("../../../lua/summary.lua"))
+            }
+            Script::Reactors => {
+                (" flags=no-writes", PRELUDE_READ, include_str!("../../../lua/reactors.lua"))
+            }
         };
         let source = format!("#!lua{flags}\n{PRELUDE}\n{prelude}\n{body}");
         let sha = redis::Script::new(&source).get_hash().to_owned();

@@ -12,6 +12,8 @@ pub(crate) const OPTIONS: FileOptions = FileOptions {
     retention: Retention {
         change_log: std::time::Duration::from_secs(3600),
         records: std::time::Duration::from_secs(600),
+        change_log_entries: 10_000,
+        most_records: 2_000_000,
     },
 };
 

@@ -34,6 +34,14 @@ pub(crate) fn post() -> PostId {
     numbered_post(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// Two posts that share a partition, and that no other test uses.
+pub(crate) fn two_posts_of_one_partition() -> (PostId, PostId) {
+    let first = post();
+    let second =
+        std::iter::repeat_with(post).find(|second| second.partition() == first.partition());
+    (first, second.unwrap())
+}
+
 /// Posts that no other test uses.
 pub(crate) fn posts(n: usize) -> Vec<PostId> {
     (0..n).map(|_| post()).collect()

@@ -1,0 +1,156 @@
+//! How many idempotency records taps may leave behind: bounded in sum and by rate.
+//!
+//! A record is kept for minutes, so one client that invents keys could fill any store. There is a
+//! bucket for all records of the process, and a smaller one for each partition, so that a client
+//! that taps one post does not use up what the others have. A bucket takes half of its records at
+//! once and the other half over the time that a record is kept; so there are never more than all.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{Retention, StoreError};
+use crate::domain::{Outcome, PARTITIONS, Partition};
+
+/// A partition may use this part of all records.
+const SHARE: u32 = 8;
+
+/// The buckets.
+#[derive(Debug)]
+pub(super) struct RecordBudget {
+    began: Instant,
+    /// That of all, and behind it one for each partition.
+    buckets: Mutex<Vec<Bucket>>,
+}
+
+/// Lets events pass that come no faster than `interval` in the mean, and `burst` of them at once
+/// (the generic cell rate algorithm).
+#[derive(Clone, Debug)]
+struct Bucket {
+    interval: Duration,
+    burst: Duration,
+    /// When the bucket would be full again, as time since the budget began.
+    full_at: Duration,
+}
+
+impl Bucket {
+    fn new(records: u32, retention: Duration) -> Self {
+        let half = (records / 2).max(1);
+        Self { interval: retention / half, burst: retention, full_at: Duration::ZERO }
+    }
+
+    fn has_room(&self, now: Duration) -> bool {
+        self.full_at.saturating_sub(now) + self.interval <= self.burst
+    }
+
+    fn take(&mut self, now: Duration) {
+        self.full_at = self.full_at.max(now) + self.interval;
+    }
+
+    fn give_back(&mut self) {
+        self.full_at = self.full_at.saturating_sub(self.interval);
+    }
+}
+
+impl RecordBudget {
+    pub(super) fn new(retention: &Retention) -> Self {
+        let Retention { records, most_records, .. } = *retention;
+        let mut buckets = vec![Bucket::new(most_records, records)];
+        buckets.resize(1 + PARTITIONS, Bucket::new(most_records / SHARE, records));
+        Self { began: Instant::now(), buckets: Mutex::new(buckets) }
+    }
+
+    /// Runs the step of a tap, if there is room for the record that it may leave: in `keyed`, the
+    /// partition of a tap with a key.
+    pub(super) async fn around(
+        &self,
+        keyed: Option<Partition>,
+        step: impl Future<Output = Result<Outcome, StoreError>>,
+    ) -> Result<Outcome, StoreError> {
+        let Some(own) = keyed.map(|partition| 1 + partition.index()) else { return step.await };
+        if !self.take(own) {
+            return Err(StoreError::Overloaded);
+        }
+        let result = step.await;
+        // Only a success leaves a record; a tap of unknown outcome may have left one.
+        let left = match &result {
+            Ok(outcome) => !outcome.replayed,
+            Err(error) => *error == StoreError::OutcomeUnknown,
+        };
+        if !left {
+            self.with(own, |all, own| {
+                all.give_back();
+                own.give_back();
+            });
+        }
+        result
+    }
+
+    fn take(&self, own: usize) -> bool {
+        let now = self.began.elapsed();
+        self.with(own, |all, own| {
+            let room = all.has_room(now) && own.has_room(now);
+            if room {
+                all.take(now);
+                own.take(now);
+            }
+            room
+        })
+    }
+
+    fn with<R>(&self, own: usize, step: impl FnOnce(&mut Bucket, &mut Bucket) -> R) -> R {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, partitions) = buckets.split_at_mut(1);
+        step(&mut all[0], &mut partitions[own - 1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RETENTION: Duration = Duration::from_secs(600);
+
+    /// How many a bucket lets pass that is asked so often, from second to second.
+    fn passed(bucket: &mut Bucket, seconds: u64, asked_a_second: u64) -> u64 {
+        let mut passed = 0;
+        for second in 0..seconds {
+            for _ in 0..asked_a_second {
+                if bucket.has_room(Duration::from_secs(second)) {
+                    bucket.take(Duration::from_secs(second));
+                    passed += 1;
+                }
+            }
+        }
+        passed
+    }
+
+    #[test]
+    fn never_more_records_are_kept_than_there_may_be() {
+        let mut bucket = Bucket::new(10_000, RETENTION);
+        assert_eq!(passed(&mut bucket, 1, 20_000), 5_000, "half of them at once");
+        let mut bucket = Bucket::new(10_000, RETENTION);
+        let all = passed(&mut bucket, 600, 1_000);
+        assert!((9_900..=10_000).contains(&all), "{all}");
+    }
+
+    #[test]
+    fn what_is_given_back_is_there_for_the_next() {
+        let mut bucket = Bucket::new(4, RETENTION);
+        let now = Duration::from_secs(1);
+        bucket.take(now);
+        bucket.take(now);
+        assert!(!bucket.has_room(now));
+        bucket.give_back();
+        assert!(bucket.has_room(now));
+    }
+
+    #[test]
+    fn one_post_does_not_use_up_what_the_others_have() {
+        let budget = RecordBudget::new(&Retention { most_records: 800, ..Retention::default() });
+        let taken = |own| (0..1000).filter(|_| budget.take(own)).count();
+        assert_eq!(taken(1), 50);
+        assert_eq!(taken(2), 50);
+        let others: usize = (3..=256).map(taken).sum();
+        assert_eq!(others, 300, "400 in all");
+    }
+}

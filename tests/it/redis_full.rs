@@ -1,0 +1,153 @@
+//! A Redis whose memory is full: what still goes on, and by how much it may grow.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use onetap::domain::{Form, Outcome, PostId, Verb};
+use onetap::store::redis::{RedisOptions, RedisSource, RedisStore};
+use onetap::store::{Retention, Store, StoreError, SummaryQuery};
+use redis::aio::MultiplexedConnection;
+
+use crate::support::redis_server::{Kind, RedisServer};
+use crate::support::{keyed_tap, post, soon, tap, user};
+
+/// How many records may be written in a partition while memory is full.
+const RESERVE: usize = 64;
+
+struct Full {
+    server: RedisServer,
+    store: RedisStore,
+    admin: MultiplexedConnection,
+    post: PostId,
+}
+
+impl Full {
+    /// A post with so many users of `like`, in a Redis that then takes nothing more.
+    async fn with(kind: Kind, users: u64, records: Duration) -> Self {
+        let server = RedisServer::start(kind, &["--maxmemory-policy", "noeviction"]);
+        let retention = Retention { records, ..Retention::default() };
+        let options = RedisOptions { retention, ..server.options("ot") };
+        let store = RedisSource::new(&options).unwrap().attach();
+        let (admin, post) = (server.client().await, post());
+        let sets = (1..=users).map(|id| store.tap(tap(Verb::Set, post, id, "like"), soon()));
+        for set in futures_util::future::join_all(sets).await {
+            set.unwrap();
+        }
+        let mut full = Self { server, store, admin, post };
+        full.limit("1").await;
+        full
+    }
+
+    async fn limit(&mut self, bytes: &str) {
+        let mut set = redis::cmd("CONFIG");
+        let set = set.arg("SET").arg("maxmemory").arg(bytes);
+        let _: () = set.query_async(&mut self.admin).await.unwrap();
+    }
+
+    /// What it keeps, by the kind of key: a count, or for the log the number of its entries.
+    async fn kept(&mut self) -> BTreeMap<String, u64> {
+        let keys: Vec<String> =
+            redis::cmd("KEYS").arg("ot:*").query_async(&mut self.admin).await.unwrap();
+        let mut kept = BTreeMap::new();
+        for key in keys {
+            let kind = key.rsplit_once("}:").map_or(key.as_str(), |(_, rest)| rest);
+            let kind = kind.split(':').next().unwrap_or_default().to_owned();
+            let n = match kind.as_str() {
+                "log" => redis::cmd("XLEN").arg(&key).query_async(&mut self.admin).await.unwrap(),
+                _ => 1,
+            };
+            *kept.entry(kind).or_default() += n;
+        }
+        kept
+    }
+
+    async fn unset(&self, id: u64, key: Option<&str>) -> Result<Outcome, StoreError> {
+        let asked = match key {
+            Some(key) => keyed_tap(Form::Unset, self.post, id, "like", key),
+            None => tap(Verb::Unset, self.post, id, "like"),
+        };
+        self.store.tap(asked, soon()).await
+    }
+
+    async fn total(&self) -> u64 {
+        let query = SummaryQuery { posts: vec![self.post], viewer: Some(user(1)), recent: 2 };
+        self.store.summaries(query, soon()).await.unwrap()[0].total()
+    }
+}
+
+fn is_refused(result: &Result<Outcome, StoreError>) -> bool {
+    matches!(result, Err(StoreError::Unavailable(_)))
+}
+
+#[tokio::test]
+async fn a_full_redis_takes_removals_and_refuses_what_would_add_to_it() {
+    for kind in [Kind::Redis, Kind::Valkey] {
+        let mut full = Full::with(kind, 300, Duration::from_secs(600)).await;
+        let before = full.kept().await;
+        assert_eq!(before["log"], 300);
+        assert!(is_refused(&full.store.tap(tap(Verb::Set, full.post, 999, "like"), soon()).await));
+        assert!(is_refused(&full.store.tap(tap(Verb::Toggle, full.post, 1, "like"), soon()).await));
+        assert!(full.store.probe(soon()).await.is_err(), "it is not ready for taps");
+        // What removes nothing leaves nothing; with a key it would leave a record.
+        assert!(!full.unset(999, None).await.unwrap().changed);
+        assert!(is_refused(&full.unset(999, Some("nothing-to-remove")).await));
+        assert_eq!(full.kept().await, before);
+        // Removals go on, and the log gets no longer.
+        for id in 1..=200 {
+            let outcome = full.unset(id, None).await.unwrap();
+            assert_eq!((outcome.changed, outcome.count), (true, 300 - id));
+        }
+        assert_eq!(full.kept().await, before);
+        assert_eq!(full.total().await, 100);
+        // With keys, too, as far as there is a reserve. Each counts once.
+        let mut taken = 0;
+        for id in 201..=280 {
+            let key = id.to_string();
+            match full.unset(id, Some(&key)).await {
+                Ok(outcome) => {
+                    assert!(outcome.changed);
+                    assert!(full.unset(id, Some(&key)).await.unwrap().replayed);
+                    taken += 1;
+                }
+                refused => {
+                    assert!(is_refused(&refused), "{refused:?}");
+                    assert!(full.unset(id, None).await.unwrap().changed, "nothing was applied");
+                }
+            }
+        }
+        assert_eq!(taken, RESERVE);
+        let mut after = full.kept().await;
+        assert_eq!((after.remove("k"), after.remove("full")), (Some(RESERVE as u64), Some(1)));
+        assert_eq!(after, before);
+        assert_eq!(full.total().await, 20);
+        full.limit("0").await;
+        full.store.tap(tap(Verb::Set, full.post, 999, "like"), soon()).await.unwrap();
+        drop(full.server);
+    }
+}
+
+#[tokio::test]
+async fn the_reserve_is_there_again_when_its_records_have_expired() {
+    let mut full = Full::with(Kind::Redis, 300, Duration::from_secs(1)).await;
+    for id in 1..=RESERVE as u64 {
+        full.unset(id, Some("k")).await.unwrap();
+    }
+    assert!(is_refused(&full.unset(100, Some("k")).await));
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert!(full.unset(100, Some("k")).await.unwrap().changed);
+    assert_eq!(full.kept().await["k"], 1);
+}
+
+/// Followers skip what is too much; what they skip they must see. So a log is not cut to nothing.
+#[tokio::test]
+async fn a_short_log_grows_to_what_followers_need_and_no_further() {
+    let mut full = Full::with(Kind::Redis, 300, Duration::from_secs(600)).await;
+    let log: Vec<String> =
+        redis::cmd("KEYS").arg("ot:*:log").query_async(&mut full.admin).await.unwrap();
+    let _: u64 = redis::cmd("DEL").arg(&log).query_async(&mut full.admin).await.unwrap();
+    for id in 1..=300 {
+        full.unset(id, None).await.unwrap();
+    }
+    assert_eq!(full.kept().await["log"], 128);
+    assert_eq!(full.total().await, 0);
+}
