@@ -21,7 +21,6 @@ async fn a_summary_has_the_fields_that_were_asked_for() {
         let post = post();
         let path = format!("/v1/posts/{post}/reactions");
         let empty = get(&service, &path).await;
-        assert!(empty["revision"].as_u64() > Some(1_700_000_000_000_000), "the clock");
         let expected = json!({ "post_id": post.to_string(), "revision": empty["revision"],
             "locked": false, "total": 0, "reactions": [] });
         assert_eq!(empty, expected);
@@ -49,7 +48,7 @@ async fn a_summary_has_the_fields_that_were_asked_for() {
 }
 
 #[tokio::test]
-async fn an_etag_is_for_one_viewer_and_one_revision() {
+async fn an_etag_is_for_one_viewer_and_one_answer() {
     for service in [Service::memory(), Service::redis()] {
         let post = post();
         put(&service, post, "like", 1).await;
@@ -68,7 +67,7 @@ async fn an_etag_is_for_one_viewer_and_one_revision() {
                 assert_eq!(again.header("vary"), Some("Authorization"));
             }
             let held = [("if-none-match", tag.as_str())];
-            connection.send("GET", format!("{path}=2"), &held, "").await.ok(200);
+            connection.send("GET", format!("{path}=9"), &held, "").await.ok(200);
             put(&service, post, "like", if path.contains("post_id") { 3 } else { 2 }).await;
             let changed = connection.send("GET", format!("{path}=1"), &held, "").await;
             changed.ok(200);

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, VARY};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -13,8 +13,10 @@ use super::super::extract::{self, JsonBody, PostPath, Query};
 use super::super::openapi::{PostParams, ReadProblems, SummaryParams};
 use super::super::problem::{Code, Problem, TRY_AGAIN};
 use super::super::state::SharedState;
-use crate::domain::{Summary, UserId};
+use crate::domain::Summary;
 use crate::store::{Store as _, SummaryQuery};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The counts of a post.
 ///
@@ -29,7 +31,7 @@ use crate::store::{Store as _, SummaryQuery};
     ),
     responses(
         (status = 200, description = "The counts", body = SummaryAnswer,
-            headers(("ETag" = String, description = "Revision and viewer"))),
+            headers(("ETag" = String, description = "A hash of the answer"))),
         (status = 304, description = "Unchanged since the ETag"),
         ReadProblems,
     ),
@@ -45,8 +47,7 @@ pub(in crate::http) async fn of_post(
     let question = SummaryQuery { posts: vec![post], viewer, recent };
     let mut summaries = state.store.summaries(question, state.deadline()).await?;
     let summary = summaries.pop().ok_or_else(|| Problem::new(Code::StoreUnavailable, TRY_AGAIN))?;
-    let tag = format!("\"{}-{}\"", summary.revision, viewer.map_or(0, UserId::get));
-    Ok(tagged(&headers, tag, || SummaryAnswer::new(summary, recent)))
+    Ok(tagged(&headers, &SummaryAnswer::new(summary, recent)))
 }
 
 /// The counts of a page of posts.
@@ -60,7 +61,7 @@ pub(in crate::http) async fn of_post(
     ),
     responses(
         (status = 200, description = "The counts, in the order asked", body = SummariesAnswer,
-            headers(("ETag" = String, description = "Revisions and viewer"))),
+            headers(("ETag" = String, description = "A hash of the answer"))),
         (status = 304, description = "Unchanged since the ETag"),
         ReadProblems,
     ),
@@ -74,8 +75,7 @@ pub(in crate::http) async fn of_page(
     let (viewer, recent) = (query.viewer()?, query.recent()?);
     let question = SummaryQuery { posts: query.posts()?, viewer, recent };
     let summaries = state.store.summaries(question, state.deadline()).await?;
-    let tag = page_tag(&summaries, viewer);
-    Ok(tagged(&headers, tag, || page(summaries, recent)))
+    Ok(tagged(&headers, &page(summaries, recent)))
 }
 
 /// The counts of a page of posts, asked in a body.
@@ -109,25 +109,15 @@ fn page(summaries: Vec<Summary>, recent: usize) -> SummariesAnswer {
     SummariesAnswer { posts: summaries.into_iter().map(answer).collect() }
 }
 
-/// A page is what its posts' revisions say it is, so their hash names it.
-fn page_tag(summaries: &[Summary], viewer: Option<UserId>) -> String {
-    let revisions: Vec<u8> = summaries
-        .iter()
-        .flat_map(|s| {
-            [s.post.as_uuid().as_u128().to_be_bytes(), u128::from(s.revision.0).to_be_bytes()]
-        })
-        .flatten()
-        .collect();
-    let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, &revisions).simple();
-    format!("\"{hash}-{}\"", viewer.map_or(0, UserId::get))
-}
-
-/// Answers with the tag; without a body if the caller has that already.
-fn tagged<T: Serialize>(headers: &HeaderMap, tag: String, body: impl FnOnce() -> T) -> Response {
+/// Answers with a hash of the body as its tag; without a body if the caller has that already. A
+/// revision would not do: a store that lost its newest changes may give one out again.
+fn tagged<T: Serialize>(headers: &HeaderMap, answer: &T) -> Response {
+    let body = serde_json::to_vec(answer).expect("counts are plain data");
+    let tag = format!("\"{}\"", Uuid::new_v5(&Uuid::NAMESPACE_OID, &body).simple());
     let mut response = if is_held(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        Json(body()).into_response()
+        ([(CONTENT_TYPE, JSON)], body).into_response()
     };
     let headers = response.headers_mut();
     if let Ok(tag) = HeaderValue::try_from(tag) {

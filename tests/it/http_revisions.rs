@@ -1,0 +1,67 @@
+//! What a revision says, and what it does not: after clocks that jump and histories that are lost.
+
+use redis::AsyncCommands as _;
+
+use crate::support::redis_server::RedisServer;
+use crate::support::service::Service;
+use crate::support::{post, prefix, two_posts_of_one_partition};
+
+/// A store that lost its newest changes may give a revision out again, for another state.
+#[tokio::test]
+async fn a_revision_that_is_given_out_twice_is_no_match() {
+    let prefix = prefix();
+    let service = Service::redis_with_prefix(&prefix);
+    let post = post();
+    let mut connection = service.connect().await;
+    let user = |id: u32| format!("/v1/posts/{post}/reactions/like/users/{id}");
+    connection.send("PUT", user(1), &[], "").await.ok(201);
+    for path in
+        [format!("/v1/posts/{post}/reactions"), format!("/v1/posts/reactions?post_id={post}")]
+    {
+        let first = connection.send("GET", &path, &[], "").await;
+        let tag = first.header("etag").unwrap().to_owned();
+        let held = [("if-none-match", tag.as_str())];
+        assert_eq!(connection.send("GET", &path, &held, "").await.status, 304);
+        // Another count under the same revision.
+        let mut redis =
+            crate::support::redis_server::shared(crate::support::redis_server::Kind::Redis)
+                .client()
+                .await;
+        let counts: Vec<String> = redis.keys(format!("{prefix}:*p:{post}")).await.unwrap();
+        let _: u64 = redis.hincr(&counts[0], "like", 1).await.unwrap();
+        let second = connection.send("GET", &path, &held, "").await;
+        let (before, after) = (first.ok(200), second.ok(200));
+        let revision = |body: &serde_json::Value| {
+            body["posts"].get(0).unwrap_or(body)["revision"].as_u64().unwrap()
+        };
+        assert_eq!(revision(&before), revision(&after), "the test shows nothing");
+    }
+}
+
+/// A post without state has no clock to go back with.
+#[tokio::test]
+async fn what_a_read_answered_the_next_write_goes_beyond() {
+    let (server, clock) = RedisServer::with_shifted_clock();
+    let service = Service::with(&["--store", &server.url()]);
+    let mut connection = service.connect().await;
+    let (filled, other) = two_posts_of_one_partition();
+    let mut revision = async |method: &str, path: String| {
+        let answer = connection.send(method, path, &[], "").await;
+        assert!(answer.status < 300, "{answer:?}");
+        answer.ok(answer.status)["revision"].as_u64().unwrap()
+    };
+    let read = |post| format!("/v1/posts/{post}/reactions");
+    let user = |post| format!("/v1/posts/{post}/reactions/like/users/1");
+    let mut last = revision("GET", read(other)).await;
+    for offset in [0, -10, 3600, -3600, 0] {
+        clock.shift(offset * 1000);
+        let now = revision("GET", read(other)).await;
+        assert!(now >= last, "{offset} s: {now} after {last}");
+        let set = revision("PUT", user(filled)).await;
+        assert!(set > now, "{offset} s");
+        let gone = revision("DELETE", user(filled)).await;
+        let [one, two] = [revision("GET", read(filled)).await, revision("GET", read(other)).await];
+        assert!(gone > set && one == gone && two == gone, "{offset} s: {gone} {one} {two}");
+        last = gone;
+    }
+}
