@@ -28,9 +28,6 @@ use operation::{Operations, Repeats, Window};
 use search::Search;
 use stage::Stages;
 
-/// So many ways to tell a post's time before its first change from that after it are tried.
-const BEGINNINGS: usize = 64;
-
 /// So many other places are tried for states that came back.
 const PLACES: usize = 24;
 
@@ -156,14 +153,11 @@ fn check_post(
     };
     let mut first = None;
     for repeats in repeats {
-        let (mut later, mut moved, mut places) = (0, Moved::new(), PLACES);
+        let (mut moved, mut places) = (Moved::new(), PLACES);
         let mut twice_within: Vec<Window> = Vec::new();
-        while later < BEGINNINGS {
+        loop {
             let operations = Operations::gather(history, post, *repeats, &twice_within)?;
-            let Some(stages) = Stages::build(operations, rules.allow_lost_suffix, later, &moved)?
-            else {
-                break;
-            };
+            let stages = Stages::build(operations, rules.allow_lost_suffix, &moved)?;
             let replayed = if rules.allow_lost_suffix {
                 loss::replay(&stages)
             } else {
@@ -190,10 +184,7 @@ fn check_post(
                 places -= 1;
                 continue;
             }
-            if stages.fillers.is_empty() || failure.undecided {
-                break;
-            }
-            (later, moved) = (later + 1, Moved::new());
+            break;
         }
     }
     Err(first.unwrap_or_default())

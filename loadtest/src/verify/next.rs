@@ -59,12 +59,13 @@ impl Search<'_> {
             }
         }
         let open = self.stages.open(self.now.micros, stage.until);
-        if stage.again && self.revision != stage.revision && self.total > 0 {
+        // Other posts raise the revision of one without any reaction, up to its next change.
+        let risen = self.is_empty() && self.revision < stage.revision;
+        if stage.again && self.revision != stage.revision && !risen {
             let line = self.stages.seen[stage.seen.start].line;
             return Next::Dead(Reason::Again { line });
         }
-        // A post that is without state again answers the clock.
-        if stage.ghost && self.gap.fillers == 0 && self.total > 0 {
+        if stage.ghost && self.gap.fillers == 0 && !self.is_empty() {
             let line = self.stages.seen[stage.seen.start].line;
             return self.fill(open, None, Reason::Ghost { line });
         }

@@ -86,11 +86,14 @@ pub(super) struct Search<'a> {
     pub(super) lossy: bool,
     pub(super) active: Vec<bool>,
     pub(super) counts: Vec<u64>,
+    /// How many cells are active.
+    held: usize,
     pub(super) used: Vec<bool>,
     used_hash: u64,
     /// Changes so far.
     pub(super) total: u64,
-    /// The revision of the stage whose state this is, fillers aside.
+    /// The revision of the last change, fillers since then aside. Where one of those emptied the
+    /// post, it is the least that it can be.
     pub(super) revision: u64,
     /// The stage that comes next.
     pub(super) at: usize,
@@ -118,6 +121,7 @@ impl<'a> Search<'a> {
             lossy,
             active: vec![false; stages.cells.len()],
             counts: vec![0; stages.reactions.len()],
+            held: 0,
             used: vec![false; stages.groups],
             used_hash: 0,
             total: 0,
@@ -220,8 +224,13 @@ impl<'a> Search<'a> {
                     total: self.total,
                     revision: self.revision,
                 });
-                self.revision = self.stages.all[self.at].revision;
-                if let Some(change) = &self.stages.all[self.at].change {
+                let stage = &self.stages.all[self.at];
+                if stage.change.is_some() || !self.is_empty() {
+                    self.revision = stage.revision;
+                } else {
+                    self.revision += self.gap.fillers;
+                }
+                if let Some(change) = &stage.change {
                     self.total += 1;
                     self.flip(change.cell);
                 }
@@ -355,9 +364,16 @@ impl<'a> Search<'a> {
         self.active[cell] = !self.active[cell];
         if self.active[cell] {
             self.counts[reaction] += 1;
+            self.held += 1;
         } else {
             self.counts[reaction] -= 1;
+            self.held -= 1;
         }
+    }
+
+    /// Whether nobody has any reaction.
+    pub(super) fn is_empty(&self) -> bool {
+        self.held == 0
     }
 
     fn mark(&mut self, filler: usize) {

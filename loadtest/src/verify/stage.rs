@@ -15,7 +15,8 @@ pub(super) struct Stage {
     pub(super) change: Option<Change>,
     /// The answers that show it.
     pub(super) seen: Range<usize>,
-    /// It was seen, so a change made it; only one of unknown outcome can have.
+    /// It was seen, and no answered change made it: one of unknown outcome did, or the post has no
+    /// reaction, so that its revision rises without a change of its own.
     pub(super) ghost: bool,
     /// It is an earlier state that came back.
     pub(super) again: bool,
@@ -67,21 +68,17 @@ pub(super) struct Stages {
 }
 
 impl Stages {
-    /// `lossy`: what an answer shows may be an earlier state that came back. Of the revisions that
-    /// may be those of the post before its first change, the last `later` are not; nothing, if
-    /// there are fewer.
+    /// `lossy`: what an answer shows may be an earlier state that came back.
     pub(super) fn build(
         mut operations: Operations,
         lossy: bool,
-        later: usize,
         moved: &Moved,
-    ) -> Result<Option<Self>, Violation> {
+    ) -> Result<Self, Violation> {
         let changes = std::mem::take(&mut operations.changes);
         let mut seen = std::mem::take(&mut operations.seen);
         seen.sort_by_key(|seen| seen.revision);
-        let Some(all) = order(changes, &seen, later)? else { return Ok(None) };
         let mut stages = Self {
-            all,
+            all: order(changes, &seen)?,
             seen,
             reactions: operations.reactions,
             cells: operations.cells,
@@ -101,7 +98,7 @@ impl Stages {
         }
         stages.bound();
         stages.index();
-        Ok(Some(stages))
+        Ok(stages)
     }
 
     /// The room between two stages: before the second and those between, not before the first.
@@ -230,12 +227,8 @@ impl Stages {
     }
 }
 
-/// Puts changes and what was seen into one order.
-fn order(
-    mut changes: Vec<Change>,
-    seen: &[Seen],
-    later: usize,
-) -> Result<Option<Vec<Stage>>, Violation> {
+/// Puts changes and what was seen into one order, behind the state before everything.
+fn order(mut changes: Vec<Change>, seen: &[Seen]) -> Result<Vec<Stage>, Violation> {
     changes.sort_by_key(|change| change.revision);
     if let Some(pair) = changes.windows(2).find(|pair| pair[0].revision == pair[1].revision) {
         return Err(Violation {
@@ -244,20 +237,17 @@ fn order(
             ..Violation::default()
         });
     }
-    let first = changes.first().map_or(u64::MAX, |change| change.revision);
-    let Some(blank) = blank(seen, first, later) else { return Ok(None) };
     let mut stages = vec![Stage {
-        revision: seen[..blank].last().map_or(0, |seen| seen.revision),
+        revision: 0,
         change: None,
-        seen: 0..blank,
+        seen: 0..0,
         ghost: false,
         again: false,
         room: 0,
         until: 0,
     }];
-    let mut next = if blank == 0 { 0 } else { stages[0].revision.saturating_add(1) };
     let mut changes = changes.into_iter().peekable();
-    let mut at = blank;
+    let (mut next, mut at) = (0, 0);
     while at < seen.len() || changes.peek().is_some() {
         let shown = seen.get(at).map_or(u64::MAX, |seen| seen.revision);
         let change = changes.next_if(|change| change.revision <= shown || at == seen.len());
@@ -270,26 +260,5 @@ fn order(
         next = revision.saturating_add(1);
         at += shows;
     }
-    Ok(Some(stages))
-}
-
-/// How many answers show the post before its first change, when it answers what the clock says.
-///
-/// They show nothing and have lower revisions than all that shows something. If it has fillers, the
-/// last of them may show a post that had changed, too; so there is a choice.
-fn blank(seen: &[Seen], first: u64, later: usize) -> Option<usize> {
-    let shows_something = |seen: &&Seen| !shows_nothing(seen);
-    let first = seen.iter().find(shows_something).map_or(first, |seen| seen.revision.min(first));
-    let blank = seen.partition_point(|seen| seen.revision < first);
-    let mut groups = seen[..blank].chunk_by(|a, b| a.revision == b.revision).rev();
-    (0..later).try_fold(blank, |blank, _| Some(blank - groups.next()?.len()))
-}
-
-fn shows_nothing(seen: &Seen) -> bool {
-    seen.changes.unwrap_or(0) == 0
-        && match &seen.sight {
-            Sight::Cell { active, count, .. } => !active && *count == 0,
-            Sight::Counts(counts) => counts.is_empty(),
-            Sight::Final(counts, active) => counts.is_empty() && active.is_empty(),
-        }
+    Ok(stages)
 }

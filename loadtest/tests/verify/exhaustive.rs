@@ -11,11 +11,11 @@ use onetap_loadtest::history::{Outcome, Read, Tap, TapAnswer, Verb};
 
 use crate::Line;
 
-/// What is known of a post's revision.
+/// What is known of a post's revision. While nobody has a reaction it may rise by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Revision {
-    /// No change yet; the clock was told up to here.
-    Blank(Option<u64>),
+    /// No change yet, and nothing was shown.
+    Any,
     Known(u64),
     /// A change of unknown outcome made it.
     AtLeast(u64),
@@ -95,7 +95,7 @@ fn is_post_possible(lines: &[&Line]) -> bool {
         let events: Vec<&Event<'_>> = must.iter().chain(picked).collect();
         let start = Post {
             active: BTreeSet::new(),
-            revision: Revision::Blank(None),
+            revision: Revision::Any,
             changes: 0,
             records: BTreeSet::new(),
         };
@@ -194,10 +194,8 @@ impl Post {
         self.changes += u64::from(changed);
         let Some(told) = told else {
             self.revision = Revision::AtLeast(match self.revision {
-                Revision::Blank(None) => 0,
-                Revision::Blank(Some(last)) | Revision::Known(last) | Revision::AtLeast(last) => {
-                    last + 1
-                }
+                Revision::Any => 0,
+                Revision::Known(last) | Revision::AtLeast(last) => last + 1,
             });
             return changed;
         };
@@ -209,27 +207,21 @@ impl Post {
 
     fn advance(&mut self, revision: u64) -> bool {
         let later = match self.revision {
-            Revision::Blank(None) => true,
-            Revision::Blank(Some(last)) | Revision::Known(last) | Revision::AtLeast(last) => {
-                revision > last
-            }
+            Revision::Any => true,
+            Revision::Known(last) | Revision::AtLeast(last) => revision > last,
         };
         self.revision = Revision::Known(revision);
         later
     }
 
     fn observe(&mut self, revision: u64) -> bool {
-        match self.revision {
-            Revision::Blank(last) => {
-                self.revision = Revision::Blank(last.max(Some(revision)));
-                true
-            }
-            Revision::Known(known) => revision == known,
-            Revision::AtLeast(least) => {
-                self.revision = Revision::Known(revision);
-                revision >= least
-            }
-        }
+        let fits = match self.revision {
+            Revision::Any => self.active.is_empty(),
+            Revision::Known(known) if !self.active.is_empty() => revision == known,
+            Revision::Known(least) | Revision::AtLeast(least) => revision >= least,
+        };
+        self.revision = Revision::Known(revision);
+        fits
     }
 
     fn read(&mut self, read: &Read<'_>) -> bool {

@@ -55,7 +55,7 @@ fn tap(user: u64, at: u64) -> Plan {
         fates: vec![Fate::Answered],
         grace: Some(0),
     };
-    Plan { act, times: (at, 0, 1), leap: 0 }
+    Plan { act, times: (at, 0, 1), leap: 0, risen: 0 }
 }
 
 /// The final state carries the revision of the last change that was told.

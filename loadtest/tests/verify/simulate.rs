@@ -39,8 +39,10 @@ pub(crate) struct Plan {
     pub(crate) act: Act,
     /// Sent, from there to taking place, from there to the end.
     pub(crate) times: (u64, u64, u64),
-    /// By how much the revision leaps.
+    /// By how much the revision leaps with a change.
     pub(crate) leap: u64,
+    /// By how much other posts have raised the revision since then, while nobody has a reaction.
+    pub(crate) risen: u64,
 }
 
 pub(crate) fn plans(most: usize) -> impl Strategy<Value = (Vec<Plan>, bool, bool)> {
@@ -61,16 +63,17 @@ pub(crate) fn plans(most: usize) -> impl Strategy<Value = (Vec<Plan>, bool, bool
             Act::Tap { reaction, user, verb, fates, grace }
         });
     let act = prop_oneof![6 => tap, 1 => Just(Act::Read)];
-    let plan = (act, (0..40_u64, 0..8_u64, 0..8_u64), 0..3_u64)
-        .prop_map(|(act, times, leap)| Plan { act, times, leap });
+    let risen = prop_oneof![2 => Just(0), 1 => 1..4_u64];
+    let plan = (act, (0..40_u64, 0..8_u64, 0..8_u64), 0..3_u64, risen)
+        .prop_map(|(act, times, leap, risen)| Plan { act, times, leap, risen });
     (prop::collection::vec(plan, 1..=most), any::<bool>(), any::<bool>())
 }
 
 #[derive(Default)]
 struct Service {
     active: BTreeSet<(u8, u64)>,
-    revision: Option<u64>,
-    clock: u64,
+    /// That of the last change; what was raised since, while the post has no state.
+    revision: u64,
     changes: u64,
     records: BTreeMap<String, TapAnswer>,
 }
@@ -80,11 +83,11 @@ fn name(reaction: u8) -> &'static str {
 }
 
 impl Service {
-    fn revision(&mut self, leap: u64) -> u64 {
-        self.revision.unwrap_or_else(|| {
-            self.clock += leap;
-            self.clock
-        })
+    /// Other posts become empty: that shows in this one if it has no state.
+    fn rise(&mut self, by: u64) {
+        if self.active.is_empty() {
+            self.revision += by;
+        }
     }
 
     fn tap(&mut self, reaction: u8, user: u64, verb: Verb, leap: u64) -> TapAnswer {
@@ -97,7 +100,7 @@ impl Service {
         let changed = was != active;
         if changed {
             self.changes += 1;
-            self.revision = Some(self.revision.unwrap_or(self.clock) + 1 + leap);
+            self.revision += 1 + leap;
             if active {
                 self.active.insert((reaction, user));
             } else {
@@ -105,11 +108,11 @@ impl Service {
             }
         }
         let count = self.active.iter().filter(|(r, _)| *r == reaction).count() as u64;
-        let revision = self.revision(leap);
+        let revision = self.revision;
         TapAnswer { active, changed, count, revision, changes: Some(self.changes), replayed: false }
     }
 
-    fn read(&mut self, leap: u64) -> Read<'static> {
+    fn read(&self) -> Read<'static> {
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         for (reaction, _) in &self.active {
             *counts.entry(name(*reaction)).or_default() += 1;
@@ -118,7 +121,7 @@ impl Service {
             post_id: "p".into(),
             sent_micros: 0,
             answered_micros: 0,
-            revision: self.revision(leap),
+            revision: self.revision,
             changes: Some(self.changes),
             total: Some(self.active.len() as u64),
             reactions: counts.into_iter().map(|(name, count)| (name.into(), count)).collect(),
@@ -141,11 +144,12 @@ pub(crate) fn run(plans: &[Plan], numbered: bool, ending: bool) -> Vec<Line> {
     let mut service = Service::default();
     let mut lines = Vec::new();
     for (moment, i, attempt) in moments {
-        let Plan { act, times: (_, wait, back), leap } = &plans[i];
+        let Plan { act, times: (_, wait, back), leap, risen } = &plans[i];
+        service.rise(*risen);
         let (sent, end) = (moment - wait, moment + back);
         match act {
             Act::Read => {
-                let read = service.read(*leap);
+                let read = service.read();
                 lines.push(Line::Read(Read { sent_micros: sent, answered_micros: end, ..read }));
             }
             Act::Tap { reaction, user, verb, fates, grace } => {
@@ -189,7 +193,7 @@ pub(crate) fn run(plans: &[Plan], numbered: bool, ending: bool) -> Vec<Line> {
             sent_micros: 100,
             answered_micros: 101,
             reactors: Some(reactors),
-            ..service.read(0)
+            ..service.read()
         }));
     }
     if !numbered {
