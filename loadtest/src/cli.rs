@@ -149,8 +149,9 @@ struct VerifyArgs {
     json: Option<PathBuf>,
 }
 
-/// Exit codes: 0 all right; 1 something was wrong, or a request had no good answer; 64 the command
-/// line cannot be run; 65 a file is no history; 69 the service cannot be reached.
+/// Exit codes: 0 proved, as the last line says; 1 something was wrong, a request had no good answer,
+/// or nothing was proved; 64 the command line cannot be run; 65 a file is no history, or has no tap;
+/// 69 the service cannot be reached.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -216,6 +217,12 @@ async fn run_burst(args: BurstArgs) -> ExitCode {
         }
         Err(error) => {
             let problem = error.to_string();
+            let right = match &error {
+                BurstError::Unreachable(_) => 0,
+                BurstError::Request { round, .. }
+                | BurstError::Wrong { round, .. }
+                | BurstError::NoOverlap { round } => round - 1,
+            };
             let history = match error {
                 BurstError::Wrong { history, .. } => {
                     history.iter().map(history::tap_value).collect()
@@ -227,6 +234,7 @@ async fn run_burst(args: BurstArgs) -> ExitCode {
                 eprintln!("{history:#}");
             }
             fail(&problem, 1);
+            print!("{}", report::burst_until(&options, right));
             (json!({ "kind": "burst", "ok": false, "error": problem, "history": history }), 1)
         }
     };
@@ -252,12 +260,17 @@ async fn run_rate(args: RateArgs) -> ExitCode {
     bar.finish_and_clear();
     match result {
         Ok(report) => {
-            print!("{}", report::rate_table(&report));
-            let code = u8::from(!report.errors.is_empty());
+            print!("{}{}", report::rate_table(&report), report::rate_proved(&report));
+            let code = u8::from(!report.is_right());
             finish(args.common.json.as_deref(), &report::rate_json(&report), code)
         }
-        Err(error) => fail(&error.to_string(), 69),
+        Err(error) => fail(&error.to_string(), unreachable(&error)),
     }
+}
+
+/// The exit code for a service that is not there, or not the one that was meant.
+fn unreachable(error: &ClientError) -> u8 {
+    if matches!(error, ClientError::Connect(..)) { 69 } else { 1 }
 }
 
 fn finish(file: Option<&Path>, json: &Value, code: u8) -> ExitCode {

@@ -1,11 +1,15 @@
-//! One HTTP/1.1 connection to the service, used by one task.
+//! One HTTP/1.1 connection to the service, used by one task. Whatever answers there, no more than
+//! [`MAX_ANSWER`] of an answer is ever held.
 
+mod events;
+
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::header::HOST;
 use hyper::http::response::Parts;
 use hyper::{Method, Request, StatusCode};
@@ -15,8 +19,23 @@ use tokio::net::TcpStream;
 
 use crate::history::{Read, TapAnswer, Verb};
 
+pub use events::Events;
+
 /// Longer than any deadline of the service: whoever waits longer has been forgotten.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest body that is read. What a load test asks for has at most some ten thousand bytes.
+pub const MAX_ANSWER: usize = 256 * 1024;
+
+/// The longest head that is read.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// Users on a page, and the most pages that are read.
+const PAGE: usize = 100;
+const MAX_PAGES: usize = 10_000;
+
+/// So many different errors are told apart.
+const MAX_KINDS: usize = 50;
 
 /// How much of an answer is shown that is not understood.
 const MAX_SHOWN: usize = 300;
@@ -41,6 +60,15 @@ pub enum ClientError {
     /// What came is not an answer of onetap.
     #[error("{0} is not an answer of onetap: {1}")]
     Unreadable(String, serde_json::Error),
+    /// It goes on and on.
+    #[error("an answer of more than {0} bytes, so it is not onetap's: the rest was not read")]
+    TooLong(usize),
+    /// The list of users goes on and on.
+    #[error("a list of users that has no end, or pages longer than {PAGE}: it is not onetap's")]
+    Endless,
+    /// It never comes to rest.
+    #[error("a post goes on changing, although nothing is sent any more")]
+    Restless,
     /// The service said no.
     #[error("{0}: {1}")]
     Status(StatusCode, String),
@@ -52,13 +80,19 @@ impl ClientError {
         match self {
             Self::Status(status, _) => status.is_client_error() || *status == 503,
             Self::Connect(..) => true,
-            Self::Url(_) | Self::Broken(_) | Self::Silent | Self::Unreadable(..) => false,
+            Self::Url(_)
+            | Self::Broken(_)
+            | Self::Silent
+            | Self::Unreadable(..)
+            | Self::TooLong(_)
+            | Self::Endless
+            | Self::Restless => false,
         }
     }
 
     /// Whether the connection is of no more use.
     pub fn is_broken(&self) -> bool {
-        matches!(self, Self::Connect(..) | Self::Broken(_) | Self::Silent)
+        matches!(self, Self::Connect(..) | Self::Broken(_) | Self::Silent | Self::TooLong(_))
     }
 
     /// What happened, without what differs from one time to the next.
@@ -72,7 +106,7 @@ impl ClientError {
             Self::Unreadable(..) => "not an answer of onetap".to_owned(),
             Self::Connect(..) => "no connection".to_owned(),
             Self::Broken(_) => "the connection broke".to_owned(),
-            Self::Url(_) | Self::Silent => self.to_string(),
+            _ => self.to_string(),
         }
     }
 }
@@ -107,9 +141,12 @@ impl Target {
     /// If nobody listens.
     pub async fn connect(&self) -> Result<Client, ClientError> {
         let failed = |error| ClientError::Connect(self.authority.clone(), error);
-        let stream = TcpStream::connect(&self.authority).await.map_err(failed)?;
+        let stream = tokio::time::timeout(PATIENCE, TcpStream::connect(&self.authority)).await;
+        let stream = stream.unwrap_or_else(|late| Err(late.into())).map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        let mut builder = Builder::new();
+        builder.max_buf_size(MAX_HEAD);
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         Ok(Client { authority: self.authority.clone(), sender })
     }
@@ -216,16 +253,20 @@ impl Client {
     ///
     /// If there is no answer, or one that is not 2xx.
     pub async fn reactors(&mut self, post: &str, reaction: &str) -> Result<Vec<u64>, ClientError> {
-        let path = format!("/v1/posts/{post}/reactions/{}/users?limit=100", encoded(reaction));
+        let path = format!("/v1/posts/{post}/reactions/{}/users?limit={PAGE}", encoded(reaction));
         let (mut users, mut next) = (Vec::new(), path.clone());
-        loop {
+        for _ in 0..MAX_PAGES {
             let (page, _) = self.ask::<UsersAnswer>(Method::GET, &next, None).await?;
+            if page.users.len() > PAGE {
+                break;
+            }
             users.extend(page.users.into_iter().map(|user| user.user_id));
             match page.next_cursor {
                 Some(cursor) => next = format!("{path}&cursor={cursor}"),
                 None => return Ok(users),
             }
         }
+        Err(ClientError::Endless)
     }
 
     /// Opens the stream of some posts; the connection is then for nothing else.
@@ -243,7 +284,7 @@ impl Client {
         if !response.status().is_success() {
             return Err(ClientError::Status(response.status(), String::new()));
         }
-        Ok(Events { body: response.into_body(), text: Vec::new(), _sender: self.sender })
+        Ok(Events::new(response.into_body(), self.sender))
     }
 
     async fn ask<T: serde::de::DeserializeOwned>(
@@ -261,56 +302,60 @@ impl Client {
             self.sender.ready().await?;
             let response = self.sender.send_request(request).await?;
             let (parts, body) = response.into_parts();
-            Ok::<_, hyper::Error>((parts, body.collect().await?.to_bytes()))
+            Ok::<_, ClientError>((parts, whole(body).await?))
         };
         let answer = tokio::time::timeout(PATIENCE, answer).await;
         let (Parts { status, headers, .. }, body) = answer.map_err(|_| ClientError::Silent)??;
-        let text = || String::from_utf8_lossy(&body).chars().take(MAX_SHOWN).collect();
         if !status.is_success() {
-            return Err(ClientError::Status(status, text()));
+            return Err(ClientError::Status(status, shown(&body)));
         }
         let replayed = headers.get("idempotency-replayed").is_some_and(|value| value == "true");
         let answer = serde_json::from_slice(&body);
-        Ok((answer.map_err(|error| ClientError::Unreadable(text(), error))?, replayed))
+        Ok((answer.map_err(|error| ClientError::Unreadable(shown(&body), error))?, replayed))
     }
 }
 
-/// An open stream.
-#[derive(Debug)]
-pub struct Events {
-    body: Incoming,
-    /// What has come of the next event.
-    text: Vec<u8>,
-    /// Without it the connection would end.
-    _sender: SendRequest<Empty<Bytes>>,
+/// The whole of a body, if it has an end.
+async fn whole(mut body: Incoming) -> Result<Vec<u8>, ClientError> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let data = frame?.into_data().unwrap_or_default();
+        if bytes.len() + data.len() > MAX_ANSWER {
+            return Err(ClientError::TooLong(MAX_ANSWER));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
 }
 
-impl Events {
-    /// The next summary; none at the end of the stream. Dropped while it waits, it loses nothing.
-    ///
-    /// # Errors
-    ///
-    /// If the connection breaks, or what comes is no event of onetap.
-    pub async fn next(&mut self) -> Result<Option<SummaryAnswer>, ClientError> {
-        loop {
-            while let Some(end) = self.text.windows(2).position(|pair| pair == b"\n\n") {
-                let block: Vec<u8> = self.text.drain(..end + 2).collect();
-                let mut lines = block.split(|byte| *byte == b'\n');
-                if let Some(data) = lines.find_map(|line| line.strip_prefix(b"data: ")) {
-                    let shown = || String::from_utf8_lossy(data).chars().take(MAX_SHOWN).collect();
-                    let summary = serde_json::from_slice(data);
-                    return summary
-                        .map(Some)
-                        .map_err(|error| ClientError::Unreadable(shown(), error));
-                }
-            }
-            match self.body.frame().await {
-                Some(frame) => {
-                    self.text.extend_from_slice(&frame?.into_data().unwrap_or_default());
-                }
-                None => return Ok(None),
-            }
+/// The beginning of an answer that was not understood.
+fn shown(body: &[u8]) -> String {
+    let most = &body[..body.len().min(4 * MAX_SHOWN)];
+    String::from_utf8_lossy(most).chars().take(MAX_SHOWN).collect()
+}
+
+/// What went wrong, and how often. A server that never says the same twice fills no memory.
+#[derive(Clone, Debug, Default)]
+pub struct Errors(BTreeMap<String, u64>);
+
+impl Errors {
+    /// Counts an error.
+    pub fn count(&mut self, kind: String, times: u64) {
+        let known = self.0.len() < MAX_KINDS || self.0.contains_key(&kind);
+        let kind = if known { kind } else { "other errors".to_owned() };
+        *self.0.entry(kind).or_default() += times;
+    }
+
+    /// Counts those of another.
+    pub fn add(&mut self, other: Self) {
+        for (kind, times) in other.0 {
+            self.count(kind, times);
         }
+    }
+
+    /// All of them.
+    pub fn into_inner(self) -> BTreeMap<String, u64> {
+        self.0
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use tokio::sync::{Mutex, mpsc};
 
-use crate::client::{ClientError, Target};
+use crate::client::{ClientError, Errors, Target};
 use crate::history::{TapAnswer, Verb};
 
 /// What to send.
@@ -49,10 +49,17 @@ pub struct RateReport {
     pub took: Duration,
 }
 
+impl RateReport {
+    /// Whether every tap was answered 2xx.
+    pub fn is_right(&self) -> bool {
+        self.errors.is_empty() && self.answered > 0
+    }
+}
+
 struct Tally {
     latency_micros: Histogram<u64>,
     answered: u64,
-    errors: std::collections::BTreeMap<String, u64>,
+    errors: Errors,
 }
 
 /// Sends; `progress` is told how many taps have become due, `told` of each answer.
@@ -103,7 +110,7 @@ pub async fn run(
                         told(place, intended, answer);
                     }
                     tally.count(intended.elapsed(), answer.as_ref().err());
-                    if matches!(answer, Err(ClientError::Broken(_) | ClientError::Silent))
+                    if answer.is_err_and(|error| error.is_broken())
                         && let Ok(again) = target.connect().await
                     {
                         client = again;
@@ -120,7 +127,7 @@ pub async fn run(
     Ok(RateReport {
         due,
         answered: total.answered,
-        errors: total.errors.into_iter().collect(),
+        errors: total.errors.into_inner().into_iter().collect(),
         latency_micros: total.latency_micros,
         took: start.elapsed(),
     })
@@ -129,13 +136,13 @@ pub async fn run(
 impl Tally {
     fn new() -> Self {
         let latency_micros = Histogram::new(3).expect("three digits are possible");
-        Self { latency_micros, answered: 0, errors: std::collections::BTreeMap::new() }
+        Self { latency_micros, answered: 0, errors: Errors::default() }
     }
 
     fn count(&mut self, latency: Duration, error: Option<&ClientError>) {
         match error {
             None => self.answered += 1,
-            Some(error) => *self.errors.entry(error.to_string()).or_default() += 1,
+            Some(error) => self.errors.count(error.to_string(), 1),
         }
         // An auto-resizing histogram takes every value.
         let _ = self.latency_micros.record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
@@ -144,8 +151,6 @@ impl Tally {
     fn add(&mut self, other: Self) {
         let _ = self.latency_micros.add(other.latency_micros);
         self.answered += other.answered;
-        for (error, times) in other.errors {
-            *self.errors.entry(error).or_default() += times;
-        }
+        self.errors.add(other.errors);
     }
 }

@@ -37,7 +37,20 @@ pub fn burst_table(options: &BurstOptions, report: &BurstReport) -> String {
         ("latency p50", millis(percentile(&sorted, 50))),
         ("latency p99", millis(percentile(&sorted, 99))),
         ("latency max", millis(percentile(&sorted, 100))),
+        (
+            "proved",
+            format!(
+                "{} taps, and the final state of {} posts: every answer can be true",
+                report.taps, report.rounds
+            ),
+        ),
     ])
+}
+
+/// How much a burst that failed had shown by then.
+pub fn burst_until(options: &BurstOptions, right: usize) -> String {
+    let (taps, rounds) = (right * options.taps, options.rounds);
+    table(&[("proved", format!("{taps} taps in {right} of {rounds} rounds; not the others"))])
 }
 
 /// A burst as JSON.
@@ -82,13 +95,23 @@ pub fn rate_table(report: &RateReport) -> String {
     text
 }
 
+/// What a fixed rate shows.
+pub fn rate_proved(report: &RateReport) -> String {
+    let (answered, due) = (report.answered, report.due);
+    let text = format!(
+        "{answered} of {due} taps were answered 2xx; how they were counted was not checked (burst \
+         and soak do that)"
+    );
+    table(&[("proved", text)])
+}
+
 /// A fixed rate as JSON.
 pub fn rate_json(report: &RateReport) -> Value {
     let error = |(error, times): &(String, u64)| json!({ "error": error, "times": times });
     let at = |quantile| report.latency_micros.value_at_quantile(quantile);
     json!({
         "kind": "rate",
-        "ok": report.errors.is_empty(),
+        "ok": report.is_right(),
         "due": report.due,
         "answered": report.answered,
         "errors": report.errors.iter().map(error).collect::<Vec<_>>(),
@@ -121,6 +144,26 @@ pub fn verdict_table(verdict: &Verdict) -> String {
         _ => ("violations", format!("{violations}, {undecided} of them undecided")),
     });
     table(&rows)
+}
+
+/// What a verdict shows, and what not.
+pub fn proved(verdict: &Verdict) -> String {
+    let Verdict { posts, answered, reads, finals, unknown, .. } = *verdict;
+    let bad = verdict.violations.len();
+    let mut text = match (bad, answered) {
+        (0, 0) => "nothing: no tap was answered 2xx".to_owned(),
+        (0, _) => {
+            format!("{answered} answered taps and {reads} reads of {posts} posts can be true")
+        }
+        _ => format!("nothing of {bad} of {posts} posts: their answers cannot all be true"),
+    };
+    if posts > finals {
+        text.push_str(&format!("; {} posts have no final state", posts - finals));
+    }
+    if unknown > 0 {
+        text.push_str(&format!("; what came of {unknown} taps nobody was told"));
+    }
+    table(&[("proved", text)])
 }
 
 /// A soak as a table.
@@ -160,6 +203,7 @@ pub fn watch_table(report: &WatchReport) -> String {
     text.push_str(&table(&[
         ("streams", format!("{}, open after {:.1} s", report.streams, report.opened.as_secs_f64())),
         ("events", report.events.to_string()),
+        ("taps heard of", format!("{} times", report.lag_micros.len())),
         ("lag p50", at(0.50)),
         ("lag p99", at(0.99)),
         ("lag max", millis(report.lag_micros.max())),
@@ -172,6 +216,16 @@ pub fn watch_table(report: &WatchReport) -> String {
     for wrong in report.wrong.iter().take(10) {
         text.push_str(&format!("{wrong}\n"));
     }
+    let (streams, due) = (report.streams, report.taps.due);
+    let right = streams - report.wrong.len().min(streams);
+    text.push_str(&table(&[(
+        "proved",
+        format!(
+            "{right} of {streams} streams ended at the true count, and {} of {due} taps were \
+             answered 2xx; how taps were counted was not checked (burst and soak do that)",
+            report.taps.answered
+        ),
+    )]));
     text
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{SoakArgs, fail, finish, verify};
+use super::{SoakArgs, fail, finish, unreachable, verify};
 use crate::client::Target;
 use crate::report;
 use crate::soak::{self, SoakError, SoakOptions};
@@ -44,7 +44,8 @@ pub(super) async fn run(args: SoakArgs) -> ExitCode {
         Ok(report) => report,
         Err(error) => {
             let code = match error {
-                SoakError::Unreachable(_) | SoakError::NoEnding(_) => 69,
+                SoakError::Unreachable(_) => 69,
+                SoakError::NoEnding(ref error) => unreachable(error),
                 SoakError::Record { .. } => 64,
                 SoakError::History { .. } => 1,
             };
@@ -53,16 +54,16 @@ pub(super) async fn run(args: SoakArgs) -> ExitCode {
     };
     print!("{}", report::soak_table(&report));
     verify::explain(&report.history, &report.verdict);
-    let proved = report.verdict.answered > 0;
-    if !proved {
-        fail("no tap was answered, so nothing is proved", 1);
+    if report.verdict.answered == 0 {
+        fail("no tap was answered 2xx, so nothing is proved: see what was answered above", 1);
     }
-    let right = report.verdict.is_right() && proved;
+    let right = report.verdict.proves();
     if right && args.record.is_none() {
         // It is only a file too many.
         let _ = std::fs::remove_file(&report.history);
     } else {
         println!("{:<22}{}", "history", report.history.display());
     }
+    print!("{}", report::proved(&report.verdict));
     finish(args.common.json.as_deref(), &report::soak_json(&report, right), u8::from(!right))
 }

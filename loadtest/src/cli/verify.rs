@@ -22,14 +22,24 @@ pub(super) fn run(args: &VerifyArgs) -> ExitCode {
     let (mut code, mut verdicts) = (0, Vec::new());
     for path in &args.files {
         match verify::file(path, rules) {
+            Ok(verdict) if verdict.attempts == 0 => {
+                let file = path.display().to_string();
+                let problem = "nothing to verify: the history has no tap; record one with \
+                               `onetap-loadtest soak --record FILE`, or write one as \
+                               loadtest/HISTORY.md says";
+                fail(&format!("{file}: {problem}"), 0);
+                code = 65;
+                verdicts.push(json!({ "file": file, "ok": false, "error": problem }));
+            }
             Ok(verdict) => {
                 println!("{}", path.display());
                 print!("{}", report::verdict_table(&verdict));
                 explain(path, &verdict);
-                code = code.max(u8::from(!verdict.is_right()));
+                print!("{}", report::proved(&verdict));
+                code = code.max(u8::from(!verdict.proves()));
                 verdicts.push(json!({
                     "file": path.display().to_string(),
-                    "ok": verdict.is_right(),
+                    "ok": verdict.proves(),
                     "verdict": verdict,
                 }));
             }

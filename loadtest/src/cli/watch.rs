@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{WatchArgs, bar, fail, finish};
+use super::{WatchArgs, bar, fail, finish, unreachable};
 use crate::client::Target;
 use crate::rate::{self, RateOptions};
 use crate::report;
@@ -30,6 +30,6 @@ pub(super) async fn run(args: WatchArgs) -> ExitCode {
             let code = u8::from(!report.is_right());
             finish(args.taps.common.json.as_deref(), &report::watch_json(&report), code)
         }
-        Err(error) => fail(&error.to_string(), 69),
+        Err(error) => fail(&format!("{error}; nothing is proved"), unreachable(&error)),
     }
 }

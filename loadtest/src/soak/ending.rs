@@ -30,6 +30,7 @@ pub(super) async fn record(shared: &Shared) -> Result<(), ClientError> {
                 }
                 Err(error) if Instant::now() > until => return Err(error),
                 Err(_) => client = None,
+                Ok(None) if Instant::now() > until => return Err(ClientError::Restless),
                 Ok(None) => {}
             }
             tokio::time::sleep(PAUSE).await;

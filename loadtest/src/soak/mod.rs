@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::client::{ClientError, Target};
+use crate::client::{ClientError, Errors, Target};
 use crate::history::{Damaged, Recorder};
 use crate::verify::{self, Rules, Verdict};
 
@@ -122,6 +122,8 @@ struct Shared {
     posts: Vec<String>,
     recorder: Recorder,
     stopped: AtomicBool,
+    /// Whether anything at all was answered 2xx.
+    answered: AtomicBool,
     /// No tap of unknown outcome is applied after this.
     quiet_micros: AtomicU64,
 }
@@ -154,12 +156,16 @@ pub async fn run(
         target,
         recorder,
         stopped: AtomicBool::new(false),
+        answered: AtomicBool::new(false),
         quiet_micros: AtomicU64::new(0),
         options,
     });
-    let errors = load(&shared, stop).await;
+    let errors = load(&shared, stop).await.into_inner();
     let took = start.elapsed();
-    ending::record(&shared).await.map_err(SoakError::NoEnding)?;
+    // Who answered nothing will not tell the final state either.
+    if shared.answered.load(Ordering::Relaxed) {
+        ending::record(&shared).await.map_err(SoakError::NoEnding)?;
+    }
     let rules = shared.options.rules;
     let shared = Arc::into_inner(shared).expect("the load has ended");
     shared.recorder.finish().map_err(not_recorded(&path))?;
@@ -185,7 +191,7 @@ fn not_recorded(path: &Path) -> impl FnOnce(io::Error) -> SoakError {
 }
 
 /// Runs all connections; collects what was not answered.
-async fn load(shared: &Arc<Shared>, stop: impl Future<Output = ()>) -> BTreeMap<String, u64> {
+async fn load(shared: &Arc<Shared>, stop: impl Future<Output = ()>) -> Errors {
     let mut workers = tokio::task::JoinSet::new();
     for number in 0..shared.options.connections {
         workers.spawn(worker::run(Arc::clone(shared), number));
@@ -200,7 +206,7 @@ async fn load(shared: &Arc<Shared>, stop: impl Future<Output = ()>) -> BTreeMap<
         tokio::select! { () = stop => {}, () = time => {} }
     };
     tokio::pin!(ended);
-    let mut errors = BTreeMap::new();
+    let mut errors = Errors::default();
     loop {
         tokio::select! {
             () = &mut ended, if !shared.stopped.load(Ordering::Relaxed) => {
@@ -209,9 +215,7 @@ async fn load(shared: &Arc<Shared>, stop: impl Future<Output = ()>) -> BTreeMap<
             worker = workers.join_next() => match worker {
                 None => return errors,
                 Some(found) => {
-                    for (error, times) in found.expect("the load test's own task does not panic") {
-                        *errors.entry(error).or_default() += times;
-                    }
+                    errors.add(found.expect("the load test's own task does not panic"));
                 }
             },
         }

@@ -1,6 +1,5 @@
 //! One connection's share of the load.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -8,7 +7,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use super::Shared;
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Errors};
 use crate::history::{Outcome, Tap, Verb};
 
 /// The reactions that are given; the last has to be encoded in a path.
@@ -24,12 +23,12 @@ struct Worker {
     shared: Arc<Shared>,
     client: Option<Client>,
     rng: Rng,
-    errors: BTreeMap<String, u64>,
+    errors: Errors,
 }
 
 /// Sends one request after the other; says what was not answered, and how often.
-pub(super) async fn run(shared: Arc<Shared>, number: usize) -> BTreeMap<String, u64> {
-    let mut worker = Worker { shared, client: None, rng: Rng::new(), errors: BTreeMap::new() };
+pub(super) async fn run(shared: Arc<Shared>, number: usize) -> Errors {
+    let mut worker = Worker { shared, client: None, rng: Rng::new(), errors: Errors::default() };
     let mut sent = 0_u64;
     while worker.shared.begins() {
         sent += 1;
@@ -59,7 +58,7 @@ impl Worker {
     }
 
     fn failed(&mut self, error: &ClientError) {
-        *self.errors.entry(error.kind()).or_default() += 1;
+        self.errors.count(error.kind(), 1);
         if error.is_broken() {
             self.client = None;
         }
@@ -72,6 +71,7 @@ impl Worker {
         let sent = shared.recorder.now_micros();
         match client.summary(&shared.posts[post]).await {
             Ok(summary) => {
+                shared.answered.store(true, Ordering::Relaxed);
                 let answered = shared.recorder.now_micros();
                 shared.recorder.read(&summary.read(&shared.posts[post], sent, answered));
             }
@@ -119,7 +119,10 @@ impl Worker {
         let answer = client.tap(post_id, reaction, *user_id, *verb, key.as_deref()).await;
         let at_micros = shared.recorder.now_micros();
         let outcome = match answer {
-            Ok(answer) => Outcome::Answered { at_micros, answer },
+            Ok(answer) => {
+                shared.answered.store(true, Ordering::Relaxed);
+                Outcome::Answered { at_micros, answer }
+            }
             Err(error) => {
                 self.failed(&error);
                 if error.is_refusal() {

@@ -76,6 +76,8 @@ pub struct Verdict {
     pub replayed: usize,
     /// Reads, final ones included.
     pub reads: usize,
+    /// Posts whose final state was recorded.
+    pub finals: usize,
     /// Operations of unknown outcome that must have been applied.
     pub filled: usize,
     /// Answered changes that a failover lost.
@@ -90,6 +92,11 @@ impl Verdict {
     /// Whether nothing was found that cannot be.
     pub fn is_right(&self) -> bool {
         self.violations.is_empty()
+    }
+
+    /// Whether it shows anything of how taps are counted.
+    pub fn proves(&self) -> bool {
+        self.is_right() && self.answered > 0
     }
 }
 
@@ -124,6 +131,8 @@ pub fn check(history: &History, rules: Rules) -> Verdict {
     for (number, reading) in history.readings.iter().enumerate() {
         posts[reading.post as usize].readings.push(number);
     }
+    let is_final = |number: &usize| history.readings[*number].reactors.is_some();
+    verdict.finals = posts.iter().filter(|post| post.readings.iter().any(is_final)).count();
     let mut lost = Vec::new();
     for (number, post) in (0..).zip(posts) {
         match check_post(history, &post, rules) {

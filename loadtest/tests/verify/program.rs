@@ -50,6 +50,9 @@ fn the_example_in_the_description_is_right() {
     assert_eq!(code(&output), Some(0), "{output:?}");
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.contains("answered              2, 1 of them replays"), "{table}");
+    let proved = "proved                2 answered taps and 2 reads of 1 posts can be true; what \
+                  came of 1 taps nobody was told\n";
+    assert!(table.ends_with(proved), "{table}");
     let report: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(&json.0).unwrap()).unwrap();
     assert_eq!(report["ok"], true);
@@ -114,6 +117,38 @@ fn what_is_damaged_is_said_with_its_line() {
     let output = verify(&[&File::new("bytes", bytes)], &[]);
     assert_eq!(code(&output), Some(65));
     assert!(said(&output).contains("not UTF-8"), "{output:?}");
+}
+
+#[test]
+fn a_history_without_a_tap_is_nothing_to_verify() {
+    let example = example();
+    let end = |lines: usize| format!(r#"{{"kind":"end","lines":{lines}}}"#);
+    let empty_read = r#"{"kind":"read","post_id":"p","sent_micros":1,"answered_micros":2,"revision":5,"reactions":[]}"#;
+    for lines in
+        [vec![example[0].clone(), end(2)], vec![example[0].clone(), empty_read.to_owned(), end(3)]]
+    {
+        let file = File::new("tapless", lines.join("\n"));
+        let right = File::new("beside-tapless", example.join("\n"));
+        for files in [&[&file][..], &[&file, &right], &[&right, &file]] {
+            let output = verify(files, &[]);
+            assert_eq!(code(&output), Some(65), "{output:?}");
+            let said = said(&output);
+            assert_eq!(said.lines().count(), 1, "{said}");
+            assert!(said.contains("nothing to verify: the history has no tap; record"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_history_without_an_answered_tap_proves_nothing() {
+    let example = example();
+    let end = r#"{"kind":"end","lines":3}"#;
+    let lines = [example[0].as_str(), example[4].as_str(), end];
+    let output = verify(&[&File::new("unanswered", lines.join("\n"))], &[]);
+    assert_eq!(code(&output), Some(1), "{output:?}");
+    let table = String::from_utf8(output.stdout).unwrap();
+    let proved = "nothing: no tap was answered 2xx; 1 posts have no final state\n";
+    assert!(table.ends_with(proved), "{table}");
 }
 
 #[test]
