@@ -8,6 +8,7 @@ mod declared_keys;
 mod differential;
 mod docs;
 mod faults;
+mod faults_bystander;
 mod faults_recorded;
 mod faults_recorded_file;
 mod file_crash;
