@@ -40,7 +40,7 @@ pub fn burst_table(options: &BurstOptions, report: &BurstReport) -> String {
         (
             "proved",
             format!(
-                "{} taps, and the final state of {} posts: every answer can be true",
+                "{} taps on {} posts, final states included: each tap was counted exactly once",
                 report.taps, report.rounds
             ),
         ),
@@ -152,16 +152,17 @@ pub fn proved(verdict: &Verdict) -> String {
     let bad = verdict.violations.len();
     let mut text = match (bad, answered) {
         (0, 0) => "nothing: no tap was answered 2xx".to_owned(),
-        (0, _) => {
-            format!("{answered} answered taps and {reads} reads of {posts} posts can be true")
-        }
+        (0, _) => format!(
+            "{answered} answered taps and {reads} reads on {posts} posts: each tap was counted \
+             exactly once"
+        ),
         _ => format!("nothing of {bad} of {posts} posts: their answers cannot all be true"),
     };
     if posts > finals {
-        text.push_str(&format!("; {} posts have no final state", posts - finals));
+        text.push_str(&format!("; not checked: the final state of {} posts", posts - finals));
     }
     if unknown > 0 {
-        text.push_str(&format!("; what came of {unknown} taps nobody was told"));
+        text.push_str(&format!("; {unknown} taps of unknown outcome were at most once"));
     }
     table(&[("proved", text)])
 }

@@ -58,7 +58,7 @@ async fn state(
     }
     let after = client.summary(post).await?;
     let answered = shared.recorder.now_micros();
-    // A post without state answers the clock.
+    // Other posts raise the revision of one without any reaction.
     let empty = before.reactions.is_empty() && after.reactions.is_empty();
     if after.revision != before.revision && !empty {
         return Ok(None);

@@ -185,6 +185,11 @@ fn a_revision_that_others_raised_may_be_lost() {
     let found = lossy(&filled);
     assert!(found.is_right(), "{:?}", found.violations);
     assert_eq!((found.lost, found.losses), (1, 1));
+    // Below the change that emptied it, it shows what was before the lost changes.
+    let twice = [on(1, 5, 10), off(1, 10, 20), on(1, 20, 100), off(1, 40, 200)];
+    let found = lossy(&[&twice[..], &[read(70, 50, 0), on(1, 80, 300)]].concat());
+    assert!(found.is_right(), "{:?}", found.violations);
+    assert_eq!((found.lost, found.losses), (2, 1));
     // With a reaction it has the revision of a change.
     let lines = [&before[..], &[read(70, 101, 1), off(1, 80, 300)]].concat();
     assert!(!lossy(&lines).is_right());

@@ -50,8 +50,8 @@ fn the_example_in_the_description_is_right() {
     assert_eq!(code(&output), Some(0), "{output:?}");
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.contains("answered              2, 1 of them replays"), "{table}");
-    let proved = "proved                2 answered taps and 2 reads of 1 posts can be true; what \
-                  came of 1 taps nobody was told\n";
+    let proved = "proved                2 answered taps and 2 reads on 1 posts: each tap was \
+                  counted exactly once; 1 taps of unknown outcome were at most once\n";
     assert!(table.ends_with(proved), "{table}");
     let report: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(&json.0).unwrap()).unwrap();
@@ -147,7 +147,7 @@ fn a_history_without_an_answered_tap_proves_nothing() {
     let output = verify(&[&File::new("unanswered", lines.join("\n"))], &[]);
     assert_eq!(code(&output), Some(1), "{output:?}");
     let table = String::from_utf8(output.stdout).unwrap();
-    let proved = "nothing: no tap was answered 2xx; 1 posts have no final state\n";
+    let proved = "nothing: no tap was answered 2xx; not checked: the final state of 1 posts\n";
     assert!(table.ends_with(proved), "{table}");
 }
 
