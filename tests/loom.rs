@@ -1,5 +1,5 @@
-//! The memory store's own code under concurrency, and broken twins of it that the same scenarios
-//! have to catch.
+//! The memory store's own code under concurrency, and that of the followers of its log, and broken
+//! twins of it that the same scenarios have to catch.
 //!
 //! `make loom` (`--cfg onetap_loom`) runs every interleaving of the threads of each scenario. An
 //! ordinary `cargo test` runs the same scenarios on threads of the system, some thousand times.
@@ -15,7 +15,7 @@ use futures_util::FutureExt as _;
 use onetap::domain::{Form, IdempotencyKey, Keyed, Outcome, PostId, Revision, Summary, Tap, Verb};
 use onetap::store::memory::MemoryStore;
 use onetap::store::{Deadline, Retention, Store as _, SummaryQuery};
-use onetap::sync::Sharded;
+use onetap::sync::{Sharded, Versions};
 use threads::{Meeting, gap, model, spawn};
 
 #[cfg(onetap_loom)]
@@ -376,4 +376,61 @@ fn a_repeat_is_applied_once() {
     model(|| repeat(Real::new()));
     model(|| repeat(Twin::new(Fault::None)));
     must_fail("record before the write", || repeat(Twin::new(Fault::RecordBefore)));
+}
+
+/// How a writer and a follower of what it writes are broken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gossip {
+    Sound,
+    /// The writer tells before it has written.
+    ToldBefore,
+    /// The follower reads before it asks what has changed.
+    ReadBefore,
+}
+
+/// A writer tells what it has written, while a follower looks only at what it was told of. At the
+/// last look the follower has everything.
+fn followed(gossip: Gossip) {
+    let state = Arc::new((Sharded::new(1, |_| 0_u64), Versions::new(1)));
+    let meeting = Arc::new(Meeting::default());
+    let writer = {
+        let (state, meeting) = (Arc::clone(&state), Arc::clone(&meeting));
+        spawn(move || {
+            meeting.wait();
+            let (shard, versions) = &*state;
+            if gossip == Gossip::ToldBefore {
+                versions.raise(0);
+                gap();
+            }
+            shard.with(0, |value| *value += 1);
+            if gossip != Gossip::ToldBefore {
+                versions.raise(0);
+            }
+        })
+    };
+    let (mut seen, mut known) = ([0], 0);
+    let mut look = || {
+        let (shard, versions) = &*state;
+        let read = || shard.with(0, |value| *value);
+        let early = (gossip == Gossip::ReadBefore).then(|| {
+            let early = read();
+            gap();
+            early
+        });
+        if !versions.changed(&mut seen).is_empty() {
+            known = early.unwrap_or_else(read);
+        }
+        known
+    };
+    meeting.wait();
+    look();
+    writer.join().unwrap();
+    assert_eq!(look(), 1, "something was written unheard");
+}
+
+#[test]
+fn a_follower_misses_nothing_that_was_written() {
+    model(|| followed(Gossip::Sound));
+    must_fail("told before it is written", || followed(Gossip::ToldBefore));
+    must_fail("read before the question", || followed(Gossip::ReadBefore));
 }

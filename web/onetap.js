@@ -65,8 +65,11 @@ const within = (ms, controller, work) =>
       .finally(() => clearTimeout(timer));
   });
 
-/** The data of each event of a `text/event-stream`, whatever the chunks that it comes in. */
-async function* serverSentEvents(body, controller) {
+/**
+ * The data of each event of a `text/event-stream`, whatever the chunks that it comes in.
+ * `onRetry` is told the wait before a reconnect that the service asks for.
+ */
+async function* serverSentEvents(body, controller, onRetry) {
   const reader = body.getReader();
   const decoder = new TextDecoder();
   const data = [];
@@ -78,6 +81,7 @@ async function* serverSentEvents(body, controller) {
     rest = lines.pop() ?? '';
     for (const line of lines) {
       if (line.startsWith('data:')) data.push(line.slice(5));
+      if (/^retry: ?\d+$/.test(line)) onRetry(Number(line.slice(6)));
       if (!line && data.length) yield data.splice(0).join('\n');
     }
   }
@@ -551,8 +555,8 @@ export class Onetap extends EventTarget {
    * ends it early, but not where the service has asked for time.
    * @returns {Promise<void>}
    */
-  #pause(tries, retryMs = 0, most = this.#options.retentionMs) {
-    const backoff = Math.random() * Math.min(BACKOFF_MOST_MS, BACKOFF_MS * 2 ** tries);
+  #pause(tries, retryMs = 0, most = this.#options.retentionMs, base = BACKOFF_MS) {
+    const backoff = Math.random() * Math.min(BACKOFF_MOST_MS, base * 2 ** tries);
     return new Promise((resolve) => {
       const end = () => {
         clearTimeout(timer);
@@ -705,6 +709,10 @@ export class Onetap extends EventTarget {
 
   /** @param {Stream} stream */
   async #listen(stream) {
+    // The service gives each stream another `retry`. With the jitter of the pause, clients whose
+    // streams ended at one moment come back spread over seconds.
+    let base = BACKOFF_MS;
+    const onRetry = (ms) => (base = ms || base);
     for (let tries = 0; this.#streams.includes(stream); tries += 1) {
       const controller = (stream.controller = new AbortController());
       // More than fit into one take turns: each is a snapshot, and live for a while.
@@ -723,7 +731,7 @@ export class Onetap extends EventTarget {
         };
         const turn = stream.ids.length > ids.length ? setTimeout(end, TURN_MS) : undefined;
         try {
-          for await (const data of serverSentEvents(answer.body, controller)) {
+          for await (const data of serverSentEvents(answer.body, controller, onRetry)) {
             const summary = JSON.parse(data);
             const post = this.#posts.get(summary.post_id);
             // The first of a post is a snapshot, made after the stream was asked for.
@@ -749,7 +757,7 @@ export class Onetap extends EventTarget {
       }
       controller.abort();
       if (over) tries = -1;
-      else await this.#pause(tries, answer.retryMs);
+      else await this.#pause(tries, answer.retryMs, undefined, base);
     }
   }
 }

@@ -165,7 +165,7 @@ impl From<Refused> for Problem {
                               or read the counts without a stream";
                 Self::new(Code::Overloaded, detail)
             }
-            Refused::Stopping => Self::new(Code::StoreUnavailable, TRY_AGAIN),
+            Refused::Away | Refused::Stopping => Self::new(Code::StoreUnavailable, TRY_AGAIN),
         }
     }
 }

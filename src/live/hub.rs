@@ -1,21 +1,26 @@
-//! The hub: one task that follows the log, reads what has changed, and hands it out.
+//! The hub: one task that follows the log, reads what is due, and tells the streams.
 
 use std::collections::BTreeSet;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Notify, mpsc, watch};
+use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::task::yield_now;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
-use super::board::{Board, Read, Topic};
-use super::inbox::{Event, Inbox};
+use super::mailbox::Event;
+use super::registry::{Arrivals, Refused, SubscriptionRegistry};
+use super::scheduler::{Outcome, Scheduler, Started};
 use super::stats::LiveStats;
+use super::subscription::{STALE, Subscription, Topic};
 use crate::domain::{PostId, Summary};
 use crate::store::{Deadline, Store, StoreError, SummaryQuery};
 
@@ -25,74 +30,45 @@ const READ_TIMEOUT: Duration = Duration::from_secs(1);
 /// The news that wait for the hub.
 const NEWS: usize = 64;
 
+/// What is taken in at once of one kind, before the others have their turn.
+const AT_ONCE: usize = 64;
+
 /// Makes an event's text of a summary with so many of the newest users.
 type Encode = fn(Summary, usize) -> Bytes;
 
 /// Where streams are joined to what they watch. One for the whole process; clones are the same.
 #[derive(Clone, Debug)]
-pub struct Hub(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    board: Mutex<Board>,
-    /// Somebody has joined or left.
-    moved: Notify,
-    stats: Arc<LiveStats>,
-    most_streams: usize,
-}
-
-/// Why a stream does not begin.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-pub enum Refused {
-    /// There are as many as there may be.
-    #[error("as many streams are open as there is room for")]
-    Full,
-    /// There will be none any more.
-    #[error("the service is stopping")]
-    Stopping,
-}
-
-impl Shared {
-    fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+pub struct Hub {
+    registry: Arc<SubscriptionRegistry>,
+    /// Until it runs.
+    arrivals: Arc<Mutex<Option<Arrivals>>>,
 }
 
 impl Hub {
     /// A hub with room for so many streams.
     pub fn new(most_streams: usize) -> Self {
-        let stats = Arc::new(LiveStats::default());
-        let board = Mutex::new(Board::new(Arc::clone(&stats)));
-        Self(Arc::new(Shared { board, moved: Notify::new(), stats, most_streams }))
+        let (registry, arrivals) = SubscriptionRegistry::new(most_streams);
+        Self { registry: Arc::new(registry), arrivals: Arc::new(Mutex::new(Some(arrivals))) }
     }
 
     /// What the streams have done.
     pub fn stats(&self) -> Arc<LiveStats> {
-        Arc::clone(&self.0.stats)
+        Arc::clone(&self.registry.stats)
     }
 
     /// Watches posts, at most 256, each named once.
     ///
     /// # Errors
     ///
-    /// When there is no room, or the service is stopping.
-    pub fn watch(&self, posts: Vec<PostId>, recent: usize) -> Result<Watching, Refused> {
-        let topics: Box<[Topic]> = posts.into_iter().map(|post| Topic { post, recent }).collect();
-        let inbox = Arc::new(Inbox::new(topics.len()));
-        let mut board = self.0.board();
-        if board.closed {
-            return Err(Refused::Stopping);
-        }
-        // Counted under the lock: of two that come at once, one may be too many.
-        if self.0.stats.streams.get() >= self.0.most_streams as u64 {
-            self.0.stats.refused.add(1);
-            return Err(Refused::Full);
-        }
-        self.0.stats.streams.add(1);
-        board.join(&topics, &inbox, Instant::now());
-        drop(board);
-        self.0.moved.notify_one();
-        Ok(Watching { hub: self.clone(), topics, inbox })
+    /// When there is no room, the store is away, or the service is stopping.
+    pub async fn watch(&self, posts: Vec<PostId>, recent: usize) -> Result<Watching, Refused> {
+        let recent = u8::try_from(recent).unwrap_or(u8::MAX);
+        let topics = posts.into_iter().map(|post| Topic { post, recent }).collect();
+        let (subscription, permit) = self.registry.join_in_time(topics).await?;
+        let registry = Arc::clone(&self.registry);
+        registry.stats.streams.add(1);
+        let progress = registry.progress();
+        Ok(Watching { registry, subscription, progress, permit: Some(permit) })
     }
 
     /// Runs until `stop`, then ends all streams. The store is attached when the first one begins.
@@ -102,29 +78,58 @@ impl Hub {
         encode: Encode,
         stop: CancellationToken,
     ) {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = self.0.moved.notified() => self.serve(attach(), encode, stop).await,
+        let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(arrivals) = arrivals {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.registry.until_moved() => {
+                    self.serve(attach(), encode, arrivals, &stop).await;
+                }
+            }
         }
-        self.0.board().close();
+        self.registry.close();
     }
 
-    async fn serve<S: Store>(&self, store: S, encode: Encode, stop: CancellationToken) {
+    async fn serve<S: Store>(
+        &self,
+        store: S,
+        encode: Encode,
+        mut arrivals: Arrivals,
+        stop: &CancellationToken,
+    ) {
         let (watch, watched) = watch::channel(BTreeSet::new());
         let (teller, mut news) = mpsc::channel(NEWS);
         let mut following = pin!(store.follow(watched, teller));
+        let reader = Reader { store: &store, encode, hasher: RandomState::new() };
         let mut reads = FuturesUnordered::new();
+        let mut scheduler = Scheduler::new(Arc::clone(&self.registry), Instant::now());
         loop {
-            let round = self.0.board().round(Instant::now());
-            round.watched.into_iter().for_each(|watched| drop(watch.send_replace(watched)));
-            reads.extend(round.reads.into_iter().map(|due| read(&store, due, encode)));
-            let next = round.next.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            let now = Instant::now();
+            let next = scheduler.tick(now);
+            scheduler.followed.take_anew().map(|followed| watch.send_replace(followed));
+            while let Some(started) = scheduler.next_read(now) {
+                reads.push(reader.read(started));
+            }
+            let next = next.into_iter().chain(scheduler.next_change()).min();
+            let next = next.unwrap_or_else(|| now + Duration::from_secs(3600));
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.0.moved.notified() => {}
-                Some(news) = news.recv() => self.0.board().hear(news, Instant::now()),
-                Some((read, events)) = reads.next() => {
-                    self.0.board().deliver(&read, events.as_deref(), Instant::now());
+                () = self.registry.until_moved() => {}
+                Some(stream) = arrivals.recv() => {
+                    scheduler.arrived(stream);
+                    let more = std::iter::from_fn(|| arrivals.try_recv().ok());
+                    more.take(AT_ONCE).for_each(|stream| scheduler.arrived(stream));
+                }
+                Some(news) = news.recv() => scheduler.hear(news, Instant::now()),
+                Some(first) = reads.next() => {
+                    let more = std::iter::from_fn(|| reads.next().now_or_never().flatten());
+                    let done: Vec<_> = std::iter::once(first).chain(more.take(AT_ONCE)).collect();
+                    let now = Instant::now();
+                    done.iter().for_each(|(read, outcome)| scheduler.done(read, outcome, now));
+                    if done.len() > AT_ONCE {
+                        // A store that answers at once would never let the timers have a turn.
+                        yield_now().await;
+                    }
                 }
                 // It ends only when nobody listens.
                 () = &mut following => return,
@@ -134,55 +139,86 @@ impl Hub {
     }
 }
 
-async fn read<S: Store>(store: &S, read: Read, encode: Encode) -> (Read, Option<Vec<Event>>) {
-    let query = SummaryQuery { posts: read.posts.clone(), viewer: None, recent: read.recent };
-    let event = |summary: Summary| Event {
-        revision: summary.revision,
-        blank: summary.is_blank(),
-        text: encode(summary, read.recent),
-    };
-    let found = store.summaries(query, Deadline::after(READ_TIMEOUT)).await;
-    let events = found.ok().map(|found| found.into_iter().map(event).collect());
-    (read, events)
+/// Reads posts, one at a time: a post that cannot be read keeps no other from being read.
+struct Reader<'a, S> {
+    store: &'a S,
+    encode: Encode,
+    hasher: RandomState,
+}
+
+impl<S: Store> Reader<'_, S> {
+    async fn read(&self, started: Started) -> (Started, Outcome) {
+        let Topic { post, recent } = started.read.topic;
+        let recent = usize::from(recent);
+        let query = SummaryQuery { posts: vec![post], viewer: None, recent };
+        let found = self.store.summaries(query, Deadline::after(READ_TIMEOUT)).await;
+        let outcome = match found.map(|mut found| found.pop()) {
+            Ok(Some(summary)) => Outcome::Found(self.event(summary, recent)),
+            Ok(None) | Err(StoreError::Damaged(_)) => Outcome::Damaged,
+            Err(_) => Outcome::Away,
+        };
+        (started, outcome)
+    }
+
+    fn event(&self, summary: Summary, recent: usize) -> Event {
+        let (revision, blank) = (summary.revision, summary.is_blank());
+        let text = (self.encode)(summary, recent);
+        Event { revision, hash: self.hasher.hash_one(&text), blank, text }
+    }
 }
 
 /// A stream's place at the hub; dropped, it watches no more.
 #[derive(Debug)]
 pub struct Watching {
-    hub: Hub,
-    topics: Box<[Topic]>,
-    inbox: Arc<Inbox>,
+    registry: Arc<SubscriptionRegistry>,
+    subscription: Arc<Subscription>,
+    /// What the registry said of its progress the last time.
+    progress: u64,
+    /// Until it is dropped.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Watching {
-    /// Waits until there is a snapshot of every post.
-    ///
-    /// # Errors
-    ///
-    /// If there is none by the deadline, or the service stops.
-    pub async fn ready(&self, deadline: Deadline) -> Result<(), StoreError> {
-        let complete = std::future::poll_fn(|cx| self.inbox.poll_complete(cx));
-        match tokio::time::timeout_at(deadline.0.into(), complete).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(StoreError::Unavailable("the stream was ended".into())),
-            Err(_) => Err(StoreError::Unavailable("no snapshot in time".into())),
-        }
-    }
-
     /// The next event to send, encoded; none at the end of the stream.
     pub fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
-        let next = self.inbox.poll_next(cx);
+        let next = self.subscription.mailbox.poll_next(cx);
         if let Poll::Ready(Some(_)) = next {
-            self.hub.0.stats.sent.add(1);
+            self.registry.stats.sent.add(1);
         }
         next
+    }
+
+    /// How long the client is asked to wait before it opens a stream again: a time of its own.
+    pub fn retry(&self) -> Duration {
+        self.subscription.retry()
+    }
+
+    /// Ends the stream if it has waited in vain for its snapshots, that is, as long as no stream
+    /// at all was given one. Says when to look again, unless it has them.
+    pub fn look(&mut self, now: Instant) -> Option<Instant> {
+        if self.subscription.mailbox.is_complete() {
+            return None;
+        }
+        let first = self.subscription.since + self.subscription.patience();
+        if now < first {
+            return Some(first);
+        }
+        let progress = self.registry.progress();
+        if std::mem::replace(&mut self.progress, progress) != progress {
+            return Some(now + STALE);
+        }
+        if self.subscription.mailbox.close() {
+            self.registry.stats.closed_stale.add(1);
+        }
+        None
     }
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        self.hub.0.board().leave(&self.topics, &self.inbox);
-        self.hub.0.stats.streams.sub(1);
-        self.hub.0.moved.notify_one();
+        self.registry.leave(&self.subscription);
+        // Another has its place by the time that it is not counted any more.
+        drop(self.permit.take());
+        self.registry.stats.streams.sub(1);
     }
 }

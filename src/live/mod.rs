@@ -1,15 +1,24 @@
-//! Live counts: who watches posts is told how they stand, now and whenever that has changed.
+//! Live counts: streams tell how the posts that they watch stand, now and whenever that changes.
 //!
-//! The change log says which posts have changed (and what it does not say shows when all are read
-//! again, now and then); their summaries are then read whole, once for
-//! everybody who watches them, and encoded once. For each of its posts a stream keeps the latest
-//! event that it has not sent, and no other: a slow reader misses events, never the latest.
+//! The change log says which posts have changed, and a resync finds what it does not say. Then the
+//! hub reads a post's summary, once for all streams that watch it, and encodes it once. For each of
+//! its posts a stream keeps the latest event that it has not sent, and no other: a slow reader
+//! misses events, never the latest.
 
-mod board;
+mod followed;
 mod hub;
-mod inbox;
-mod recheck;
+mod mailbox;
+mod places;
+mod registry;
+mod resync;
+mod room;
+mod scheduler;
+#[cfg(test)]
+mod scheduler_tests;
 mod stats;
+mod subscription;
+mod topic;
 
-pub use hub::{Hub, Refused, Watching};
+pub use hub::{Hub, Watching};
+pub use registry::Refused;
 pub use stats::LiveStats;

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
 
 use super::{LogEntry, LogPosition, StoreError};
-use crate::domain::{Partition, PostId};
+use crate::domain::{PARTITIONS, Partition, PostId};
+use crate::sync::Versions;
 
 /// The rest between two looks at the log: news gather meanwhile, so that a follower costs the same
 /// however many taps there are.
@@ -32,8 +33,9 @@ pub enum News {
     Following(Vec<Partition>),
     /// These posts have changed.
     Changed(Vec<PostId>),
-    /// These partitions cannot be followed now; they will be `Following` when they can.
-    Lost(Vec<Partition>),
+    /// These partitions cannot be followed now; they will be `Following` when they can. With it,
+    /// since when changes in them may have been missed.
+    Lost(Vec<Partition>, Instant),
 }
 
 /// What one look at the log has found.
@@ -42,6 +44,8 @@ pub(super) struct Found {
     pub(super) following: Vec<Partition>,
     pub(super) changed: HashSet<PostId>,
     pub(super) lost: Vec<Partition>,
+    /// When what is lost was last known to be followed, if that was before now.
+    pub(super) heard: Option<Instant>,
 }
 
 impl Found {
@@ -57,11 +61,12 @@ impl Found {
 
     /// Tells it. Fails when nobody listens any more.
     pub(super) async fn tell(self, news: &mpsc::Sender<News>) -> Result<(), Unheard> {
-        let Self { following, changed, lost } = self;
+        let Self { following, changed, lost, heard } = self;
+        let since = heard.unwrap_or_else(Instant::now);
         let told = [
             (!following.is_empty()).then_some(News::Following(following)),
             (!changed.is_empty()).then(|| News::Changed(changed.into_iter().collect())),
-            (!lost.is_empty()).then_some(News::Lost(lost)),
+            (!lost.is_empty()).then_some(News::Lost(lost, since)),
         ];
         for told in told.into_iter().flatten() {
             news.send(told).await.map_err(|_| Unheard)?;
@@ -88,26 +93,53 @@ pub(super) trait EmbeddedLog {
     ) -> Result<Vec<LogEntry>, StoreError>;
 }
 
-/// Follows a log whose writers say when they have written.
+/// Which logs were written to, so that a follower looks at those and at no others.
+#[derive(Debug)]
+pub(super) struct Written {
+    versions: Versions,
+    told: Notify,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self { versions: Versions::new(PARTITIONS), told: Notify::new() }
+    }
+}
+
+impl Written {
+    /// A partition's log has been written to, and that can be read.
+    pub(super) fn tell(&self, partition: Partition) {
+        self.versions.raise(partition.index());
+        self.told.notify_waiters();
+    }
+
+    /// Every log may be other than it was, or cannot be read any more.
+    pub(super) fn tell_all(&self) {
+        self.versions.raise_all();
+        self.told.notify_waiters();
+    }
+}
+
+/// Follows a log whose writers say which part of it they have written.
 pub(super) async fn follow(
     log: &(impl EmbeddedLog + Sync),
-    written: &Notify,
+    written: &Written,
     mut watched: Watched,
     news: mpsc::Sender<News>,
 ) {
-    let mut places = HashMap::new();
+    let mut follower = Follower::default();
     loop {
         // Listened for before the look, so that nothing is written unheard in between.
-        let mut written = pin!(written.notified());
-        written.as_mut().enable();
+        let mut told = pin!(written.told.notified());
+        told.as_mut().enable();
         let wanted = watched.borrow_and_update().clone();
-        let found = look(log, &wanted, &mut places);
+        let found = follower.look(log, &written.versions, &wanted);
         let failed = !found.lost.is_empty();
         if found.tell(&news).await.is_err() {
             return;
         }
         tokio::select! {
-            () = written => {}
+            () = told => {}
             changed = watched.changed() => if changed.is_err() { return },
             () = news.closed() => return,
             () = sleep(RETRY), if failed => {}
@@ -116,38 +148,66 @@ pub(super) async fn follow(
     }
 }
 
-/// Looks once at every partition that is wanted.
-fn look(
-    log: &impl EmbeddedLog,
-    wanted: &BTreeSet<Partition>,
-    places: &mut HashMap<Partition, Option<LogPosition>>,
-) -> Found {
-    places.retain(|partition, _| wanted.contains(partition));
-    let mut found = Found::default();
-    for &partition in wanted {
-        let known = places.get(&partition).copied();
-        let looked = match known {
-            Some(place) => behind(log, partition, place).map(|entries| match entries {
-                Some(entries) if entries.is_empty() => Some(place),
-                Some(entries) => found.add(&entries).map(Some),
-                None => None,
-            }),
-            None => Ok(None),
-        };
-        let place = match looked {
-            Ok(Some(place)) => Ok(place),
-            Ok(None) => log.end(partition).inspect(|_| found.following.push(partition)),
-            Err(error) => Err(error),
-        };
-        match place {
-            Ok(place) => drop(places.insert(partition, place)),
-            Err(_) => {
-                places.remove(&partition);
-                found.lost.push(partition);
+/// What a follower knows: up to where it has heard of each log, and each log's version then.
+#[derive(Debug)]
+struct Follower {
+    places: HashMap<Partition, Option<LogPosition>>,
+    seen: Box<[u64]>,
+}
+
+impl Default for Follower {
+    fn default() -> Self {
+        Self { places: HashMap::new(), seen: vec![0; PARTITIONS].into() }
+    }
+}
+
+impl Follower {
+    /// Looks once at every wanted partition that was written to, and at those without a place:
+    /// they are newly wanted, or could not be read the last time.
+    fn look(
+        &mut self,
+        log: &impl EmbeddedLog,
+        versions: &Versions,
+        wanted: &BTreeSet<Partition>,
+    ) -> Found {
+        let written = versions.changed(&mut self.seen);
+        self.places.retain(|partition, _| wanted.contains(partition));
+        let mut found = Found::default();
+        for &partition in wanted {
+            let known = self.places.get(&partition).copied();
+            if known.is_some() && written.binary_search(&partition.index()).is_err() {
+                continue;
+            }
+            match look_at(log, partition, known, &mut found) {
+                Ok(place) => drop(self.places.insert(partition, place)),
+                Err(_) => {
+                    self.places.remove(&partition);
+                    found.lost.push(partition);
+                }
             }
         }
+        found
     }
-    found
+}
+
+/// Looks at one partition, heard of up to `known`. Says up to where it has been heard of now.
+fn look_at(
+    log: &impl EmbeddedLog,
+    partition: Partition,
+    known: Option<Option<LogPosition>>,
+    found: &mut Found,
+) -> Result<Option<LogPosition>, StoreError> {
+    let place = match known {
+        Some(place) => behind(log, partition, place)?.and_then(|entries| match entries {
+            entries if entries.is_empty() => Some(place),
+            entries => found.add(&entries).map(Some),
+        }),
+        None => None,
+    };
+    match place {
+        Some(place) => Ok(place),
+        None => log.end(partition).inspect(|_| found.following.push(partition)),
+    }
 }
 
 /// The entries behind a place; none if the place itself is not kept any more, for then others that
@@ -169,6 +229,8 @@ fn behind(
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+
     use super::*;
     use crate::domain::{Cause, Change, Micros, Revision};
 
@@ -209,9 +271,11 @@ mod tests {
     #[test]
     fn who_may_have_missed_what_was_trimmed_is_told_to_read() {
         let mut log = Entries(Vec::new());
-        let (wanted, mut places) = (BTreeSet::from([Partition::FIRST]), HashMap::new());
+        let (wanted, mut follower) = (BTreeSet::from([Partition::FIRST]), Follower::default());
+        let versions = Versions::new(PARTITIONS);
         let mut told = |log: &Entries| {
-            let Found { following, changed, lost } = look(log, &wanted, &mut places);
+            versions.raise(Partition::FIRST.index());
+            let Found { following, changed, lost, .. } = follower.look(log, &versions, &wanted);
             (following.len(), changed.len(), lost.len())
         };
         assert_eq!(told(&log), (1, 0, 0));
@@ -237,5 +301,58 @@ mod tests {
             (0..sequence as u64).for_each(|sequence| log.append(millis, sequence));
             assert_eq!(told(&log), expected);
         }
+    }
+    /// Counts the looks at each partition; one of them cannot be read.
+    #[derive(Default)]
+    struct Looks {
+        at: RefCell<Vec<usize>>,
+        broken: Cell<Option<Partition>>,
+    }
+
+    impl EmbeddedLog for Looks {
+        fn end(&self, partition: Partition) -> Result<Option<LogPosition>, StoreError> {
+            self.behind(partition, None, 1).map(|_| None)
+        }
+
+        fn behind(
+            &self,
+            partition: Partition,
+            _: Option<LogPosition>,
+            _: usize,
+        ) -> Result<Vec<LogEntry>, StoreError> {
+            self.at.borrow_mut().push(partition.index());
+            match self.broken.get() == Some(partition) {
+                true => Err(StoreError::Unavailable("the log is broken".into())),
+                false => Ok(Vec::new()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_look_costs_what_was_written_and_not_what_is_watched() {
+        let (log, versions) = (Looks::default(), Versions::new(PARTITIONS));
+        let (wanted, mut follower) = (Partition::all().collect(), Follower::default());
+        let mut look = |wanted: &BTreeSet<Partition>| {
+            let found = follower.look(&log, &versions, wanted);
+            (log.at.take(), found.following.len(), found.lost)
+        };
+        assert_eq!(look(&wanted).1, PARTITIONS, "each once, to begin with");
+        assert_eq!(look(&wanted).0, Vec::<usize>::new());
+        versions.raise(5);
+        versions.raise(200);
+        assert_eq!(look(&wanted), (vec![5, 200], 0, vec![]));
+        // One that cannot be read is looked at until it can be.
+        log.broken.set(Some(Partition::FIRST));
+        versions.raise(0);
+        for _ in 0..3 {
+            assert_eq!(look(&wanted), (vec![0], 0, vec![Partition::FIRST]));
+        }
+        log.broken.set(None);
+        assert_eq!(look(&wanted), (vec![0], 1, vec![]));
+        // What was written while nobody watched it has to be read anew by its watchers.
+        assert_eq!(look(&BTreeSet::new()).0, Vec::<usize>::new());
+        versions.raise(9);
+        look(&BTreeSet::new());
+        assert_eq!(look(&BTreeSet::from([Partition::turn(9)])), (vec![9], 1, vec![]));
     }
 }

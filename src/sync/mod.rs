@@ -4,5 +4,7 @@
 
 mod prim;
 mod sharded;
+mod versions;
 
 pub use sharded::Sharded;
+pub use versions::Versions;

@@ -2,6 +2,12 @@
 //! that the algorithms themselves contain no `cfg`.
 
 #[cfg(onetap_loom)]
-pub(super) use loom::sync::Mutex;
+pub(super) use loom::sync::{
+    Mutex,
+    atomic::{AtomicU64, Ordering},
+};
 #[cfg(not(onetap_loom))]
-pub(super) use std::sync::Mutex;
+pub(super) use std::sync::{
+    Mutex,
+    atomic::{AtomicU64, Ordering},
+};

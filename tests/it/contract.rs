@@ -611,7 +611,7 @@ impl Follower {
             match self.next().await {
                 News::Following(these) => left.retain(|post| !these.contains(&post.partition())),
                 News::Changed(these) => left.retain(|post| !these.contains(post)),
-                News::Lost(_) => {}
+                News::Lost(..) => {}
             }
         }
     }

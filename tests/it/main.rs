@@ -23,6 +23,7 @@ mod http_revisions;
 mod http_server;
 mod http_stream;
 mod http_stream_faults;
+mod http_stream_load;
 mod http_taps;
 mod http_web;
 mod in_doubt;

@@ -43,11 +43,11 @@ const LAW: &[(&str, &[&str])] = &[
     ("src/http", &["demo", "domain", "live", "store", "telemetry"]),
     ("src/telemetry", &["live", "store"]),
     ("src/demo.rs", &["domain"]),
-    ("src/live", &["domain", "store"]),
+    ("src/live", &["domain", "store", "sync"]),
     ("src/store/redis", &["domain", "store"]),
     ("src/store/file", &["domain", "store"]),
     ("src/store/memory", &["domain", "store", "sync"]),
-    ("src/store", &["domain", "store"]),
+    ("src/store", &["domain", "store", "sync"]),
     ("src/sync", &[]),
     ("src/domain", &[]),
 ];

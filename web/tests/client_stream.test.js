@@ -396,3 +396,27 @@ test('what comes before it is known what the user has is shown with that', async
   await client.settled();
   assert.equal(site.requests.filter(({ method }) => method === 'DELETE').length, 1);
 });
+
+test("the wait before a reconnect is a random part of the service's `retry`, doubled each time", async (t) => {
+  const waits = [];
+  const real = setTimeout;
+  t.mock.method(Math, 'random', () => 0.5);
+  t.mock.method(globalThis, 'setTimeout', (work, ms, ...rest) => {
+    const isPause = [500, 1_000, 1_200, 2_400].includes(ms);
+    if (isPause) waits.push(ms);
+    return real(work, isPause ? 20 : ms, ...rest);
+  });
+  const { client, errors } = liveClient(t);
+  client.watch(post);
+  (await opened()).end(); // It has not said any.
+  (await opened(2)).write('retry: 2400\n\n');
+  streams.opened[1].write('retry: soon\n\nretry: 0\n\n');
+  await new Promise((resolve) => real(resolve, 100));
+  streams.opened[1].end(); // Without an event: the second attempt in vain.
+  const third = await opened(3);
+  third.summary(post, AHEAD, { like: 1 });
+  await until('it is taken', () => client.state(post)?.total === 1);
+  third.end();
+  await opened(4);
+  assert.deepEqual([waits, errors], [[500, 2_400, 1_200], []]);
+});

@@ -11,7 +11,7 @@ use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::Stream;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::super::connection::Endless;
 use super::super::dto::SummaryAnswer;
@@ -34,13 +34,14 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// The counts of some posts, now and whenever they change.
 ///
-/// Server-sent events. It begins with one event for each post, in the order asked; then a post has
-/// one when it has changed, at most every 100 ms. `event` is `summary`, `id` the revision, `data`
-/// the summary as `GET /v1/posts/{post_id}/reactions` answers it, never with `mine`. A stream that
-/// cannot go on truly is closed; open another, which begins with what is true then. What has
-/// changed without a tap (in a Redis that was emptied or written to by hand) is told too, within
-/// thirty seconds.
-/// `Last-Event-ID` means nothing. When too many are open, another is 503 `overloaded`.
+/// Server-sent events. It begins with `retry`, the wait before a reconnect in milliseconds, and one
+/// event for each post, in the order asked, as they are read. Then a post has one when it has
+/// changed, at most every 100 ms. `event` is `summary`, `id` the revision, `data` the summary as
+/// `GET /v1/posts/{post_id}/reactions` answers it, never with `mine`. A stream that cannot tell the
+/// truth for three to five seconds is closed; open another, which begins with what is true then.
+/// What has changed without a tap (in a Redis that was emptied or written to by hand) is told too,
+/// within thirty seconds. `Last-Event-ID` means nothing. When too many streams are open, another is
+/// 503 `overloaded`; while the store is away, it is 503 `store_unavailable`.
 #[utoipa::path(
     get,
     path = "/v1/posts/reactions/stream",
@@ -60,7 +61,7 @@ pub(in crate::http) async fn of_posts(
     query: Query,
 ) -> Result<Response, Problem> {
     let query = query.only(&["post_id", "recent"])?;
-    let watching = match state.live.watch(query.posts()?, query.recent()?) {
+    let watching = match state.live.watch(query.posts()?, query.recent()?).await {
         Ok(watching) => watching,
         Err(refused) => {
             // Left open, its connection would take the very place that is kept for others.
@@ -69,7 +70,6 @@ pub(in crate::http) async fn of_posts(
             return Ok(response);
         }
     };
-    watching.ready(state.deadline()).await?;
     let mut response = Response::new(Body::from_stream(Events::of(watching)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -91,13 +91,18 @@ pub fn event(summary: Summary, recent: usize) -> Bytes {
 /// A stream's events, and something now and then where there are none.
 struct Events {
     watching: Watching,
+    /// The wait before a reconnect has been told.
+    begun: bool,
     sent: Instant,
+    /// Runs until something is to be sent, or the stream may have waited too long to begin.
     quiet: Pin<Box<Sleep>>,
 }
 
 impl Events {
-    fn of(watching: Watching) -> Self {
-        Self { watching, sent: Instant::now(), quiet: Box::pin(sleep(KEEP_ALIVE)) }
+    fn of(mut watching: Watching) -> Self {
+        let now = Instant::now();
+        let first = watching.look(now.into_std()).map_or(now + KEEP_ALIVE, Instant::from_std);
+        Self { watching, begun: false, sent: now, quiet: Box::pin(sleep_until(first)) }
     }
 }
 
@@ -105,15 +110,21 @@ impl Stream for Events {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if !std::mem::replace(&mut self.begun, true) {
+            let retry = self.watching.retry().as_millis();
+            return Poll::Ready(Some(Ok(format!("retry: {retry}\n\n").into())));
+        }
         if let Poll::Ready(event) = self.watching.poll_next(cx) {
             self.sent = Instant::now();
             return Poll::Ready(event.map(Ok));
         }
         // An event does not touch the timer: it runs out, and begins anew from the last one.
         while self.quiet.as_mut().poll(cx).is_ready() {
-            let (now, due) = (Instant::now(), self.sent + KEEP_ALIVE);
-            if due > now {
-                self.quiet.as_mut().reset(due);
+            let (now, keep_alive) = (Instant::now(), self.sent + KEEP_ALIVE);
+            let look = self.watching.look(now.into_std()).map(Instant::from_std);
+            if keep_alive > now {
+                let next = look.into_iter().fold(keep_alive, Instant::min);
+                self.quiet.as_mut().reset(next);
                 continue;
             }
             self.sent = now;

@@ -25,12 +25,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub use open::OpenError;
 use open::Opener;
 use redb::{Database, ReadTransaction, ReadableDatabase as _, StorageBackend};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout_at;
 use trouble::{Found, Trouble};
 use writer::{Answer, Job, Writer};
 
-use super::follow::{self, EmbeddedLog};
+use super::follow::{self, EmbeddedLog, Written};
 use super::record_budget::RecordBudget;
 use super::{
     Deadline, FileStats, LogEntry, LogPosition, News, ReactorsQuery, Retention, Store, StoreError,
@@ -71,8 +71,8 @@ struct Shared {
     /// None while the file cannot be opened. Locked for writing only to take and put it.
     database: RwLock<Option<Database>>,
     stats: Arc<FileStats>,
-    /// There is a new last commit.
-    committed: Notify,
+    /// What the last commits wrote.
+    written: Written,
     /// While a transaction is being committed, the first deadline of its taps.
     committing: watch::Sender<Option<Instant>>,
     /// For large reads, which run on threads of their own.
@@ -88,12 +88,14 @@ impl Shared {
     }
 
     fn take_database(&self) -> Option<Database> {
-        self.database.write().unwrap_or_else(PoisonError::into_inner).take()
+        let taken = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.written.tell_all();
+        taken
     }
 
     fn put_database(&self, database: Database) {
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
-        self.committed.notify_waiters();
+        self.written.tell_all();
     }
 
     /// Waits while a tap is being committed whose deadline has passed.
@@ -206,7 +208,7 @@ impl FileStore {
         let shared = Arc::new(Shared {
             database: RwLock::new(Some(database)),
             stats,
-            committed: Notify::new(),
+            written: Written::default(),
             committing: watch::Sender::new(None),
             readers: Arc::new(Semaphore::new(READERS)),
             waiting: AtomicUsize::new(0),
@@ -333,7 +335,7 @@ impl Store for FileStore {
     }
 
     async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {
-        follow::follow(self, &self.0.shared.committed, watched, news).await;
+        follow::follow(self, &self.0.shared.written, watched, news).await;
     }
 
     async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {

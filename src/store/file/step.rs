@@ -36,7 +36,7 @@ pub(super) struct Tables<'txn> {
     /// How many taps wrote something.
     pub(super) written: usize,
     /// How many entries each log has grown by.
-    grown: BTreeMap<Partition, usize>,
+    pub(super) grown: BTreeMap<Partition, usize>,
 }
 
 impl<'txn> Tables<'txn> {

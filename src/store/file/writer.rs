@@ -47,6 +47,15 @@ pub(super) struct Writer {
     failed: Option<(String, Instant)>,
 }
 
+/// What a transaction comes to when it is committed.
+struct Applied {
+    top: Top,
+    /// How many jobs wrote something.
+    written: usize,
+    /// The partitions whose logs have grown.
+    logs: Vec<Partition>,
+}
+
 /// How a transaction ended that was not committed.
 enum Failed {
     /// Before the commit began: nothing was applied.
@@ -149,26 +158,26 @@ impl Writer {
         let next = self
             .apply(&txn, batch, done)
             .map_err(|trouble| applying(&StoreError::from(trouble)))?;
-        let Some((next, written)) = next else {
+        let Some(Applied { top, written, logs }) = next else {
             // Nothing is to be written, so nothing has to be synced.
             return txn.abort().map_err(|error| applying(&error));
         };
         txn.commit().map_err(|error| Failed::Committing(error.to_string()))?;
-        self.top = next;
-        self.shared.committed.notify_waiters();
+        self.top = top;
+        logs.into_iter().for_each(|partition| self.shared.written.tell(partition));
         self.shared.stats.commits.add(1);
         self.shared.stats.taps_committed.add(written as u64);
         Ok(())
     }
 
-    /// Applies all jobs of a batch whose time is not up. Says what the top of the file becomes and
-    /// how many jobs wrote something, if any did.
+    /// Applies all jobs of a batch whose time is not up. Says what that comes to, if any of them
+    /// wrote something.
     fn apply(
         &self,
         txn: &redb::WriteTransaction,
         batch: &mut Vec<Job>,
         done: &mut Done,
-    ) -> Found<Option<(Top, usize)>> {
+    ) -> Found<Option<Applied>> {
         let now = clock();
         let mut tables = Tables::open(txn, self.retention, self.top.lengths.clone())?;
         for job in batch.drain(..) {
@@ -201,11 +210,11 @@ impl Writer {
         if tables.written == 0 {
             return Ok(None);
         }
-        let written = tables.written;
+        let (written, logs) = (tables.written, tables.grown.keys().copied().collect());
         let commits = self.top.commits + 1;
         tables.sweep(Partition::turn(commits), now)?;
         let lengths = tables.end(commits)?;
-        Ok(Some((Top { commits, lengths }, written)))
+        Ok(Some(Applied { top: Top { commits, lengths }, written, logs }))
     }
 
     /// Closes the file and opens it again, which undoes what was not committed whole.

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use partition::{PartitionState, Room};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
-use super::follow::{self, EmbeddedLog};
+use super::follow::{self, EmbeddedLog, Written};
 use super::record_budget::RecordBudget;
 use super::{
     Counter, Deadline, LogEntry, LogPosition, News, ReactorsQuery, Retention, Store, StoreError,
@@ -33,8 +33,7 @@ pub struct MemoryStore {
     /// Which partition is swept next while memory is full.
     sweep: Arc<Counter>,
     records: Arc<RecordBudget>,
-    /// Something was appended to a log.
-    appended: Arc<Notify>,
+    written: Arc<Written>,
 }
 
 impl MemoryStore {
@@ -48,8 +47,8 @@ impl MemoryStore {
         let partition = |_| PartitionState::new(retention);
         let partitions = Arc::new(Sharded::new(PARTITIONS, partition));
         let records = Arc::new(RecordBudget::new(&retention));
-        let (used, sweep, appended) = (Arc::default(), Arc::default(), Arc::default());
-        Self { partitions, used, most_bytes, sweep, records, appended }
+        let (used, sweep, written) = (Arc::default(), Arc::default(), Arc::default());
+        Self { partitions, used, most_bytes, sweep, records, written }
     }
 
     fn room(&self) -> Room {
@@ -105,7 +104,7 @@ impl Store for MemoryStore {
         let step = async { self.step(&tap, deadline) };
         let outcome = self.records.around(tap.record_partition(), step).await?;
         if outcome.changed {
-            self.appended.notify_waiters();
+            self.written.tell(tap.post.partition());
         }
         Ok(outcome)
     }
@@ -143,7 +142,7 @@ impl Store for MemoryStore {
     }
 
     async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {
-        follow::follow(self, &self.appended, watched, news).await;
+        follow::follow(self, &self.written, watched, news).await;
     }
 
     async fn probe(&self, _deadline: Deadline) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::{self, RedisError, Value};
 use futures_util::future::join_all;
@@ -83,14 +83,15 @@ type Places = BTreeMap<String, (Partition, LogPosition)>;
 impl Follower {
     /// Runs until nothing is watched at its server any more, or nobody listens. Says at which.
     async fn run(self) -> Option<Node> {
+        let mut heard = Instant::now();
         while !self.mine().is_empty() {
             let ended = match self.shared.connector.open(self.node.as_ref()).await {
-                Ok(connection) => self.follow_on(connection).await,
+                Ok(connection) => self.follow_on(connection, &mut heard).await,
                 Err(_) => Ok(()),
             };
             // Whatever has happened: if partitions have moved, others follow them now.
             self.shared.connector.cluster().into_iter().for_each(Topology::want);
-            let lost = Found { lost: self.mine(), ..Found::default() };
+            let lost = Found { lost: self.mine(), heard: Some(heard), ..Found::default() };
             if ended.is_err() || lost.tell(&self.news).await.is_err() {
                 break;
             }
@@ -110,11 +111,12 @@ impl Follower {
         watched.into_iter().filter(|partition| is_mine(partition) == self.node.as_ref()).collect()
     }
 
-    /// Follows over one connection until that fails, or nothing is watched any more.
-    async fn follow_on(&self, connection: Connection) -> Result<(), Unheard> {
+    /// Follows over one connection until that fails, or nothing is watched any more. `heard` is
+    /// when the server was last known to answer.
+    async fn follow_on(&self, connection: Connection, heard: &mut Instant) -> Result<(), Unheard> {
         let mut places = Places::new();
         loop {
-            let mine = self.mine();
+            let mine: HashSet<Partition> = self.mine().into_iter().collect();
             // A server that has been replaced hears of no more changes.
             if mine.is_empty() || !connection.standing.holds() {
                 return Ok(());
@@ -127,6 +129,7 @@ impl Follower {
             else {
                 return Ok(());
             };
+            *heard = Instant::now();
             found.tell(&self.news).await?;
             if places.is_empty() {
                 sleep(RETRY).await;
@@ -135,6 +138,7 @@ impl Follower {
             let Ok(Ok(read)) = timeout(BLOCK + PATIENCE, read(&connection, &places)).await else {
                 return Ok(());
             };
+            *heard = Instant::now();
             take(read, &mut places).tell(&self.news).await?;
             sleep(PACE).await;
         }

@@ -83,7 +83,7 @@ impl Events {
         let reading = async {
             loop {
                 let block = self.block().await?;
-                if !block.starts_with(':') {
+                if !block.starts_with(':') && !block.starts_with("retry: ") {
                     return Some(event(&block));
                 }
             }

@@ -17,13 +17,13 @@ const PER_POST: Duration = Duration::from_micros(500);
 
 /// Whose turn it is.
 #[derive(Debug)]
-pub(super) struct Recheck {
+pub(super) struct Resync {
     turns: u64,
     /// When the next turn is.
     pub(super) at: Instant,
 }
 
-impl Recheck {
+impl Resync {
     pub(super) fn new(now: Instant) -> Self {
         Self { turns: 0, at: now }
     }
@@ -56,11 +56,11 @@ mod tests {
     /// When each partition had its turn, if so many posts are watched in each.
     fn turns(posts: usize, time: Duration) -> HashMap<Partition, Vec<Duration>> {
         let begun = Instant::now();
-        let (mut recheck, mut turns) = (Recheck::new(begun), HashMap::new());
-        while recheck.at < begun + time {
-            let now = recheck.at;
-            let partition = recheck.turn(now, |_| posts).expect("it is time");
-            assert_eq!(recheck.turn(now, |_| posts), None, "one at a time");
+        let (mut resync, mut turns) = (Resync::new(begun), HashMap::new());
+        while resync.at < begun + time {
+            let now = resync.at;
+            let partition = resync.turn(now, |_| posts).expect("it is time");
+            assert_eq!(resync.turn(now, |_| posts), None, "one at a time");
             turns.entry(partition).or_insert_with(Vec::new).push(now - begun);
         }
         turns
@@ -86,10 +86,10 @@ mod tests {
     #[test]
     fn after_a_long_time_without_watchers_there_is_no_burst() {
         let begun = Instant::now();
-        let mut recheck = Recheck::new(begun);
+        let mut resync = Resync::new(begun);
         let later = begun + Duration::from_secs(3600);
-        assert!(recheck.turn(later, |_| 1).is_some());
-        assert!(recheck.turn(later, |_| 1).is_some());
-        assert!(recheck.turn(later, |_| 1).is_none());
+        assert!(resync.turn(later, |_| 1).is_some());
+        assert!(resync.turn(later, |_| 1).is_some());
+        assert!(resync.turn(later, |_| 1).is_none());
     }
 }

@@ -1,0 +1,271 @@
+//! What one stream has still to send: for each of its posts the latest event, if it is not sent.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use crate::domain::Revision;
+
+/// A summary, encoded once for all streams that are to be sent it.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) revision: Revision,
+    pub(super) text: Bytes,
+    /// Of the text. Of two states of a post, their hashes say whether they are the same; their
+    /// revisions do not, for after a loss a store may give one out a second time.
+    pub(super) hash: u64,
+    /// It says nothing but its revision, which may rise although nothing happens to the post.
+    pub(super) blank: bool,
+}
+
+/// Filled by the hub, emptied by a connection.
+#[derive(Debug)]
+pub(super) struct Mailbox(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    slots: Box<[Slot]>,
+    /// The slots with something to send, in the order in which that came.
+    queue: VecDeque<u8>,
+    /// How many slots, from the first on, have been queued with their snapshots.
+    begun: usize,
+    closed: bool,
+    waker: Option<Waker>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Slot {
+    /// Whether it has ever had an event.
+    told: bool,
+    blank: bool,
+    /// Its unsent event waits for the snapshots of other posts.
+    held: bool,
+    revision: u64,
+    hash: u64,
+    unsent: Option<Bytes>,
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Put {
+    /// It is to be sent.
+    Queued,
+    /// It is to be sent in place of one that has not been.
+    Replaced,
+    /// The stream had it already.
+    Known,
+    /// The post has gone back in its history, or has another state at the same revision. No event
+    /// can tell that: the stream is closed, and the client begins with what is true now.
+    Contradicted,
+}
+
+impl Mailbox {
+    pub(super) fn new(slots: usize) -> Self {
+        Self(Mutex::new(State {
+            slots: vec![Slot::default(); slots].into(),
+            queue: VecDeque::new(),
+            begun: 0,
+            closed: false,
+            waker: None,
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first slot from `slot` on that has never had an event; none if the stream has ended.
+    pub(super) fn lacks_from(&self, slot: usize) -> Option<usize> {
+        let state = self.state();
+        let mut rest = state.slots.iter().skip(slot.max(state.begun));
+        let lacking = rest.position(|slot| !slot.told);
+        lacking.filter(|_| !state.closed).map(|place| slot.max(state.begun) + place)
+    }
+
+    /// Whether there has been a snapshot of every post.
+    pub(super) fn is_complete(&self) -> bool {
+        let state = self.state();
+        state.begun == state.slots.len()
+    }
+
+    pub(super) fn put(&self, slot: u8, event: &Event) -> Put {
+        let mut state = self.state();
+        if state.closed {
+            return Put::Known;
+        }
+        let complete = state.begun == state.slots.len();
+        let place = &mut state.slots[usize::from(slot)];
+        let first = !place.told;
+        if !first && !place.is_followed_by(event) {
+            state.close();
+            return Put::Contradicted;
+        }
+        let known = !first && (place.revision == event.revision.0 || place.blank && event.blank);
+        place.told = true;
+        (place.revision, place.hash, place.blank) = (event.revision.0, event.hash, event.blank);
+        if known {
+            return Put::Known;
+        }
+        let replaced = place.unsent.replace(event.text.clone()).is_some();
+        if first {
+            state.begin();
+        } else if !replaced {
+            place.held = !complete;
+            if complete {
+                state.queue.push_back(slot);
+                state.wake();
+            }
+        }
+        if replaced { Put::Replaced } else { Put::Queued }
+    }
+
+    /// Ends the stream, if it has not ended. What is not sent is not sent.
+    pub(super) fn close(&self) -> bool {
+        let mut state = self.state();
+        let open = !state.closed;
+        state.close();
+        open
+    }
+
+    /// The next event to send; none at the end of the stream.
+    pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
+        let mut state = self.state();
+        if state.closed {
+            return Poll::Ready(None);
+        }
+        while let Some(slot) = state.queue.pop_front() {
+            if let Some(text) = state.slots[usize::from(slot)].unsent.take() {
+                return Poll::Ready(Some(text));
+            }
+        }
+        if state.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+            state.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl Slot {
+    /// Whether an event can come after what was told last.
+    fn is_followed_by(&self, event: &Event) -> bool {
+        event.revision.0 > self.revision
+            || event.revision.0 == self.revision && event.hash == self.hash
+    }
+}
+
+impl State {
+    /// Queues the snapshots whose turn has come: they go out in the order in which the posts were
+    /// asked for. Behind the last of them comes what has changed meanwhile.
+    fn begin(&mut self) {
+        let before = self.begun;
+        while self.slots.get(self.begun).is_some_and(|slot| slot.told) {
+            self.queue.extend(u8::try_from(self.begun));
+            self.begun += 1;
+        }
+        if self.begun == self.slots.len() {
+            for (slot, place) in (0_u8..).zip(&mut self.slots) {
+                if std::mem::take(&mut place.held) {
+                    self.queue.push_back(slot);
+                }
+            }
+        }
+        if self.begun > before {
+            self.wake();
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn close(&mut self) {
+        self.closed = true;
+        self.queue = VecDeque::new();
+        self.slots.iter_mut().for_each(|slot| slot.unsent = None);
+        self.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(revision: u64, text: &'static str) -> Event {
+        let hash = text.bytes().fold(revision, |hash, byte| hash * 31 + u64::from(byte));
+        let (blank, text) = (text.is_empty(), Bytes::from_static(text.as_bytes()));
+        Event { revision: Revision(revision), blank, text, hash }
+    }
+
+    fn next(mailbox: &Mailbox) -> Poll<Option<Bytes>> {
+        mailbox.poll_next(&Context::from_waker(Waker::noop()))
+    }
+
+    fn sent(mailbox: &Mailbox) -> Vec<Bytes> {
+        std::iter::from_fn(|| match next(mailbox) {
+            Poll::Ready(text) => text,
+            Poll::Pending => None,
+        })
+        .collect()
+    }
+
+    #[test]
+    fn snapshots_are_sent_in_order_as_they_come_and_then_the_latest_of_each_post() {
+        let mailbox = Mailbox::new(3);
+        assert_eq!(mailbox.put(1, &event(5, "b5")), Put::Queued);
+        assert!(next(&mailbox).is_pending(), "the one before it is missing");
+        assert_eq!(mailbox.lacks_from(1), Some(2));
+        assert_eq!(mailbox.put(0, &event(7, "a7")), Put::Queued);
+        assert_eq!(sent(&mailbox), ["a7", "b5"]);
+        assert!(!mailbox.is_complete());
+        // What changes meanwhile waits for the last snapshot, which is the newest by then.
+        assert_eq!(mailbox.put(0, &event(8, "a8")), Put::Queued);
+        assert_eq!(mailbox.put(0, &event(9, "a9")), Put::Replaced);
+        assert!(next(&mailbox).is_pending());
+        assert_eq!(mailbox.put(2, &event(1, "c1")), Put::Queued);
+        assert!(mailbox.is_complete() && mailbox.lacks_from(0).is_none());
+        assert_eq!(mailbox.put(2, &event(2, "c2")), Put::Replaced);
+        assert_eq!(sent(&mailbox), ["c2", "a9"]);
+        assert_eq!(mailbox.put(1, &event(6, "b6")), Put::Queued);
+        assert_eq!(mailbox.put(0, &event(9, "a9")), Put::Known);
+        assert_eq!(mailbox.put(1, &event(9, "b9")), Put::Replaced);
+        assert_eq!(sent(&mailbox), ["b9"]);
+        // However much comes that is not read, what is kept does not grow.
+        for revision in 10..1000 {
+            mailbox.put(1, &event(revision, "later"));
+        }
+        assert_eq!(mailbox.state().queue.len(), 1);
+    }
+
+    #[test]
+    fn of_a_post_that_stays_without_reactions_nothing_is_told() {
+        let mailbox = Mailbox::new(1);
+        assert_eq!(mailbox.put(0, &event(0, "")), Put::Queued);
+        assert!(next(&mailbox).is_ready());
+        assert_eq!(mailbox.put(0, &event(6, "")), Put::Known);
+        assert_eq!(mailbox.put(0, &event(7, "one")), Put::Queued);
+        assert_eq!(mailbox.put(0, &event(8, "")), Put::Replaced);
+        assert_eq!(sent(&mailbox), [""]);
+    }
+
+    #[test]
+    fn a_post_that_goes_back_in_its_history_ends_the_stream() {
+        let mailbox = Mailbox::new(1);
+        assert_eq!(mailbox.put(0, &event(5, "5")), Put::Queued);
+        assert_eq!(mailbox.put(0, &event(4, "4")), Put::Contradicted);
+        assert_eq!(next(&mailbox), Poll::Ready(None));
+        assert_eq!(mailbox.put(0, &event(6, "6")), Put::Known, "nobody is there any more");
+    }
+
+    #[test]
+    fn an_equal_revision_is_no_evidence_of_an_equal_state() {
+        let mailbox = Mailbox::new(1);
+        assert_eq!(mailbox.put(0, &event(5, "two")), Put::Queued);
+        assert_eq!(mailbox.put(0, &event(5, "two")), Put::Known);
+        assert_eq!(mailbox.put(0, &event(5, "three")), Put::Contradicted);
+        assert_eq!(next(&mailbox), Poll::Ready(None));
+    }
+}

@@ -1,0 +1,182 @@
+//! Who watches what: a room for each partition, each behind its own lock.
+//!
+//! Requests and the hub meet here and nowhere else. A lock is held for one post, or for one room
+//! where something concerns all of it, and never two at a time.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout_at;
+
+use super::room::Room;
+use super::stats::LiveStats;
+use super::subscription::{Subscription, Topic};
+use crate::domain::{PARTITIONS, Partition};
+use crate::sync::{Sharded, Versions};
+
+/// How long a new stream waits for a store that is away.
+const GRACE: Duration = Duration::from_millis(300);
+
+/// Why a stream does not begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There are as many as there may be.
+    #[error("as many streams are open as there is room for")]
+    Full,
+    /// The store that has one of its posts could not be followed the last time it was tried.
+    #[error("the store is away")]
+    Away,
+    /// There will be none any more.
+    #[error("the service is stopping")]
+    Stopping,
+}
+
+/// New streams, on their way to the hub.
+pub(super) type Arrivals = mpsc::Receiver<Weak<Subscription>>;
+
+#[derive(Debug)]
+pub(super) struct SubscriptionRegistry {
+    rooms: Sharded<Room>,
+    /// Raised for a room when its first topic comes or its last one goes.
+    moved: Versions,
+    has_moved: Notify,
+    /// A log that was lost is followed again.
+    has_recovered: Notify,
+    arrivals: mpsc::Sender<Weak<Subscription>>,
+    places: Arc<Semaphore>,
+    streams: AtomicU64,
+    /// How many reads have brought a stream its first event of a post.
+    progress: AtomicU64,
+    pub(super) stats: Arc<LiveStats>,
+}
+
+impl SubscriptionRegistry {
+    /// A registry with room for so many streams, and where they arrive.
+    pub(super) fn new(most_streams: usize) -> (Self, Arrivals) {
+        let most_streams = most_streams.min(Semaphore::MAX_PERMITS / 2);
+        // Those that have come and gone take places, too, until the hub has seen them.
+        let (arrivals, arriving) = mpsc::channel((2 * most_streams).max(1));
+        let registry = Self {
+            rooms: Sharded::new(PARTITIONS, |_| Room::default()),
+            moved: Versions::new(PARTITIONS),
+            has_moved: Notify::new(),
+            has_recovered: Notify::new(),
+            arrivals,
+            places: Arc::new(Semaphore::new(most_streams)),
+            streams: AtomicU64::new(0),
+            progress: AtomicU64::new(0),
+            stats: Arc::default(),
+        };
+        (registry, arriving)
+    }
+
+    /// Lets a stream in, as soon as the store is there: it may be there again before the hub knows.
+    /// It is the caller's to [leave](Self::leave).
+    pub(super) async fn join_in_time(
+        &self,
+        topics: Box<[Topic]>,
+    ) -> Result<(Arc<Subscription>, OwnedSemaphorePermit), Refused> {
+        let until = tokio::time::Instant::now() + GRACE;
+        loop {
+            // Listened for before it is asked, so that it is not missed.
+            let mut recovered = pin!(self.has_recovered.notified());
+            recovered.as_mut().enable();
+            let joined = self.join(topics.clone());
+            let is_away = joined.as_ref().is_err_and(|refused| *refused == Refused::Away);
+            if !is_away || timeout_at(until, recovered).await.is_err() {
+                return joined;
+            }
+        }
+    }
+
+    /// Lets a stream in.
+    pub(super) fn join(
+        &self,
+        topics: Box<[Topic]>,
+    ) -> Result<(Arc<Subscription>, OwnedSemaphorePermit), Refused> {
+        let full = || {
+            self.stats.refused.add(1);
+            Refused::Full
+        };
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| full())?;
+        let id = self.streams.fetch_add(1, Ordering::Relaxed);
+        let subscription = Arc::new(Subscription::new(id, topics, Instant::now()));
+        let joined = (0_u8..).zip(&subscription.topics).try_for_each(|(slot, topic)| {
+            self.in_room(topic.post.partition(), |room| room.join(*topic, slot, &subscription))
+        });
+        let arrived = joined.and_then(|()| {
+            let sent = self.arrivals.try_send(Arc::downgrade(&subscription));
+            sent.map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => full(),
+                mpsc::error::TrySendError::Closed(_) => Refused::Stopping,
+            })
+        });
+        match arrived {
+            Ok(()) => Ok((subscription, permit)),
+            Err(refused) => {
+                self.leave(&subscription);
+                Err(refused)
+            }
+        }
+    }
+
+    /// A stream is there no more.
+    pub(super) fn leave(&self, subscription: &Subscription) {
+        subscription.mailbox.close();
+        for &topic in &subscription.topics {
+            self.in_room(topic.post.partition(), |room| room.leave(topic, subscription.id));
+        }
+    }
+
+    /// Does something in a room, and tells the hub if its log is to be followed from now on, or no
+    /// longer.
+    pub(super) fn in_room<R>(&self, partition: Partition, step: impl FnOnce(&mut Room) -> R) -> R {
+        let (done, moved) = self.rooms.with(partition.index(), |room| {
+            let wanted = room.wants_news();
+            let done = step(room);
+            (done, wanted != room.wants_news())
+        });
+        if moved {
+            self.moved.raise(partition.index());
+            self.has_moved.notify_one();
+        }
+        done
+    }
+
+    /// Waits until [`moved`](Self::moved) has something to say.
+    pub(super) async fn until_moved(&self) {
+        self.has_moved.notified().await;
+    }
+
+    /// Rooms whose logs are to be followed from now on, or no longer, since the last call with this
+    /// `seen`, which begins as all zeros.
+    pub(super) fn moved(&self, seen: &mut [u64]) -> Vec<(Partition, bool)> {
+        let partitions = self.moved.changed(seen).into_iter().map(|index| {
+            let partition = Partition::turn(index as u64);
+            (partition, self.rooms.with(index, |room| room.wants_news()))
+        });
+        partitions.collect()
+    }
+
+    /// A log that was lost is followed again.
+    pub(super) fn has_recovered(&self) {
+        self.has_recovered.notify_waiters();
+    }
+
+    /// How many reads have brought a stream its first event of a post.
+    pub(super) fn progress(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_progressed(&self) {
+        self.progress.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Ends all streams; from now on there are none.
+    pub(super) fn close(&self) {
+        Partition::all().for_each(|partition| self.rooms.with(partition.index(), Room::close));
+    }
+}

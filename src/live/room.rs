@@ -1,0 +1,303 @@
+//! The watched posts of one partition, behind one lock: who watches them, and what is told whom.
+//!
+//! A room knows nothing of the order in which posts are read: it says what has become due, and the
+//! [scheduler](super::scheduler) alone decides when it is read.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::mailbox::{Event, Put};
+use super::registry::Refused;
+use super::subscription::{STALE, Subscription, Topic};
+use super::topic::{TopicState, Watcher};
+use crate::domain::PostId;
+
+/// At most one event of a post in this time.
+pub(super) const PACE: Duration = Duration::from_millis(100);
+
+/// The wait after a read that failed.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// The time between two looks at the streams of a stale post.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Why a post is read. The order is that of their priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// A stream waits for its first event.
+    Snapshot,
+    /// It has changed.
+    Change,
+    /// Nothing was heard of it for a while.
+    Resync,
+}
+
+/// A read that has begun.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) topic: Topic,
+    pub(super) class: Class,
+    /// Later reads of a room have greater numbers.
+    pub(super) number: u64,
+    /// Told to all watchers, and not only to those that have had no event yet.
+    pub(super) public: bool,
+    /// Since when the post may be other than its watchers were told.
+    stale_since: Option<Instant>,
+    pub(super) begun: Instant,
+}
+
+/// What a step in a room leaves to be done later.
+#[derive(Debug, Default)]
+pub(super) struct Due {
+    /// To be read, no earlier than at this time.
+    pub(super) reads: Vec<(Instant, Topic)>,
+    /// To be read for a stream that came while it was being read.
+    pub(super) again: Vec<Topic>,
+    /// If it is still stale at this time, streams are to be closed.
+    pub(super) stale: Vec<(Instant, Topic)>,
+    /// How many events replaced one that was not sent.
+    pub(super) superseded: u64,
+    /// How many streams were closed.
+    pub(super) closed: u64,
+}
+
+/// Whether the changes of a partition are heard of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Log {
+    /// Not yet.
+    #[default]
+    Unknown,
+    Followed,
+    /// It could not be followed the last time it was tried.
+    Lost,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    closed: bool,
+    log: Log,
+    /// How many reads have begun.
+    reads: u64,
+    /// How many topics there are.
+    topics: usize,
+    /// By post, one for each number of newest users that is wanted.
+    posts: HashMap<PostId, Vec<TopicState>>,
+}
+
+impl Room {
+    /// Whether its log is to be followed: also while it is lost, to know when it is there again.
+    pub(super) fn wants_news(&self) -> bool {
+        self.topics > 0 || self.log == Log::Lost
+    }
+
+    /// A stream joins the watchers of a topic.
+    pub(super) fn join(
+        &mut self,
+        topic: Topic,
+        slot: u8,
+        subscription: &Arc<Subscription>,
+    ) -> Result<(), Refused> {
+        match self.log {
+            _ if self.closed => return Err(Refused::Stopping),
+            Log::Lost => return Err(Refused::Away),
+            Log::Unknown | Log::Followed => {}
+        }
+        let wanted = self.posts.entry(topic.post).or_insert_with(|| Vec::with_capacity(1));
+        let place = wanted.iter().position(|state| state.recent == topic.recent);
+        let place = place.unwrap_or_else(|| {
+            wanted.push(TopicState::new(topic.recent));
+            self.topics += 1;
+            wanted.len() - 1
+        });
+        let subscription = Arc::clone(subscription);
+        wanted[place].join(Watcher { subscription, slot, joined_after: self.reads });
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self, topic: Topic, id: u64) {
+        let Some(wanted) = self.posts.get_mut(&topic.post) else { return };
+        let Some(place) = wanted.iter().position(|state| state.recent == topic.recent) else {
+            return;
+        };
+        if !wanted[place].leave(id) {
+            return;
+        }
+        wanted.swap_remove(place);
+        self.topics -= 1;
+        if wanted.is_empty() {
+            self.posts.remove(&topic.post);
+        }
+    }
+
+    /// Ends all streams; from now on there are none.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        for watcher in self.posts.values().flatten().flat_map(TopicState::watchers) {
+            watcher.subscription.mailbox.close();
+        }
+    }
+
+    /// All topics, for a look at them unasked.
+    pub(super) fn all(&self) -> Vec<Topic> {
+        let of = |(post, wanted): (&PostId, &Vec<TopicState>)| {
+            let post = *post;
+            wanted.iter().map(|state| state.topic(post)).collect::<Vec<_>>()
+        };
+        self.posts.iter().flat_map(of).collect()
+    }
+
+    /// A post has changed.
+    pub(super) fn changed(&mut self, post: PostId, now: Instant, due: &mut Due) {
+        let followed = self.log == Log::Followed;
+        for state in self.posts.get_mut(&post).into_iter().flatten() {
+            let topic = state.topic(post);
+            state.stir(topic, now, due);
+            if followed {
+                state.queue(topic, now, due);
+            }
+        }
+    }
+
+    /// From now on changes are heard of; what was before is to be read. True if they were lost.
+    pub(super) fn followed(&mut self, now: Instant, due: &mut Due) -> bool {
+        let was_lost = std::mem::replace(&mut self.log, Log::Followed) == Log::Lost;
+        for (&post, wanted) in &mut self.posts {
+            for state in wanted {
+                let topic = state.topic(post);
+                state.stir(topic, now, due);
+                state.queue(topic, now, due);
+            }
+        }
+        was_lost
+    }
+
+    /// Changes are not heard of any more, nor have been since then. That is told again and again,
+    /// and true of nothing new: no stream joins meanwhile.
+    pub(super) fn lost(&mut self, since: Instant, due: &mut Due) {
+        if std::mem::replace(&mut self.log, Log::Lost) == Log::Lost {
+            return;
+        }
+        for (&post, wanted) in &mut self.posts {
+            wanted.iter_mut().for_each(|state| state.stir(state.topic(post), since, due));
+        }
+    }
+
+    /// A read of a topic that somebody waits for, or that was queued, begins if it is needed now.
+    pub(super) fn begin(
+        &mut self,
+        topic: Topic,
+        class: Class,
+        now: Instant,
+        due: &mut Due,
+    ) -> Option<Read> {
+        let log = self.log;
+        let state = find(&mut self.posts, topic)?;
+        if class == Class::Change && !std::mem::take(&mut state.queued) {
+            return None;
+        }
+        if class == Class::Snapshot {
+            state.wanted = state.reading.is_some() && state.is_awaited();
+        }
+        if state.reading.is_some() || log == Log::Lost {
+            return None;
+        }
+        let quiet_until = state.quiet_until.filter(|until| *until > now);
+        let may_tell = log == Log::Followed && quiet_until.is_none();
+        let needed = match class {
+            Class::Snapshot => state.is_awaited(),
+            Class::Change => state.is_awaited() || may_tell && state.stale_since.is_some(),
+            Class::Resync => may_tell && !state.queued,
+        };
+        if !needed {
+            if let (Class::Change, Some(until), Some(_)) = (class, quiet_until, state.stale_since) {
+                state.queue(topic, until, due);
+            }
+            return None;
+        }
+        if log != Log::Followed {
+            // What it is told now is not followed by what changes, until the log is.
+            state.stir(topic, now, due);
+        }
+        let public = may_tell && (state.stale_since.is_some() || class == Class::Resync);
+        let stale_since = if public { state.stale_since.take() } else { None };
+        self.reads += 1;
+        let number = self.reads;
+        (state.reading, state.wanted) = (Some(number), false);
+        Some(Read { topic, class, number, public, stale_since, begun: now })
+    }
+
+    /// Notes that a topic is to be read for a stream as soon as there is room. False if that was
+    /// known, or if nobody waits for it.
+    pub(super) fn want(&mut self, topic: Topic) -> bool {
+        let state = find(&mut self.posts, topic);
+        state.is_some_and(|state| state.is_awaited() && !std::mem::replace(&mut state.wanted, true))
+    }
+
+    /// Tells what was read; without it, it is tried again later.
+    pub(super) fn deliver(
+        &mut self,
+        read: &Read,
+        event: Option<&Event>,
+        now: Instant,
+        due: &mut Due,
+    ) {
+        let (log, topic) = (self.log, read.topic);
+        let Some(state) = find(&mut self.posts, topic) else { return };
+        if state.reading != Some(read.number) {
+            // All its watchers have left, and others have come.
+            return;
+        }
+        state.reading = None;
+        let Some(event) = event else {
+            let since = read.stale_since.unwrap_or(read.begun);
+            state.stir(topic, since, due);
+            state.wanted = false;
+            if log != Log::Lost {
+                state.queue(topic, now + RETRY, due);
+            }
+            return;
+        };
+        if read.public {
+            state.quiet_until = Some(now + PACE);
+        }
+        state.tell(read, |watcher| match watcher.subscription.mailbox.put(watcher.slot, event) {
+            Put::Replaced => due.superseded += 1,
+            Put::Contradicted => due.closed += 1,
+            Put::Queued | Put::Known => {}
+        });
+        state.wanted &= state.is_awaited();
+        due.again.extend(state.wanted.then_some(topic));
+        if log == Log::Followed && state.stale_since.is_some() {
+            state.queue(topic, now, due);
+        }
+    }
+
+    /// Closes the streams of a stale topic that have waited for too long, and says when to look
+    /// again.
+    pub(super) fn overdue(&mut self, topic: Topic, now: Instant, due: &mut Due) {
+        let Some(state) = find(&mut self.posts, topic) else { return };
+        state.timed = false;
+        let Some(since) = state.stale_since else { return };
+        if since + STALE > now {
+            return state.time(topic, since + STALE, due);
+        }
+        let mut next: Option<Instant> = None;
+        for Watcher { subscription, .. } in state.watchers() {
+            let at = since.max(subscription.since) + subscription.patience();
+            if at > now {
+                next = next.into_iter().chain([at]).min();
+            } else if subscription.mailbox.close() {
+                due.closed += 1;
+            }
+        }
+        if let Some(next) = next {
+            // However many streams there are, they are looked at a bounded number of times.
+            state.time(topic, next.max(now + LOOK), due);
+        }
+    }
+}
+
+fn find(posts: &mut HashMap<PostId, Vec<TopicState>>, topic: Topic) -> Option<&mut TopicState> {
+    posts.get_mut(&topic.post)?.iter_mut().find(|state| state.recent == topic.recent)
+}

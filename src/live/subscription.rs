@@ -1,0 +1,87 @@
+//! What one stream watches.
+
+use std::time::{Duration, Instant};
+
+use super::mailbox::Mailbox;
+use crate::domain::PostId;
+
+/// A post, and how many of its newest users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Topic {
+    pub(super) post: PostId,
+    pub(super) recent: u8,
+}
+
+/// A stream is closed so long after what it watches became stale, or up to [`SPREAD`] later.
+pub(super) const STALE: Duration = Duration::from_secs(3);
+
+/// Over this time closes are spread, so that the clients do not all come back at one moment. Five
+/// seconds after it became stale none is open, with the time that it takes to close many.
+const SPREAD: Duration = Duration::from_millis(1800);
+
+/// The shortest wait before a reconnect that a client is told, and how much longer it may be.
+const RETRY: Duration = Duration::from_millis(500);
+const RETRY_SPREAD: Duration = Duration::from_millis(2500);
+
+/// The parts of 2^64 by which two numbers of neighbouring streams differ. Multiples of them are
+/// spread evenly, each by itself and as pairs (Roberts' R2 sequence).
+const STEP: u64 = 0xC13F_A9A9_02A6_328F;
+const OTHER_STEP: u64 = 0x91E1_0DA5_C79E_7B1D;
+
+/// A stream: its posts in the order asked, and what is to be sent of them.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    /// No other stream of this process has it.
+    pub(super) id: u64,
+    pub(super) topics: Box<[Topic]>,
+    pub(super) mailbox: Mailbox,
+    pub(super) since: Instant,
+}
+
+impl Subscription {
+    pub(super) fn new(id: u64, topics: Box<[Topic]>, since: Instant) -> Self {
+        let mailbox = Mailbox::new(topics.len());
+        Self { id, topics, mailbox, since }
+    }
+
+    /// For how long it goes on without the truth: its own time between three and five seconds.
+    pub(super) fn patience(&self) -> Duration {
+        STALE + share(SPREAD, self.id.wrapping_mul(STEP))
+    }
+
+    /// How long its client is asked to wait before it comes back.
+    pub(super) fn retry(&self) -> Duration {
+        RETRY + share(RETRY_SPREAD, self.id.wrapping_mul(OTHER_STEP))
+    }
+}
+
+/// As large a part of a time as `of` is of 2^64, in whole milliseconds.
+fn share(time: Duration, of: u64) -> Duration {
+    let part = (time.as_millis() * u128::from(of)) >> 64;
+    Duration::from_millis(u64::try_from(part).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_neighbouring_streams_each_has_times_of_its_own() {
+        let times = |time: fn(&Subscription) -> Duration| {
+            let stream = |id| Subscription::new(id, Box::default(), Instant::now());
+            let mut times: Vec<_> = (0..1000).map(|id| time(&stream(id)).as_millis()).collect();
+            times.sort_unstable();
+            times
+        };
+        let (patience, retry) = (times(Subscription::patience), times(Subscription::retry));
+        assert!(patience.iter().all(|ms| (3000..4800).contains(ms)), "{patience:?}");
+        assert!(retry.iter().all(|ms| (500..3000).contains(ms)), "{retry:?}");
+        // In no tenth of a second are much more than its share of a thousand.
+        for (times, most) in [(patience, 60), (retry, 50)] {
+            for ms in &times {
+                let near = times.iter().filter(|other| (*ms..ms + 100).contains(other)).count();
+                assert!(near <= most, "{near} of a thousand within 100 ms of {ms}");
+            }
+        }
+    }
+}

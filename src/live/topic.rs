@@ -1,0 +1,122 @@
+//! How one watched post stands, for one number of its newest users.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::room::{Due, Read};
+use super::subscription::{STALE, Subscription, Topic};
+use crate::domain::PostId;
+
+/// A stream that watches a topic, and the place of the topic among its posts.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    pub(super) subscription: Arc<Subscription>,
+    pub(super) slot: u8,
+    /// The number of the last read that had begun when it joined. What an earlier one has read may
+    /// be older than what its client knows.
+    pub(super) joined_after: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct TopicState {
+    pub(super) recent: u8,
+    /// A change is queued to be read.
+    pub(super) queued: bool,
+    /// It is to be read for a stream: it is noted somewhere, or will be when its read has ended.
+    pub(super) wanted: bool,
+    /// Somebody will look whether it is still stale.
+    pub(super) timed: bool,
+    /// The number of the read on its way.
+    pub(super) reading: Option<u64>,
+    /// Since when it may be other than its watchers were told.
+    pub(super) stale_since: Option<Instant>,
+    /// No event to all before this time.
+    pub(super) quiet_until: Option<Instant>,
+    /// By the stream.
+    watchers: HashMap<u64, Watcher>,
+    /// Those that have had no event.
+    waiting: BTreeSet<u64>,
+}
+
+impl TopicState {
+    pub(super) fn new(recent: u8) -> Self {
+        Self {
+            recent,
+            queued: false,
+            wanted: false,
+            timed: false,
+            reading: None,
+            stale_since: None,
+            quiet_until: None,
+            watchers: HashMap::new(),
+            waiting: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn topic(&self, post: PostId) -> Topic {
+        Topic { post, recent: self.recent }
+    }
+
+    pub(super) fn join(&mut self, watcher: Watcher) {
+        let id = watcher.subscription.id;
+        self.waiting.insert(id);
+        self.watchers.insert(id, watcher);
+    }
+
+    /// A stream leaves. True if it was the last.
+    pub(super) fn leave(&mut self, id: u64) -> bool {
+        self.waiting.remove(&id);
+        self.watchers.remove(&id);
+        self.watchers.is_empty()
+    }
+
+    pub(super) fn watchers(&self) -> impl Iterator<Item = &Watcher> {
+        self.watchers.values()
+    }
+
+    /// Whether a stream has had no event of it.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// It may be other than its watchers were told.
+    pub(super) fn stir(&mut self, topic: Topic, since: Instant, due: &mut Due) {
+        let since = self.stale_since.map_or(since, |earlier| earlier.min(since));
+        self.stale_since = Some(since);
+        self.time(topic, since + STALE, due);
+    }
+
+    /// Has somebody look at that time whether it is still stale, unless somebody does anyway.
+    pub(super) fn time(&mut self, topic: Topic, at: Instant, due: &mut Due) {
+        if !std::mem::replace(&mut self.timed, true) {
+            due.stale.push((at, topic));
+        }
+    }
+
+    /// Queues it to be read as a change, unless it is queued or being read: then what comes of the
+    /// read decides.
+    pub(super) fn queue(&mut self, topic: Topic, at: Instant, due: &mut Due) {
+        if self.reading.is_none() && !std::mem::replace(&mut self.queued, true) {
+            due.reads.push((self.quiet_until.map_or(at, |quiet| quiet.max(at)), topic));
+        }
+    }
+
+    /// Tells a read to those that it is for: all, or only those without an event; and of these only
+    /// those that had joined when it began.
+    pub(super) fn tell(&mut self, read: &Read, mut put: impl FnMut(&Watcher)) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let is_late = |id: &u64| self.watchers[id].joined_after >= read.number;
+        let (late, timely): (BTreeSet<u64>, Vec<u64>) = {
+            let (late, timely): (Vec<u64>, Vec<u64>) = waiting.into_iter().partition(is_late);
+            (late.into_iter().collect(), timely)
+        };
+        if read.public {
+            let told = self.watchers.iter().filter(|(id, _)| !late.contains(id));
+            told.for_each(|(_, watcher)| put(watcher));
+        } else {
+            timely.iter().for_each(|id| put(&self.watchers[id]));
+        }
+        self.waiting = late;
+    }
+}
