@@ -24,7 +24,7 @@ const CLASS_PLACES: usize = 160;
 const PARTITION_PLACES: usize = 32;
 
 /// A read that has not ended after this time hangs.
-const HANGS: Duration = Duration::from_millis(100);
+const HANGS: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
 pub(super) struct Places {

@@ -44,7 +44,7 @@ pub(super) struct Read {
     pub(super) public: bool,
     /// Since when the post may be other than its watchers were told.
     stale_since: Option<Instant>,
-    pub(super) begun: Instant,
+    begun: Instant,
 }
 
 /// What a step in a room leaves to be done later.

@@ -15,7 +15,7 @@ use super::registry::SubscriptionRegistry;
 use super::resync::Resync;
 use super::room::{Class, Due, Read};
 use super::subscription::{Subscription, Topic};
-use crate::domain::PARTITIONS;
+use crate::domain::{PARTITIONS, Partition};
 use crate::store::News;
 
 /// So many streams that have gone may wait in the queue all the same.
@@ -214,8 +214,13 @@ impl Scheduler {
     }
 
     fn begin(&mut self, topic: Topic, class: Class, now: Instant) -> Option<Read> {
-        let due = &mut self.due;
-        self.registry.in_room(topic.post.partition(), |room| room.begin(topic, class, now, due))
+        let (partition, due) = (topic.post.partition(), &mut self.due);
+        let read = self.registry.in_room(partition, |room| room.begin(topic, class, now, due));
+        if read.is_none() {
+            // No read will end that would make room for another.
+            self.unpark(partition, now);
+        }
+        read
     }
 
     /// A read has ended.
@@ -231,16 +236,20 @@ impl Scheduler {
             self.registry.has_progressed();
         }
         self.places.give_back(started.ticket, matches!(outcome, Outcome::Away));
+        self.unpark(partition, now);
+        self.take_in();
+    }
+
+    /// Puts back into the queues what there is room for in its partition now.
+    fn unpark(&mut self, partition: Partition, now: Instant) {
         let parked = &mut self.parked[partition.index()];
         let room = self.places.left_in(partition).min(parked.len());
         for (class, topic) in parked.drain(..room) {
             match class {
                 Class::Snapshot => self.again.push_back(topic),
-                // Due for long: the first of all.
-                Class::Change | Class::Resync => self.changes.push(Reverse((read.begun, topic))),
+                Class::Change | Class::Resync => self.changes.push(Reverse((now, topic))),
             }
         }
-        self.take_in();
     }
 
     /// Puts what the rooms have said into the queues.

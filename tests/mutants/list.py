@@ -175,6 +175,7 @@ MUTANTS = {
     "live-hanging-partition-asked-on": ("src/live/places.rs", "            _ if of.hanging > 0 => 0,\n", "", "places::"),
     "live-second-read-for-latecomers-left-out": (ROOM, "        due.again.extend(state.wanted.then_some(topic));\n", "", "scheduler_tests::"),
     "live-parked-and-forgotten": (SCHEDULER, "        for (class, topic) in parked.drain(..room) {", "        for (class, topic) in parked.drain(..room.min(0)) {", "scheduler_tests::"),
+    "live-parked-behind-what-nobody-needs": (SCHEDULER, "            // No read will end that would make room for another.\n            self.unpark(partition, now);\n", "", "scheduler_tests::"),
     "live-all-closed-at-once": ("src/live/subscription.rs", "STALE + share(SPREAD, self.id.wrapping_mul(STEP))", "STALE", "scheduler_tests:: subscription::"),
     "live-streams-take-all-connections": ("src/app.rs", "Hub::new(room - (room / 4).min(KEPT_FROM_STREAMS))", "Hub::new(room)", "http_stream::"),
     "live-refused-streams-keep-their-place": ("src/http/routes/stream.rs", "            response.headers_mut().insert(CONNECTION, CLOSE);\n", "            response.headers_mut();\n", "http_stream::"),
