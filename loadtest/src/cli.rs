@@ -149,9 +149,9 @@ struct VerifyArgs {
     json: Option<PathBuf>,
 }
 
-/// Exit codes: 0 proved, as the last line says; 1 something was wrong, a request had no good answer,
-/// or nothing was proved; 64 the command line cannot be run; 65 a file is no history, or has no tap;
-/// 69 the service cannot be reached.
+/// Exit codes: 0 proved, as the last line says; 1 something was wrong, a request had no good
+/// answer, or nothing was proved; 64 the command line cannot be run; 65 a file is no history, or
+/// has no tap; 69 the service cannot be reached.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
