@@ -66,6 +66,9 @@ pub enum ClientError {
     /// The list of users goes on and on.
     #[error("a list of users that has no end, or pages longer than {PAGE}: it is not onetap's")]
     Endless,
+    /// A stream has ended where it should have begun.
+    #[error("a stream ended before its first event")]
+    NoStream,
     /// It never comes to rest.
     #[error("a post goes on changing, although nothing is sent any more")]
     Restless,
@@ -86,7 +89,8 @@ impl ClientError {
             | Self::Unreadable(..)
             | Self::TooLong(_)
             | Self::Endless
-            | Self::Restless => false,
+            | Self::Restless
+            | Self::NoStream => false,
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
 
 use crate::client::{ClientError, Errors, Target};
 use crate::history::{TapAnswer, Verb};
@@ -74,10 +75,13 @@ pub async fn run(
     told: Told,
 ) -> Result<RateReport, ClientError> {
     let due = u64::from(options.rate) * u64::from(options.seconds);
-    let mut clients = Vec::new();
+    let mut connecting = JoinSet::new();
     for _ in 0..options.connections {
-        clients.push(target.connect().await?);
+        let target = target.clone();
+        connecting.spawn(async move { target.connect().await });
     }
+    let clients: Result<Vec<_>, _> = connecting.join_all().await.into_iter().collect();
+    let clients = clients?;
     // Room for every tap: the clock never waits for the connections.
     let (send, receive) = mpsc::channel(usize::try_from(due).unwrap_or(usize::MAX).max(1));
     let receive = Arc::new(Mutex::new(receive));

@@ -161,7 +161,7 @@ pub fn proved(verdict: &Verdict) -> String {
     if posts > finals {
         text.push_str(&format!("; not checked: the final state of {} posts", posts - finals));
     }
-    if unknown > 0 {
+    if unknown > 0 && verdict.proves() {
         text.push_str(&format!("; {unknown} taps of unknown outcome were at most once"));
     }
     table(&[("proved", text)])

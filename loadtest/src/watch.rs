@@ -76,7 +76,7 @@ pub async fn run(
             let _permit = opening.acquire().await;
             let mut events = target.connect().await?.watch(&[&posts[place]]).await?;
             // The first is what was before.
-            events.next_within(client::PATIENCE).await?;
+            events.next_within(client::PATIENCE).await?.ok_or(ClientError::NoStream)?;
             Ok::<_, ClientError>((place, events))
         })
     });

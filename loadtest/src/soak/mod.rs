@@ -27,9 +27,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use crate::client::{ClientError, Errors, Target};
 use crate::history::{Damaged, Recorder};
 use crate::verify::{self, Rules, Verdict};
+
+/// So long after the end what is under way is waited for, if nothing at all was answered before.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What to send.
 #[derive(Clone, Debug)]
@@ -121,7 +126,7 @@ struct Shared {
     options: SoakOptions,
     posts: Vec<String>,
     recorder: Recorder,
-    stopped: AtomicBool,
+    stopped: watch::Sender<bool>,
     /// Whether anything at all was answered 2xx.
     answered: AtomicBool,
     /// No tap of unknown outcome is applied after this.
@@ -129,11 +134,26 @@ struct Shared {
 }
 
 impl Shared {
+    fn has_stopped(&self) -> bool {
+        *self.stopped.borrow()
+    }
+
+    /// Whether nothing was answered 2xx, and nothing more is asked.
+    fn is_hopeless(&self) -> bool {
+        self.has_stopped() && !self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Ends with the load.
+    async fn until_stopped(&self) {
+        // The sender is here, so there is no error.
+        let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
     /// Whether one more operation is to begin.
     fn begins(&self) -> bool {
         let before = self.options.begun.fetch_add(1, Ordering::Relaxed);
         let within = self.options.taps.is_none_or(|most| before < most);
-        within && !self.stopped.load(Ordering::Relaxed)
+        within && !self.has_stopped()
     }
 }
 
@@ -155,7 +175,7 @@ pub async fn run(
         posts: (0..options.posts).map(|_| uuid::Uuid::new_v4().to_string()).collect(),
         target,
         recorder,
-        stopped: AtomicBool::new(false),
+        stopped: watch::Sender::new(false),
         answered: AtomicBool::new(false),
         quiet_micros: AtomicU64::new(0),
         options,
@@ -206,14 +226,22 @@ async fn load(shared: &Arc<Shared>, stop: impl Future<Output = ()>) -> Errors {
         tokio::select! { () = stop => {}, () = time => {} }
     };
     tokio::pin!(ended);
-    let mut errors = Errors::default();
+    let hopeless = tokio::time::sleep(GRACE);
+    tokio::pin!(hopeless);
+    let (mut errors, mut given_up) = (Errors::default(), false);
     loop {
         tokio::select! {
-            () = &mut ended, if !shared.stopped.load(Ordering::Relaxed) => {
-                shared.stopped.store(true, Ordering::Relaxed);
+            () = &mut ended, if !shared.has_stopped() => {
+                shared.stopped.send_replace(true);
+                hopeless.as_mut().reset((Instant::now() + GRACE).into());
+            }
+            () = &mut hopeless, if shared.is_hopeless() && !given_up => {
+                given_up = true;
+                workers.abort_all();
             }
             worker = workers.join_next() => match worker {
                 None => return errors,
+                Some(Err(error)) if error.is_cancelled() => {}
                 Some(found) => {
                     errors.add(found.expect("the load test's own task does not panic"));
                 }

@@ -24,11 +24,19 @@ struct Worker {
     client: Option<Client>,
     rng: Rng,
     errors: Errors,
+    /// What was sent of this operation may have been applied: it is sent again after the end, too.
+    in_doubt: bool,
 }
 
 /// Sends one request after the other; says what was not answered, and how often.
 pub(super) async fn run(shared: Arc<Shared>, number: usize) -> Errors {
-    let mut worker = Worker { shared, client: None, rng: Rng::new(), errors: Errors::default() };
+    let mut worker = Worker {
+        shared,
+        client: None,
+        rng: Rng::new(),
+        errors: Errors::default(),
+        in_doubt: false,
+    };
     let mut sent = 0_u64;
     while worker.shared.begins() {
         sent += 1;
@@ -46,7 +54,12 @@ impl Worker {
     /// The connection, which is opened again after it broke.
     async fn client(&mut self) -> Option<&mut Client> {
         if self.client.is_none() {
-            match self.shared.target.connect().await {
+            let shared = Arc::clone(&self.shared);
+            let connected = tokio::select! {
+                connected = shared.target.connect() => connected,
+                () = shared.until_stopped(), if !self.in_doubt => return None,
+            };
+            match connected {
                 Ok(client) => self.client = Some(client),
                 Err(error) => {
                     self.failed(&error);
@@ -65,6 +78,7 @@ impl Worker {
     }
 
     async fn read(&mut self) {
+        self.in_doubt = false;
         let post = self.rng.usize(..self.shared.posts.len());
         let shared = Arc::clone(&self.shared);
         let Some(client) = self.client().await else { return };
@@ -94,12 +108,17 @@ impl Worker {
         let until = Instant::now() + RETRIES;
         // Now and then what was answered is sent again all the same: it has to be a replay.
         let mut again = tap.key.is_some() && self.rng.u8(..) < 8;
+        self.in_doubt = false;
         loop {
             let outcome = self.attempt(&tap).await;
+            self.in_doubt |= matches!(outcome, Some(Outcome::Unknown { .. }));
+            let goes_on = self.in_doubt || !shared.has_stopped();
             let retried = match outcome {
                 Some(Outcome::Answered { .. }) => std::mem::take(&mut again),
                 Some(Outcome::Refused) => false,
-                Some(Outcome::Unknown { .. }) | None => tap.key.is_some() && Instant::now() < until,
+                Some(Outcome::Unknown { .. }) | None => {
+                    tap.key.is_some() && goes_on && Instant::now() < until
+                }
             };
             if !matches!(outcome, Some(Outcome::Answered { .. })) {
                 tokio::time::sleep(PAUSE).await;
