@@ -34,6 +34,7 @@ mod redis_acl;
 mod redis_cluster;
 mod redis_full;
 mod redis_reads;
+mod redis_demoted;
 mod redis_sentinel;
 mod redis_store;
 mod redis_tls;

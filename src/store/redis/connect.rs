@@ -7,6 +7,7 @@ use std::time::Duration;
 use deadpool_redis::redis::aio::{MultiplexedConnection, SendError};
 use deadpool_redis::redis::{self, PushInfo, PushKind, Value};
 use futures_util::future::join_all;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::RedisOptions;
 use super::address::{Address, Form, Node};
@@ -16,6 +17,7 @@ use super::dial::{ConnectError, Dialer};
 use super::inspect::{Found, Inspector};
 use super::keys::Keys;
 use super::primary::{Primary, Server};
+use super::role::{self, DEMOTED};
 use super::sentinel::Sentinels;
 use super::slots::SlotMap;
 use super::standing::Standing;
@@ -29,10 +31,10 @@ pub(super) struct Connector {
     inspector: Inspector,
     timeout: Duration,
     /// Where the nodes of a cluster are.
-    topology: Option<Topology>,
+    topology: Option<Arc<Topology>>,
     layout_checked: AtomicBool,
     /// The server that takes writes, where there is but one.
-    pub(super) primary: Primary,
+    pub(super) primary: Arc<Primary>,
     /// Held by the one who asks the sentinels all the time.
     looking_out: tokio::sync::Mutex<()>,
     /// The address, for people; never the password.
@@ -49,7 +51,7 @@ impl Connector {
     pub(super) fn new(options: &RedisOptions, keys: &Keys) -> Result<Self, String> {
         let (address, timeout) = (options.address.clone(), options.connect_timeout);
         let topology = match &address.form {
-            Form::Cluster(seeds) => Some(Topology::new(seeds.clone())),
+            Form::Cluster(seeds) => Some(Arc::new(Topology::new(seeds.clone()))),
             Form::Single(_) | Form::Sentinel { .. } => None,
         };
         let inspector = Inspector {
@@ -67,14 +69,14 @@ impl Connector {
             timeout,
             topology,
             layout_checked: AtomicBool::new(false),
-            primary: Primary::default(),
+            primary: Arc::default(),
             looking_out: tokio::sync::Mutex::default(),
         })
     }
 
     /// Where the nodes are, if it is a cluster.
     pub(super) fn cluster(&self) -> Option<&Topology> {
-        self.topology.as_ref()
+        self.topology.as_deref()
     }
 
     /// A new connection whose reader runs on the current runtime, after a look at what is there: to
@@ -141,8 +143,25 @@ impl Connector {
         let mut multiplexed = self.dialer.dial(node, news).await?;
         let Found { clock, run_id } =
             self.inspector.check(&mut multiplexed, &node.to_string()).await?;
-        let connection = |standing| Connection { multiplexed, clock, health, standing };
-        Ok(standing(run_id).map(connection))
+        Ok(standing(run_id).map(|standing| {
+            let demoted = self.demoted(Arc::clone(&health), standing.clone());
+            let role = tokio::spawn(role::watch(multiplexed.clone(), demoted));
+            let _role = AbortOnDropHandle::new(role);
+            Connection { multiplexed, clock, health, standing, _role }
+        }))
+    }
+
+    /// What is done when the server of a connection has become a replica: all leave it. In a
+    /// cluster it refuses what is asked, so that only the map has to be learned anew.
+    fn demoted(&self, health: Arc<Health>, standing: Standing) -> impl FnOnce() + use<> {
+        let (primary, topology) = (Arc::clone(&self.primary), self.topology.clone());
+        move || {
+            health.mark_broken(DEMOTED, true);
+            match topology {
+                Some(topology) => topology.want(),
+                None => primary.leave(&standing),
+            }
+        }
     }
 
     /// Looks at who is at the other end of a connection to this node, as if a lane had opened it: a

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::clock::StoreClock;
-use super::standing::{REPLACED, Standing};
+use super::standing::Standing;
 
 /// Shared by a lane and its batches in flight.
 #[derive(Debug)]
@@ -17,19 +18,23 @@ pub(super) struct Connection {
     pub(super) health: Arc<Health>,
     /// Whether that server is still the one to ask.
     pub(super) standing: Standing,
+    /// Asks whether that server still takes writes, for as long as there is this connection.
+    pub(super) _role: AbortOnDropHandle<()>,
 }
 
 impl Connection {
     /// Why it must not be used again, if so.
     pub(super) fn broken(&self) -> Option<Broken> {
-        self.health.broken().or_else(|| (!self.standing.holds()).then(Broken::replaced))
+        self.health
+            .broken()
+            .or_else(|| (!self.standing.holds()).then(|| Broken::left(&self.standing)))
     }
 
     /// Waits until it must not be used again. Only the lane waits.
     pub(super) async fn until_broken(&self) -> Broken {
         tokio::select! {
             broken = self.health.until_broken() => broken,
-            () = self.standing.until_lost() => Broken::replaced(),
+            () = self.standing.until_lost() => Broken::left(&self.standing),
         }
     }
 }
@@ -51,8 +56,8 @@ pub(super) struct Broken {
 }
 
 impl Broken {
-    fn replaced() -> Self {
-        Self { reason: REPLACED.into(), by_refusal: false }
+    fn left(standing: &Standing) -> Self {
+        Self { reason: standing.why_lost().into(), by_refusal: false }
     }
 }
 

@@ -11,7 +11,7 @@ use super::address::Node;
 use super::connect::Connector;
 use super::dial::ConnectError;
 use super::keys;
-use super::standing::{REPLACED, Standing};
+use super::standing::Standing;
 use super::topology::Topology;
 use crate::domain::Partition;
 use crate::store::StoreError;
@@ -60,7 +60,11 @@ impl Exclusive {
             self.connector.cluster().into_iter().for_each(Topology::want);
             unavailable(&error)
         });
-        if standing.holds() { read } else { Err(StoreError::Unavailable(REPLACED.into())) }
+        if standing.holds() {
+            read
+        } else {
+            Err(StoreError::Unavailable(standing.why_lost().into()))
+        }
     }
 
     /// The server that has this partition now.
@@ -98,7 +102,7 @@ impl Exclusive {
                     let found = connector.look_at(connection, &at, generation).await;
                     match found {
                         Ok(()) if known.holds() => Ok(()),
-                        Ok(()) => Err(HookError::message(REPLACED)),
+                        Ok(()) => Err(HookError::message(known.why_lost())),
                         Err(error) => Err(HookError::message(error.to_string())),
                     }
                 })

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{self, Value};
+use deadpool_redis::redis::{self, RedisResult, Value};
 
 use super::clock::StoreClock;
 use super::complaints::Complaints;
@@ -12,6 +12,9 @@ use super::dial::ConnectError;
 use super::keys::LAYOUT_VERSION;
 use super::script::RIGHTS;
 use super::startup;
+
+/// The role of a server that takes writes.
+pub(super) const PRIMARY: &str = "master";
 
 /// Knows what a server has to be.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ impl Inspector {
     ) -> Result<Found, ConnectError> {
         let role = self.check_kind(connection, place).await?;
         // A demoted primary lets everybody in, and refuses their writes for ever.
-        if role != "master" {
+        if role != PRIMARY {
             return Err(ConnectError::Unreachable("it is a replica".into()));
         }
         // The layout of a cluster is at one of its nodes.
@@ -69,12 +72,8 @@ impl Inspector {
         connection: &mut MultiplexedConnection,
         place: &str,
     ) -> Result<String, ConnectError> {
-        let hello: HashMap<String, Value> = redis::cmd("HELLO").query_async(connection).await?;
-        let said = |name: &str| match hello.get(name) {
-            Some(Value::BulkString(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
-            Some(Value::SimpleString(text)) => text.clone(),
-            _ => String::new(),
-        };
+        let hello = hello(connection).await?;
+        let said = |name: &str| said(&hello, name);
         let foreign =
             |what: &str| Err(ConnectError::Foreign(format!("the server at {place} {what}")));
         let version = said("version");
@@ -137,4 +136,22 @@ impl Inspector {
             _ => Ok(()),
         }
     }
+}
+
+/// What a server says of itself. Every user may ask.
+async fn hello(connection: &mut MultiplexedConnection) -> RedisResult<HashMap<String, Value>> {
+    redis::cmd("HELLO").query_async(connection).await
+}
+
+fn said(hello: &HashMap<String, Value>, name: &str) -> String {
+    match hello.get(name) {
+        Some(Value::BulkString(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+        Some(Value::SimpleString(text)) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+/// The role that a server says it has now.
+pub(super) async fn role(connection: &mut MultiplexedConnection) -> RedisResult<String> {
+    Ok(said(&hello(connection).await?, "role"))
 }

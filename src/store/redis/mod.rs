@@ -19,6 +19,7 @@ mod lane;
 mod primary;
 mod refusal;
 mod reply;
+mod role;
 mod routes;
 mod script;
 mod sentinel;

@@ -10,6 +10,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::address::Node;
+use super::role::DEMOTED;
 use super::standing::Standing;
 
 /// A server that takes writes.
@@ -83,6 +84,17 @@ impl Primary {
         elsewhere
     }
 
+    /// Turns away from whoever gave this standing: it takes writes no more.
+    pub(super) fn leave(&self, standing: &Standing) {
+        let mut belief = self.belief();
+        // Only one holds at a time.
+        if standing.holds() {
+            standing.end_because(DEMOTED);
+            belief.next_generation();
+            belief.server = None;
+        }
+    }
+
     fn belief(&self) -> MutexGuard<'_, Belief> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -121,6 +133,19 @@ mod tests {
         // Who asks now and is sent back may go back.
         assert!(primary.believe(server(1, "a"), primary.known().0).is_some());
         assert!(!new.holds());
+    }
+
+    #[test]
+    fn who_was_demoted_is_left_by_all_and_may_come_back() {
+        let primary = Primary::default();
+        let [first, same] = [1, 2].map(|_| primary.believe(server(1, "a"), 0).expect("it"));
+        primary.leave(&first);
+        assert!(!first.holds() && !same.holds());
+        assert_eq!(primary.known(), (1, None));
+        assert!(primary.believe(server(1, "a"), 0).is_none(), "looked at before");
+        let back = primary.believe(server(1, "a"), 1).expect("promoted again");
+        primary.leave(&same);
+        assert!(back.holds(), "that is old news");
     }
 
     #[test]
