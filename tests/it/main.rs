@@ -12,6 +12,7 @@ mod faults_bystander;
 mod faults_recorded;
 mod faults_recorded_file;
 mod file_crash;
+mod file_gone;
 mod file_store;
 mod http_cors;
 mod http_idempotency;

@@ -7,9 +7,10 @@ use axum::response::{IntoResponse, Response};
 
 use super::super::dto::HealthAnswer;
 use super::super::openapi::ReadyProblems;
-use super::super::problem::Problem;
+use super::super::problem::{Code, Problem};
 use super::super::state::SharedState;
-use crate::store::Store as _;
+use crate::store::file::GONE;
+use crate::store::{Store as _, StoreError};
 
 /// Whether the process answers. Touches nothing else.
 #[utoipa::path(
@@ -35,7 +36,11 @@ pub(in crate::http) async fn live() -> Json<HealthAnswer> {
 pub(in crate::http) async fn ready(
     State(state): State<SharedState>,
 ) -> Result<Json<HealthAnswer>, Problem> {
-    state.store.probe(state.deadline()).await?;
+    state.store.probe(state.deadline()).await.map_err(|error| match error {
+        // Only who runs the service can do something about it; it names no place.
+        StoreError::Unavailable(why) if why == GONE => Problem::new(Code::StoreUnavailable, why),
+        other => other.into(),
+    })?;
     Ok(Json(HealthAnswer { status: "ok" }))
 }
 

@@ -8,6 +8,7 @@ mod backend;
 mod keys;
 mod log;
 mod open;
+mod place;
 mod read;
 mod records;
 mod step;
@@ -22,8 +23,11 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use backend::Source;
 pub use open::OpenError;
 use open::Opener;
+pub use place::GONE;
+use place::Place;
 use redb::{Database, ReadTransaction, ReadableDatabase as _, StorageBackend};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout_at;
@@ -70,9 +74,11 @@ struct Inner {
 struct Shared {
     /// None while the file cannot be opened. Locked for writing only to take and put it.
     database: RwLock<Option<Database>>,
+    /// Where it is, if it is at a path.
+    place: Option<Arc<Place>>,
     stats: Arc<FileStats>,
     /// What the last commits wrote.
-    written: Written,
+    written: Arc<Written>,
     /// While a transaction is being committed, the first deadline of its taps.
     committing: watch::Sender<Option<Instant>>,
     /// For large reads, which run on threads of their own.
@@ -145,6 +151,9 @@ impl Shared {
     }
 
     fn read<R>(&self, look: impl FnOnce(&ReadTransaction) -> Found<R>) -> Result<R, StoreError> {
+        if let Some(gone) = self.place.as_ref().and_then(|place| place.refusal()) {
+            return Err(gone);
+        }
         let database = self.database();
         let closed = || StoreError::Unavailable("the store file is closed".into());
         let txn = database.as_ref().ok_or_else(closed)?.begin_read().map_err(Trouble::from)?;
@@ -175,8 +184,12 @@ impl FileStore {
     ///
     /// If it cannot be used, is damaged, is another program's, or is in use.
     pub fn open(path: &Path, options: FileOptions) -> Result<Self, OpenError> {
-        let file = open::StoreFile::at(path.to_owned());
-        Self::with_backend(move || file.open(), options)
+        let place = Place::at(path);
+        let file = open::StoreFile(Arc::clone(&place));
+        let store = Self::begin(Box::new(move || file.open()), Some(Arc::clone(&place)), options)?;
+        let no_thread = |error| OpenError::Unusable(format!("no thread for it: {error}"));
+        place.watch().map_err(no_thread)?;
+        Ok(store)
     }
 
     /// Looks whether there could be a store file at a path. Opens nothing and makes nothing.
@@ -199,16 +212,24 @@ impl FileStore {
         source: impl Fn() -> io::Result<Box<dyn StorageBackend>> + Send + 'static,
         options: FileOptions,
     ) -> Result<Self, OpenError> {
+        Self::begin(Box::new(source), None, options)
+    }
+
+    fn begin(
+        source: Source,
+        place: Option<Arc<Place>>,
+        options: FileOptions,
+    ) -> Result<Self, OpenError> {
         let FileOptions { queue_bound, cache_bytes, retention } = options;
         let stats = Arc::new(FileStats::default());
         let sync_failed = Arc::new(AtomicBool::new(false));
-        let (source, watched) = (Box::new(source), Arc::clone(&stats));
-        let opener = Opener { source, cache_bytes, stats: watched, sync_failed };
+        let opener = Opener { source, cache_bytes, stats: Arc::clone(&stats), sync_failed };
         let (database, top) = opener.open(true)?;
         let shared = Arc::new(Shared {
             database: RwLock::new(Some(database)),
             stats,
-            written: Written::default(),
+            written: place.as_ref().map(|place| Arc::clone(&place.written)).unwrap_or_default(),
+            place,
             committing: watch::Sender::new(None),
             readers: Arc::new(Semaphore::new(READERS)),
             waiting: AtomicUsize::new(0),

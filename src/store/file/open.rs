@@ -1,10 +1,9 @@
 //! Opening the file: whose it is, whether it is whole, and what to do about it if not.
 
-use std::cell::Cell;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -15,6 +14,7 @@ use redb::{
 use super::super::FileStats;
 use super::backend::{RoomyFile, Source, Watched};
 use super::log::Lengths;
+use super::place::{GONE, Place};
 use super::trouble::{Found, Trouble};
 use super::{keys, read};
 
@@ -66,33 +66,25 @@ impl Opener {
 }
 
 /// The store file, by its path.
-pub(super) struct StoreFile {
-    path: PathBuf,
-    /// Which file that was when it was first opened: its device, and its number there.
-    first: Cell<Option<(u64, u64)>>,
-}
+pub(super) struct StoreFile(pub(super) Arc<Place>);
 
 impl StoreFile {
-    pub(super) fn at(path: PathBuf) -> Self {
-        Self { path, first: Cell::new(None) }
-    }
-
     /// Opens the file, the first time making it if there is none. Later no other file is taken for
     /// it: what has been acknowledged is not there.
     pub(super) fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
-        let Self { path, first } = self;
-        if first.get().is_none() && !exists(path)? {
+        let Self(place) = self;
+        let path = place.path();
+        if !place.is_known() && !exists(path)? {
             make(path)?;
         }
         let opened = OpenOptions::new().read(true).write(true).open(path);
         let file = opened.map_err(|error| match error.kind() {
-            ErrorKind::NotFound if first.get().is_some() => STALE.into(),
+            ErrorKind::NotFound if place.is_known() => STALE.into(),
             _ => error,
         })?;
         let about = file.metadata()?;
         regular(&about)?;
-        let found = (about.dev(), about.ino());
-        if first.replace(Some(found)).is_some_and(|first| first != found) {
+        if !place.is_first(&about) {
             return Err(STALE.into());
         }
         if about.len() == 0 {
@@ -138,13 +130,20 @@ fn folder_of(path: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
+/// Who reacted to what is nobody's business but the service's.
+const OWNER_ONLY: u32 = 0o600;
+
 /// Makes an empty store under another name and then gives it its own: a file that is there is
 /// whole, whenever the process or the machine dies.
 fn make(path: &Path) -> io::Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(format!(".new-{}", std::process::id()));
     let new = Path::new(&new);
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(new)?;
+    // What a process of this number has left behind, which may be readable to others.
+    let _ = fs::remove_file(new);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(OWNER_ONLY);
+    let file = options.open(new)?;
     let linked = fill(file).and_then(|()| match fs::hard_link(new, path) {
         // Another process was quicker; then it is that one's.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -179,10 +178,7 @@ pub(super) fn judge_io(error: &io::Error) -> OpenError {
         ErrorKind::UnexpectedEof => return damaged("it has been cut short"),
         ErrorKind::IsADirectory => "it is a directory; name a file in it",
         ErrorKind::NotFound => "its directory does not exist; make it first",
-        STALE => {
-            "the file that was opened at the start is not there any more; put it back, or restart \
-             onetap, which begins with what is there then"
-        }
+        STALE => GONE,
         ErrorKind::NotADirectory => "a part of the path is a file, not a directory",
         ErrorKind::PermissionDenied => "it may not be read and written; give this user the right",
         ErrorKind::ReadOnlyFilesystem => "it is on a file system that is read-only",

@@ -13,6 +13,7 @@ use redb::Database;
 use tokio::sync::{mpsc, oneshot};
 
 use super::open::{OpenError, Opener, STALE, Top, judge_io};
+use super::place::GONE;
 use super::step::Tables;
 use super::trouble::Found;
 use super::{Deadline, Retention, Shared, StoreError, clock};
@@ -101,6 +102,10 @@ impl Writer {
             return Some(
                 "the disk failed to sync the store file; restart onetap on a sound disk".into(),
             );
+        }
+        // Looked at before each commit: what is written to a file without a name is lost.
+        if self.shared.place.as_ref().is_some_and(|place| place.is_gone()) {
+            return Some(GONE.into());
         }
         let (why, since) = self.failed.as_ref()?;
         if since.elapsed() < PAUSE {
