@@ -21,7 +21,7 @@ use http_body_util::BodyExt as _;
 use onetap::config::{Cli, Config};
 use onetap::domain::machine::Post;
 use onetap::domain::{Micros, PostId, Revision, Tap, Verb};
-use onetap::http::{HttpState, ROUTES, router};
+use onetap::http::{HttpState, LargeAnswers, PageGate, ROUTES, router};
 use onetap::live::Hub;
 use onetap::store::memory::MemoryStore;
 use onetap::store::{AnyStore, Retention, Store, SummaryQuery};
@@ -163,6 +163,8 @@ fn http_codec(c: &mut Criterion) {
         naive: Arc::default(),
         store: AnyStore::Memory(MemoryStore::new(Retention::default())),
         limits: config.limits,
+        answers: LargeAnswers::new(usize::MAX),
+        pages: PageGate::default(),
         metrics: Arc::new(Metrics::new(routes, live.stats(), None, None)),
         live,
         cors_origins: Vec::new(),

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Command, Config, ConfigError, Parsed, ServeArgs, StoreConfig};
 use crate::demo::NaiveTable;
-use crate::http::{self, Acceptor, HttpState, ROUTES, Worker};
+use crate::http::{self, Acceptor, HttpState, LargeAnswers, PageGate, ROUTES, Worker};
 use crate::live::Hub;
 use crate::store::StoreSource;
 use crate::store::file::{FileStore, OpenError};
@@ -154,6 +154,7 @@ struct Shared {
     source: StoreSource,
     metrics: Arc<Metrics>,
     live: Hub,
+    answers: Arc<LargeAnswers>,
     naive: Arc<NaiveTable>,
     stop: CancellationToken,
 }
@@ -175,8 +176,16 @@ pub async fn run(
     let live = Hub::new(room - (room / 4).min(KEPT_FROM_STREAMS));
     let (lanes, file) = (source.lane_stats(), source.file_stats());
     let metrics = Arc::new(Metrics::new(routes, live.stats(), lanes, file));
-    let shared = Shared { source, metrics, live, naive: Arc::default(), stop: stop.clone() };
-    let (acceptor, workers) = Acceptor::with_workers(config.threads, room);
+    let shared = Shared {
+        source,
+        metrics,
+        live,
+        answers: LargeAnswers::new(config.limits.max_answer_bytes_in_flight),
+        naive: Arc::default(),
+        stop: stop.clone(),
+    };
+    let request_bytes = config.limits.max_request_bytes_in_flight;
+    let (acceptor, workers) = Acceptor::with_workers(config.threads, room, request_bytes);
     let mut threads = workers
         .into_iter()
         .enumerate()
@@ -249,12 +258,14 @@ fn start(
     let (shared, cors_origins) = (shared.clone(), config.cors_origins.clone());
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
-            let Shared { source, metrics, live, naive, stop } = shared;
+            let Shared { source, metrics, live, answers, naive, stop } = shared;
             let store = source.attach();
             let state = HttpState {
                 store,
                 limits,
                 metrics: Arc::clone(&metrics),
+                answers,
+                pages: PageGate::default(),
                 live,
                 naive,
                 cors_origins,

@@ -173,6 +173,18 @@ pub struct ServeArgs {
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
 
+    /// The most bytes of requests that have not been answered, all connections together; the first
+    /// 8 KiB of each are not counted. More get 503, or are cut
+    #[arg(long, env = "ONETAP_MAX_REQUEST_BYTES_IN_FLIGHT", default_value_t = 64 << 20,
+          value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    pub max_request_bytes_in_flight: u64,
+
+    /// The most bytes of answers above 16 KiB that have not been read, all connections together;
+    /// more get 503
+    #[arg(long, env = "ONETAP_MAX_ANSWER_BYTES_IN_FLIGHT", default_value_t = 256 << 20,
+          value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    pub max_answer_bytes_in_flight: u64,
+
     /// What to log: error, warn, info, debug or trace; also per module, as `info,onetap=debug`
     #[arg(long, env = "ONETAP_LOG", default_value = "info")]
     pub log: String,
@@ -181,6 +193,10 @@ pub struct ServeArgs {
 fn millis() -> clap::builder::RangedU64ValueParser {
     // A day: a deadline beyond it is a mistake.
     clap::value_parser!(u64).range(1..=86_400_000)
+}
+
+fn bytes(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 impl ServeArgs {
@@ -194,6 +210,8 @@ impl ServeArgs {
             max_body_bytes: self.max_body_bytes as usize,
             max_uri_bytes: self.max_uri_bytes as usize,
             max_connections: self.max_connections as usize,
+            max_request_bytes_in_flight: bytes(self.max_request_bytes_in_flight),
+            max_answer_bytes_in_flight: bytes(self.max_answer_bytes_in_flight),
         }
     }
 }

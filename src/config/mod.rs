@@ -149,6 +149,8 @@ impl Config {
             ("--max-body-bytes", limits.max_body_bytes.to_string()),
             ("--max-uri-bytes", limits.max_uri_bytes.to_string()),
             ("--max-connections", limits.max_connections.to_string()),
+            ("--max-request-bytes-in-flight", limits.max_request_bytes_in_flight.to_string()),
+            ("--max-answer-bytes-in-flight", limits.max_answer_bytes_in_flight.to_string()),
             ("--demo", self.demo.to_string()),
             ("--log", self.log.clone()),
         ]);

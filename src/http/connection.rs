@@ -5,16 +5,16 @@
 //! closes it if it has been in one phase for too long; a request costs no timer.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
@@ -23,15 +23,21 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
+use super::answers::OnItsWay;
 use super::state::Limits;
+use super::watch::{End, Phase, Watch};
 
 /// The largest head that is read at all; longer ones get a bare 431 from the parser.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// So much is read at a time: one less than would make hyper's buffer grow by more than what is in
+/// it. What it reads ahead of a request that is being answered is not counted, and no more either.
+const READ_AT_ONCE: usize = 8 * 1024 - 1;
 
 /// At a stop, idle connections are closed after this time: a request may be in the socket that was
 /// sent before the stop.
@@ -41,37 +47,35 @@ const LINGER: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Endless;
 
-/// How a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// As it should, or because too little was asked.
-    Done,
-    /// It was cut: the reader of an endless answer did not read.
-    SlowReader,
-}
-
 /// Serves one connection until it ends, its time is over, or, after `stop`, its last answer is out.
 pub(super) async fn serve(
     stream: TcpStream,
+    watch: Arc<Watch>,
     router: Router,
     limits: Limits,
     stop: CancellationToken,
 ) -> End {
-    let watch = Arc::new(Watch::new());
     let io = Watched { io: TokioIo::new(stream), watch: Arc::clone(&watch) };
     let (answers, stopped) = (Arc::clone(&watch), stop.clone());
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         answers.enter(Phase::Answering);
+        // Most taps have no body, and nobody who would ask for this.
+        if !request.body().is_end_stream() {
+            request.extensions_mut().insert(Arc::clone(&answers));
+        }
         let answer = router.clone().call(request.map(Body::new));
         let (answers, stopped) = (Arc::clone(&answers), stopped.clone());
         async move {
             let mut answer = answer.await?;
             // Its caller learns of the stop here, even if the connection has not been told yet.
-            if stopped.is_cancelled() {
+            if stopped.is_cancelled() || answers.is_refused() {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
+            if let Some(large) = answer.extensions_mut().remove::<Arc<OnItsWay>>() {
+                large.over(&answers);
+            }
             let endless = answer.extensions().get::<Endless>().is_some();
-            answers.enter(if endless { Phase::Endless } else { Phase::Idle });
+            answers.answered(if endless { Phase::Endless } else { Phase::Idle });
             Ok::<_, Infallible>(answer)
         }
     });
@@ -87,12 +91,22 @@ pub(super) async fn serve(
     let linger = tokio::time::sleep(LINGER);
     tokio::pin!(linger);
     let (mut stopping, mut told) = (false, false);
+    poll_fn(|cx| {
+        watch.runs_in(cx);
+        Poll::Ready(())
+    })
+    .await;
     loop {
         tokio::select! {
             // The connection first: what has come in is read before its end is considered.
             biased;
             // An error here is the client's: it went away, or did not speak HTTP.
             _ = &mut connection => return End::Done,
+            () = poll_fn(|_| if watch.is_wanted() { Poll::Ready(()) } else { Poll::Pending }) => {
+                if let Some(end) = watch.wanted_end() {
+                    return end;
+                }
+            }
             _ = look.tick() => {
                 if let Some(end) = watch.overdue(&limits, stopping) {
                     return end;
@@ -110,86 +124,6 @@ pub(super) async fn serve(
     }
 }
 
-/// What a connection is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Nothing is asked, or the client takes its answer: what it takes begins the phase anew.
-    Idle = 0,
-    /// A part of a head is here.
-    Head = 1,
-    /// A request is being answered. Its own deadlines see to it.
-    Answering = 2,
-    /// An answer goes on until one side ends it.
-    Endless = 3,
-}
-
-/// Since when a connection has been in its phase.
-#[derive(Debug)]
-struct Watch {
-    base: Instant,
-    /// Milliseconds since `base`, shifted left by two; the phase in the two bits below.
-    state: AtomicU64,
-    /// Milliseconds since `base` at which the client stopped to take what it is sent, and one; none
-    /// if it takes it.
-    stalled: AtomicU64,
-}
-
-impl Watch {
-    fn new() -> Self {
-        let state = AtomicU64::new(Phase::Idle as u64);
-        Self { base: Instant::now(), state, stalled: AtomicU64::new(0) }
-    }
-
-    fn millis(&self) -> u64 {
-        u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX >> 2)
-    }
-
-    fn enter(&self, phase: Phase) {
-        self.state.store((self.millis() << 2) | phase as u64, Ordering::Relaxed);
-    }
-
-    fn is_in(&self, phase: Phase) -> bool {
-        self.state.load(Ordering::Relaxed) & 3 == phase as u64
-    }
-
-    /// Bytes came in: if nothing was asked, this is the beginning of a head.
-    fn received(&self) {
-        if self.is_in(Phase::Idle) {
-            self.enter(Phase::Head);
-        }
-    }
-
-    /// The client took what it was sent, or took nothing.
-    fn written(&self, taken: bool) {
-        // An answer that is long in being read is not idleness.
-        if taken && self.is_in(Phase::Idle) {
-            self.enter(Phase::Idle);
-        }
-        let stalled = self.stalled.load(Ordering::Relaxed);
-        match (taken, stalled) {
-            (true, 0) | (false, 1..) => {}
-            (true, _) => self.stalled.store(0, Ordering::Relaxed),
-            (false, 0) => self.stalled.store(self.millis() + 1, Ordering::Relaxed),
-        }
-    }
-
-    /// How the connection ends, if it has been in its phase for too long.
-    fn overdue(&self, limits: &Limits, stopping: bool) -> Option<End> {
-        let since = |millis| self.base.elapsed().saturating_sub(Duration::from_millis(millis));
-        let (stalled, endless) = (self.stalled.load(Ordering::Relaxed), self.is_in(Phase::Endless));
-        // At a stop nobody waits for who does not read: a stream has no answer to be missed.
-        let patience = if stopping && endless { Duration::ZERO } else { limits.write_timeout };
-        if stalled > 0 && since(stalled - 1) >= patience {
-            return Some(if endless { End::SlowReader } else { End::Done });
-        }
-        let spent = since(self.state.load(Ordering::Relaxed) >> 2);
-        // Who has not taken all of its answer is not idle, however short that deadline.
-        let over = self.is_in(Phase::Idle) && stalled == 0 && spent >= limits.idle_timeout
-            || self.is_in(Phase::Head) && spent >= limits.head_timeout;
-        over.then_some(End::Done)
-    }
-}
-
 /// The client's socket, telling the watch when bytes come in.
 struct Watched {
     io: TokioIo<TcpStream>,
@@ -200,13 +134,18 @@ impl Read for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
+        mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.io).poll_read(cx, buf);
-        if let Poll::Ready(Ok(())) = read {
-            self.watch.received();
+        let mut bytes = [MaybeUninit::uninit(); READ_AT_ONCE];
+        let room = buf.remaining().min(READ_AT_ONCE);
+        let mut read = ReadBuf::uninit(&mut bytes[..room]);
+        ready!(Pin::new(self.io.inner_mut()).poll_read(cx, &mut read))?;
+        let read = read.filled();
+        if !self.watch.received(read.len()) {
+            return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
         }
-        read
+        buf.put_slice(read);
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -3,6 +3,8 @@
 //! A request is parsed into the domain's types ([`extract`]), asks the store, and is answered from
 //! [`dto`] or as a [`problem`]. All routes stand in [`mod@router`].
 
+mod answers;
+mod budget;
 mod connection;
 mod cors;
 mod dto;
@@ -10,14 +12,19 @@ mod extract;
 mod foreign;
 mod metered;
 mod openapi;
+mod page_gate;
+mod places;
 mod problem;
 mod router;
 mod routes;
 mod serve;
 mod state;
+mod watch;
 
+pub use answers::LargeAnswers;
 pub use cors::Origin;
 pub use openapi::document as openapi_document;
+pub use page_gate::PageGate;
 pub use problem::{Code, Problem};
 pub use router::{ROUTES, router};
 pub use routes::stream::event;

@@ -12,16 +12,23 @@ use std::time::Duration;
 
 use axum::Router;
 use futures_util::future::join_all;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::End;
+use super::budget::ByteBudget;
+use super::places::{Place, Places};
 use super::state::Limits;
+use super::watch::End;
 use crate::telemetry::Metrics;
 
 /// After an accept that failed for want of descriptors or memory.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
+
+/// How many may wait to be accepted, as far as the system allows it: a burst of connections that
+/// ask nothing must not have others turned away, who would only try again after a second.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const BACKLOG: i32 = 4096;
 
 /// At a stop: how long to wait for one more connection from the backlog.
 const LAST_CALL: Duration = Duration::from_millis(5);
@@ -30,8 +37,8 @@ const LAST_CALL: Duration = Duration::from_millis(5);
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const MOST_UNSENT_BYTES: u32 = 64 * 1024;
 
-/// A connection on its way to a worker. The permit is given back when it ends.
-type Accepted = (TcpStream, OwnedSemaphorePermit);
+/// A connection on its way to a worker. Its place is free again when it ends.
+type Accepted = (TcpStream, Place);
 
 /// What a listener gives, with the permit for it.
 type Next = (io::Result<(tokio::net::TcpStream, SocketAddr)>, OwnedSemaphorePermit);
@@ -40,7 +47,7 @@ type Next = (io::Result<(tokio::net::TcpStream, SocketAddr)>, OwnedSemaphorePerm
 #[derive(Debug)]
 pub struct Acceptor {
     workers: Vec<mpsc::Sender<Accepted>>,
-    room: Arc<Semaphore>,
+    places: Places,
     turn: AtomicUsize,
 }
 
@@ -51,22 +58,31 @@ pub struct Worker {
 }
 
 impl Acceptor {
-    /// An acceptor and its workers, with room for so many connections altogether.
-    pub fn with_workers(count: usize, max_connections: usize) -> (Self, Vec<Worker>) {
+    /// An acceptor and its workers, with room for so many connections altogether, and for so many
+    /// bytes of requests that have not been answered.
+    pub fn with_workers(
+        count: usize,
+        max_connections: usize,
+        max_request_bytes: usize,
+    ) -> (Self, Vec<Worker>) {
         let ends = (0..count).map(|_| mpsc::channel(max_connections.min(1024)));
         let (workers, accepted): (Vec<_>, Vec<_>) = ends.unzip();
-        let room = Arc::new(Semaphore::new(max_connections));
+        let budget = Arc::new(ByteBudget::new(max_request_bytes));
+        let places = Places::new(max_connections, budget);
         (
-            Self { workers, room, turn: AtomicUsize::new(0) },
+            Self { workers, places, turn: AtomicUsize::new(0) },
             accepted.into_iter().map(|accepted| Worker { accepted }).collect(),
         )
     }
 
-    /// Accepts until `stop`, then closes the listeners. Beyond the bound on connections, clients
-    /// wait in the kernel's backlog.
+    /// Accepts until `stop`, then closes the listeners. When places become few, the connections
+    /// that have been idle for longest are closed; beyond the bound, clients wait in the kernel's
+    /// backlog.
     pub async fn run(self, listeners: Vec<TcpListener>, stop: CancellationToken) -> io::Result<()> {
         let listeners = listeners.into_iter().map(|listener| {
             listener.set_nonblocking(true)?;
+            #[cfg(any(target_os = "android", target_os = "linux"))]
+            socket2::SockRef::from(&listener).listen(BACKLOG)?;
             tokio::net::TcpListener::from_std(listener)
         });
         let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
@@ -74,7 +90,7 @@ impl Acceptor {
         // Who came before the stop is still served.
         for listener in &listeners {
             while let Ok(accepted) = tokio::time::timeout(LAST_CALL, listener.accept()).await {
-                let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else { break };
+                let Some(permit) = self.places.try_free() else { break };
                 if let Ok(stream) = accepted.and_then(prepare) {
                     self.deal(stream, permit).await;
                 }
@@ -108,15 +124,16 @@ impl Acceptor {
 
     /// The next connection, once there is room for it. Dropped while it waits, it loses nothing.
     async fn next(&self, listener: &tokio::net::TcpListener) -> Option<Next> {
-        let permit = Arc::clone(&self.room).acquire_owned().await.ok()?;
+        let permit = self.places.free().await?;
         Some((listener.accept().await, permit))
     }
 
     /// Gives a connection to the next worker.
     async fn deal(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.workers.len();
+        let place = self.places.take(permit);
         // A worker is only gone when all is over.
-        let _ = self.workers[turn].send((stream, permit)).await;
+        let _ = self.workers[turn].send((stream, place)).await;
     }
 }
 
@@ -154,14 +171,20 @@ impl Worker {
     ) {
         let connections = TaskTracker::new();
         // Ends when the acceptor is gone and what it dealt out is taken.
-        while let Some((stream, permit)) = self.accepted.recv().await {
+        while let Some((stream, place)) = self.accepted.recv().await {
             let Ok(stream) = taken(stream, &limits) else { continue };
             let (router, stop) = (router.clone(), stop.clone());
-            let counted = Counted::new(&metrics, permit);
+            let counted = Counted::new(&metrics, place);
             connections.spawn(async move {
-                let end = super::connection::serve(stream, router, limits, stop).await;
-                if end == End::SlowReader {
-                    counted.metrics.slow_reader_cut();
+                let watch = Arc::clone(&counted.place.watch);
+                match super::connection::serve(stream, watch, router, limits, stop).await {
+                    End::Done => {}
+                    End::SlowReader => counted.metrics.slow_reader_cut(),
+                    End::MadeRoom => counted.metrics.made_room(),
+                    End::GaveUp => counted.metrics.answer_given_up(),
+                }
+                if counted.place.watch.is_refused() {
+                    counted.metrics.refused_for_bytes();
                 }
                 drop(counted);
             });
@@ -179,13 +202,13 @@ impl Worker {
 /// A connection that is counted for as long as this lives, however it ends.
 struct Counted {
     metrics: Arc<Metrics>,
-    _permit: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Counted {
-    fn new(metrics: &Arc<Metrics>, permit: OwnedSemaphorePermit) -> Self {
+    fn new(metrics: &Arc<Metrics>, place: Place) -> Self {
         metrics.connection_opened();
-        Self { metrics: Arc::clone(metrics), _permit: permit }
+        Self { metrics: Arc::clone(metrics), place }
     }
 }
 
@@ -207,7 +230,7 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let address = listener.local_addr().unwrap();
             let clients: Vec<_> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
-            let (acceptor, mut workers) = Acceptor::with_workers(1, 1000);
+            let (acceptor, mut workers) = Acceptor::with_workers(1, 1000, 0);
             let stop = CancellationToken::new();
             let running = tokio::spawn(acceptor.run(vec![listener], stop.clone()));
             while workers[0].accepted.is_empty() {

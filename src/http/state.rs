@@ -3,11 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
+
+use super::answers::LargeAnswers;
 use super::cors::Origin;
+use super::page_gate::PageGate;
 use crate::demo::NaiveTable;
 use crate::live::Hub;
 use crate::store::{AnyStore, Deadline};
 use crate::telemetry::Metrics;
+
+/// What nearly every answer is.
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The bounds on a request and its connection.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +35,10 @@ pub struct Limits {
     pub max_uri_bytes: usize,
     /// The most connections at a time.
     pub max_connections: usize,
+    /// The most bytes of requests that have not been answered, all connections together.
+    pub max_request_bytes_in_flight: usize,
+    /// The most bytes of answers that have not been read, all connections together.
+    pub max_answer_bytes_in_flight: usize,
 }
 
 impl Limits {
@@ -49,6 +60,10 @@ pub struct HttpState {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// How large answers are bounded, those of all workers together.
+    pub answers: Arc<LargeAnswers>,
+    /// How pages are let in.
+    pub pages: PageGate,
     /// Where streams hear of changes.
     pub live: Hub,
     /// Whose pages may call from browsers.

@@ -42,6 +42,9 @@ pub struct Metrics {
     /// By place of the route; the last one is for paths without a route.
     latency: Vec<Histogram>,
     connections: Gauge,
+    made_room: Counter,
+    refused_for_bytes: Counter,
+    answers_given_up: Counter,
     live: Arc<LiveStats>,
 }
 
@@ -72,6 +75,23 @@ impl Metrics {
         let latency = routes.iter().chain(&[UNMATCHED]).map(latency).collect();
         let connections = Gauge::default();
         registry.register("http_connections", "Connections open now", connections.clone());
+        let (made_room, refused_for_bytes) = (Counter::default(), Counter::default());
+        let answers_given_up = Counter::default();
+        registry.register(
+            "http_answers_given_up",
+            "Connections closed because their large answer took longest when there was no room",
+            answers_given_up.clone(),
+        );
+        registry.register(
+            "http_connections_closed_for_room",
+            "Idle or unfinished connections closed because places were few",
+            made_room.clone(),
+        );
+        registry.register(
+            "http_connections_refused_for_bytes",
+            "Connections closed because requests held as many bytes as they may",
+            refused_for_bytes.clone(),
+        );
         registry.register_collector(Box::new(LiveCollector(Arc::clone(&live))));
         if let Some(lanes) = lanes {
             registry.register_collector(Box::new(LaneCollector(lanes)));
@@ -79,7 +99,17 @@ impl Metrics {
         if let Some(file) = file {
             registry.register_collector(Box::new(FileCollector(file)));
         }
-        Self { registry, routes, requests, latency, connections, live }
+        Self {
+            registry,
+            routes,
+            requests,
+            latency,
+            connections,
+            made_room,
+            refused_for_bytes,
+            answers_given_up,
+            live,
+        }
     }
 
     /// Counts an answered request. `route` is its place in the list given to [`Metrics::new`].
@@ -100,6 +130,21 @@ impl Metrics {
     /// Counts a closed connection.
     pub fn connection_closed(&self) {
         self.connections.dec();
+    }
+
+    /// Counts a connection that was closed so that others have a place.
+    pub fn made_room(&self) {
+        self.made_room.inc();
+    }
+
+    /// Counts a connection that was closed because it was long in taking its answer.
+    pub fn answer_given_up(&self) {
+        self.answers_given_up.inc();
+    }
+
+    /// Counts a connection that was closed for the bytes of its request.
+    pub fn refused_for_bytes(&self) {
+        self.refused_for_bytes.inc();
     }
 
     /// Counts a stream whose reader did not read.

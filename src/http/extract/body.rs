@@ -1,16 +1,23 @@
 //! JSON bodies: within their size, within their time, of the right type, with nothing unknown in
 //! them.
 
-use axum::body::{Body, Bytes};
+use std::sync::Arc;
+
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::super::problem::{Code, Problem};
 use super::super::state::SharedState;
+use super::super::watch::{Phase, Watch};
+
+/// The detail where bodies that are on their way take up all that they may.
+const NO_ROOM: &str = "requests that are on their way fill --max-request-bytes-in-flight; nothing was \
+                       applied; try again";
 
 /// The body of calls that take none: empty, or the empty object.
 #[derive(Default, Deserialize)]
@@ -31,12 +38,22 @@ impl<T: DeserializeOwned + Default> FromRequest<SharedState> for JsonBody<T> {
             return Ok(Self(T::default()));
         }
         let max = state.limits.max_body_bytes;
-        if declared_length(&parts.headers).is_some_and(|length| length > max as u64) {
+        let declared = declared_length(&parts.headers);
+        if declared.is_some_and(|length| length > max as u64) {
             return Err(too_large(max));
+        }
+        // One that does not say how long it is may be as long as any.
+        let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(max);
+        let watch = parts.extensions.get::<Arc<Watch>>();
+        if watch.is_some_and(|watch| !watch.expect_body(expected)) {
+            return Err(Problem::new(Code::Overloaded, NO_ROOM));
         }
         let bytes = tokio::time::timeout(state.limits.body_timeout, collect(body, max))
             .await
             .map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))??;
+        if let Some(watch) = watch {
+            watch.enter(Phase::Answering);
+        }
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -62,12 +79,18 @@ fn too_large(max: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("a body has at most {max} bytes"))
 }
 
-async fn collect(body: Body, max: usize) -> Result<Bytes, Problem> {
-    match Limited::new(body, max).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large(max)),
-        Err(_) => Err(Problem::new(Code::InvalidBody, "the body broke off")),
+/// Copies what arrives: each part, however small, would otherwise hold a buffer of its own.
+async fn collect(mut body: Body, max: usize) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::new(Code::InvalidBody, "the body broke off"))?;
+        let Ok(part) = frame.into_data() else { continue };
+        if part.len() > max - bytes.len() {
+            return Err(too_large(max));
+        }
+        bytes.extend_from_slice(&part);
     }
+    Ok(bytes)
 }
 
 /// `application/json` or `application/*+json`, whatever the parameters.

@@ -1,9 +1,11 @@
 //! The description of the API, for machines and for people.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
-use axum::extract::RawPathParams;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, State};
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -11,13 +13,17 @@ use utoipa_swagger_ui::{Config, SwaggerFile};
 
 use super::super::openapi;
 use super::super::problem::Problem;
+use super::super::state::SharedState;
 
 static CONFIG: LazyLock<Arc<Config<'static>>> =
     LazyLock::new(|| Arc::new(Config::from("/openapi.json")));
 
+/// Made once: however many read it, they read the same.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi::document().into());
+
 /// The OpenAPI document.
 pub(in crate::http) async fn document() -> Response {
-    ([(CONTENT_TYPE, "application/json")], openapi::document()).into_response()
+    ([(CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
 }
 
 /// Who opens the service in a browser wants to know what it is.
@@ -32,6 +38,7 @@ pub(in crate::http) async fn index() -> Redirect {
 
 /// The page that shows the document, and its files. They are in the binary.
 pub(in crate::http) async fn page(
+    State(state): State<SharedState>,
     params: Result<RawPathParams, RawPathParamsRejection>,
 ) -> Result<Response, Problem> {
     let params = params.map_err(|_| Problem::not_found())?;
@@ -39,7 +46,11 @@ pub(in crate::http) async fn page(
     let found =
         utoipa_swagger_ui::serve(file, Arc::clone(&CONFIG)).map_err(|_| Problem::not_found())?;
     let SwaggerFile { bytes, content_type, gzpipped, .. } = found.ok_or_else(Problem::not_found)?;
-    let mut response = ([(CONTENT_TYPE, content_type)], bytes.into_owned()).into_response();
+    let kind = HeaderValue::try_from(content_type).map_err(|_| Problem::not_found())?;
+    let mut response = match bytes {
+        Cow::Borrowed(bytes) => ([(CONTENT_TYPE, kind)], Body::from(bytes)).into_response(),
+        Cow::Owned(bytes) => state.answers.answer(kind, bytes).await?,
+    };
     if gzpipped {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }

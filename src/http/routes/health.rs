@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderValue;
+use axum::response::Response;
 
 use super::super::dto::HealthAnswer;
 use super::super::openapi::ReadyProblems;
@@ -51,7 +51,10 @@ pub(in crate::http) async fn ready(
     tag = "operation",
     responses((status = 200, description = "The figures", body = String, content_type = "application/openmetrics-text")),
 )]
-pub(in crate::http) async fn metrics(State(state): State<SharedState>) -> Response {
+pub(in crate::http) async fn metrics(
+    State(state): State<SharedState>,
+) -> Result<Response, Problem> {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind)], state.metrics.encode()).into_response()
+    let kind = HeaderValue::from_static(kind);
+    state.answers.answer(kind, state.metrics.encode().into_bytes()).await
 }

@@ -1,17 +1,19 @@
 //! Reads: who reacted.
 
-use axum::Json;
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::header::{LINK, VARY};
 use axum::http::{HeaderValue, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 
+use super::super::answers::LargeAnswers;
 use super::super::dto::{PostUserAnswer, PostUsersAnswer, UserAnswer, UsersAnswer};
 use super::super::extract::{PostPath, Query, ReactionPath, decode_cursor, encode_cursor};
 use super::super::openapi::{PageParams, PostParams, ReactionParams, ReadProblems};
 use super::super::problem::Problem;
-use super::super::state::SharedState;
+use super::super::state::{JSON, SharedState};
 use crate::domain::{PostId, Reaction, ReactorsPage};
 use crate::store::{ReactorsQuery, Store as _};
 
@@ -40,7 +42,7 @@ pub(in crate::http) async fn of_reaction(
     let next_cursor = page.next().map(|place| encode_cursor(post, Some(&reaction), place));
     let link = next_link(&uri, limit, next_cursor.as_deref());
     let users = page.reactors.iter().map(UserAnswer::new).collect();
-    Ok(linked(UsersAnswer { users, next_cursor }, link))
+    linked(&state.answers, &UsersAnswer { users, next_cursor }, link).await
 }
 
 /// Who has any reaction on a post, newest first.
@@ -68,7 +70,7 @@ pub(in crate::http) async fn of_post(
     let next_cursor = page.next().map(|place| encode_cursor(post, None, place));
     let link = next_link(&uri, limit, next_cursor.as_deref());
     let users = page.reactors.iter().map(PostUserAnswer::new).collect();
-    Ok(linked(PostUsersAnswer { users, next_cursor }, link))
+    linked(&state.answers, &PostUsersAnswer { users, next_cursor }, link).await
 }
 
 async fn read(
@@ -91,11 +93,16 @@ fn next_link(uri: &Uri, limit: usize, cursor: Option<&str>) -> Option<HeaderValu
     HeaderValue::try_from(format!("<{target}>; rel=\"next\"")).ok()
 }
 
-fn linked<T: Serialize>(body: T, link: Option<HeaderValue>) -> Response {
-    let mut response = Json(body).into_response();
+async fn linked<T: Serialize>(
+    answers: &Arc<LargeAnswers>,
+    answer: &T,
+    link: Option<HeaderValue>,
+) -> Result<Response, Problem> {
+    let text = serde_json::to_vec(answer).expect("a page is plain data");
+    let mut response = answers.answer(JSON, text).await?;
     response.headers_mut().insert(VARY, HeaderValue::from_static("Authorization"));
     if let Some(link) = link {
         response.headers_mut().insert(LINK, link);
     }
-    response
+    Ok(response)
 }

@@ -1,22 +1,25 @@
 //! Reads: the counts of a post and of a page of posts.
 
-use axum::Json;
+use std::sync::Arc;
+
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use uuid::Uuid;
 
+use super::super::answers::LargeAnswers;
 use super::super::dto::{PostIdJson, SummariesAnswer, SummariesQuestion, SummaryAnswer};
 use super::super::extract::{self, JsonBody, PostPath, Query};
 use super::super::openapi::{PostParams, ReadProblems, SummaryParams};
 use super::super::problem::{Code, Problem, TRY_AGAIN};
-use super::super::state::SharedState;
+use super::super::state::{JSON, SharedState};
 use crate::domain::Summary;
 use crate::store::{Store as _, SummaryQuery};
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// After so many bytes of a page, others have their turn: no tap waits for a whole page to be
+/// written out.
+const WRITTEN_AT_ONCE: usize = 32 * 1024;
 
 /// The counts of a post.
 ///
@@ -47,7 +50,10 @@ pub(in crate::http) async fn of_post(
     let question = SummaryQuery { posts: vec![post], viewer, recent };
     let mut summaries = state.store.summaries(question, state.deadline()).await?;
     let summary = summaries.pop().ok_or_else(|| Problem::new(Code::StoreUnavailable, TRY_AGAIN))?;
-    Ok(tagged(&headers, &SummaryAnswer::new(summary, recent)))
+    let answer = SummaryAnswer::new(summary, recent);
+    let body = serde_json::to_vec(&answer).expect("a summary is plain data");
+    let tag = Uuid::new_v5(&Uuid::NAMESPACE_OID, &body);
+    tagged(&state.answers, &headers, tag, body).await
 }
 
 /// The counts of a page of posts.
@@ -74,8 +80,12 @@ pub(in crate::http) async fn of_page(
     let query = query.only(&["post_id", "user_id", "recent"])?;
     let (viewer, recent) = (query.viewer()?, query.recent()?);
     let question = SummaryQuery { posts: query.posts()?, viewer, recent };
-    let summaries = state.store.summaries(question, state.deadline()).await?;
-    Ok(tagged(&headers, &page(summaries, recent)))
+    let deadline = state.deadline();
+    let _turn = state.pages.enter(question.posts.len(), deadline).await?;
+    let summaries = state.store.summaries(question, deadline).await?;
+    let mut tag = Uuid::NAMESPACE_OID;
+    let body = page(summaries, recent, |part| tag = Uuid::new_v5(&tag, part)).await;
+    tagged(&state.answers, &headers, tag, body).await
 }
 
 /// The counts of a page of posts, asked in a body.
@@ -100,24 +110,45 @@ pub(in crate::http) async fn query(
     let viewer = body.user_id.map(super::super::dto::UserIdJson::parse).transpose()?;
     let recent = extract::recent_in_body(body.recent)?;
     let question = SummaryQuery { posts, viewer, recent };
-    let summaries = state.store.summaries(question, state.deadline()).await?;
-    Ok(Json(page(summaries, recent)).into_response())
+    let deadline = state.deadline();
+    let _turn = state.pages.enter(question.posts.len(), deadline).await?;
+    let summaries = state.store.summaries(question, deadline).await?;
+    state.answers.answer(JSON, page(summaries, recent, |_| ()).await).await
 }
 
-fn page(summaries: Vec<Summary>, recent: usize) -> SummariesAnswer {
-    let answer = |summary| SummaryAnswer::new(summary, recent);
-    SummariesAnswer { posts: summaries.into_iter().map(answer).collect() }
+/// A [`SummariesAnswer`], written out post by post; `note` is given one part after the other.
+async fn page(summaries: Vec<Summary>, recent: usize, mut note: impl FnMut(&[u8])) -> Vec<u8> {
+    let (mut text, mut paused) = (br#"{"posts":["#.to_vec(), 0);
+    for (i, summary) in summaries.into_iter().enumerate() {
+        if i > 0 {
+            text.push(b',');
+        }
+        let answer = SummaryAnswer::new(summary, recent);
+        serde_json::to_writer(&mut text, &answer).expect("a summary is plain data");
+        if text.len() - paused > WRITTEN_AT_ONCE {
+            note(&text[paused..]);
+            paused = text.len();
+            tokio::task::yield_now().await;
+        }
+    }
+    text.extend_from_slice(b"]}");
+    note(&text[paused..]);
+    text
 }
 
-/// Answers with a hash of the body as its tag; without a body if the caller has that already. A
-/// revision would not do: a store that lost its newest changes may give one out again.
-fn tagged<T: Serialize>(headers: &HeaderMap, answer: &T) -> Response {
-    let body = serde_json::to_vec(answer).expect("counts are plain data");
-    let tag = format!("\"{}\"", Uuid::new_v5(&Uuid::NAMESPACE_OID, &body).simple());
+/// Answers with the tag; without the body if the caller has that already. The tag is a hash of the
+/// body. A revision would not do: a store that lost its newest changes may give one out again.
+async fn tagged(
+    answers: &Arc<LargeAnswers>,
+    headers: &HeaderMap,
+    tag: Uuid,
+    body: Vec<u8>,
+) -> Result<Response, Problem> {
+    let tag = format!("\"{}\"", tag.simple());
     let mut response = if is_held(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        ([(CONTENT_TYPE, JSON)], body).into_response()
+        answers.answer(JSON, body).await?
     };
     let headers = response.headers_mut();
     if let Ok(tag) = HeaderValue::try_from(tag) {
@@ -125,7 +156,7 @@ fn tagged<T: Serialize>(headers: &HeaderMap, answer: &T) -> Response {
     }
     headers.insert(VARY, HeaderValue::from_static("Authorization"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    response
+    Ok(response)
 }
 
 /// Whether If-None-Match names the tag. Compared weakly, as RFC 9110 says for this header.

@@ -1,0 +1,112 @@
+//! How many posts of pages are read and written out at a time: one client's pages leave its worker
+//! time for the taps of others.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout_at;
+
+use super::problem::{Code, Problem};
+use crate::store::Deadline;
+
+/// So many posts at a time: four of the largest pages.
+const POSTS: u32 = 400;
+
+/// So many pages wait at most; more are refused at once.
+const WAITING: usize = 512;
+
+/// The gate of one worker.
+#[derive(Debug)]
+pub struct PageGate {
+    posts: Semaphore,
+    waiting: AtomicUsize,
+}
+
+impl Default for PageGate {
+    fn default() -> Self {
+        Self { posts: Semaphore::new(POSTS as usize), waiting: AtomicUsize::new(0) }
+    }
+}
+
+impl PageGate {
+    /// Lets a page of so many posts in, in the order of arrival. A single post does not wait.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded`, if too many wait or its deadline passes.
+    pub(super) async fn enter(
+        &self,
+        posts: usize,
+        deadline: Deadline,
+    ) -> Result<Option<SemaphorePermit<'_>>, Problem> {
+        if posts <= 1 {
+            return Ok(None);
+        }
+        let posts = u32::try_from(posts).unwrap_or(POSTS).min(POSTS);
+        if let Ok(permit) = self.posts.try_acquire_many(posts) {
+            return Ok(Some(permit));
+        }
+        let waiting = Waiting::new(&self.waiting);
+        if waiting.before >= WAITING {
+            return Err(overloaded());
+        }
+        let permit = timeout_at(deadline.0.into(), self.posts.acquire_many(posts)).await;
+        permit.ok().and_then(Result::ok).map(Some).ok_or_else(overloaded)
+    }
+}
+
+fn overloaded() -> Problem {
+    let detail = "too many pages are being read; ask for fewer posts, or try again";
+    Problem::new(Code::Overloaded, detail)
+}
+
+/// Waits for as long as this lives.
+struct Waiting<'a> {
+    count: &'a AtomicUsize,
+    before: usize,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        Self { count, before: count.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn pages_wait_in_order_until_their_deadline_and_posts_do_not() {
+        let gate = PageGate::default();
+        let (soon, later) = (Duration::from_millis(50), Duration::from_secs(20));
+        let full = gate.enter(400, Deadline::after(later)).await.expect("there is room");
+        assert!(gate.enter(1, Deadline::after(soon)).await.is_ok(), "a post does not wait");
+        assert!(gate.enter(2, Deadline::after(soon)).await.is_err());
+        let (large, small) = (gate.enter(400, Deadline::after(later)), async {
+            let small = gate.enter(2, Deadline::after(soon)).await;
+            assert!(small.is_err(), "it came after the large one");
+            drop(full);
+        });
+        assert!(tokio::join!(large, small).0.is_ok());
+        assert!(gate.enter(100, Deadline::after(soon)).await.is_ok(), "all was given back");
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_is_too_long_is_refused_at_once() {
+        let gate = PageGate::default();
+        let _full = gate.enter(400, Deadline::after(Duration::from_secs(20))).await;
+        gate.waiting.store(WAITING, Ordering::Relaxed);
+        let asked = std::time::Instant::now();
+        let late = gate.enter(2, Deadline::after(Duration::from_secs(20))).await;
+        assert!(late.is_err() && asked.elapsed() < Duration::from_secs(10));
+    }
+}

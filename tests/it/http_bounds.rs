@@ -1,0 +1,254 @@
+//! What one client can take from the others over HTTP: places for connections, and memory.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::support::events::{Events, path};
+use crate::support::http::Connection;
+use crate::support::program::Program;
+use crate::support::{post, posts};
+
+/// More files than some machines let a process open at first.
+fn raise_limit() {
+    rlimit::increase_nofile_limit(u64::MAX).unwrap();
+}
+
+/// Opens connections on which nothing is sent but these bytes.
+async fn open(address: SocketAddr, number: usize, bytes: &[u8]) -> Vec<TcpStream> {
+    let mut connections = Vec::new();
+    for _ in 0..number {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        // One that was refused on the way has done its part.
+        let _ = connection.write_all(bytes).await;
+        connections.push(connection);
+    }
+    connections
+}
+
+/// Taps every twenty milliseconds, on a connection of its own and now and then on a new one. Gives
+/// the longest time that an answer took.
+async fn tap_for(address: SocketAddr, time: Duration) -> Duration {
+    let (taps, begun) = (format!("/v1/posts/{}/reactions/like/users", post()), Instant::now());
+    let (mut kept, mut slowest, mut user) = (Connection::open(address).await, Duration::ZERO, 0);
+    while begun.elapsed() < time {
+        user += 1;
+        let asked = Instant::now();
+        if user % 5 == 0 {
+            Connection::open(address).await.send("GET", "/healthz", &[], "").await.ok(200);
+        }
+        kept.send("PUT", format!("{taps}/{user}"), &[], "").await.ok(201);
+        slowest = slowest.max(asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    slowest
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_connections_make_room_for_who_asks() {
+    raise_limit();
+    let program = Program::start(&["--store", "memory:", "--max-connections", "1000"]);
+    let address = program.address();
+    let mut stream = Events::open(address, &path(&posts(1))).await;
+    stream.next().await.unwrap();
+    let mut asking = half_asked(address).await;
+    let taps = tokio::spawn(tap_for(address, Duration::from_secs(4)));
+    let silent = open(address, 2000, b"").await;
+    let slowest = taps.await.unwrap();
+    println!("the slowest tap took {slowest:?}");
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    let closed = program.figure("onetap_http_connections_closed_for_room_total").await;
+    assert!((1000..2000).contains(&closed), "{closed}");
+    // Neither who is told of changes nor who has just begun to ask was closed for it.
+    assert!(!stream.ends_within(Duration::from_millis(50)).await);
+    asking.write(b"}").await;
+    asking.read().await.expect("an answer").assert_problem(400, "invalid_body");
+    drop(silent);
+}
+
+/// A connection whose request is complete but for its last byte.
+async fn half_asked(address: SocketAddr) -> Connection {
+    let mut connection = Connection::open(address).await;
+    let head = "POST /v1/posts/reactions/query HTTP/1.1\r\nhost: t\r\ncontent-length: 2\r\n\
+                content-type: application/json\r\n\r\n{";
+    connection.write(head.as_bytes()).await;
+    connection
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_heads_make_room_for_who_asks() {
+    raise_limit();
+    let bounds = ["--store", "memory:", "--max-connections", "500", "--head-timeout-ms", "60000"];
+    let program = Program::start(&bounds);
+    let half = open(program.address(), 400, b"PUT /v1/posts/").await;
+    let body = b"POST /v1/posts/reactions/query HTTP/1.1\r\nhost: t\r\ncontent-length: 9\r\n\r\n{";
+    let halves = open(program.address(), 400, body).await;
+    let slowest = tap_for(program.address(), Duration::from_secs(2)).await;
+    // Those that are not complete may yet be, for a second.
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    drop((half, halves));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_are_never_complete_hold_little_memory() {
+    const CLIENTS: usize = 1500;
+    raise_limit();
+    let bound = (4 << 20).to_string();
+    let patient = ["--head-timeout-ms", "60000", "--body-timeout-ms", "60000"];
+    let bounded = ["--store", "memory:", "--max-request-bytes-in-flight", &bound];
+    let program = Program::start(&[&bounded[..], &patient].concat());
+    let address = program.address();
+    program.send("GET", "/healthz").await.ok(200);
+    let before = program.resident_kib();
+    // 60 KiB of a head, or as much of a body: 90 MiB altogether.
+    let long = "x".repeat(60 * 1024);
+    let head = format!("GET /healthz HTTP/1.1\r\nhost: t\r\nx: {long}");
+    let body = format!(
+        "POST /v1/posts/reactions/query HTTP/1.1\r\nhost: t\r\ncontent-length: 61000\r\n\
+         content-type: application/json\r\n\r\n{{\"post_ids\": [\"{long}"
+    );
+    let heads = open(address, CLIENTS / 2, head.as_bytes()).await;
+    let bodies = open(address, CLIENTS / 2, body.as_bytes()).await;
+    // What was sent has to be read first.
+    let (begun, mut most) = (Instant::now(), 0);
+    while begun.elapsed() < Duration::from_secs(3) {
+        most = most.max(program.resident_kib());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!("{before} KiB before, {most} KiB at the most");
+    // The bound, and for each connection the free part and what it costs anyway.
+    assert!(most < before + 4 * 1024 + CLIENTS as u64 * 24, "{before} KiB before, {most} KiB");
+
+    // Who asks for something small is not disturbed, however much of it is sent at once.
+    assert!(tap_for(address, Duration::from_millis(500)).await < Duration::from_secs(1));
+    let taps = format!("/v1/posts/{}/reactions/like/users", post());
+    let put = |user: usize| format!("PUT {taps}/{user} HTTP/1.1\r\nhost: t\r\n\r\n");
+    let mut pipelining = Connection::open(address).await;
+    pipelining.write((1..=300).map(put).collect::<String>().as_bytes()).await;
+    for count in 1..=300 {
+        assert_eq!(pipelining.read().await.unwrap().ok(201)["count"], count);
+    }
+    // Who asks for something large hears why not.
+    let mut large = Connection::open(address).await;
+    large.write(&body.as_bytes()[..1000]).await;
+    let refused = large.read().await.expect("an answer");
+    refused.assert_problem(503, "overloaded");
+    assert_eq!(refused.header("connection"), Some("close"));
+    assert!(program.figure("onetap_http_connections_refused_for_bytes_total").await > 500);
+
+    drop((heads, bodies));
+    let room = async || {
+        let mut large = Connection::open(address).await;
+        let json = [("content-type", "application/json")];
+        let body = format!("{{\"{long}\": 1}}");
+        let answer = large.send("POST", "/v1/posts/reactions/query", &json, &body).await;
+        answer.status == 400
+    };
+    program.until("room for a large request", room).await;
+}
+
+/// A body that comes byte by byte must not hold a buffer for each.
+#[tokio::test]
+async fn a_body_that_comes_in_crumbs_costs_no_more_than_one_that_does_not() {
+    const CRUMBS: usize = 3000;
+    let program = Program::start(&["--store", "memory:"]);
+    let mut connection = TcpStream::connect(program.address()).await.unwrap();
+    connection.set_nodelay(true).unwrap();
+    program.send("GET", "/healthz").await.ok(200);
+    let before = program.resident_kib();
+    let head = format!(
+        "POST /v1/posts/reactions/query HTTP/1.1\r\nhost: t\r\ncontent-length: {}\r\n\r\n",
+        CRUMBS + 1
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    for _ in 0..CRUMBS {
+        connection.write_all(b" ").await.unwrap();
+        tokio::time::sleep(Duration::from_micros(200)).await;
+    }
+    let most = program.resident_kib();
+    assert!(most < before + 4 * 1024, "{before} KiB before, {most} KiB");
+}
+
+/// Asks for a page and reads only the status of the answer.
+async fn ask(address: SocketAddr, question: &str) -> (TcpStream, u16) {
+    let socket = TcpSocket::new_v4().unwrap();
+    // What is not read waits at the service, and not in here.
+    socket.set_recv_buffer_size(8 * 1024).unwrap();
+    let mut connection = socket.connect(address).await.unwrap();
+    let length = question.len();
+    let head = format!(
+        "POST /v1/posts/reactions/query HTTP/1.1\r\nhost: t\r\ncontent-length: {length}\r\n\
+         content-type: application/json\r\n\r\n"
+    );
+    connection.write_all((head + question).as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    connection.read_exact(&mut status).await.unwrap();
+    let status = std::str::from_utf8(&status[9..]).unwrap().parse().unwrap();
+    (connection, status)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_that_are_not_read_hold_little_memory() {
+    const BOUND_KIB: u64 = 4 * 1024;
+    let bound = (BOUND_KIB * 1024).to_string();
+    let program = Program::start(&["--store", "memory:", "--max-answer-bytes-in-flight", &bound]);
+    let (address, posts) = (program.address(), posts(100));
+    let mut writers = Vec::new();
+    for part in posts.chunks(25) {
+        let put = |post| {
+            let put = move |n: usize| {
+                format!(
+                    "PUT /v1/posts/{post}/reactions/r{}/users/{n} HTTP/1.1\r\nhost: t\r\n\r\n",
+                    n % 4
+                )
+            };
+            (1..=80).map(put)
+        };
+        let requests: String = part.iter().flat_map(put).collect();
+        writers.push(async move {
+            let mut connection = Connection::open(address).await;
+            for part in requests.as_bytes().chunks(8 * 1024) {
+                connection.write(part).await;
+            }
+            for _ in 0..25 * 80 {
+                connection.read().await.unwrap().ok(201);
+            }
+        });
+    }
+    join_all(writers).await;
+    let ids: Vec<String> = posts.iter().map(ToString::to_string).collect();
+    let question = serde_json::json!({ "post_ids": ids, "recent": 20 }).to_string();
+    let page = program.connect_and_ask(&question).await;
+    let length = page.body.len() as u64;
+    assert!(length > 400_000, "{length}");
+    let before = program.resident_kib();
+    let asked = join_all((0..100).map(|_| ask(address, &question))).await;
+    let most = program.resident_kib();
+    let whole = asked.iter().filter(|(_, status)| *status == 200).count() as u64;
+    let refused = asked.iter().filter(|(_, status)| *status == 503).count() as u64;
+    println!("{whole} answered, {refused} refused, {before} KiB before, {most} KiB");
+    assert!(whole > 0 && refused > 0 && whole + refused == 100, "{whole} {refused}");
+    assert!(most < before + BOUND_KIB + 16 * 1024, "{before} KiB before, {most} KiB");
+    // What is small is answered all the same.
+    assert!(tap_for(address, Duration::from_millis(500)).await < Duration::from_secs(1));
+    let one = format!("/v1/posts/{}/reactions?recent=20", posts[0]);
+    program.send("GET", &one).await.ok(200);
+    // Nor do they keep large answers from others for ever.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(program.connect_and_ask(&question).await.status, 200);
+    assert!(program.figure("onetap_http_answers_given_up_total").await > 0);
+    drop(asked);
+    let again = async || program.connect_and_ask(&question).await.status == 200;
+    program.until("room for a page", again).await;
+}
+
+impl Program {
+    async fn connect_and_ask(&self, question: &str) -> crate::support::http::Response {
+        let json = [("content-type", "application/json")];
+        let mut connection = Connection::open(self.address()).await;
+        connection.send("POST", "/v1/posts/reactions/query", &json, question).await
+    }
+}
