@@ -15,6 +15,7 @@ RECORDS, FILE_LOG = "src/store/file/records.rs", "src/store/file/log.rs"
 BACKEND, OPEN = "src/store/file/backend.rs", "src/store/file/open.rs"
 ROOM, MAILBOX, SCHEDULER = "src/live/room.rs", "src/live/mailbox.rs", "src/live/scheduler.rs"
 CONNECTION = "src/http/connection.rs"
+WATCH, PLACES, GATE = ("src/http/" + name + ".rs" for name in ("watch", "places", "page_gate"))
 FILE_TESTS = "file_store:: file_crash:: faults_recorded_file:: contract:: differential::"
 
 # name: file, what is there, what is put there instead
@@ -90,12 +91,14 @@ MUTANTS = {
         "        gone.for_each(drop);\n", "topology::"),
     "pooled-connections-not-looked-at": ("src/store/redis/connect.rs", "            self.primary.believe(Server { node: node.clone(), run_id }, since);\n",
         "            let _ = (since, run_id);\n", "redis_store::"),
-    "standing-never-lost": ("src/store/redis/standing.rs", "!self.0.is_cancelled()", "true", "primary:: topology::"),
+    "demoted-primary-read": ("src/store/redis/role.rs", "            return demoted();\n", "            drop(demoted);\n            return;\n", "redis_demoted::"),
+    "demoted-primary-left-by-one-lane": ("src/store/redis/primary.rs", "        // Only one holds at a time.\n        if standing.holds() {", "        if false {", "primary::"),
+    "standing-never-lost": ("src/store/redis/standing.rs", "!self.lost.is_cancelled()", "true", "primary:: topology::"),
     "primary-replaced-and-believed": ("src/store/redis/primary.rs", "std::mem::take(&mut self.standing).end();",
         "drop(std::mem::take(&mut self.standing));", "primary::"),
     "demoted-primary-kept": ("src/store/redis/refusal.rs", '["READONLY", "MASTERDOWN", "NOAUTH"]',
         '["MASTERDOWN", "MASTERDOWN", "NOAUTH"]', "redis_sentinel::"),
-    "replica-taken-for-a-primary": ("src/store/redis/inspect.rs", 'if role != "master" {', "if role.is_empty() {"),
+    "replica-taken-for-a-primary": ("src/store/redis/inspect.rs", 'if role != PRIMARY {', "if role.is_empty() {"),
     "strict-ignored": ("src/store/redis/inspect.rs", "if self.strict && !faults.is_empty() {", "if false {", "startup::"),
     "rights-not-looked-at": ("src/store/redis/inspect.rs", "        self.check_rights(connection).await?;", "        let _ = self.check_rights(connection).await;", "redis_acl::"),
     "half-written-and-sent-again": ("src/store/redis/batch.rs", "        Verdict::Lost => doubt(call),\n", "        Verdict::Lost => doubt(call),\n        Verdict::BrokeOff if true => doubt(call),\n", "redis_acl::"),
@@ -189,9 +192,16 @@ MUTANTS = {
     "live-client-that-left-unnoticed": (CONNECTION, "self.watch.is_in(Phase::Endless) && self.poll_gone(cx)", "false && self.poll_gone(cx)", "http_stream::"),
     "live-stream-taken-for-idle": (CONNECTION, "if endless { Phase::Endless } else { Phase::Idle }", "if endless { Phase::Idle } else { Phase::Idle }", "http_stream::"),
     "live-vanished-peer-kept": ("src/http/serve.rs", "Some(2 * limits.write_timeout)", "None", "http_stream::"),
-    "idle-while-an-answer-waits": (CONNECTION, "self.is_in(Phase::Idle) && stalled == 0 &&", "self.is_in(Phase::Idle) &&", "http_server::"),
-    "idle-since-an-answer-began": (CONNECTION, "if taken && self.is_in(Phase::Idle) {", "if false && taken {", "http_server::"),
-    "live-slow-reader-kept": (CONNECTION, "        if stalled > 0 && since", "        if false && since", "http_stream_faults::"),
+    "idle-while-an-answer-waits": (WATCH, "self.is_in(Phase::Idle) && stalled == 0 &&", "self.is_in(Phase::Idle) &&", "http_server::"),
+    "idle-since-an-answer-began": (WATCH, "if taken && self.is_in(Phase::Idle) {", "if false && taken {", "http_server::"),
+    "idle-connections-keep-their-places": (PLACES, "            watch.tell_to_end();\n", "", "places:: http_bounds::"),
+    "who-is-answered-makes-room": (WATCH, "self.is_in(Phase::Idle) && self.stalled", "!self.is_in(Phase::Endless) && self.stalled", "watch:: places::"),
+    "requests-of-any-size-taken-in": (WATCH, "            if !self.budget.try_take(more) {", "            if false {", "watch:: http_bounds::"),
+    "bytes-of-requests-never-given-back": (WATCH, "        self.received.store(0, Ordering::Relaxed);\n        self.release();\n", "        self.received.store(0, Ordering::Relaxed);\n", "watch:: http_bounds::"),
+    "answers-of-any-size-held": ("src/http/answers.rs", "        if !room {", "        if false {", "answers:: http_bounds::"),
+    "slow-readers-keep-what-they-hold": ("src/http/answers.rs", "                connection.give_answer_up();\n", "", "http_bounds::"),
+    "pages-not-counted": (GATE, "        if posts <= 1 {", "        if true {", "page_gate::"),
+    "live-slow-reader-kept": (WATCH, "        if stalled > 0 && since", "        if false && since", "http_stream_faults::"),
     "commits-not-told-to-followers": (WRITER, "        logs.into_iter().for_each(|partition| self.shared.written.tell(partition));\n", "        drop(logs);\n", "contract::file::law_13"),
     "memory-not-told-to-followers": ("src/store/memory/mod.rs", "            self.written.tell(tap.post.partition());\n", "", "contract::memory::law_13"),
     "cors-under-the-errors": ("src/http/router.rs", "    let router = router\n        .method_not_allowed_fallback",
@@ -219,8 +229,11 @@ MUTANTS = {
     "file-log-entry-overwritten": (FILE_LOG, "if millis >= now =>", "if millis >= now && false =>", FILE_TESTS),
     "file-log-never-trimmed": (FILE_LOG, "        if !occurred_at(", "        if true || !occurred_at(", FILE_TESTS),
     "file-log-trimmed-in-turn-alone": (STEP, "            if come > TRIMMED_IN_TURN {", "            if false {", "file_store::"),
-    "file-made-anew-after-a-failure": (OPEN, "if first.get().is_none() && !exists(path)?", "if !exists(path)?", "file_store::"),
-    "file-taken-for-another": (OPEN, "is_some_and(|first| first != found)", "is_some_and(|first| false && first != found)", "file_store::"),
+    "file-made-anew-after-a-failure": (OPEN, "if !place.is_known() && !exists(path)?", "if !exists(path)?", "file_store::"),
+    "file-taken-for-another": ("src/store/file/place.rs", "*self.first.get_or_init(|| found) == found", "{ self.first.get_or_init(|| found); true }", "file_store:: file_gone::"),
+    "file-removed-and-gone-on-with": ("src/store/file/place.rs", "ErrorKind::NotFound | ErrorKind::NotADirectory => true,", "ErrorKind::NotFound | ErrorKind::NotADirectory => false,", "file_gone::"),
+    "file-looked-for-only-when-tapped": ("src/store/file/place.rs", "                place.is_gone();\n", "", "file_gone::"),
+    "file-for-everybody-to-read": (OPEN, "const OWNER_ONLY: u32 = 0o600;", "const OWNER_ONLY: u32 = 0o644;", "file_gone::"),
     "file-that-went-back-gone-on-with": (WRITER, "if !(self.top.commits..=self.top.commits + 1).contains(&top.commits) {", "if false {", "file_store::"),
     "file-record-not-kept": (RECORDS, "    posts.insert(&keys::record(tap.post, key)[..], &value[..])?;\n", "    let _ = (&posts, &value);\n", FILE_TESTS),
     "file-record-for-ever": (RECORDS, "    if number(0)? <= now.0 {", "    if false && number(0)? <= now.0 {", FILE_TESTS),
