@@ -28,8 +28,8 @@ impl Default for Followed {
 }
 
 impl Followed {
-    /// Takes in what has moved.
-    pub(super) fn tick(&mut self, registry: &SubscriptionRegistry, now: Instant) {
+    /// Takes in what has moved. True if others are to be followed than before.
+    pub(super) fn tick(&mut self, registry: &SubscriptionRegistry, now: Instant) -> bool {
         for (partition, wanted) in registry.moved(&mut self.seen) {
             self.leaving.retain(|(_, leaving)| *leaving != partition);
             if wanted {
@@ -42,6 +42,12 @@ impl Followed {
             self.anew |= self.partitions.remove(partition);
             self.leaving.pop_front();
         }
+        self.anew
+    }
+
+    /// Whether there are any, and all of them are among these.
+    pub(super) fn are_all_in(&self, lost: &BTreeSet<Partition>) -> bool {
+        !self.partitions.is_empty() && self.partitions.is_subset(lost)
     }
 
     /// When there is more to take in, if nothing moves before.

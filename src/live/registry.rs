@@ -4,7 +4,7 @@
 //! where something concerns all of it, and never two at a time.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,8 @@ pub(super) struct SubscriptionRegistry {
     /// Raised for a room when its first topic comes or its last one goes.
     moved: Versions,
     has_moved: Notify,
+    /// Nothing that is watched could be followed: then the whole store is away.
+    is_away: AtomicBool,
     /// A log that was lost is followed again.
     has_recovered: Notify,
     arrivals: mpsc::Sender<Weak<Subscription>>,
@@ -63,6 +65,7 @@ impl SubscriptionRegistry {
             rooms: Sharded::new(PARTITIONS, |_| Room::default()),
             moved: Versions::new(PARTITIONS),
             has_moved: Notify::new(),
+            is_away: AtomicBool::new(false),
             has_recovered: Notify::new(),
             arrivals,
             places: Arc::new(Semaphore::new(most_streams)),
@@ -97,6 +100,9 @@ impl SubscriptionRegistry {
         &self,
         topics: Box<[Topic]>,
     ) -> Result<(Arc<Subscription>, OwnedSemaphorePermit), Refused> {
+        if self.is_away.load(Ordering::Relaxed) {
+            return Err(Refused::Away);
+        }
         let full = || {
             self.stats.refused.add(1);
             Refused::Full
@@ -159,6 +165,11 @@ impl SubscriptionRegistry {
             (partition, self.rooms.with(index, |room| room.wants_news()))
         });
         partitions.collect()
+    }
+
+    /// Whether nothing that is watched could be followed.
+    pub(super) fn set_away(&self, away: bool) {
+        self.is_away.store(away, Ordering::Relaxed);
     }
 
     /// A log that was lost is followed again.

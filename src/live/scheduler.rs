@@ -4,7 +4,7 @@
 //! is watched. A topic has at most one place in a queue and at most one read on its way.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -57,6 +57,8 @@ pub(super) struct Scheduler {
     stale: BinaryHeap<Reverse<(Instant, Topic)>>,
     turns: Resync,
     pub(super) followed: Followed,
+    /// Those that could not be followed the last time it was tried.
+    lost: BTreeSet<Partition>,
     due: Due,
 }
 
@@ -74,6 +76,7 @@ impl Scheduler {
             stale: BinaryHeap::new(),
             turns: Resync::new(now),
             followed: Followed::default(),
+            lost: BTreeSet::new(),
             due: Due::default(),
         }
     }
@@ -97,22 +100,30 @@ impl Scheduler {
             News::Following(partitions) => {
                 let mut recovered = false;
                 for partition in partitions {
+                    self.lost.remove(&partition);
                     recovered |= registry.in_room(partition, |room| room.followed(now, due));
                 }
+                registry.set_away(self.followed.are_all_in(&self.lost));
                 if recovered {
                     registry.has_recovered();
                 }
             }
-            News::Lost(partitions, since) => partitions.into_iter().for_each(|partition| {
-                registry.in_room(partition, |room| room.lost(since, due));
-            }),
+            News::Lost(partitions, since) => {
+                for partition in partitions {
+                    self.lost.insert(partition);
+                    registry.in_room(partition, |room| room.lost(since, due));
+                }
+                registry.set_away(self.followed.are_all_in(&self.lost));
+            }
         }
         self.take_in();
     }
 
     /// Does what is due at this time but no reads. Says when there is more of it.
     pub(super) fn tick(&mut self, now: Instant) -> Option<Instant> {
-        self.followed.tick(&self.registry, now);
+        if self.followed.tick(&self.registry, now) {
+            self.registry.set_away(self.followed.are_all_in(&self.lost));
+        }
         let hang = self.places.look(now);
         while let Some(Reverse((_, topic))) = pop_due(&mut self.stale, now) {
             let due = &mut self.due;

@@ -203,8 +203,11 @@ fn streams_that_cannot_be_told_the_truth_close_one_after_the_other() {
     let lost = house.now;
     house.later(500 * MS);
     house.scheduler.hear(News::Lost(Partition::all().collect(), lost), house.now);
-    let refused = house.registry.join(Box::new([Topic { post: post(1), recent: 0 }]));
-    assert_eq!(refused.expect_err("it is away"), Refused::Away);
+    for n in [1, 1000, 2000, 3000] {
+        // Watched or not: nothing that is watched can be followed.
+        let refused = house.registry.join(Box::new([Topic { post: post(n), recent: 0 }]));
+        assert_eq!(refused.expect_err("it is away"), Refused::Away);
+    }
     let mut open = Vec::new();
     while house.now < lost + Duration::from_secs(6) {
         open.push((house.now - lost, streams.iter().filter(|s| !is_closed(s)).count()));
@@ -227,6 +230,15 @@ fn streams_that_cannot_be_told_the_truth_close_one_after_the_other() {
     house.later(Duration::from_secs(5));
     assert_eq!(house.scheduler.followed.take_anew(), Some(BTreeSet::new()));
     drop(house.open([1]));
+    // If a part is away, what is elsewhere can be watched.
+    let _elsewhere = house.open(4000..4100);
+    let lost = post(1).partition();
+    house.later(Duration::ZERO);
+    house.scheduler.hear(News::Lost(vec![lost], house.now), house.now);
+    let join = |n| house.registry.join(Box::new([Topic { post: post(n), recent: 0 }])).map(drop);
+    assert_eq!(join(1), Err(Refused::Away));
+    let other = (0..).find(|n| post(*n).partition() != lost).expect("there are others");
+    assert_eq!(join(other), Ok(()));
 }
 
 #[test]

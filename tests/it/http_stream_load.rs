@@ -204,8 +204,8 @@ async fn a_store_that_was_never_there_ends_a_stream_and_refuses_the_next() {
     let mut first = Events::open(program.address(), &path(&posts(3))).await;
     assert!(first.ends_within(Duration::from_millis(5500)).await);
     assert!(begun.elapsed() > Duration::from_millis(2900), "{:?}", begun.elapsed());
-    let path = path(&posts(256)[..100]);
-    program.send("GET", &path).await.assert_problem(503, "store_unavailable");
+    // Whatever its posts are: nothing of the store could be followed.
+    program.send("GET", &path(&posts(1))).await.assert_problem(503, "store_unavailable");
 }
 
 /// A revision that was given out twice, as after a loss behind a clock that was ahead.

@@ -172,6 +172,7 @@ MUTANTS = {
     "live-followed-anew-and-not-read": (SCHEDULER, "registry.in_room(partition, |room| room.followed(now, due))",
         "registry.in_room(partition, |room| room.followed(now, &mut Due::default()))", "scheduler_tests::"),
     "live-opened-while-away": (ROOM, "            Log::Lost => return Err(Refused::Away),", "            Log::Lost => {}", "scheduler_tests::"),
+    "live-opened-while-all-is-away": ("src/live/registry.rs", "        if self.is_away.load(Ordering::Relaxed) {", "        if false {", "scheduler_tests::"),
     "live-away-and-forgotten": (ROOM, "self.topics > 0 || self.log == Log::Lost", "self.topics > 0", "scheduler_tests::"),
     "live-one-class-takes-all": ("src/live/places.rs", "own < CLASS_PLACES && taken", "taken", "places::"),
     "live-hanging-reads-keep-their-places": ("src/live/places.rs", "                self.taken[read.class as usize] -= 1;\n", "", "places::"),
