@@ -51,6 +51,28 @@ fn assert_declared(command: &str, key: &String, declared: &BTreeSet<String>) {
     assert!(declared.iter().all(|other| tag(other) == tag(key)));
 }
 
+/// Each verb with and without effect, and reads of what is there and what is not.
+async fn tap_everything(store: &RedisStore, post: PostId) {
+    for (verb, id, name) in [
+        (Verb::Toggle, 1, "like"),
+        (Verb::Toggle, 1, "like"),
+        (Verb::Set, 2, "love"),
+        (Verb::Set, 2, "love"),
+        (Verb::Unset, 2, "love"),
+        (Verb::Unset, 3, "love"),
+        (Verb::Set, 4, "like"),
+        (Verb::Set, 4, "love"),
+    ] {
+        store.tap(tap(verb, post, id, name), soon()).await.unwrap();
+    }
+    let emptied = self::post();
+    for verb in [Verb::Set, Verb::Unset] {
+        store.tap(tap(verb, emptied, 1, "like"), soon()).await.unwrap();
+    }
+    read(store, emptied).await;
+    read(store, post).await;
+}
+
 #[tokio::test]
 async fn every_key_is_declared_or_derived_in_the_same_slot() {
     let server = RedisServer::start(Kind::Redis, &[]);
@@ -81,24 +103,7 @@ async fn every_key_is_declared_or_derived_in_the_same_slot() {
         assert_eq!(store.tap(keyed, soon()).await.unwrap().replayed, replayed);
     }
     store.probe(soon()).await.unwrap();
-    for (verb, id, name) in [
-        (Verb::Toggle, 1, "like"),
-        (Verb::Toggle, 1, "like"),
-        (Verb::Set, 2, "love"),
-        (Verb::Set, 2, "love"),
-        (Verb::Unset, 2, "love"),
-        (Verb::Unset, 3, "love"),
-        (Verb::Set, 4, "like"),
-        (Verb::Set, 4, "love"),
-    ] {
-        store.tap(tap(verb, post, id, name), soon()).await.unwrap();
-    }
-    let emptied = self::post();
-    for verb in [Verb::Set, Verb::Unset] {
-        store.tap(tap(verb, emptied, 1, "like"), soon()).await.unwrap();
-    }
-    read(&store, emptied).await;
-    read(&store, post).await;
+    tap_everything(&store, post).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     monitor.kill().unwrap();
     monitor.wait().unwrap();

@@ -1,6 +1,7 @@
 //! One script call for many items: laid out, sent, and its reply handed to those who wait.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Arg, Cmd, RedisError, Value};
@@ -24,7 +25,11 @@ pub(super) struct Batch {
 
 /// What one script call may do before it answers that the rest was not read: about half a
 /// millisecond of Redis' time. It does nothing else meanwhile, for nobody.
-const READ_WORK: u32 = 500;
+const READ_WORK: u32 = 600;
+
+/// For how long a server has to have said nothing at all before it is taken for silent. Calls may
+/// have been sent in the last moment of their time, and then their end says nothing of it.
+const SILENT: Duration = Duration::from_millis(250);
 
 /// Calls that come back.
 #[derive(Debug, Default)]
@@ -54,12 +59,15 @@ impl Batch {
         // A call that was answered before the reply came leaves an empty place.
         let mut waiting: Vec<Option<Call>> = calls.into_iter().map(Some).collect();
 
+        connection.health.asked();
         let sending = send(&cmd, script, connection.multiplexed.clone(), &shared);
         let replaced = connection.standing.until_lost();
         tokio::pin!(sending, replaced);
         let reply = loop {
             let Some(next) = waiting.iter().flatten().map(|call| call.deadline.0).min() else {
-                connection.health.mark_broken("no reply by the deadline of any call", false);
+                if connection.health.unanswered_for() >= SILENT {
+                    connection.health.mark_broken("no reply by the deadline of any call", false);
+                }
                 return Back::default();
             };
             tokio::select! {
@@ -72,6 +80,9 @@ impl Batch {
             }
         };
 
+        if reply.is_some() {
+            connection.health.answered();
+        }
         // What has been replaced is not listened to: others may have heard newer things.
         match reply.filter(|reply| reply.is_err() || connection.standing.holds()) {
             None => Back::again(waiting.into_iter().flatten().filter_map(doubt)),

@@ -1,6 +1,7 @@
 //! A connection of a lane, and the news that it is of no more use.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
@@ -44,6 +45,8 @@ impl Connection {
 #[derive(Debug, Default)]
 pub(super) struct Health {
     broken: Mutex<Option<Broken>>,
+    /// When the first was asked of what was asked since the last reply.
+    asked_at: Mutex<Option<Instant>>,
     news: Notify,
 }
 
@@ -67,6 +70,25 @@ impl Health {
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         broken.get_or_insert_with(|| Broken { reason: reason.to_owned(), by_refusal });
         self.news.notify_one();
+    }
+
+    /// Something is asked.
+    pub(super) fn asked(&self) {
+        self.asked_at().get_or_insert_with(Instant::now);
+    }
+
+    /// A reply has come.
+    pub(super) fn answered(&self) {
+        *self.asked_at() = None;
+    }
+
+    /// For how long no reply has come, although there should be one.
+    pub(super) fn unanswered_for(&self) -> Duration {
+        self.asked_at().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn asked_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.asked_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why it is broken, if it is.
