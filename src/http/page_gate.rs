@@ -9,8 +9,8 @@ use tokio::time::timeout_at;
 use super::problem::{Code, Problem};
 use crate::store::Deadline;
 
-/// So many posts at a time: four of the largest pages.
-const POSTS: u32 = 400;
+/// So many posts at a time: two of the largest pages, about 2 MB each while they are written.
+const POSTS: u32 = 200;
 
 /// So many pages wait at most; more are refused at once.
 const WAITING: usize = 512;
@@ -88,10 +88,10 @@ mod tests {
     async fn pages_wait_in_order_until_their_deadline_and_posts_do_not() {
         let gate = PageGate::default();
         let (soon, later) = (Duration::from_millis(50), Duration::from_secs(20));
-        let full = gate.enter(400, Deadline::after(later)).await.expect("there is room");
+        let full = gate.enter(200, Deadline::after(later)).await.expect("there is room");
         assert!(gate.enter(1, Deadline::after(soon)).await.is_ok(), "a post does not wait");
         assert!(gate.enter(2, Deadline::after(soon)).await.is_err());
-        let (large, small) = (gate.enter(400, Deadline::after(later)), async {
+        let (large, small) = (gate.enter(200, Deadline::after(later)), async {
             let small = gate.enter(2, Deadline::after(soon)).await;
             assert!(small.is_err(), "it came after the large one");
             drop(full);
@@ -103,7 +103,7 @@ mod tests {
     #[tokio::test]
     async fn a_queue_that_is_too_long_is_refused_at_once() {
         let gate = PageGate::default();
-        let _full = gate.enter(400, Deadline::after(Duration::from_secs(20))).await;
+        let _full = gate.enter(200, Deadline::after(Duration::from_secs(20))).await;
         gate.waiting.store(WAITING, Ordering::Relaxed);
         let asked = std::time::Instant::now();
         let late = gate.enter(2, Deadline::after(Duration::from_secs(20))).await;
