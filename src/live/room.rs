@@ -111,7 +111,7 @@ impl Room {
             wanted.len() - 1
         });
         let subscription = Arc::clone(subscription);
-        wanted[place].join(Watcher { subscription, slot, joined_after: self.reads });
+        wanted[place].join(Watcher { subscription, slot }, self.reads);
         Ok(())
     }
 

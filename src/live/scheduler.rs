@@ -194,6 +194,10 @@ impl Scheduler {
                 return found;
             }
             self.streams.pop_front();
+            if self.streams.is_empty() {
+                // The queue of ten thousand streams that came at once is not kept for ever.
+                self.streams.shrink_to(FEW);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! How one watched post stands, for one number of its newest users.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,9 +13,6 @@ use crate::domain::PostId;
 pub(super) struct Watcher {
     pub(super) subscription: Arc<Subscription>,
     pub(super) slot: u8,
-    /// The number of the last read that had begun when it joined. What an earlier one has read may
-    /// be older than what its client knows.
-    pub(super) joined_after: u64,
 }
 
 #[derive(Debug)]
@@ -35,8 +32,9 @@ pub(super) struct TopicState {
     pub(super) quiet_until: Option<Instant>,
     /// By the stream.
     watchers: HashMap<u64, Watcher>,
-    /// Those that have had no event.
-    waiting: BTreeSet<u64>,
+    /// Those that have had no event, each with the number of the last read that had begun when it
+    /// joined. What that one or an earlier one has read may be older than what its client knows.
+    waiting: BTreeMap<u64, u64>,
 }
 
 impl TopicState {
@@ -50,7 +48,7 @@ impl TopicState {
             stale_since: None,
             quiet_until: None,
             watchers: HashMap::new(),
-            waiting: BTreeSet::new(),
+            waiting: BTreeMap::new(),
         }
     }
 
@@ -58,9 +56,9 @@ impl TopicState {
         Topic { post, recent: self.recent }
     }
 
-    pub(super) fn join(&mut self, watcher: Watcher) {
+    pub(super) fn join(&mut self, watcher: Watcher, joined_after: u64) {
         let id = watcher.subscription.id;
-        self.waiting.insert(id);
+        self.waiting.insert(id, joined_after);
         self.watchers.insert(id, watcher);
     }
 
@@ -106,16 +104,14 @@ impl TopicState {
     /// those that had joined when it began.
     pub(super) fn tell(&mut self, read: &Read, mut put: impl FnMut(&Watcher)) {
         let waiting = std::mem::take(&mut self.waiting);
-        let is_late = |id: &u64| self.watchers[id].joined_after >= read.number;
-        let (late, timely): (BTreeSet<u64>, Vec<u64>) = {
-            let (late, timely): (Vec<u64>, Vec<u64>) = waiting.into_iter().partition(is_late);
-            (late.into_iter().collect(), timely)
-        };
+        let is_late = |(_, joined_after): &(u64, u64)| *joined_after >= read.number;
+        let (late, timely): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            waiting.into_iter().partition(is_late);
         if read.public {
-            let told = self.watchers.iter().filter(|(id, _)| !late.contains(id));
+            let told = self.watchers.iter().filter(|(id, _)| !late.contains_key(id));
             told.for_each(|(_, watcher)| put(watcher));
         } else {
-            timely.iter().for_each(|id| put(&self.watchers[id]));
+            timely.keys().for_each(|id| put(&self.watchers[id]));
         }
         self.waiting = late;
     }

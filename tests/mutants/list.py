@@ -188,7 +188,7 @@ MUTANTS = {
     "live-read-again-whatever-it-costs": ("src/live/resync.rs", "TURN.max(took)", "TURN.min(took)", "resync::"),
     "live-stale-streams-left-open": (ROOM, "            } else if subscription.mailbox.close() {", "            } else if false {",
         "http_stream_faults:: scheduler_tests::"),
-    "live-old-reads-for-new-watchers": ("src/live/topic.rs", "self.watchers[id].joined_after >= read.number", "false && self.watchers[id].joined_after >= read.number", "scheduler_tests::"),
+    "live-old-reads-for-new-watchers": ("src/live/topic.rs", "*joined_after >= read.number", "false && *joined_after >= read.number", "scheduler_tests::"),
     "followers-look-at-everything": ("src/store/follow.rs", "if known.is_some() && written.binary_search", "if false && written.binary_search", "follow::"),
     "live-client-that-left-unnoticed": (CONNECTION, "self.watch.is_in(Phase::Endless) && self.poll_gone(cx)", "false && self.poll_gone(cx)", "http_stream::"),
     "live-stream-taken-for-idle": (CONNECTION, "if endless { Phase::Endless } else { Phase::Idle }", "if endless { Phase::Idle } else { Phase::Idle }", "http_stream::"),
