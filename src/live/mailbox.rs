@@ -1,6 +1,5 @@
 //! What one stream has still to send: for each of its posts the latest event, if it is not sent.
 
-use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -27,10 +26,11 @@ pub(super) struct Mailbox(Mutex<State>);
 #[derive(Debug)]
 struct State {
     slots: Box<[Slot]>,
-    /// The slots with something to send, in the order in which that came.
-    queue: VecDeque<u8>,
+    /// The first and the last slot with something to send, in the order in which that came. Each
+    /// names the next one: a queue of its own would make every stream larger.
+    queue: Option<(u8, u8)>,
     /// How many slots, from the first on, have been queued with their snapshots.
-    begun: usize,
+    begun: u16,
     closed: bool,
     waker: Option<Waker>,
 }
@@ -42,6 +42,8 @@ struct Slot {
     blank: bool,
     /// Its unsent event waits for the snapshots of other posts.
     held: bool,
+    /// The one behind it in the queue.
+    next: u8,
     revision: u64,
     hash: u64,
     unsent: Option<Bytes>,
@@ -65,7 +67,7 @@ impl Mailbox {
     pub(super) fn new(slots: usize) -> Self {
         Self(Mutex::new(State {
             slots: vec![Slot::default(); slots].into(),
-            queue: VecDeque::new(),
+            queue: None,
             begun: 0,
             closed: false,
             waker: None,
@@ -79,15 +81,14 @@ impl Mailbox {
     /// The first slot from `slot` on that has never had an event; none if the stream has ended.
     pub(super) fn lacks_from(&self, slot: usize) -> Option<usize> {
         let state = self.state();
-        let mut rest = state.slots.iter().skip(slot.max(state.begun));
-        let lacking = rest.position(|slot| !slot.told);
-        lacking.filter(|_| !state.closed).map(|place| slot.max(state.begun) + place)
+        let from = slot.max(state.begun.into());
+        let lacking = state.slots.iter().skip(from).position(|slot| !slot.told);
+        lacking.filter(|_| !state.closed).map(|place| from + place)
     }
 
     /// Whether there has been a snapshot of every post.
     pub(super) fn is_complete(&self) -> bool {
-        let state = self.state();
-        state.begun == state.slots.len()
+        self.state().is_complete()
     }
 
     pub(super) fn put(&self, slot: u8, event: &Event) -> Put {
@@ -95,7 +96,7 @@ impl Mailbox {
         if state.closed {
             return Put::Known;
         }
-        let complete = state.begun == state.slots.len();
+        let complete = state.is_complete();
         let place = &mut state.slots[usize::from(slot)];
         let first = !place.told;
         if !first && !place.is_followed_by(event) {
@@ -114,7 +115,7 @@ impl Mailbox {
         } else if !replaced {
             place.held = !complete;
             if complete {
-                state.queue.push_back(slot);
+                state.push(slot);
                 state.wake();
             }
         }
@@ -135,10 +136,8 @@ impl Mailbox {
         if state.closed {
             return Poll::Ready(None);
         }
-        while let Some(slot) = state.queue.pop_front() {
-            if let Some(text) = state.slots[usize::from(slot)].unsent.take() {
-                return Poll::Ready(Some(text));
-            }
+        if let Some(text) = state.pop() {
+            return Poll::Ready(Some(text));
         }
         if state.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
             state.waker = Some(cx.waker().clone());
@@ -160,20 +159,41 @@ impl State {
     /// asked for. Behind the last of them comes what has changed meanwhile.
     fn begin(&mut self) {
         let before = self.begun;
-        while self.slots.get(self.begun).is_some_and(|slot| slot.told) {
-            self.queue.extend(u8::try_from(self.begun));
+        while let Ok(slot) = u8::try_from(self.begun)
+            && self.slots.get(usize::from(slot)).is_some_and(|slot| slot.told)
+        {
+            self.push(slot);
             self.begun += 1;
         }
-        if self.begun == self.slots.len() {
-            for (slot, place) in (0_u8..).zip(&mut self.slots) {
-                if std::mem::take(&mut place.held) {
-                    self.queue.push_back(slot);
+        if self.is_complete() {
+            for slot in (0..=u8::MAX).take(self.slots.len()) {
+                if std::mem::take(&mut self.slots[usize::from(slot)].held) {
+                    self.push(slot);
                 }
             }
         }
         if self.begun > before {
             self.wake();
         }
+    }
+
+    fn is_complete(&self) -> bool {
+        usize::from(self.begun) == self.slots.len()
+    }
+
+    /// Queues a slot, which is not in the queue.
+    fn push(&mut self, slot: u8) {
+        let (first, last) = self.queue.unwrap_or((slot, slot));
+        self.slots[usize::from(last)].next = slot;
+        self.queue = Some((first, slot));
+    }
+
+    /// The event of the first slot in the queue.
+    fn pop(&mut self) -> Option<Bytes> {
+        let (first, last) = self.queue?;
+        let slot = &mut self.slots[usize::from(first)];
+        self.queue = (first != last).then_some((slot.next, last));
+        slot.unsent.take()
     }
 
     fn wake(&mut self) {
@@ -184,7 +204,7 @@ impl State {
 
     fn close(&mut self) {
         self.closed = true;
-        self.queue = VecDeque::new();
+        self.queue = None;
         self.slots.iter_mut().for_each(|slot| slot.unsent = None);
         self.wake();
     }
@@ -237,7 +257,8 @@ mod tests {
         for revision in 10..1000 {
             mailbox.put(1, &event(revision, "later"));
         }
-        assert_eq!(mailbox.state().queue.len(), 1);
+        assert_eq!(mailbox.state().queue, Some((1, 1)));
+        assert_eq!(sent(&mailbox), ["later"]);
     }
 
     #[test]
