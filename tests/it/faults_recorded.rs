@@ -391,7 +391,8 @@ async fn sentinels_fail_over() {
             pause([0, 1500, 200][round as usize % 3]).await;
             Sentinels::demote(old, new).await;
             std::mem::swap(&mut old, &mut new);
-            pause(500).await;
+            // By the next one it has to be clear what this one lost.
+            pause(1500).await;
         })
         .await;
 }
