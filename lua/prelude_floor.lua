@@ -11,10 +11,11 @@ local function next_revision(previous)
   return revision, string.format('%.0f', revision)
 end
 
--- Whether nothing is left of a post without one of its reactions; `own`: how many of the fields
--- are its revision and that reaction.
-local function is_last(post, own)
-  return call('HLEN', post) <= own
+-- Whether nothing is left of a post without one of its reactions: `stored` is its revision, if it
+-- has one. That the other field of two is the reaction is not taken for granted.
+local function is_last(post, reaction, stored)
+  local others = call('HLEN', post) - (stored and 1 or 0)
+  return others < 1 or others == 1 and call('HEXISTS', post, reaction) == 1
 end
 
 -- Raises the floor to a revision. Answers how it was, or a failure.

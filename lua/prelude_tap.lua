@@ -19,7 +19,7 @@
 --                    2 count  3 revision
 --
 -- A script is atomic but does not roll back, so all that can refuse comes before the first write
--- has taken hold: HMGET looks at the post, ZADD NX or ZSCORE at the members, SET GET at the floor,
+-- has taken hold: HGET looks at the post, ZADD NX or ZSCORE at the members, SET GET at the floor,
 -- and XADD, which fails whole if the log is not a stream, comes next. If it does, what was written
 -- before it is taken back exactly. After XADD nothing can fail.
 
@@ -38,11 +38,11 @@ end
 
 -- A tap without effect writes nothing, unless the count was falsified from outside: then it heals
 -- it, and the revision rises because what readers see has changed.
-local function unchanged(post, members, reaction, active, kept, previous)
-  local count, stored = call('ZCARD', members), kept[2]
-  if (tonumber(stored or 0) or -1) == count then return active and 1 or 0, count, previous end
+local function unchanged(post, members, reaction, active, stored, previous)
+  local count, kept = call('ZCARD', members), call('HGET', post, reaction)
+  if (tonumber(kept or 0) or -1) == count then return active and 1 or 0, count, previous end
   local revision, text = next_revision(previous)
-  if count == 0 and is_last(post, (kept[1] and 1 or 0) + 1) then
+  if count == 0 and is_last(post, reaction, stored) then
     local _, problem = raise_floor(post, revision, text)
     if problem then return problem, 0, 0 end
     call('DEL', post)
@@ -55,11 +55,11 @@ end
 local function tap(turns_on, turns_off, post, members, log, id, user, reaction, not_after)
   if hurried and now > tonumber(not_after) then return TOO_LATE, 0, 0 end
   if put_back then return PUT_BACK, 0, 0 end
-  local kept = try('HMGET', post, '_rev', reaction)
-  if kept.err then return failure(kept), 0, 0 end
+  local stored = try('HGET', post, '_rev')
+  if type(stored) == 'table' then return failure(stored), 0, 0 end
   local previous, problem, no_floor
-  if kept[1] then
-    previous = revision_of(kept[1])
+  if stored then
+    previous = revision_of(stored)
   else
     previous, problem, no_floor = floor_of(post)
   end
@@ -76,15 +76,14 @@ local function tap(turns_on, turns_off, post, members, log, id, user, reaction, 
     was = score ~= false
   end
   if was and not turns_off or not was and not turns_on then
-    return unchanged(post, members, reaction, was, kept, previous)
+    return unchanged(post, members, reaction, was, stored, previous)
   end
 
   local revision, text = next_revision(previous)
   -- Counted first: the set goes with its last member, and in a slot that is on its way to another
   -- node of a cluster a script must not look at a key that is not there.
   local count = call('ZCARD', members) - (was and 1 or 0)
-  local own = (kept[1] and 1 or 0) + (kept[2] and 1 or 0)
-  local emptied, floor = count == 0 and is_last(post, own)
+  local emptied, floor = count == 0 and is_last(post, reaction, stored)
   if emptied then
     floor, problem = raise_floor(post, revision, text)
     if problem then return problem, 0, 0 end

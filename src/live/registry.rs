@@ -17,6 +17,9 @@ use super::subscription::{Subscription, Topic};
 use crate::domain::{PARTITIONS, Partition};
 use crate::sync::{Sharded, Versions};
 
+/// How many streams join at a time.
+const AT_ONCE: usize = 2;
+
 /// How long a new stream waits for a store that is away.
 const GRACE: Duration = Duration::from_millis(300);
 
@@ -50,6 +53,8 @@ pub(super) struct SubscriptionRegistry {
     arrivals: mpsc::Sender<Weak<Subscription>>,
     places: Arc<Semaphore>,
     streams: AtomicU64,
+    /// Who joins a hundred rooms has its turn: streams that come at once let taps in between.
+    joining: Semaphore,
     /// How many reads have brought a stream its first event of a post.
     progress: AtomicU64,
     pub(super) stats: Arc<LiveStats>,
@@ -70,6 +75,7 @@ impl SubscriptionRegistry {
             arrivals,
             places: Arc::new(Semaphore::new(most_streams)),
             streams: AtomicU64::new(0),
+            joining: Semaphore::new(AT_ONCE),
             progress: AtomicU64::new(0),
             stats: Arc::default(),
         };
@@ -87,7 +93,9 @@ impl SubscriptionRegistry {
             // Listened for before it is asked, so that it is not missed.
             let mut recovered = pin!(self.has_recovered.notified());
             recovered.as_mut().enable();
+            let turn = self.joining.acquire().await;
             let joined = self.join(topics.clone());
+            drop(turn);
             let is_away = joined.as_ref().is_err_and(|refused| *refused == Refused::Away);
             if !is_away || timeout_at(until, recovered).await.is_err() {
                 return joined;

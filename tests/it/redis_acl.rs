@@ -49,8 +49,8 @@ async fn a_user_who_may_not_do_all_of_a_tap_does_nothing_of_it() {
         let server = RedisServer::start(kind, &[]);
         let mut admin = server.client().await;
         for denied in [
-            "time", "evalsha", "get", "hmget", "zadd", "zscore", "xadd", "xtrim", "xlen", "zcard",
-            "zrem", "hset", "hdel", "hlen", "set", "del",
+            "time", "evalsha", "get", "hget", "zadd", "zscore", "xadd", "xtrim", "xlen", "zcard",
+            "zrem", "hset", "hdel", "hexists", "hlen", "set", "del",
         ] {
             let prefix = prefix();
             let _: () = redis::cmd("SET")

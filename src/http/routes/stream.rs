@@ -26,6 +26,10 @@ use crate::live::Watching;
 /// the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// Events are sent together until they are so long, in bytes. What is not sent is replaced by what
+/// is newer.
+const SENT_TOGETHER: usize = 8 * 1024;
+
 /// Told to nginx and its like, which would otherwise hold events back.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -106,6 +110,23 @@ impl Events {
     }
 }
 
+impl Events {
+    /// An event, and those that are there to be sent with it: snapshots of a hundred posts are not
+    /// a hundred writes.
+    fn with_more(&self, first: Bytes, cx: &Context<'_>) -> Bytes {
+        let Poll::Ready(Some(second)) = self.watching.poll_next(cx) else { return first };
+        let mut together = Vec::with_capacity(SENT_TOGETHER);
+        together.extend_from_slice(&first);
+        together.extend_from_slice(&second);
+        while together.len() < SENT_TOGETHER
+            && let Poll::Ready(Some(next)) = self.watching.poll_next(cx)
+        {
+            together.extend_from_slice(&next);
+        }
+        together.into()
+    }
+}
+
 impl Stream for Events {
     type Item = Result<Bytes, Infallible>;
 
@@ -114,9 +135,9 @@ impl Stream for Events {
             let retry = self.watching.retry().as_millis();
             return Poll::Ready(Some(Ok(format!("retry: {retry}\n\n").into())));
         }
-        if let Poll::Ready(event) = self.watching.poll_next(cx) {
+        if let Poll::Ready(first) = self.watching.poll_next(cx) {
             self.sent = Instant::now();
-            return Poll::Ready(event.map(Ok));
+            return Poll::Ready(first.map(|first| Ok(self.with_more(first, cx))));
         }
         // An event does not touch the timer: it runs out, and begins anew from the last one.
         while self.quiet.as_mut().poll(cx).is_ready() {
