@@ -7,7 +7,7 @@ use super::{PostId, Reaction, Reactor, Revision};
 pub struct Summary {
     /// Which post.
     pub post: PostId,
-    /// Vouches for all of the post. A post without state answers the store's clock.
+    /// Vouches for all of the post. A post without state answers the floor of its partition.
     pub revision: Revision,
     /// The reactions with a count above zero; count descending, then by name.
     pub reactions: Vec<ReactionSummary>,
