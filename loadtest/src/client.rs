@@ -34,7 +34,7 @@ const MAX_HEAD: usize = 64 * 1024;
 const PAGE: usize = 100;
 const MAX_PAGES: usize = 10_000;
 
-/// So many different errors are told apart.
+/// The report keeps at most this many different errors.
 const MAX_KINDS: usize = 50;
 
 /// How much of an answer is shown that is not understood.

@@ -80,7 +80,7 @@ pub async fn run(
             Ok::<_, ClientError>((place, events))
         })
     });
-    // Each tap is told once, or twice if what is watched is read again.
+    // A stream gets one event for each tap, or two if the service reads the post again.
     let most = usize::try_from(2 * u64::from(options.rate) * u64::from(options.seconds));
     let most = most.unwrap_or(usize::MAX).saturating_add(SPARE);
     let mut readers: Vec<JoinHandle<(usize, Vec<Seen>)>> = Vec::new();

@@ -141,7 +141,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// Nothing is proved, which is said, and no more than this is held.
+/// The load test says that it proved nothing, and holds no more than this in memory.
 #[track_caller]
 fn assert_unproved(kind: Stranger, arguments: &[&str]) -> String {
     let (output, most) = run(arguments, &serve(kind));
