@@ -181,6 +181,24 @@ fn fail(problem: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Files that are open beside the connections: the runtime's, the report, the history, a terminal.
+const OTHER_FILES: u64 = 32;
+
+/// Raises the limit on open files as far as it may. If it is too low for so many connections, says
+/// so before anything is sent: a run that lacks some of them would measure something else.
+fn allow_connections(flags: &str, wanted: u64) -> Result<(), ExitCode> {
+    let wanted = wanted + OTHER_FILES;
+    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
+    if limit >= wanted {
+        return Ok(());
+    }
+    let problem = format!(
+        "{flags} needs {wanted} open files and only {limit} are allowed: raise the limit (ulimit -n \
+         {wanted}), or ask for fewer"
+    );
+    Err(fail(&problem, 64))
+}
+
 /// A bar on a terminal, nothing elsewhere.
 fn bar(length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length);
@@ -201,6 +219,9 @@ async fn run_burst(args: BurstArgs) -> ExitCode {
         Ok(target) => target,
         Err(error) => return fail(&error.to_string(), 64),
     };
+    if let Err(code) = allow_connections("--taps", args.taps.into()) {
+        return code;
+    }
     let options = BurstOptions {
         taps: usize::from(args.taps),
         rounds: args.rounds as usize,
@@ -246,6 +267,9 @@ async fn run_rate(args: RateArgs) -> ExitCode {
         Ok(target) => target,
         Err(error) => return fail(&error.to_string(), 64),
     };
+    if let Err(code) = allow_connections("--connections", args.connections.into()) {
+        return code;
+    }
     let options = RateOptions {
         rate: args.rate,
         seconds: args.seconds,

@@ -46,10 +46,11 @@ pub enum ClientError {
     /// The address is not one.
     #[error("--url {0} is not of the form http://HOST:PORT")]
     Url(String),
+    /// The address holds a secret.
+    #[error("--url names a user or a password, and onetap takes neither: say http://HOST:PORT")]
+    Credentials,
     /// Nobody listens there.
-    #[error(
-        "cannot connect to {0}: {1} (is the service running? are enough files allowed: ulimit -n?)"
-    )]
+    #[error("cannot connect to {0}: {1} (is the service running?)")]
     Connect(String, std::io::Error),
     /// The connection broke.
     #[error("the connection broke: {0}")]
@@ -84,6 +85,7 @@ impl ClientError {
             Self::Status(status, _) => status.is_client_error() || *status == 503,
             Self::Connect(..) => true,
             Self::Url(_)
+            | Self::Credentials
             | Self::Broken(_)
             | Self::Silent
             | Self::Unreadable(..)
@@ -128,6 +130,9 @@ impl Target {
     ///
     /// If it is something else.
     pub fn new(url: &str) -> Result<Self, ClientError> {
+        if url.contains('@') {
+            return Err(ClientError::Credentials);
+        }
         let authority = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
         match authority {
             Some(authority) if !authority.is_empty() && !authority.contains('/') => {

@@ -405,3 +405,47 @@ async fn a_soak_ends_when_it_is_told_to() {
     assert!(report.verdict.is_right() && report.verdict.answered > 0);
     std::fs::remove_file(&report.history).unwrap();
 }
+
+/// A run that lacks connections would measure something else: the program raises its own limit on
+/// open files, and says so in every mode where that is not enough.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_few_open_files_are_raised_or_named_before_anything_is_sent() {
+    let url = serve(Twin::Atomic).await;
+    let limited = |limits: &str, arguments: &str| {
+        let program = env!("CARGO_BIN_EXE_onetap-loadtest");
+        let line = format!("{limits}; exec {program} {arguments} --url {url}");
+        let mut shell = std::process::Command::new("bash");
+        shell.args(["-c", &line]);
+        async move { tokio::task::spawn_blocking(move || shell.output()).await.unwrap().unwrap() }
+    };
+    for (arguments, flag) in [
+        ("burst --taps 100", "--taps needs 132"),
+        ("rate --connections 100 --seconds 1", "--connections needs 132"),
+        ("soak --connections 100 --taps 1000", "--connections needs 132"),
+        (
+            "watch --streams 60 --connections 40 --seconds 1",
+            "--streams with --connections needs 132",
+        ),
+    ] {
+        let output = limited("ulimit -n 100", arguments).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(said.contains(flag) && said.contains("only 100 are allowed"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    let raised = limited("ulimit -Sn 64", "burst --taps 100 --rounds 2").await;
+    assert!(raised.status.success(), "{raised:?}");
+}
+
+#[test]
+fn an_address_with_a_password_is_refused_and_never_shown() {
+    for url in ["http://user:hunter2@127.0.0.1:1", "https://user:hunter2@h", "user:hunter2@h"] {
+        for mode in ["burst", "rate", "soak", "watch"] {
+            let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_onetap-loadtest"));
+            let output = program.args([mode, "--url", url]).output().unwrap();
+            assert_eq!(output.status.code(), Some(64), "{output:?}");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains("--url") && !said.contains("hunter2"), "{said}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{SoakArgs, fail, finish, unreachable, verify};
+use super::{SoakArgs, allow_connections, fail, finish, unreachable, verify};
 use crate::client::Target;
 use crate::report;
 use crate::soak::{self, SoakError, SoakOptions};
@@ -18,6 +18,9 @@ pub(super) async fn run(args: SoakArgs) -> ExitCode {
         Ok(target) => target,
         Err(error) => return fail(&error.to_string(), 64),
     };
+    if let Err(code) = allow_connections("--connections", args.connections.into()) {
+        return code;
+    }
     let record = args.record.clone().unwrap_or_else(|| {
         std::env::temp_dir().join(format!("onetap-soak-{}.ndjson", std::process::id()))
     });

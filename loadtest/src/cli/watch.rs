@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{WatchArgs, bar, fail, finish, unreachable};
+use super::{WatchArgs, allow_connections, bar, fail, finish, unreachable};
 use crate::client::Target;
 use crate::rate::{self, RateOptions};
 use crate::report;
@@ -13,6 +13,10 @@ pub(super) async fn run(args: WatchArgs) -> ExitCode {
         Ok(target) => target,
         Err(error) => return fail(&error.to_string(), 64),
     };
+    let open = u64::from(args.streams) + u64::from(args.taps.connections);
+    if let Err(code) = allow_connections("--streams with --connections", open) {
+        return code;
+    }
     let options = RateOptions {
         rate: args.taps.rate,
         seconds: args.taps.seconds,
