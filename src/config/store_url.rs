@@ -8,7 +8,9 @@ use bytesize::ByteSize;
 use super::{ConfigError, ServeArgs, StoreConfig};
 use crate::store::Retention;
 use crate::store::file::FileOptions;
-use crate::store::redis::{Address, RedisOptions, RedisSource, Secret};
+use crate::store::redis::{
+    Address, CredentialFiles, InvalidAddress, RedisOptions, RedisSource, Secret, password_in,
+};
 
 const DEFAULT_KEY_PREFIX: &str = "ot";
 const DEFAULT_CONNECT_TIMEOUT_MS: u64 = 1000;
@@ -18,7 +20,7 @@ const DEFAULT_CACHE_MIB: u32 = 128;
 const DEFAULT_MEMORY_MAX: ByteSize = ByteSize::gib(1);
 
 /// The variable for the password. It has no flag: whoever may list processes would see it.
-const PASSWORD_VARIABLE: &str = "ONETAP_REDIS_PASSWORD";
+pub(super) const PASSWORD_VARIABLE: &str = "ONETAP_REDIS_PASSWORD";
 
 pub(super) fn store(args: &ServeArgs, retention: Retention) -> Result<StoreConfig, ConfigError> {
     if args.store == "memory:" {
@@ -59,7 +61,7 @@ fn file(path: &str, args: &ServeArgs, retention: Retention) -> Result<StoreConfi
 }
 
 fn redis(args: &ServeArgs, retention: Retention) -> Result<RedisOptions, ConfigError> {
-    let mut address: Address = args.store.parse().map_err(|why| {
+    let mut address: Address = args.store.parse().map_err(|why: InvalidAddress| {
         if let Some(meant) = meant(&args.store) {
             return ConfigError(format!(
                 "--store `{}` names no kind of store: `{meant}`?",
@@ -67,11 +69,11 @@ fn redis(args: &ServeArgs, retention: Retention) -> Result<RedisOptions, ConfigE
             ));
         }
         // The value may hold a password, so it is not repeated.
+        let why = foreign_kind(&args.store).unwrap_or_else(|| why.to_string());
         ConfigError(format!(
-            "--store is neither `file:PATH` nor `memory:` nor of the form \
-             `redis[s]://host[:port][/database]`, \
+            "--store: {why}; give `file:PATH`, `memory:`, `redis[s]://host[:port][/database]`, \
              `redis[s]+sentinel://host[:port],…/name[/database]` or \
-             `redis[s]+cluster://host[:port],…`: {why}"
+             `redis[s]+cluster://host[:port],…`"
         ))
     })?;
     add_credentials(args, &mut address)?;
@@ -80,6 +82,10 @@ fn redis(args: &ServeArgs, retention: Retention) -> Result<RedisOptions, ConfigE
     let timeout = args.redis_connect_timeout_ms.unwrap_or(DEFAULT_CONNECT_TIMEOUT_MS);
     let options = RedisOptions {
         ca: ca(args, &address)?,
+        files: CredentialFiles {
+            password: args.redis_password_file.clone(),
+            ca: args.redis_ca_file.clone(),
+        },
         address,
         strict: args.strict,
         key_prefix: key_prefix.to_owned(),
@@ -89,6 +95,14 @@ fn redis(args: &ServeArgs, retention: Retention) -> Result<RedisOptions, ConfigE
     };
     RedisSource::new(&options).map_err(|why| ConfigError(format!("--redis-ca-file: {why}")))?;
     Ok(options)
+}
+
+/// The kind of store that is named, if onetap has none such: never more than a plain word.
+fn foreign_kind(store: &str) -> Option<String> {
+    let (kind, _) = store.split_once(':')?;
+    let plain = (1..=16).contains(&kind.len()) && kind.bytes().all(|b| b.is_ascii_alphanumeric());
+    let ours = kind.starts_with("redis") || matches!(kind, "file" | "memory");
+    (plain && !ours).then(|| format!("onetap keeps no reactions in `{kind}:`"))
 }
 
 /// What may have been meant by a name, a path or a host alone. Nothing that may hold a password.
@@ -115,24 +129,16 @@ fn add_credentials(args: &ServeArgs, address: &mut Address) -> Result<(), Config
     {
         return twice("the user name for Redis");
     }
-    let by_file = args.redis_password_file.as_deref().map(|path| {
-        let text = read("--redis-password-file", path)?;
-        // Editors end a file with a line break; no password does.
-        Ok::<_, ConfigError>(text.trim_end_matches(['\r', '\n']).to_owned())
-    });
-    let by_variable = std::env::var_os(PASSWORD_VARIABLE).map(|text| {
+    let by_file =
+        args.redis_password_file.as_deref().map(|path| password_in(path).map_err(ConfigError));
+    // An empty variable is as good as none, here as for the flags.
+    let by_variable = std::env::var_os(PASSWORD_VARIABLE).filter(|text| !text.is_empty());
+    let by_variable = by_variable.map(|text| {
         let not_unicode = |_| ConfigError(format!("{PASSWORD_VARIABLE} is not UTF-8"));
-        text.into_string().map_err(not_unicode)
+        text.into_string().map(Secret::new).map_err(not_unicode)
     });
     for given in [by_file, by_variable].into_iter().flatten() {
-        let password = given?;
-        if password.is_empty() {
-            return Err(ConfigError(format!(
-                "the password in --redis-password-file or {PASSWORD_VARIABLE} is empty: drop it, \
-                 or give one"
-            )));
-        }
-        if address.password.replace(Secret::new(password)).is_some() {
+        if address.password.replace(given?).is_some() {
             return twice("the password for Redis");
         }
     }

@@ -9,6 +9,7 @@ pub mod memory;
 mod record_budget;
 pub mod redis;
 mod stats;
+mod throttled;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 pub use error::StoreError;
 pub use follow::{News, Watched};
 pub use stats::{Counter, FileStats, LaneStats};
+pub use throttled::{Severity, ThrottledWarnings};
 use tokio::sync::mpsc;
 
 use crate::domain::{
@@ -196,6 +198,17 @@ pub enum AnyStore {
     File(file::FileStore),
     /// State in a Redis.
     Redis(redis::RedisStore),
+}
+
+impl AnyStore {
+    /// What it is, in a word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Memory(_) => "memory",
+            Self::File(_) => "file",
+            Self::Redis(_) => "redis",
+        }
+    }
 }
 
 /// Where a store is, before anybody works with it.

@@ -128,6 +128,13 @@ impl FromStr for Address {
             "rediss" => true,
             _ => return Err(InvalidAddress("it is not redis:// nor rediss:// (TLS)")),
         };
+        let before_hosts = rest.rfind('@').map_or("", |at| &rest[..at]);
+        if before_hosts.contains(['/', '?', '#']) || before_hosts.contains(char::is_whitespace) {
+            return Err(InvalidAddress(
+                "its user or password has a `/`, `?`, `#` or white space: percent-encode it (%2F, \
+                 %3F, %23, %20), or give the password in --redis-password-file",
+            ));
+        }
         if rest.contains(['?', '#']) || rest.contains(char::is_whitespace) {
             return Err(InvalidAddress(
                 "it has a `?`, a `#` or white space: nothing follows the path",

@@ -86,7 +86,12 @@ impl Batch {
         // What has been replaced is not listened to: others may have heard newer things.
         match reply.filter(|reply| reply.is_err() || connection.standing.holds()) {
             None => Back::again(waiting.into_iter().flatten().filter_map(doubt)),
-            Some(Ok(value)) => deliver(value, script, waiting, &shared, &connection),
+            Some(Ok(value)) => {
+                if matches!(script, Script::Toggle | Script::Set) {
+                    shared.call_warnings.settled("taps are counted again");
+                }
+                deliver(value, script, waiting, &shared, &connection)
+            }
             Some(Err(error)) => {
                 // Rights may have been taken away: they are looked at before more is half written.
                 let broke_off = script.writes() && refusal::broke_off(&error);
@@ -100,7 +105,7 @@ impl Batch {
                         ..Back::default()
                     };
                 }
-                shared.complaints.about(&format!("a call to Redis failed: {error}"));
+                shared.call_warnings.about(&format!("a call to Redis failed: {error}"));
                 Back::again(calls.filter_map(|call| after_error(call, &error)))
             }
         }
@@ -238,13 +243,13 @@ fn deliver(
                 } else if passing(elements) && !call.deadline.has_passed() {
                     back.again.push(call);
                 } else {
-                    call.answer(elements, &shared.complaints);
+                    call.answer(elements, &shared.answer_warnings);
                 }
             }
         }
         Err(reply::Unreadable) => {
-            let complaints = &shared.complaints;
-            waiting.into_iter().flatten().for_each(|call| call.answer_unreadable(complaints));
+            let warnings = &shared.answer_warnings;
+            waiting.into_iter().flatten().for_each(|call| call.answer_unreadable(warnings));
         }
     }
     back

@@ -4,14 +4,13 @@ use deadpool_redis::redis::{Cmd, Value};
 use tokio::sync::oneshot;
 
 use super::clock::StoreClock;
-use super::complaints::Complaints;
 use super::keys::{Keys, PROBE};
 use super::reply::{self, ItemResult, Unreadable};
 use super::script::Script;
 use crate::domain::{
     Form, Outcome, Partition, Position, PostId, Reaction, Reactor, Summary, Tap, UserId, Verb,
 };
-use crate::store::{Deadline, StoreError};
+use crate::store::{Deadline, StoreError, ThrottledWarnings};
 
 type Waiting<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -180,34 +179,34 @@ impl Call {
     }
 
     /// Answers with the item's elements of a reply.
-    pub(super) fn answer(self, elements: &[Value], complaints: &Complaints) {
+    pub(super) fn answer(self, elements: &[Value], warnings: &ThrottledWarnings) {
         let doubt = self.in_doubt;
         match self.item {
             Item::Tap(tap, waiting) => {
                 let parsed = reply::outcome(elements, &format_args!("post {}", tap.post));
-                send(waiting, parsed.map(|result| doubted(result, doubt)), true, complaints);
+                send(waiting, parsed.map(|result| doubted(result, doubt)), true, warnings);
             }
             Item::Probe(_, waiting) => {
-                send(waiting, reply::outcome(elements, &"the readiness probe"), true, complaints);
+                send(waiting, reply::outcome(elements, &"the readiness probe"), true, warnings);
             }
             Item::Summary(SummaryItem { post, viewer, .. }, waiting) => {
                 let parsed = reply::summary(elements, post, viewer.is_some());
-                send(waiting, parsed, false, complaints);
+                send(waiting, parsed, false, warnings);
             }
             Item::Reactors(ReactorsItem { post, .. }, waiting) => {
-                send(waiting, reply::reactors(elements, post), false, complaints);
+                send(waiting, reply::reactors(elements, post), false, warnings);
             }
         }
     }
 
     /// Answers that a reply cannot be read.
-    pub(super) fn answer_unreadable(self, complaints: &Complaints) {
+    pub(super) fn answer_unreadable(self, warnings: &ThrottledWarnings) {
         match self.item {
             Item::Tap(_, waiting) | Item::Probe(_, waiting) => {
-                send(waiting, Err(Unreadable), true, complaints);
+                send(waiting, Err(Unreadable), true, warnings);
             }
-            Item::Summary(_, waiting) => send(waiting, Err(Unreadable), false, complaints),
-            Item::Reactors(_, waiting) => send(waiting, Err(Unreadable), false, complaints),
+            Item::Summary(_, waiting) => send(waiting, Err(Unreadable), false, warnings),
+            Item::Reactors(_, waiting) => send(waiting, Err(Unreadable), false, warnings),
         }
     }
 
@@ -234,9 +233,9 @@ fn doubted(result: Result<Outcome, StoreError>, doubt: bool) -> Result<Outcome, 
     }
 }
 
-fn send<T>(waiting: Waiting<T>, parsed: ItemResult<T>, writes: bool, complaints: &Complaints) {
+fn send<T>(waiting: Waiting<T>, parsed: ItemResult<T>, writes: bool, warnings: &ThrottledWarnings) {
     let answer = parsed.unwrap_or_else(|Unreadable| {
-        complaints.about("a script gave a reply that no script of this release gives");
+        warnings.about("a script gave a reply that no script of this release gives");
         Err(if writes {
             StoreError::OutcomeUnknown
         } else {
@@ -244,7 +243,7 @@ fn send<T>(waiting: Waiting<T>, parsed: ItemResult<T>, writes: bool, complaints:
         })
     });
     if let Err(StoreError::Damaged(what) | StoreError::Unavailable(what)) = &answer {
-        complaints.about(what);
+        warnings.about(what);
     }
     drop(waiting.send(answer));
 }

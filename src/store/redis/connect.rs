@@ -1,7 +1,7 @@
 //! Opening connections: finding the server, and the look at it before it is used.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::{MultiplexedConnection, SendError};
@@ -11,8 +11,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::RedisOptions;
 use super::address::{Address, Form, Node};
-use super::complaints::Complaints;
 use super::connection::{Connection, Health};
+use super::credentials::CredentialSource;
 use super::dial::{ConnectError, Dialer};
 use super::inspect::{Found, Inspector};
 use super::keys::Keys;
@@ -59,11 +59,13 @@ impl Connector {
             layout_key: keys.layout(),
             keys: keys.probe(),
             strict: options.strict,
-            warnings: Complaints::default(),
+            said: Mutex::default(),
         };
+        let credentials =
+            CredentialSource::new(&address, options.ca.clone(), options.files.clone())?;
         Ok(Self {
             place: address.place(),
-            dialer: Dialer::new(&address, options.ca.as_deref(), timeout)?,
+            dialer: Dialer::new(credentials, timeout),
             address,
             inspector,
             timeout,

@@ -9,16 +9,19 @@ use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::io::tcp::TcpSettings;
 use deadpool_redis::redis::{
     self, AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind,
-    IntoConnectionInfo as _, ProtocolVersion, RedisConnectionInfo, RedisError, TlsCertificates,
+    IntoConnectionInfo as _, RedisConnectionInfo, RedisError, TlsCertificates,
 };
 use deadpool_redis::{Hook, Manager, Pool, PoolConfig, Runtime, Timeouts};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
+use tokio::io::AsyncReadExt;
 
-use super::address::{Address, Node, Secret};
+use super::address::Node;
+use super::credentials::{CredentialSource, Credentials};
 
 /// Connections for exclusive use that the pool keeps. Taps never wait for one.
 const POOL_SIZE: usize = 4;
+
+/// How long a server has to say why it turns a client away. It says so at once.
+const GREETING: Duration = Duration::from_millis(100);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -33,36 +36,19 @@ pub enum ConnectError {
 
 /// Knows everything about a connection but where it goes.
 pub(super) struct Dialer {
-    settings: RedisConnectionInfo,
-    tls: Option<TlsCertificates>,
+    credentials: CredentialSource,
     config: AsyncConnectionConfig,
     timeout: Duration,
 }
 
 impl Dialer {
-    /// `ca` is in PEM.
-    pub(super) fn new(
-        address: &Address,
-        ca: Option<&[u8]>,
-        timeout: Duration,
-    ) -> Result<Self, String> {
-        // RESP3, because only then redis-rs tells of a connection that the server has closed.
-        let mut settings = RedisConnectionInfo::default()
-            .set_db(address.database.into())
-            .set_protocol(ProtocolVersion::RESP3);
-        if let Some(username) = &address.username {
-            settings = settings.set_username(username);
-        }
-        if let Some(password) = &address.password {
-            settings = settings.set_password(Secret::expose(password));
-        }
-        let tls = address.tls.then(|| certificates(ca)).transpose()?;
+    pub(super) fn new(credentials: CredentialSource, timeout: Duration) -> Self {
         let config = AsyncConnectionConfig::new()
             // A little less, so that there is time to say what timed out.
             .set_connection_timeout(Some(timeout * 9 / 10))
             // Batches have a deadline for each of their calls; the default of 500 ms would cut in.
             .set_response_timeout(None);
-        Ok(Self { settings, tls, config, timeout })
+        Self { credentials, config, timeout }
     }
 
     /// A new connection to this server, whose reader runs on the current runtime. What the server
@@ -73,14 +59,22 @@ impl Dialer {
         news: impl redis::aio::AsyncPushSender,
     ) -> Result<MultiplexedConnection, ConnectError> {
         let config = self.config.clone().set_push_sender(news);
-        let client = self.client(node, self.settings.clone())?;
+        let Credentials { settings, tls } = self.credentials.now().as_ref().clone();
+        let client = client(node, settings, tls.clone())?;
         let dialled = client.get_multiplexed_async_connection_with_config(&config).await;
-        dialled.map_err(|error| match &self.tls {
+        let error = match dialled {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        Err(match tls {
             Some(_) if error.is_timeout() => ConnectError::Unreachable(
                 "no answer to TLS in time (if it does not speak TLS: redis://)".into(),
             ),
             None if error.is_connection_dropped() && !error.is_connection_refusal() => {
-                ConnectError::Unreachable(format!("{error} (if it wants TLS: rediss://)"))
+                ConnectError::Unreachable(match greeting(node).await {
+                    Some(said) => said,
+                    None => format!("{error} (if it wants TLS: rediss://)"),
+                })
             }
             _ => error.into(),
         })
@@ -92,17 +86,19 @@ impl Dialer {
         node: &Node,
         as_nobody: bool,
     ) -> Result<MultiplexedConnection, ConnectError> {
+        let Credentials { settings, tls } = self.credentials.now().as_ref().clone();
         let settings = match as_nobody {
             true => RedisConnectionInfo::default(),
-            false => self.settings.clone().set_db(0),
+            false => settings.set_db(0),
         };
-        let client = self.client(node, settings)?;
+        let client = client(node, settings, tls)?;
         Ok(client.get_multiplexed_async_connection_with_config(&self.config).await?)
     }
 
     /// Lends connections to this server for exclusive use, each after a `look` at it.
     pub(super) fn pool(&self, node: &Node, look: Hook) -> Result<Pool, ConnectError> {
-        let info = self.client(node, self.settings.clone())?.get_connection_info().clone();
+        let Credentials { settings, tls } = self.credentials.now().as_ref().clone();
+        let info = client(node, settings, tls)?.get_connection_info().clone();
         let timeouts = Timeouts {
             wait: Some(self.timeout),
             create: Some(self.timeout),
@@ -115,42 +111,41 @@ impl Dialer {
             .build();
         Ok(pool.expect("a pool with a runtime can have timeouts"))
     }
+}
 
-    fn client(&self, node: &Node, settings: RedisConnectionInfo) -> Result<Client, RedisError> {
-        let (host, port) = (node.host.clone(), node.port);
-        // Nagle's algorithm holds a small command back until the last one is acknowledged.
-        let tcp = TcpSettings::default().set_nodelay(true);
-        let info = |address: ConnectionAddr| -> Result<ConnectionInfo, RedisError> {
-            let info = address.into_connection_info()?;
-            Ok(info.set_tcp_settings(tcp.clone()).set_redis_settings(settings))
-        };
-        match &self.tls {
-            None => Client::open(info(ConnectionAddr::Tcp(host, port))?),
-            Some(certificates) => {
-                let address =
-                    ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
-                Client::build_with_tls(info(address)?, certificates.clone())
-            }
+fn client(
+    node: &Node,
+    settings: RedisConnectionInfo,
+    tls: Option<TlsCertificates>,
+) -> Result<Client, RedisError> {
+    let (host, port) = (node.host.clone(), node.port);
+    // Nagle's algorithm holds a small command back until the last one is acknowledged.
+    let tcp = TcpSettings::default().set_nodelay(true);
+    let info = |address: ConnectionAddr| -> Result<ConnectionInfo, RedisError> {
+        let info = address.into_connection_info()?;
+        Ok(info.set_tcp_settings(tcp.clone()).set_redis_settings(settings))
+    };
+    match tls {
+        None => Client::open(info(ConnectionAddr::Tcp(host, port))?),
+        Some(certificates) => {
+            let address = ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
+            Client::build_with_tls(info(address)?, certificates)
         }
     }
 }
 
-/// Whom to trust: whoever has signed `ca`, or else whom the system trusts.
-fn certificates(ca: Option<&[u8]>) -> Result<TlsCertificates, String> {
-    // redis-rs leaves the cryptography to the program. That another part of it has chosen already
-    // is all right.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    if let Some(pem) = ca {
-        let mut found = 0;
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            certificate.map_err(|error| format!("a certificate in it cannot be read: {error}"))?;
-            found += 1;
-        }
-        if found == 0 {
-            return Err("there is no certificate in it (it has to be PEM)".into());
-        }
-    }
-    Ok(TlsCertificates { client_tls: None, root_cert: ca.map(<[u8]>::to_vec) })
+/// What a server says unasked to a client that it then turns away, such as one too many. Whoever
+/// sends something first may find only that the connection is gone.
+async fn greeting(node: &Node) -> Option<String> {
+    let listen = async {
+        let mut stream =
+            tokio::net::TcpStream::connect((node.host.as_str(), node.port)).await.ok()?;
+        let mut said = Vec::new();
+        AsyncReadExt::take(&mut stream, 256).read_to_end(&mut said).await.ok()?;
+        let line = std::str::from_utf8(&said).ok()?.strip_prefix("-")?.lines().next()?;
+        Some(format!("it turned the connection away: {line}"))
+    };
+    tokio::time::timeout(GREETING, listen).await.ok()?
 }
 
 impl From<RedisError> for ConnectError {

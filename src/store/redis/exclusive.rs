@@ -48,8 +48,13 @@ impl Exclusive {
             |error: &dyn std::error::Error| StoreError::Unavailable(error.to_string());
         let place = self.place(partition).await.map_err(|error| unavailable(&error))?;
         let standing = place.standing.clone();
+        let node = place.node.clone();
         let pool = self.pool(place).map_err(|error| unavailable(&error))?;
-        let mut connection = pool.get().await.map_err(|error| unavailable(&error))?;
+        let mut connection = pool.get().await.map_err(|error| {
+            // Its credentials may have been replaced; the next pool has those of then.
+            self.pools.lock().unwrap_or_else(PoisonError::into_inner).remove(&node);
+            unavailable(&error)
+        })?;
         let start = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
         let mut cmd = redis::cmd("XRANGE");
         cmd.arg(key).arg(start).arg("+").arg("COUNT").arg(limit);

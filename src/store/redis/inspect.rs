@@ -1,13 +1,13 @@
 //! The look at a server before it is used: whether it is of the right kind, holds the right layout,
 //! and keeps what it is given.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, RedisResult, Value};
 
 use super::clock::StoreClock;
-use super::complaints::Complaints;
 use super::dial::ConnectError;
 use super::keys::LAYOUT_VERSION;
 use super::script::RIGHTS;
@@ -26,8 +26,8 @@ pub(super) struct Inspector {
     pub(super) keys: [String; 4],
     /// Refuse what otherwise would be warned about.
     pub(super) strict: bool,
-    /// Of their own, so that a warning is not repeated with every lane.
-    pub(super) warnings: Complaints,
+    /// What was found at fault and warned about, so that it is not repeated with every lane.
+    pub(super) said: Mutex<HashSet<String>>,
 }
 
 /// What a server that may be used was found to be.
@@ -60,7 +60,11 @@ impl Inspector {
         if self.strict && !faults.is_empty() {
             return Err(ConnectError::Foreign(format!("{} (--strict)", faults.join("; "))));
         }
-        faults.iter().for_each(|fault| self.warnings.about(fault));
+        for fault in faults {
+            if self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(fault.clone()) {
+                tracing::warn!("{fault}");
+            }
+        }
         let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(connection).await?;
         let clock = StoreClock::new(seconds * 1_000_000 + micros);
         Ok(Found { clock, run_id: info.as_deref().and_then(startup::run_id).map(str::to_owned) })

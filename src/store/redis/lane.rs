@@ -97,7 +97,7 @@ impl Lane {
         self.shared.stats.connected.sub(1);
         let Broken { reason, by_refusal } = end?;
         let what = format!("lost the connection to Redis at {}", self.place());
-        self.shared.complaints.about(&format!("{what}: {reason}"));
+        self.shared.warnings.about(&format!("{what}: {reason}"));
         // A server that lets everybody in and throws everybody out is not asked all the time.
         if by_refusal {
             let replaced = connection.standing.until_lost();
@@ -130,13 +130,13 @@ impl Lane {
                 Ok(connection) => {
                     self.shared.stats.connections_opened.add(1);
                     self.shared.reachable.send_replace(());
-                    self.shared.complaints.settled(&format!("connected to Redis at {place}"));
+                    self.shared.warnings.settled(&format!("connected to Redis at {place}"));
                     return Ok(Arc::new(connection));
                 }
                 Err(error) => {
                     self.shared.stats.connect_failures.add(1);
                     let problem = error.to_string();
-                    self.shared.complaints.about(&format!(
+                    self.shared.warnings.about(&format!(
                         "cannot use Redis at {place}: {problem}; trying again, answering 503"
                     ));
                     let news = async { drop(reachable.changed().await) };

@@ -7,9 +7,9 @@ mod address;
 mod batch;
 mod call;
 mod clock;
-mod complaints;
 mod connect;
 mod connection;
+mod credentials;
 mod dial;
 mod exclusive;
 mod follow;
@@ -37,8 +37,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::address::{Address, Form, InvalidAddress, Node, Secret};
 use self::call::{Call, Item, ReactorsItem, SummaryItem};
-use self::complaints::Complaints;
 use self::connect::Connector;
+pub use self::credentials::{CredentialFiles, password_in};
 pub use self::dial::ConnectError;
 use self::exclusive::Exclusive;
 use self::keys::Keys;
@@ -46,7 +46,7 @@ use self::routes::WayIn;
 use super::record_budget::RecordBudget;
 use super::{
     Deadline, LaneStats, LogEntry, LogPosition, News, ReactorsQuery, Retention, Store, StoreError,
-    SummaryQuery, Watched,
+    SummaryQuery, ThrottledWarnings, Watched,
 };
 use crate::domain::{Outcome, Partition, ReactorsPage, Summary, Tap};
 
@@ -58,6 +58,8 @@ pub struct RedisOptions {
     /// With TLS: who has to have signed the server's certificate, in PEM; otherwise whoever this
     /// system trusts.
     pub ca: Option<Vec<u8>>,
+    /// Where the password and `ca` came from, if from files: read again for each connection.
+    pub files: CredentialFiles,
     /// Refuse a Redis that otherwise would be warned about.
     pub strict: bool,
     /// What every key begins with.
@@ -86,7 +88,12 @@ struct Shared {
     records: RecordBudget,
     record_retention_millis: u64,
     stats: Arc<LaneStats>,
-    complaints: Complaints,
+    /// About connections.
+    warnings: ThrottledWarnings,
+    /// About calls: that a connection is there again says nothing of them.
+    call_warnings: ThrottledWarnings,
+    /// About single answers: that other posts are well says nothing of a damaged one.
+    answer_warnings: ThrottledWarnings,
     /// Tells that a lane has just got a connection, or that the primary is said to be another one:
     /// nobody need wait out a pause.
     reachable: watch::Sender<()>,
@@ -125,7 +132,9 @@ impl RedisSource {
             records: RecordBudget::new(&options.retention),
             record_retention_millis: millis(options.retention.records),
             stats: Arc::default(),
-            complaints: Complaints::default(),
+            warnings: ThrottledWarnings::default(),
+            call_warnings: ThrottledWarnings::default(),
+            answer_warnings: ThrottledWarnings::default(),
             reachable: watch::Sender::default(),
         })))
     }

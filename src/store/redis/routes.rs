@@ -206,7 +206,7 @@ async fn keep(shared: Arc<Shared>) {
             Ok(()) => tokio::time::sleep(SHORT_PAUSE).await,
             Err(error) => {
                 let place = &shared.connector.place;
-                shared.complaints.about(&format!("cannot use the cluster at {place}: {error}"));
+                shared.warnings.about(&format!("cannot use the cluster at {place}: {error}"));
                 topology.want();
                 tokio::time::sleep(LONG_PAUSE).await;
             }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use onetap::store::Retention;
-use onetap::store::redis::{RedisOptions, RedisSource, RedisStore};
+use onetap::store::redis::{CredentialFiles, RedisOptions, RedisSource, RedisStore};
 use tempfile::TempDir;
 
 use super::prefix;
@@ -68,6 +68,7 @@ pub(crate) fn options(url: &str, prefix: &str) -> RedisOptions {
     RedisOptions {
         address: url.parse().unwrap(),
         ca: None,
+        files: CredentialFiles::default(),
         strict: false,
         key_prefix: prefix.to_owned(),
         connect_timeout: Duration::from_secs(1),
