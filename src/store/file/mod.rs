@@ -5,6 +5,7 @@
 //! overdue: its caller cannot tell what came of it, but it must not show up later still.
 
 mod backend;
+mod backup;
 mod keys;
 mod log;
 mod open;
@@ -19,11 +20,13 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use backend::Source;
+use backup::Holder;
+pub use backup::{BackupError, BackupProgress, back_up, unfinished};
 pub use open::OpenError;
 use open::Opener;
 pub use place::GONE;
@@ -37,8 +40,8 @@ use writer::{Answer, Job, Writer};
 use super::follow::{self, EmbeddedLog, Written};
 use super::record_budget::RecordBudget;
 use super::{
-    Deadline, FileStats, LogEntry, LogPosition, News, ReactorsQuery, Retention, Store, StoreError,
-    SummaryQuery, Watched,
+    Deadline, FileStats, LogEntry, LogPosition, News, ReactorsQuery, Retention, Severity, Store,
+    StoreError, SummaryQuery, ThrottledWarnings, Watched,
 };
 use crate::domain::{Micros, Outcome, Partition, ReactorsPage, Summary, Tap};
 
@@ -68,6 +71,8 @@ struct Inner {
     /// None only while this is dropped.
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
+    /// Where others get copies, if it is at a path.
+    holder: Mutex<Option<Holder>>,
 }
 
 /// What the writer and the readers have in common.
@@ -241,7 +246,20 @@ impl FileStore {
         let writer = thread
             .spawn(move || writer.run(queue))
             .map_err(|error| OpenError::Unusable(format!("no thread for it: {error}")))?;
-        Ok(Self(Arc::new(Inner { shared, jobs: Some(jobs), writer: Some(writer) })))
+        let holder = Mutex::default();
+        Ok(Self(Arc::new(Inner { shared, jobs: Some(jobs), writer: Some(writer), holder })))
+    }
+
+    /// Gives copies of the file from now on to those who ask at the socket beside it.
+    ///
+    /// # Errors
+    ///
+    /// If there can be no socket.
+    pub fn give_copies(&self) -> io::Result<()> {
+        let Some(place) = &self.0.shared.place else { return Ok(()) };
+        let holder = Holder::begin(place.path(), Arc::clone(&self.0.shared))?;
+        *self.0.holder.lock().unwrap_or_else(PoisonError::into_inner) = Some(holder);
+        Ok(())
     }
 
     /// What the writer has done so far.
@@ -278,6 +296,8 @@ impl FileStore {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        // A copy that is being made would keep the file from being closed.
+        drop(self.holder.get_mut().unwrap_or_else(PoisonError::into_inner).take());
         // The writer ends when it has written what waits and nobody can ask any more.
         drop(self.jobs.take());
         if let Some(writer) = self.writer.take()

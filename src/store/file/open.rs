@@ -125,13 +125,13 @@ fn regular(about: &Metadata) -> io::Result<()> {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(super) fn folder_of(path: &Path) -> &Path {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.unwrap_or(Path::new("."))
 }
 
 /// Who reacted to what is nobody's business but the service's.
-const OWNER_ONLY: u32 = 0o600;
+pub(super) const OWNER_ONLY: u32 = 0o600;
 
 /// Makes an empty store under another name and then gives it its own: a file that is there is
 /// whole, whenever the process or the machine dies.

@@ -16,7 +16,7 @@ use super::open::{OpenError, Opener, STALE, Top, judge_io};
 use super::place::GONE;
 use super::step::Tables;
 use super::trouble::Found;
-use super::{Deadline, Retention, Shared, StoreError, clock};
+use super::{Deadline, Retention, Severity, Shared, StoreError, ThrottledWarnings, clock};
 use crate::domain::{KeyReused, Outcome, Partition, Tap};
 
 /// The most that travels in one transaction: an answer should not wait for thousands of others.
@@ -46,6 +46,7 @@ pub(super) struct Writer {
     pub(super) top: Top,
     /// What failed, and when it was last tried.
     failed: Option<(String, Instant)>,
+    warnings: ThrottledWarnings,
 }
 
 /// What a transaction comes to when it is committed.
@@ -67,7 +68,8 @@ enum Failed {
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, opener: Opener, retention: Retention, top: Top) -> Self {
-        Self { shared, opener, retention, top, failed: None }
+        let warnings = ThrottledWarnings::new(Severity::Error);
+        Self { shared, opener, retention, top, failed: None, warnings }
     }
 
     /// Writes until nobody can ask any more, then closes the file.
@@ -117,11 +119,9 @@ impl Writer {
         self.reopen().err().map(|error| self.failing(error.to_string()))
     }
 
-    /// Remembers a failure. Says it when it begins or becomes another, not at every attempt.
+    /// Remembers a failure, and says so.
     fn failing(&mut self, why: String) -> String {
-        if self.failed.as_ref().is_none_or(|(before, _)| *before != why) {
-            tracing::error!("taps are refused, the store file cannot be written: {why}");
-        }
+        self.warnings.about(&format!("taps are refused, the store file cannot be written: {why}"));
         self.failed = Some((why.clone(), Instant::now()));
         why
     }
@@ -131,7 +131,7 @@ impl Writer {
         let mut done = Done::new();
         let Err(failed) = self.transaction(batch, &mut done) else {
             if self.failed.take().is_some() {
-                tracing::info!("taps are counted again, the store file can be written");
+                self.warnings.settled("taps are counted again, the store file can be written");
             }
             done.into_iter().for_each(|(caller, answer)| drop(caller.send(answer)));
             return;
@@ -160,9 +160,7 @@ impl Writer {
         let database = shared.database();
         let database = database.as_ref().ok_or_else(|| applying(&"it is closed"))?;
         let txn = database.begin_write().map_err(|error| applying(&error))?;
-        let next = self
-            .apply(&txn, batch, done)
-            .map_err(|trouble| applying(&StoreError::from(trouble)))?;
+        let next = self.apply(&txn, batch, done).map_err(|trouble| applying(&trouble))?;
         let Some(Applied { top, written, logs }) = next else {
             // Nothing is to be written, so nothing has to be synced.
             return txn.abort().map_err(|error| applying(&error));

@@ -1,0 +1,159 @@
+//! The copy, while it is being made: under another name until it is whole and has been checked.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use redb::{Database, Durability};
+
+use super::super::backend::RoomyFile;
+use super::super::keys;
+use super::super::open::OWNER_ONLY;
+use super::super::trouble::{Found, Trouble};
+use super::entries::{Entries, Entry, Table};
+use super::{BackupError, BackupProgress, read_error, sync_folder};
+
+/// So much is written in one go.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// How much of the copy is kept in memory.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// The name of a copy that is not whole yet.
+pub fn unfinished(to: &Path) -> PathBuf {
+    let mut new = to.as_os_str().to_owned();
+    new.push(format!(".new-{}", std::process::id()));
+    new.into()
+}
+
+/// A file that becomes the copy. What has been written goes if it does not.
+pub(super) struct Copy {
+    to: PathBuf,
+    new: PathBuf,
+}
+
+impl Copy {
+    /// Makes an empty file beside the one that is wanted.
+    pub(super) fn begin(to: &Path) -> Result<Self, BackupError> {
+        let target = |why: &str| BackupError::Target(to.to_owned(), why.to_owned());
+        if to.symlink_metadata().is_ok() {
+            return Err(target("it is there already; choose a name that is free"));
+        }
+        if to.file_name().is_none() {
+            return Err(target("it names no file; say which one is to be made"));
+        }
+        let new = unfinished(to);
+        let mut options = OpenOptions::new();
+        let made = options.write(true).create_new(true).mode(OWNER_ONLY).open(&new);
+        made.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => target("its directory does not exist; make it first"),
+            ErrorKind::PermissionDenied => target("this user may not write to its directory"),
+            _ => target(&error.to_string()),
+        })?;
+        Ok(Self { to: to.to_owned(), new })
+    }
+
+    /// Writes all entries, checks the file, and gives it its name.
+    pub(super) fn fill(
+        self,
+        from: &Path,
+        input: impl Read,
+        mut progress: impl FnMut(BackupProgress),
+    ) -> Result<BackupProgress, BackupError> {
+        let unwritable = |why: &dyn std::fmt::Display| self.unwritable(why);
+        let database = self.open(false)?;
+        let mut entries = Entries::begin(input).map_err(|error| read_error(from, &error))?;
+        let mut done = BackupProgress { entries: 0, of: entries.of };
+        progress(done);
+        let mut batch = Vec::new();
+        loop {
+            let (mut bytes, mut last) = (0, false);
+            while bytes < BATCH_BYTES && !last {
+                match entries.next().map_err(|error| read_error(from, &error))? {
+                    Some(entry) => {
+                        bytes += entry.key.len() + entry.value.len() + 16;
+                        batch.push(entry);
+                    }
+                    None => last = true,
+                }
+            }
+            done.entries += batch.len() as u64;
+            write(&database, batch.drain(..)).map_err(|trouble| unwritable(&trouble))?;
+            progress(done);
+            if last {
+                break;
+            }
+        }
+        database.close().map_err(|error| unwritable(&error))?;
+        // As a start on the copy would find it.
+        self.open(true)?.close().map_err(|error| unwritable(&error))?;
+        // Not a rename, which would put it in the place of a file that has come meanwhile.
+        fs::hard_link(&self.new, &self.to)
+            .and_then(|()| sync_folder(&self.to))
+            .map_err(|error| unwritable(&error))?;
+        Ok(done)
+    }
+
+    fn open(&self, check: bool) -> Result<Database, BackupError> {
+        let opened = OpenOptions::new().read(true).write(true).open(&self.new);
+        let backend = opened.and_then(RoomyFile::new).map_err(|error| self.unwritable(&error))?;
+        Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .set_check_integrity_on_open(check)
+            .create_with_backend(backend)
+            .map_err(|error| self.unwritable(&error))
+    }
+
+    fn unwritable(&self, why: &dyn std::fmt::Display) -> BackupError {
+        BackupError::Write(self.to.clone(), why.to_string())
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.new);
+    }
+}
+
+/// Writes entries as they are, with one sync.
+fn write(database: &Database, entries: impl Iterator<Item = Entry>) -> Found<()> {
+    let mut txn = database.begin_write()?;
+    txn.set_durability(Durability::Immediate).map_err(io::Error::other).map_err(redb::Error::Io)?;
+    {
+        let mut meta = txn.open_table(keys::META)?;
+        let mut posts = txn.open_table(keys::POSTS)?;
+        let mut log = txn.open_table(keys::LOG)?;
+        let mut expiry = txn.open_table(keys::EXPIRY)?;
+        for Entry { table, key, value } in entries {
+            match table {
+                Table::Meta => {
+                    let name = str::from_utf8(&key).map_err(|_| keys::odd("name"))?;
+                    meta.insert(name, keys::number(&value, "number")?)?;
+                }
+                Table::Posts => drop(posts.insert(&*key, &*value)?),
+                Table::Log => {
+                    let (partition, rest) = key.split_first().ok_or_else(odd)?;
+                    let (millis, number) = two_numbers(rest)?;
+                    log.insert((*partition, millis, number), &*value)?;
+                }
+                Table::Expiry => {
+                    let (at, rest) = key.split_first_chunk::<8>().ok_or_else(odd)?;
+                    let (post, record) = rest.split_first_chunk::<16>().ok_or_else(odd)?;
+                    let record = record.try_into().map_err(|_| odd())?;
+                    expiry.insert((u64::from_be_bytes(*at), post, record), ())?;
+                }
+            }
+        }
+    }
+    Ok(txn.commit()?)
+}
+
+fn odd() -> Trouble {
+    keys::odd("key")
+}
+
+fn two_numbers(bytes: &[u8]) -> Found<(u64, u64)> {
+    let (first, second) = bytes.split_first_chunk::<8>().ok_or_else(odd)?;
+    Ok((u64::from_be_bytes(*first), keys::number(second, "log")?))
+}

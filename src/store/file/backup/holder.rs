@@ -1,0 +1,148 @@
+//! The socket at which the process that has the store file open gives copies of it.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::super::Shared;
+use super::super::open;
+use super::{PATIENCE, entries};
+use redb::ReadableDatabase as _;
+
+/// A longer path does not fit into the address of a socket.
+const MOST_PATH_BYTES: usize = 100;
+
+/// Where the holder of a store file listens.
+pub(super) fn socket_of(file: &Path) -> PathBuf {
+    let mut socket = file.as_os_str().to_owned();
+    socket.push(".sock");
+    socket.into()
+}
+
+/// A connection to whoever holds the store file.
+pub(super) fn connect(file: &Path) -> io::Result<UnixStream> {
+    let socket = Short::of(&socket_of(file))?;
+    UnixStream::connect(&socket.path)
+}
+
+/// Gives copies for as long as it lives.
+#[derive(Debug)]
+pub(in super::super) struct Holder {
+    socket: PathBuf,
+    state: Arc<Mutex<State>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    over: bool,
+    /// The one that is being given a copy.
+    client: Option<UnixStream>,
+}
+
+impl Holder {
+    /// Listens beside the file, which the caller has open; so a socket that is there is left over.
+    pub(in super::super) fn begin(file: &Path, shared: Arc<Shared>) -> io::Result<Self> {
+        let socket = socket_of(file);
+        let mut new = socket.clone().into_os_string();
+        new.push(format!(".{}", std::process::id()));
+        let new = PathBuf::from(new);
+        let _ = fs::remove_file(&new);
+        let listener = UnixListener::bind(&Short::of(&new)?.path)?;
+        // Under its own name only when nobody else can open it.
+        fs::set_permissions(&new, Permissions::from_mode(open::OWNER_ONLY))
+            .and_then(|()| fs::rename(&new, &socket))
+            .inspect_err(|_| drop(fs::remove_file(&new)))?;
+        let state = Arc::new(Mutex::new(State::default()));
+        let theirs = Arc::clone(&state);
+        let thread = std::thread::Builder::new()
+            .name("store-backup".into())
+            .spawn(move || give_copies(&listener, &theirs, &shared))?;
+        Ok(Self { socket, state, thread: Some(thread) })
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let mut state = lock(&self.state);
+        state.over = true;
+        if let Some(client) = state.client.take() {
+            let _ = client.shutdown(std::net::Shutdown::Both);
+        }
+        drop(state);
+        // It waits for a connection: this is the last one.
+        let woken = Short::of(&self.socket).and_then(|socket| UnixStream::connect(&socket.path));
+        let _ = fs::remove_file(&self.socket);
+        if let (Ok(_), Some(thread)) = (woken, self.thread.take()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One after the other: two would read twice as much while taps wait for the disk.
+fn give_copies(listener: &UnixListener, state: &Mutex<State>, shared: &Shared) {
+    loop {
+        let client = listener.accept().map(|(client, _)| client);
+        {
+            let mut state = lock(state);
+            if state.over {
+                return;
+            }
+            state.client = client.as_ref().ok().and_then(|client| client.try_clone().ok());
+        }
+        match client {
+            Ok(client) => give_copy(client, shared),
+            Err(error) => {
+                tracing::warn!("cannot give copies of the store file: {error}");
+                std::thread::sleep(PATIENCE);
+            }
+        }
+        lock(state).client = None;
+    }
+}
+
+fn give_copy(client: UnixStream, shared: &Shared) {
+    let began = std::time::Instant::now();
+    let _ = client.set_write_timeout(Some(PATIENCE));
+    let mut out = io::BufWriter::with_capacity(1 << 18, client);
+    let closed = "the store file is closed";
+    let gone = || shared.place.as_ref().and_then(|place| place.refusal());
+    let begun = shared.database().as_ref().map(redb::Database::begin_read);
+    let txn = match begun {
+        Some(Ok(txn)) if gone().is_none() => txn,
+        Some(Err(error)) => return drop(entries::fail(&mut out, &error.to_string())),
+        _ => return drop(entries::fail(&mut out, closed)),
+    };
+    // The writer closes the file after a failed commit, and cannot open it while this reads.
+    let go_on = || shared.database().is_some().then_some(()).ok_or_else(|| closed.to_owned());
+    match entries::send(&txn, &mut out, go_on) {
+        Ok(()) => tracing::info!("gave a copy of the store file in {:.1?}", began.elapsed()),
+        Err(error) => tracing::warn!("a copy of the store file was broken off: {error}"),
+    }
+}
+
+/// A way to a path that fits into the address of a socket, as long as this lives.
+struct Short {
+    path: PathBuf,
+    _folder: Option<File>,
+}
+
+impl Short {
+    fn of(path: &Path) -> io::Result<Self> {
+        if path.as_os_str().len() <= MOST_PATH_BYTES {
+            return Ok(Self { path: path.to_owned(), _folder: None });
+        }
+        let folder = File::open(open::folder_of(path))?;
+        let name = path.file_name().unwrap_or_default();
+        let path = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+        Ok(Self { path, _folder: Some(folder) })
+    }
+}
