@@ -8,7 +8,7 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams bystander web web-tools double-taps demo-figures
+.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander web web-tools double-taps demo-figures
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,10 @@ keys: bench-tools ## What an idempotency key costs, as a share of the taps per s
 streams: tools ## What ten thousand open streams cost, and how late they hear of a tap
 	cargo build --profile dist --workspace
 	benches/streams
+
+store-file: ## Bytes of a store file per reaction and per tap, and what a backup costs taps meanwhile (five minutes)
+	cargo build --profile dist
+	benches/store-file
 
 bystander: tools ## What one client's load does to the taps of another (two minutes)
 	cargo build --profile dist

@@ -21,7 +21,7 @@ use http_body_util::BodyExt as _;
 use onetap::config::{Cli, Config};
 use onetap::domain::machine::Post;
 use onetap::domain::{Micros, PostId, Revision, Tap, Verb};
-use onetap::http::{HttpState, LargeAnswers, PageGate, ROUTES, router};
+use onetap::http::{Hosts, HttpState, LargeAnswers, PageGate, ROUTES, RequestLog, router};
 use onetap::live::Hub;
 use onetap::store::memory::MemoryStore;
 use onetap::store::{AnyStore, Retention, Store, SummaryQuery};
@@ -167,6 +167,8 @@ fn http_codec(c: &mut Criterion) {
         pages: PageGate::default(),
         metrics: Arc::new(Metrics::new(routes, live.stats(), None, None)),
         live,
+        hosts: Hosts::new("127.0.0.1:8080".parse().ok(), Vec::new()),
+        log: RequestLog::new(false),
         cors_origins: Vec::new(),
     });
     let mut answer = |request: Request<Body>| {
@@ -178,7 +180,7 @@ fn http_codec(c: &mut Criterion) {
     };
     let toggle = |post: PostId, user: u64| {
         let path = format!("/v1/posts/{post}/reactions/like/users/{user}/toggle");
-        Request::post(path).body(Body::empty()).unwrap()
+        Request::post(path).header("host", "127.0.0.1:8080").body(Body::empty()).unwrap()
     };
     let ids: Vec<String> = (0..50).map(|n| numbered_post(n).to_string()).collect();
     for (n, post) in (0..50).map(numbered_post).enumerate() {
@@ -187,6 +189,7 @@ fn http_codec(c: &mut Criterion) {
     let query = serde_json::json!({ "post_ids": ids, "user_id": "1", "recent": 3 }).to_string();
     let page = || {
         Request::post("/v1/posts/reactions/query")
+            .header("host", "127.0.0.1:8080")
             .header("content-type", "application/json")
             .body(Body::from(query.clone()))
             .unwrap()
@@ -262,6 +265,8 @@ fn lanes_against_checkout(c: &mut Criterion) {
     let source = concat!(
         "#!lua\n",
         include_str!("../lua/prelude.lua"),
+        include_str!("../lua/prelude_log.lua"),
+        include_str!("../lua/prelude_floor.lua"),
         include_str!("../lua/prelude_tap.lua"),
         include_str!("../lua/prelude_keyed.lua"),
         include_str!("../lua/toggle.lua")
@@ -287,7 +292,7 @@ fn lanes_against_checkout(c: &mut Criterion) {
                     let post = format!("pool:{{x}}:p:{}", tap.post);
                     let mut cmd = redis::cmd("EVALSHA");
                     cmd.arg(sha).arg(3).arg(&post).arg(format!("{post}:like")).arg("pool:{x}:log");
-                    cmd.arg(3_600_000).arg("9007199254740991").arg(0).arg(600_000);
+                    cmd.arg(3_600_000).arg("9007199254740991").arg(0).arg(600_000).arg(10_000);
                     cmd.arg(tap.post.to_string()).arg(tap.user.get());
                     cmd.arg("like").arg("9007199254740991").arg("");
                     let mut connection = pool.get().await.unwrap();

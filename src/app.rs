@@ -1,24 +1,24 @@
 //! The composition root: from a configuration to a running service, and to its end.
 
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, Command, Config, ConfigError, Parsed, ServeArgs, StoreConfig};
+use crate::config::{Config, ConfigError, StoreConfig};
 use crate::demo::NaiveTable;
-use crate::http::{self, Acceptor, HttpState, LargeAnswers, PageGate, ROUTES, Worker};
+use crate::http::{
+    self, Acceptor, Hosts, HttpState, LargeAnswers, Listener, PageGate, ROUTES, RequestLog, Worker,
+};
 use crate::live::Hub;
 use crate::store::StoreSource;
 use crate::store::file::{FileStore, OpenError};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::{ConnectError, RedisSource};
-use crate::telemetry::{self, Metrics};
+use crate::telemetry::Metrics;
 
 /// Why the program ends before its time.
 #[derive(Debug, thiserror::Error)]
@@ -48,101 +48,13 @@ impl Failure {
     }
 }
 
-/// The program: reads the command line, does what it says.
-pub fn main() -> ExitCode {
-    match command(std::env::args_os()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("onetap: {failure}");
-            ExitCode::from(failure.exit_code())
-        }
-    }
-}
-
-fn command(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(), Failure> {
-    let args: Vec<_> = args.into_iter().collect();
-    run_command(&args).map_err(|failure| match failure {
-        Failure::Config(error) => config::by_variable(error, &args).into(),
-        other => other,
-    })
-}
-
-fn run_command(args: &[std::ffi::OsString]) -> Result<(), Failure> {
-    let cli = match config::parse(args.iter().cloned())? {
-        Parsed::Run(cli) => cli,
-        Parsed::Print(text) => {
-            say(&text);
-            return Ok(());
-        }
-    };
-    match cli.command {
-        None | Some(Command::Serve) => serve(cli.serve),
-        Some(Command::CheckConfig) => {
-            let config = Config::new(cli.serve)?;
-            if let StoreConfig::File(path, _) = &config.store {
-                FileStore::look(path).map_err(|error| file_failure(path, error))?;
-            }
-            say(&config.describe());
-            Ok(())
-        }
-        Some(Command::Openapi) => {
-            say(&http::openapi_document());
-            Ok(())
-        }
-    }
-}
-
-fn file_failure(path: &Path, error: OpenError) -> Failure {
+pub(crate) fn file_failure(path: &Path, error: OpenError) -> Failure {
     let line = format!("--store file:{}: {error}", path.display());
     match error {
         OpenError::Unusable(_) => Failure::Config(ConfigError(line)),
         OpenError::Damaged(_) => Failure::Data(line),
         OpenError::Locked => Failure::Taken(line),
     }
-}
-
-fn serve(args: ServeArgs) -> Result<(), Failure> {
-    let config = Config::new(args)?;
-    telemetry::log_to_stderr(&config.log)
-        .map_err(|problem| ConfigError(format!("--log: {problem}")))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let stop = CancellationToken::new();
-        stop_on_signals(stop.clone())?;
-        let listener = bind(&config)?;
-        run(config, vec![listener], stop).await
-    })
-}
-
-fn bind(config: &Config) -> Result<TcpListener, Failure> {
-    let listen = config.listen;
-    TcpListener::bind(listen).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => Failure::Taken(format!(
-            "--listen {listen}: the port is taken by another program; stop it or choose another port"
-        )),
-        _ => Failure::Config(ConfigError(format!(
-            "--listen {listen}: {error}; choose an address of this machine and a port that you may use"
-        ))),
-    })
-}
-
-fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping: what is in flight is answered; once more to stop at once");
-        stop.cancel();
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        std::process::exit(0);
-    });
-    Ok(())
 }
 
 /// So many connections take no streams; a quarter, where that is less.
@@ -156,6 +68,8 @@ struct Shared {
     live: Hub,
     answers: Arc<LargeAnswers>,
     naive: Arc<NaiveTable>,
+    log: Arc<RequestLog>,
+    hosts: Hosts,
     stop: CancellationToken,
 }
 
@@ -166,7 +80,7 @@ struct Shared {
 /// If the store is there but not usable, or the machine refuses something.
 pub async fn run(
     config: Config,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let source = open_store(&config).await?;
@@ -176,12 +90,15 @@ pub async fn run(
     let live = Hub::new(room - (room / 4).min(KEPT_FROM_STREAMS));
     let (lanes, file) = (source.lane_stats(), source.file_stats());
     let metrics = Arc::new(Metrics::new(routes, live.stats(), lanes, file));
+    let address = listeners.first().and_then(Listener::address);
     let shared = Shared {
         source,
         metrics,
         live,
         answers: LargeAnswers::new(config.limits.max_answer_bytes_in_flight),
         naive: Arc::default(),
+        log: RequestLog::new(config.access_log),
+        hosts: Hosts::new(address, config.allowed_hosts.clone()),
         stop: stop.clone(),
     };
     let request_bytes = config.limits.max_request_bytes_in_flight;
@@ -194,8 +111,9 @@ pub async fn run(
     threads.push(start_hub(shared.live.clone(), shared.source.clone(), stop.clone())?);
 
     tracing::warn!("no authentication: every caller may do everything in the name of every user");
-    if let Some(Ok(address)) = listeners.first().map(TcpListener::local_addr) {
-        greet(address);
+    match address {
+        Some(address) => greet(address),
+        None => say(&format!("Listening on {}\n", config.listen)),
     }
     tracing::info!(
         "onetap {} with {} threads, reactions {}",
@@ -211,6 +129,7 @@ pub async fn run(
             return Err(Failure::Io(io::Error::other("a worker thread panicked")));
         }
     }
+    tracing::info!("Stopped.");
     Ok(())
 }
 
@@ -227,6 +146,9 @@ async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
         StoreConfig::File(path, options) => {
             let opened = FileStore::open(path, *options);
             let store = opened.map_err(|error| file_failure(path, error))?;
+            if let Err(error) = store.give_copies() {
+                tracing::warn!("`onetap backup` will not work while this service runs: {error}");
+            }
             Ok(StoreSource::File(store, path.clone()))
         }
         StoreConfig::Redis(options) => {
@@ -258,7 +180,7 @@ fn start(
     let (shared, cors_origins) = (shared.clone(), config.cors_origins.clone());
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
-            let Shared { source, metrics, live, answers, naive, stop } = shared;
+            let Shared { source, metrics, live, answers, naive, log, hosts, stop } = shared;
             let store = source.attach();
             let state = HttpState {
                 store,
@@ -268,6 +190,8 @@ fn start(
                 pages: PageGate::default(),
                 live,
                 naive,
+                log,
+                hosts,
                 cors_origins,
             };
             worker.run(http::router(state), limits, metrics, stop, grace).await;
@@ -299,7 +223,7 @@ fn greet(address: SocketAddr) {
 const EXAMPLE_POST: &str = "0192f0c1-2345-7890-abcd-ef0123456789";
 
 /// Prints. That nobody reads, or that the disk is full, is no reason to end.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }

@@ -1,6 +1,7 @@
 //! Reactions that count every tap exactly once. `ARCHITECTURE.md` says how the parts fit.
 
 pub mod app;
+pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod domain;

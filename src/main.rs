@@ -11,5 +11,5 @@ fn main() -> ExitCode {
     // stream has two of them: 22 KB a stream instead of 13. That this cannot be had is no failure.
     #[cfg(any(target_os = "android", target_os = "linux"))]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    onetap::app::main()
+    onetap::commands::main()
 }

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::ConfigError;
-use crate::http::{Limits, Origin};
+use super::store_url::PASSWORD_VARIABLE;
+use crate::http::{HostName, Limits, Origin};
+use crate::telemetry::LogFormat;
 
 /// Reactions that count every tap exactly once.
 #[derive(Debug, Parser)]
@@ -33,12 +35,26 @@ pub enum Command {
     CheckConfig,
     /// Print the OpenAPI document
     Openapi,
+    /// Copy a store file, also while a service holds it; then check the copy
+    Backup(BackupArgs),
+}
+
+/// What to copy.
+#[derive(Clone, Debug, Args)]
+pub struct BackupArgs {
+    /// The store file, as `--store` names it: file:PATH
+    #[arg(long)]
+    pub from: String,
+
+    /// The copy; nothing may be there yet
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
 }
 
 /// How to serve. Every flag is also a variable.
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
-    /// Address to listen on, IP:PORT; port 0 takes a free one
+    /// Where to listen: IP:PORT (port 0 takes a free one), `localhost`, or `unix:PATH`
     #[arg(long, env = "ONETAP_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: String,
 
@@ -65,6 +81,12 @@ pub struct ServeArgs {
     /// commas, for more [default: only pages of the service's own origin]
     #[arg(long, env = "ONETAP_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<Origin>,
+
+    /// A name that the service may be called by, such as `reactions.forum.example`; again, or
+    /// separated by commas, for more [default: loopback names and the address listened on; every IP
+    /// address if that is 0.0.0.0 or ::]
+    #[arg(long, env = "ONETAP_ALLOWED_HOST", value_name = "HOST", value_delimiter = ',')]
+    pub allowed_host: Vec<HostName>,
 
     /// Serve the demo at /demo also where callers have to say who they are; without authentication,
     /// which is all there is in this release, it is always there
@@ -188,6 +210,14 @@ pub struct ServeArgs {
     /// What to log: error, warn, info, debug or trace; also per module, as `info,onetap=debug`
     #[arg(long, env = "ONETAP_LOG", default_value = "info")]
     pub log: String,
+
+    /// How to write the log: for people, or one JSON object a line
+    #[arg(long, env = "ONETAP_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+
+    /// Log every request, not only writes that fail
+    #[arg(long, env = "ONETAP_ACCESS_LOG", value_parser = BoolishValueParser::new())]
+    pub access_log: bool,
 }
 
 fn millis() -> clap::builder::RangedU64ValueParser {
@@ -232,7 +262,12 @@ pub enum Parsed {
 /// If it cannot be read, in one line.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, ConfigError> {
     // Flags mean the same before and after the command.
-    let command = Cli::command().mut_args(|arg| arg.global(true));
+    let command = Cli::command().mut_args(|arg| {
+        // Compose files and unit files set variables to nothing where they mean to set none.
+        let empty = arg.get_env().is_some_and(|name| std::env::var_os(name) == Some("".into()));
+        let arg = if empty { arg.env(Resettable::Reset) } else { arg };
+        arg.global(true)
+    });
     let read = command.try_get_matches_from(args);
     match read.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => Ok(Parsed::Run(Box::new(cli))),
@@ -243,6 +278,20 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, ConfigE
             _ => Err(ConfigError(one_line(&error.render().to_string()))),
         },
     }
+}
+
+/// Variables that look like ours and are none, such as one that is misspelt.
+pub fn unknown_variables() -> Vec<String> {
+    let command = Cli::command();
+    let known: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_env).collect();
+    let named = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    // Kubernetes sets some for a service of our name; our tests have theirs.
+    let foreign = ["ONETAP_SERVICE_", "ONETAP_PORT", "ONETAP_TEST_", "ONETAP_FAULT_", "ONETAP_BIN"];
+    named
+        .filter(|name| name.starts_with("ONETAP_") && name != PASSWORD_VARIABLE)
+        .filter(|name| !known.iter().any(|known| *known == name.as_str()))
+        .filter(|name| !foreign.iter().any(|prefix| name.starts_with(prefix)))
+        .collect()
 }
 
 /// Says what is wrong of what came from a variable by the name of that variable.

@@ -1,19 +1,21 @@
 //! The configuration: flags and `ONETAP_…` variables, read and judged before anything starts.
 
 mod cli;
+mod listen;
 mod store_url;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-pub use cli::{Cli, Command, Parsed, ServeArgs, by_variable, parse};
+pub use cli::{BackupArgs, Cli, Command, Parsed, ServeArgs, by_variable, parse, unknown_variables};
+pub use listen::Listen;
 
-use crate::http::{Limits, Origin};
+use crate::http::{HostName, Limits, Origin};
 use crate::store::Retention;
 use crate::store::file::FileOptions;
 use crate::store::redis::RedisOptions;
+use crate::telemetry::LogFormat;
 
 /// What is wrong with the configuration, in one line that says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -24,9 +26,11 @@ pub struct ConfigError(pub String);
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where to listen.
-    pub listen: SocketAddr,
+    pub listen: Listen,
     /// Where the reactions are.
     pub store: StoreConfig,
+    /// By which names the service may be called, beside its own.
+    pub allowed_hosts: Vec<HostName>,
     /// Whose pages may call from browsers.
     pub cors_origins: Vec<Origin>,
     /// Whether the demo is served where callers have to say who they are.
@@ -41,6 +45,10 @@ pub struct Config {
     pub retention: Retention,
     /// What to log.
     pub log: String,
+    /// In which form.
+    pub log_format: LogFormat,
+    /// Whether every request has a log line.
+    pub access_log: bool,
 }
 
 /// Which store, with what only that store needs.
@@ -61,8 +69,8 @@ impl Config {
     ///
     /// If they contradict each other, or are not allowed as they are.
     pub fn new(args: ServeArgs) -> Result<Self, ConfigError> {
-        let listen = listen_address(&args.listen)?;
-        if !listen.ip().is_loopback() && !args.insecure_no_auth {
+        let listen = Listen::read(&args.listen)?;
+        if listen.is_open() && !args.insecure_no_auth {
             return Err(ConfigError(format!(
                 "--listen {listen} can be reached from other machines, and without authentication \
                  every caller may do everything: listen on 127.0.0.1, or add --insecure-no-auth"
@@ -101,6 +109,7 @@ impl Config {
         Ok(Self {
             listen,
             store: store_url::store(&args, retention)?,
+            allowed_hosts: args.allowed_host,
             cors_origins: args.cors_origin,
             demo: args.demo,
             threads: args.threads.map_or_else(cores, usize::from),
@@ -108,6 +117,8 @@ impl Config {
             shutdown_grace,
             retention,
             log: args.log,
+            log_format: args.log_format,
+            access_log: args.access_log,
         })
     }
 
@@ -116,6 +127,7 @@ impl Config {
         let limits = &self.limits;
         let mut lines =
             vec![("--listen", self.listen.to_string()), ("--threads", self.threads.to_string())];
+        lines.extend(self.allowed_hosts.iter().map(|host| ("--allowed-host", host.to_string())));
         lines.extend(self.cors_origins.iter().map(|origin| ("--cors-origin", origin.to_string())));
         match &self.store {
             StoreConfig::Memory(most) => lines.extend([
@@ -153,6 +165,8 @@ impl Config {
             ("--max-answer-bytes-in-flight", limits.max_answer_bytes_in_flight.to_string()),
             ("--demo", self.demo.to_string()),
             ("--log", self.log.clone()),
+            ("--log-format", self.log_format.to_string()),
+            ("--access-log", self.access_log.to_string()),
         ]);
         let line = |(flag, value): (&str, String)| format!("{flag:<32}{value}\n");
         let table: String = lines.into_iter().map(line).collect();
@@ -167,26 +181,4 @@ impl Config {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// `IP:PORT`, or `localhost:PORT`.
-fn listen_address(text: &str) -> Result<SocketAddr, ConfigError> {
-    let read = |text: &str| {
-        let numeric = match text.strip_prefix("localhost") {
-            Some(port) => format!("127.0.0.1{port}"),
-            None => text.to_owned(),
-        };
-        numeric.parse::<SocketAddr>().ok()
-    };
-    read(text).ok_or_else(|| {
-        // What may have been meant: an address without a port, a port alone.
-        let whole = [
-            format!("{text}:8080"),
-            format!("[{text}]:8080"),
-            format!("127.0.0.1:{}", text.trim_start_matches([':', '*'])),
-        ];
-        let meant = whole.into_iter().find(|whole| read(whole).is_some());
-        let say = meant.unwrap_or_else(|| "127.0.0.1:8080".into());
-        ConfigError(format!("--listen `{text}` is not IP:PORT, such as {say}"))
-    })
 }

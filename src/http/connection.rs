@@ -24,11 +24,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead as _, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
 use super::answers::OnItsWay;
+use super::listener::Socket;
 use super::state::Limits;
 use super::watch::{End, Phase, Watch};
 
@@ -49,7 +49,7 @@ pub(super) struct Endless;
 
 /// Serves one connection until it ends, its time is over, or, after `stop`, its last answer is out.
 pub(super) async fn serve(
-    stream: TcpStream,
+    stream: Socket,
     watch: Arc<Watch>,
     router: Router,
     limits: Limits,
@@ -126,7 +126,7 @@ pub(super) async fn serve(
 
 /// The client's socket, telling the watch when bytes come in.
 struct Watched {
-    io: TokioIo<TcpStream>,
+    io: TokioIo<Socket>,
     watch: Arc<Watch>,
 }
 
@@ -158,9 +158,7 @@ impl Watched {
     /// Looks whether the client has gone. hyper, told that a client may close its half, does not
     /// look while it answers; and an endless answer has nobody else to end it.
     fn poll_gone(&self, cx: &mut Context<'_>) -> bool {
-        let mut byte = [MaybeUninit::uninit()];
-        let mut buffer = ReadBuf::uninit(&mut byte);
-        matches!(self.io.inner().poll_peek(cx, &mut buffer), Poll::Ready(Ok(0) | Err(_)))
+        matches!(self.io.inner().poll_gone(cx), Poll::Ready(true))
     }
 }
 

@@ -1,5 +1,5 @@
-//! The one middleware: measures every request, refuses addresses that are too long and writes of
-//! foreign pages, and makes an answer of a panic.
+//! The one middleware: names, measures and logs every request, refuses foreign names, addresses
+//! that are too long and writes of foreign pages, and makes an answer of a panic.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,15 +9,19 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::Method;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::cors::Origin;
 use super::foreign;
+use super::host::Hosts;
 use super::problem::{Code, Problem};
-use super::router::ROUTES;
+use super::request_id::{RequestIds, X_REQUEST_ID};
+use super::request_log::{Answered, RequestLog};
+use super::router::{ROUTES, TAPS};
 use super::state::HttpState;
 use crate::telemetry::Metrics;
 
@@ -31,6 +35,9 @@ pub(super) struct MeteredLayer {
     metrics: Arc<Metrics>,
     max_uri_bytes: usize,
     origins: Arc<[Origin]>,
+    hosts: Arc<Hosts>,
+    ids: Arc<RequestIds>,
+    log: Arc<RequestLog>,
 }
 
 impl MeteredLayer {
@@ -39,11 +46,17 @@ impl MeteredLayer {
             metrics: Arc::clone(&state.metrics),
             max_uri_bytes: state.limits.max_uri_bytes,
             origins: state.cors_origins.clone().into(),
+            hosts: Arc::new(state.hosts.clone()),
+            ids: Arc::new(RequestIds::new()),
+            log: Arc::clone(&state.log),
         }
     }
 
     /// Why a request is not even given to its route.
     fn refusal(&self, request: &Request) -> Option<Problem> {
+        if let Some(problem) = self.hosts.refusal(request) {
+            return Some(problem);
+        }
         let length = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
         if length > self.max_uri_bytes {
             let detail = format!("an address has at most {} bytes", self.max_uri_bytes);
@@ -81,8 +94,12 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Metered<S> {
         let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         // By place in the list and never by the raw path: labels must stay few.
         let route = matched.and_then(|path| ROUTES.iter().position(|(route, _)| *route == path));
+        let log = &self.layer.log;
         let measure = Measure {
             metrics: Arc::clone(&self.layer.metrics),
+            log: Arc::clone(log),
+            id: self.layer.ids.of(request.headers()),
+            path: log.is_of_all().then(|| request.uri().path_and_query().cloned()).flatten(),
             started: Instant::now(),
             route,
             method: known(request.method()),
@@ -110,9 +127,42 @@ fn known(method: &Method) -> &'static str {
 
 struct Measure {
     metrics: Arc<Metrics>,
+    log: Arc<RequestLog>,
+    id: HeaderValue,
+    path: Option<PathAndQuery>,
     started: Instant,
     route: Option<usize>,
     method: &'static str,
+}
+
+impl Measure {
+    /// Counts the answer, logs it if it has a line, and gives it the request's id.
+    fn answered(&self, response: &mut Response) {
+        let (status, took) = (response.status().as_u16(), self.started.elapsed());
+        self.metrics.request(self.route, self.method, status, took);
+        let id = self.id.to_str().unwrap_or_default();
+        let problem = Problem::named(response, id);
+        response.headers_mut().insert(X_REQUEST_ID, self.id.clone());
+        let failed_write =
+            problem.is_some() && self.route.is_some_and(|route| TAPS.contains(&route));
+        if !failed_write && !self.log.is_of_all() {
+            return;
+        }
+        let answered = Answered {
+            id,
+            method: self.method,
+            route: self.route.map_or("none", |route| ROUTES[route].0),
+            path: self.path.as_ref(),
+            status,
+            problem: problem.as_ref(),
+            took,
+        };
+        if self.log.is_of_all() {
+            answered.log("answered");
+        } else {
+            self.log.failed_write(&answered);
+        }
+    }
 }
 
 pin_project! {
@@ -137,7 +187,7 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for MeteredFuture<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = match this.inner.project() {
+        let mut response = match this.inner.project() {
             InnerProjection::Route { future } => {
                 // Nothing is known to panic. If something does, the caller hears of it all the
                 // same, and what panicked is not asked again.
@@ -148,8 +198,7 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for MeteredFuture<F> {
             }
             InnerProjection::Refused { problem } => problem.clone().into_response(),
         };
-        let Measure { metrics, started, route, method } = this.measure;
-        metrics.request(*route, method, response.status().as_u16(), started.elapsed());
+        this.measure.answered(&mut response);
         Poll::Ready(Ok(response))
     }
 }
@@ -177,9 +226,13 @@ mod tests {
                 metrics: Arc::clone(&metrics),
                 max_uri_bytes: 100,
                 origins: Arc::new([]),
+                hosts: Arc::new(Hosts::new(None, Vec::new())),
+                ids: Arc::new(RequestIds::new()),
+                log: RequestLog::new(false),
             })
             .layer(cors::layer(&[origin]));
         let request = Request::builder().header("origin", "https://forum.example");
+        let request = request.header("host", "127.0.0.1");
         let request = request.body(Body::empty()).expect("a request");
         let answer = service.call(request).await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);

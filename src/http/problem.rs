@@ -1,6 +1,6 @@
 //! Every error that a caller can get, in one shape: problem details (RFC 9457) with a stable code.
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -44,9 +44,11 @@ codes! {
     InvalidBody "invalid_body" BAD_REQUEST "The body is not what this call takes";
     InvalidQuery "invalid_query" BAD_REQUEST "The query is not what this call takes";
     InvalidCursor "invalid_cursor" BAD_REQUEST "Not a cursor of this list";
+    InvalidHost "invalid_host" BAD_REQUEST "Not a host";
     InvalidIdempotencyKey "invalid_idempotency_key" BAD_REQUEST "Not an idempotency key";
     Unauthenticated "unauthenticated" UNAUTHORIZED "Nobody is signed in";
     Forbidden "forbidden" FORBIDDEN "This is not allowed";
+    ForeignHost "foreign_host" FORBIDDEN "The service does not answer to this name";
     NotFound "not_found" NOT_FOUND "There is nothing at this path";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "This path does not take this method";
     RequestTimeout "request_timeout" REQUEST_TIMEOUT "The request took too long to arrive";
@@ -72,6 +74,8 @@ pub(super) const TRY_AGAIN: &str = "nothing was applied; try again";
 pub struct Problem {
     code: Code,
     detail: String,
+    /// What only the log may say: it can name hosts.
+    cause: Option<String>,
 }
 
 /// Problem details (RFC 9457).
@@ -91,12 +95,46 @@ pub(super) struct ProblemBody<'a> {
     code: &'static str,
     /// What is wrong with this request.
     detail: &'a str,
+    /// The request's name in the log, also in the header `X-Request-Id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "5b1c77d09f3a6e21-0000002a")]
+    request_id: Option<&'a str>,
 }
 
 impl Problem {
     /// A problem, and what the caller can do about it.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: detail.into(), cause: None }
+    }
+
+    /// The code.
+    pub(super) fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What the log says of it.
+    pub(super) fn cause(&self) -> &str {
+        self.cause.as_deref().unwrap_or(&self.detail)
+    }
+
+    fn body(&self, request_id: Option<&str>) -> Vec<u8> {
+        let body = ProblemBody {
+            r#type: "about:blank",
+            title: self.code.title(),
+            status: self.code.status().as_u16(),
+            code: self.code.as_str(),
+            detail: &self.detail,
+            request_id,
+        };
+        serde_json::to_vec(&body).expect("a problem is plain data")
+    }
+
+    /// Takes the problem out of an answer that is one, and puts the request's id into its body.
+    pub(super) fn named(response: &mut Response, request_id: &str) -> Option<Self> {
+        let problem: Self = response.extensions_mut().remove()?;
+        *response.body_mut() = problem.body(Some(request_id)).into();
+        response.headers_mut().remove(CONTENT_LENGTH);
+        Some(problem)
     }
 
     /// What is asked for is at no path of ours.
@@ -108,15 +146,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
-        let body = ProblemBody {
-            r#type: "about:blank",
-            title: self.code.title(),
-            status: status.as_u16(),
-            code: self.code.as_str(),
-            detail: &self.detail,
-        };
-        let json = serde_json::to_vec(&body).expect("a problem is plain data");
-        let mut response = (status, json).into_response();
+        let mut response = (status, self.body(None)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match status {
@@ -128,6 +158,8 @@ impl IntoResponse for Problem {
             }
             _ => {}
         }
+        // For the middleware, which knows the request's id and what is logged.
+        response.extensions_mut().insert(self);
         response
     }
 }
@@ -141,7 +173,7 @@ impl From<StoreError> for Problem {
             StoreError::KeyReused => Code::IdempotencyKeyReused,
             StoreError::OutcomeUnknown => Code::OutcomeUnknown,
         };
-        let detail = match error {
+        let detail = match &error {
             // What the store says of itself may name hosts; that is for the log, not for callers.
             StoreError::Unavailable(_) => TRY_AGAIN.to_owned(),
             StoreError::Overloaded => {
@@ -153,7 +185,11 @@ impl From<StoreError> for Problem {
             }
             other => other.to_string(),
         };
-        Self::new(code, detail)
+        let cause = match error {
+            StoreError::Unavailable(why) => Some(why),
+            _ => None,
+        };
+        Self { cause, ..Self::new(code, detail) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! All routes, in one list.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use axum::Router;
@@ -48,6 +49,9 @@ pub const ROUTES: &[Route] = &[
         post(naive::toggle)
     }),
 ];
+
+/// The places of those in it that count taps.
+pub(super) const TAPS: Range<usize> = 0..2;
 
 /// The service as one tower service.
 pub fn router(state: HttpState) -> Router {

@@ -5,7 +5,6 @@
 //! evenly than the kernel's hashing would.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,44 +16,35 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::budget::ByteBudget;
+use super::listener::{Accepted, Listener, Listening};
 use super::places::{Place, Places};
 use super::state::Limits;
 use super::watch::End;
+use crate::store::ThrottledWarnings;
 use crate::telemetry::Metrics;
 
 /// After an accept that failed for want of descriptors or memory.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 
-/// How many may wait to be accepted, as far as the system allows it: a burst of connections that
-/// ask nothing must not have others turned away, who would only try again after a second.
-#[cfg(any(target_os = "android", target_os = "linux"))]
-const BACKLOG: i32 = 4096;
-
 /// At a stop: how long to wait for one more connection from the backlog.
 const LAST_CALL: Duration = Duration::from_millis(5);
 
-/// The most that the kernel takes of an answer beyond what is under way to the client.
-#[cfg(any(target_os = "android", target_os = "linux"))]
-const MOST_UNSENT_BYTES: u32 = 64 * 1024;
-
-/// A connection on its way to a worker. Its place is free again when it ends.
-type Accepted = (TcpStream, Place);
-
 /// What a listener gives, with the permit for it.
-type Next = (io::Result<(tokio::net::TcpStream, SocketAddr)>, OwnedSemaphorePermit);
+type Next = (io::Result<Accepted>, OwnedSemaphorePermit);
 
 /// Deals connections out to workers.
 #[derive(Debug)]
 pub struct Acceptor {
-    workers: Vec<mpsc::Sender<Accepted>>,
+    workers: Vec<mpsc::Sender<(Accepted, Place)>>,
     places: Places,
     turn: AtomicUsize,
+    warnings: ThrottledWarnings,
 }
 
 /// Where a worker gets its connections from.
 #[derive(Debug)]
 pub struct Worker {
-    accepted: mpsc::Receiver<Accepted>,
+    accepted: mpsc::Receiver<(Accepted, Place)>,
 }
 
 impl Acceptor {
@@ -70,7 +60,12 @@ impl Acceptor {
         let budget = Arc::new(ByteBudget::new(max_request_bytes));
         let places = Places::new(max_connections, budget);
         (
-            Self { workers, places, turn: AtomicUsize::new(0) },
+            Self {
+                workers,
+                places,
+                turn: AtomicUsize::new(0),
+                warnings: ThrottledWarnings::default(),
+            },
             accepted.into_iter().map(|accepted| Worker { accepted }).collect(),
         )
     }
@@ -78,20 +73,15 @@ impl Acceptor {
     /// Accepts until `stop`, then closes the listeners. When places become few, the connections
     /// that have been idle for longest are closed; beyond the bound, clients wait in the kernel's
     /// backlog.
-    pub async fn run(self, listeners: Vec<TcpListener>, stop: CancellationToken) -> io::Result<()> {
-        let listeners = listeners.into_iter().map(|listener| {
-            listener.set_nonblocking(true)?;
-            #[cfg(any(target_os = "android", target_os = "linux"))]
-            socket2::SockRef::from(&listener).listen(BACKLOG)?;
-            tokio::net::TcpListener::from_std(listener)
-        });
+    pub async fn run(self, listeners: Vec<Listener>, stop: CancellationToken) -> io::Result<()> {
+        let listeners = listeners.into_iter().map(Listener::start);
         let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
         join_all(listeners.iter().map(|listener| self.accept_all(listener, &stop))).await;
         // Who came before the stop is still served.
         for listener in &listeners {
             while let Ok(accepted) = tokio::time::timeout(LAST_CALL, listener.accept()).await {
                 let Some(permit) = self.places.try_free() else { break };
-                if let Ok(stream) = accepted.and_then(prepare) {
+                if let Ok(stream) = accepted {
                     self.deal(stream, permit).await;
                 }
             }
@@ -101,21 +91,17 @@ impl Acceptor {
 
     /// Accepts until `stop`. Only waiting for a connection ends then: one that has been taken in is
     /// dealt out, whenever the task is interrupted in between.
-    async fn accept_all(&self, listener: &tokio::net::TcpListener, stop: &CancellationToken) {
-        let mut failing = false;
+    async fn accept_all(&self, listener: &Listening, stop: &CancellationToken) {
         while let Some((accepted, permit)) =
             stop.run_until_cancelled(self.next(listener)).await.flatten()
         {
-            match accepted.and_then(prepare) {
+            match accepted {
                 Ok(stream) => {
-                    failing = false;
+                    self.warnings.settled("connections are accepted again");
                     self.deal(stream, permit).await;
                 }
                 Err(error) => {
-                    if !failing {
-                        tracing::warn!("cannot accept connections: {error}; trying again");
-                    }
-                    failing = true;
+                    self.warnings.about(&format!("cannot accept connections: {error}"));
                     tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                 }
             }
@@ -123,39 +109,18 @@ impl Acceptor {
     }
 
     /// The next connection, once there is room for it. Dropped while it waits, it loses nothing.
-    async fn next(&self, listener: &tokio::net::TcpListener) -> Option<Next> {
+    async fn next(&self, listener: &Listening) -> Option<Next> {
         let permit = self.places.free().await?;
         Some((listener.accept().await, permit))
     }
 
     /// Gives a connection to the next worker.
-    async fn deal(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    async fn deal(&self, stream: Accepted, permit: OwnedSemaphorePermit) {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.workers.len();
         let place = self.places.take(permit);
         // A worker is only gone when all is over.
         let _ = self.workers[turn].send((stream, place)).await;
     }
-}
-
-/// A socket as a worker takes it.
-fn prepare((stream, _): (tokio::net::TcpStream, SocketAddr)) -> io::Result<TcpStream> {
-    // An answer is small; held back by Nagle it would wait for an acknowledgement.
-    stream.set_nodelay(true)?;
-    // Events that a slow reader does not take are replaced by newer ones as long as they are here,
-    // and not in the kernel, which would take megabytes of them.
-    #[cfg(any(target_os = "android", target_os = "linux"))]
-    socket2::SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT_BYTES)?;
-    stream.into_std()
-}
-
-/// A connection in its worker.
-fn taken(stream: TcpStream, limits: &Limits) -> io::Result<tokio::net::TcpStream> {
-    // Who vanishes without a word, such as a phone out of reach, acknowledges nothing; the kernel
-    // would go on for a quarter of an hour. Twice our own patience, so that who merely does not
-    // read is noticed by us first, and counted.
-    #[cfg(any(target_os = "android", target_os = "linux"))]
-    socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(2 * limits.write_timeout))?;
-    tokio::net::TcpStream::from_std(stream)
 }
 
 impl Worker {
@@ -172,7 +137,7 @@ impl Worker {
         let connections = TaskTracker::new();
         // Ends when the acceptor is gone and what it dealt out is taken.
         while let Some((stream, place)) = self.accepted.recv().await {
-            let Ok(stream) = taken(stream, &limits) else { continue };
+            let Ok(stream) = stream.taken(&limits) else { continue };
             let (router, stop) = (router.clone(), stop.clone());
             let counted = Counted::new(&metrics, place);
             connections.spawn(async move {
@@ -220,6 +185,8 @@ impl Drop for Counted {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{TcpListener, TcpStream};
+
     use super::*;
 
     /// A task that has taken in some forty connections at a stretch is interrupted by the runtime
@@ -232,7 +199,7 @@ mod tests {
             let clients: Vec<_> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
             let (acceptor, mut workers) = Acceptor::with_workers(1, 1000, 0);
             let stop = CancellationToken::new();
-            let running = tokio::spawn(acceptor.run(vec![listener], stop.clone()));
+            let running = tokio::spawn(acceptor.run(vec![listener.into()], stop.clone()));
             while workers[0].accepted.is_empty() {
                 tokio::task::yield_now().await;
             }

@@ -7,7 +7,9 @@ use axum::http::HeaderValue;
 
 use super::answers::LargeAnswers;
 use super::cors::Origin;
+use super::host::Hosts;
 use super::page_gate::PageGate;
+use super::request_log::RequestLog;
 use crate::demo::NaiveTable;
 use crate::live::Hub;
 use crate::store::{AnyStore, Deadline};
@@ -66,6 +68,10 @@ pub struct HttpState {
     pub pages: PageGate,
     /// Where streams hear of changes.
     pub live: Hub,
+    /// Which names the service may be called by.
+    pub hosts: Hosts,
+    /// Which requests have a log line.
+    pub log: Arc<RequestLog>,
     /// Whose pages may call from browsers.
     pub cors_origins: Vec<Origin>,
     /// What the demo holds against us.

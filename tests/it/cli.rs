@@ -37,7 +37,15 @@ const BAD: &[(&[&str], &[&str])] = &[
     (&["--listen", "9090"], &["--listen `9090`", "such as 127.0.0.1:9090"]),
     (&["--listen", ":9090"], &["--listen", "such as 127.0.0.1:9090"]),
     (&["--listen", "*:9090"], &["--listen", "such as 127.0.0.1:9090"]),
-    (&["--listen", "localhost"], &["--listen", "such as localhost:8080"]),
+    (&["--listen", "unix:"], &["--listen unix:", "unix:PATH"]),
+    (&["--listen", "unix:///run/x.sock"], &["--listen", "`unix:/run/x.sock`?"]),
+    (&["--allowed-host", "https://forum.example/"], &["--allowed-host", "say `forum.example`"]),
+    (&["--allowed-host", "forum.example:443"], &["--allowed-host", "say `forum.example`"]),
+    (&["--allowed-host", "*"], &["--allowed-host", "not a host name"]),
+    (&["--log-format", "xml"], &["--log-format", "text, json"]),
+    (&["--store", "sqlite:x"], &["--store: onetap keeps no reactions in `sqlite:`; give `file:"]),
+    (&["--store", "redis://:a/b@h"], &["--store: its user or password", "%2F"]),
+    (&["--store", "redis://:a?b@h"], &["--store: its user or password", "%3F"]),
     (&["--listen", "127.0.0.2"], &["--listen", "such as 127.0.0.2:8080"]),
     (&["--listen", "::1"], &["--listen", "such as [::1]:8080"]),
     (&["--listen", ""], &["--listen", "such as 127.0.0.1:8080"]),
@@ -45,7 +53,7 @@ const BAD: &[(&[&str], &[&str])] = &[
     (&["--listen", "0.0.0.0:8080"], &["--insecure-no-auth", "every caller may do everything"]),
     (&["--listen", "[::]:8080"], &["--insecure-no-auth"]),
     (&["--listen", "192.0.2.1:8080"], &["--insecure-no-auth"]),
-    (&["--store", "postgres://x"], &["--store", "redis://"]),
+    (&["--store", "postgres://x"], &["--store: onetap keeps", "`postgres:`", "redis[s]://"]),
     (&["--store", "memory"], &["--store `memory`", "`memory:`?"]),
     (&["--store", "Memory://"], &["--store", "`memory:`?"]),
     (&["--store", "./a.redb"], &["--store", "`file:./a.redb`?"]),
@@ -111,6 +119,69 @@ fn a_bad_configuration_is_one_line_and_exit_code_64() {
                 assert_usage(&run(&[&[command], *args].concat()), 64, words);
             }
         }
+    }
+}
+
+/// Compose files and unit files set variables to nothing where they mean to set none.
+#[test]
+fn an_empty_variable_is_none_and_a_misspelt_one_is_named() {
+    let plain = run(&["check-config"]);
+    let mut empty = onetap(&["check-config"]);
+    for name in ["STORE", "LISTEN", "THREADS", "STRICT", "REDIS_PASSWORD", "MEMORY_MAX"] {
+        empty.env(format!("ONETAP_{name}"), "");
+    }
+    let empty = empty.output().unwrap();
+    assert!(empty.status.success(), "{empty:?}");
+    assert_eq!(empty.stdout, plain.stdout);
+
+    let mut misspelt = onetap(&["--listen", "127.0.0.1:0", "--store", "memory:"]);
+    // Kubernetes sets the other two for a service that is called onetap.
+    let names = ["ONETAP_STRCT", "ONETAP_SERVICE_HOST", "ONETAP_PORT_80_TCP"];
+    misspelt.envs(names.iter().map(|name| (name, "1")));
+    let service = crate::support::program::Program::spawn(&mut misspelt);
+    let log = service.log();
+    assert!(log.contains("ONETAP_STRCT is no variable of onetap"), "{log}");
+    assert!(!log.contains("ONETAP_SERVICE") && !log.contains("ONETAP_PORT"), "{log}");
+}
+
+#[test]
+fn localhost_and_unix_sockets_are_listened_on() {
+    for (listen, shown) in [
+        ("localhost", "127.0.0.1:8080"),
+        ("localhost:9", "127.0.0.1:9"),
+        ("unix:a.sock", "unix:a.sock"),
+        ("unix:/run/a.sock", "unix:/run/a.sock"),
+    ] {
+        let output = run(&["check-config", "--listen", listen]);
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let line = said.lines().find(|line| line.starts_with("--listen")).unwrap();
+        assert!(line.ends_with(&format!(" {shown}")), "{line}");
+    }
+    let nowhere = ["--listen", "unix:/no/such/folder/x", "--store", "memory:"];
+    assert_usage(&run(&nowhere), 64, &["--listen unix:/no/such", "may write to"]);
+    assert_usage(&run(&["backup"]), 64, &["--from", "--to"]);
+}
+
+/// <https://no-color.org>, and terminals that know no colours. `script` gives the program a terminal.
+#[test]
+fn a_log_on_a_terminal_has_colours_unless_somebody_wants_none() {
+    let log = |variables: &[(&str, &str)]| {
+        let command = format!(
+            "timeout -s TERM 1 {} --listen 127.0.0.1:0 --store memory:",
+            env!("CARGO_BIN_EXE_onetap")
+        );
+        let mut script = Command::new("script");
+        script.args(["-qec", &command, "/dev/null"]).stdin(Stdio::null()).env_remove("NO_COLOR");
+        script.env("TERM", "xterm").envs(variables.iter().copied());
+        let output = script.output().expect("`script`, of util-linux, is needed");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(log(&[]).contains("\u{1b}["), "{}", log(&[]));
+    assert!(log(&[("NO_COLOR", "")]).contains("\u{1b}["), "empty means nothing");
+    for variable in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let said = log(&[variable]);
+        assert!(said.contains("no authentication") && !said.contains('\u{1b}'), "{said}");
     }
 }
 

@@ -237,7 +237,7 @@ async fn large_page(service: SocketAddr) -> String {
                 let asked = taps.map(|(user, r)| {
                     format!(
                         "PUT /v1/posts/{post}/reactions/r{r}/users/{user} HTTP/1.1\r\n\
-                         host: test\r\n\r\n"
+                         host: localhost\r\n\r\n"
                     )
                 });
                 client.write(asked.collect::<String>().as_bytes()).await;
@@ -360,7 +360,7 @@ async fn remove_nothing(service: SocketAddr, user: u64, time: Duration) {
     while begun.elapsed() < time {
         let batch = (sent..sent + 100).map(|n| {
             format!(
-                "DELETE /v1/posts/{post}/reactions/like/users/{user} HTTP/1.1\r\nhost: test\r\n\
+                "DELETE /v1/posts/{post}/reactions/like/users/{user} HTTP/1.1\r\nhost: localhost\r\n\
                  idempotency-key: {user}-{n}\r\n\r\n"
             )
         });

@@ -129,7 +129,7 @@ async fn over_http(
     };
     let name = if tap.reaction.as_str() == "👍" { "%F0%9F%91%8D" } else { tap.reaction.as_str() };
     let path = format!("/v1/posts/{}/reactions/{name}/users/{}{last}", tap.post, tap.user);
-    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\n");
+    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
     if tap.keyed.is_some() {
         request += &format!("idempotency-key: {key}\r\n");
     }

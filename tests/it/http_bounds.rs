@@ -72,7 +72,7 @@ async fn silent_connections_make_room_for_who_asks() {
 /// A connection whose request is complete but for its last byte.
 async fn half_asked(address: SocketAddr) -> Connection {
     let mut connection = Connection::open(address).await;
-    let head = "POST /v1/posts/reactions/query HTTP/1.1\r\nhost: t\r\ncontent-length: 2\r\n\
+    let head = "POST /v1/posts/reactions/query HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\
                 content-type: application/json\r\n\r\n{";
     connection.write(head.as_bytes()).await;
     connection
@@ -84,7 +84,8 @@ async fn half_heads_make_room_for_who_asks() {
     let bounds = ["--store", "memory:", "--max-connections", "500", "--head-timeout-ms", "60000"];
     let program = Program::start(&bounds);
     let half = open(program.address(), 400, b"PUT /v1/posts/").await;
-    let body = b"POST /v1/posts/reactions/query HTTP/1.1\r\nhost: t\r\ncontent-length: 9\r\n\r\n{";
+    let body =
+        b"POST /v1/posts/reactions/query HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{";
     let halves = open(program.address(), 400, body).await;
     let slowest = tap_for(program.address(), Duration::from_secs(2)).await;
     // Those that are not complete may yet be, for a second.
@@ -105,9 +106,9 @@ async fn requests_that_are_never_complete_hold_little_memory() {
     let before = program.resident_kib();
     // 60 KiB of a head, or as much of a body: 90 MiB altogether.
     let long = "x".repeat(60 * 1024);
-    let head = format!("GET /healthz HTTP/1.1\r\nhost: t\r\nx: {long}");
+    let head = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: {long}");
     let body = format!(
-        "POST /v1/posts/reactions/query HTTP/1.1\r\nhost: t\r\ncontent-length: 61000\r\n\
+        "POST /v1/posts/reactions/query HTTP/1.1\r\nhost: localhost\r\ncontent-length: 61000\r\n\
          content-type: application/json\r\n\r\n{{\"post_ids\": [\"{long}"
     );
     let heads = open(address, CLIENTS / 2, head.as_bytes()).await;
@@ -125,7 +126,7 @@ async fn requests_that_are_never_complete_hold_little_memory() {
     // Who asks for something small is not disturbed, however much of it is sent at once.
     assert!(tap_for(address, Duration::from_millis(500)).await < Duration::from_secs(1));
     let taps = format!("/v1/posts/{}/reactions/like/users", post());
-    let put = |user: usize| format!("PUT {taps}/{user} HTTP/1.1\r\nhost: t\r\n\r\n");
+    let put = |user: usize| format!("PUT {taps}/{user} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     let mut pipelining = Connection::open(address).await;
     pipelining.write((1..=300).map(put).collect::<String>().as_bytes()).await;
     for count in 1..=300 {
@@ -160,7 +161,7 @@ async fn a_body_that_comes_in_crumbs_costs_no_more_than_one_that_does_not() {
     program.send("GET", "/healthz").await.ok(200);
     let before = program.resident_kib();
     let head = format!(
-        "POST /v1/posts/reactions/query HTTP/1.1\r\nhost: t\r\ncontent-length: {}\r\n\r\n",
+        "POST /v1/posts/reactions/query HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n",
         CRUMBS + 1
     );
     connection.write_all(head.as_bytes()).await.unwrap();
@@ -180,7 +181,7 @@ async fn ask(address: SocketAddr, question: &str) -> (TcpStream, u16) {
     let mut connection = socket.connect(address).await.unwrap();
     let length = question.len();
     let head = format!(
-        "POST /v1/posts/reactions/query HTTP/1.1\r\nhost: t\r\ncontent-length: {length}\r\n\
+        "POST /v1/posts/reactions/query HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\
          content-type: application/json\r\n\r\n"
     );
     connection.write_all((head + question).as_bytes()).await.unwrap();
@@ -201,7 +202,7 @@ async fn pages_that_are_not_read_hold_little_memory() {
         let put = |post| {
             let put = move |n: usize| {
                 format!(
-                    "PUT /v1/posts/{post}/reactions/r{}/users/{n} HTTP/1.1\r\nhost: t\r\n\r\n",
+                    "PUT /v1/posts/{post}/reactions/r{}/users/{n} HTTP/1.1\r\nhost: localhost\r\n\r\n",
                     n % 4
                 )
             };

@@ -11,6 +11,7 @@ const TOGGLE: &str = "/reactions/like/users/42/toggle";
 const JSON: Headers = &[("content-type", "application/json")];
 const FORM: Headers = &[("content-type", "application/x-www-form-urlencoded")];
 const FOREIGN: Headers = &[("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")];
+const TWO_HOSTS: Headers = &[("host", "evil.example")];
 const KEY: Headers = &[("idempotency-key", "one")];
 const HALF_QUOTED: Headers = &[("idempotency-key", "\"one")];
 
@@ -28,6 +29,15 @@ const fn text(bytes: &[u8]) -> &str {
 }
 
 const CASES: &[Case] = &[
+    (
+        "PUT",
+        "http://evil.example/v1/posts/0192f0c1-2345-7890-abcd-ef0123456789/reactions/like/users/42",
+        &[],
+        "",
+        Code::ForeignHost,
+        &["`evil.example`", "--allowed-host evil.example"],
+    ),
+    ("PUT", TAP, TWO_HOSTS, "", Code::InvalidHost, &["more than one Host", "send one"]),
     (
         "POST",
         "/v1/posts/reactions/query",
@@ -149,7 +159,11 @@ async fn each_problem_says_what_to_change() {
     let mut connection = service.connect().await;
     connection.send("POST", &format!("{POST}{TOGGLE}"), KEY, "").await.ok(200);
     for (method, path, headers, body, code, words) in CASES {
-        let path = if path.starts_with("/v1") { (*path).into() } else { format!("{POST}{path}") };
+        let path = if path.starts_with("/v1") || path.starts_with("http:") {
+            (*path).into()
+        } else {
+            format!("{POST}{path}")
+        };
         let response = service.connect().await.send(method, &path, headers, body).await;
         response.assert_problem(code.status().as_u16(), code.as_str());
         let problem: Value = serde_json::from_str(&response.body).unwrap();

@@ -18,7 +18,7 @@ async fn half_a_head_is_dropped_by_its_deadline_and_others_are_not_disturbed() {
     let mut slow = Vec::new();
     for _ in 0..50 {
         let mut connection = service.connect().await;
-        connection.write(b"GET /healthz HTTP/1.1\r\nhost: t\r\nx: ").await;
+        connection.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: ").await;
         slow.push(connection);
     }
     let mut idle = service.connect().await;
@@ -62,7 +62,7 @@ impl LargeFile {
         // What is not read waits at the service, and not in here.
         socket.set_recv_buffer_size(8 * 1024).unwrap();
         let mut stream = socket.connect(address).await.unwrap();
-        let request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: t\r\n\r\n";
+        let request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: localhost\r\n\r\n";
         stream.write_all(request).await.unwrap();
         let mut file = Self { stream, received: Vec::new() };
         assert!(file.more().await);
@@ -97,7 +97,7 @@ async fn who_reads_slowly_gets_all_and_is_idle_only_then() {
         tokio::time::sleep(Duration::from_millis(15)).await;
     }
     assert!(begun.elapsed() > Duration::from_millis(2500), "that was not slow");
-    file.stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
+    file.stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     assert!(file.more().await, "closed as soon as all was sent");
     let closed = tokio::time::timeout(Duration::from_secs(5), file.more()).await;
     assert!(!closed.expect("the connection is kept though nothing is asked"));
@@ -119,7 +119,7 @@ async fn a_body_that_does_not_arrive_is_a_timeout() {
     let mut connection = service.connect().await;
     let path = format!("/v1/posts/{}/reactions/like/users/7/toggle", post());
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n{{"
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n{{"
     );
     connection.write(head.as_bytes()).await;
     connection.read().await.unwrap().assert_problem(408, "request_timeout");
@@ -131,7 +131,7 @@ async fn connections_beyond_the_bound_wait_their_turn() {
     let (mut first, second) = (service.connect().await, service.connect().await);
     first.send("GET", "/healthz", &[], "").await.ok(200);
     let mut third = service.connect().await;
-    third.write(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n").await;
+    third.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     let waited = tokio::time::timeout(Duration::from_millis(300), third.read()).await;
     assert!(waited.is_err(), "there was no room for it");
     drop(second);
@@ -144,8 +144,9 @@ async fn pipelined_requests_are_answered_in_order() {
     let service = Service::memory();
     let mut connection = service.connect().await;
     let path = format!("/v1/posts/{}/reactions/like/users", post());
-    let requests: String =
-        (1..=5).map(|user| format!("PUT {path}/{user} HTTP/1.1\r\nhost: t\r\n\r\n")).collect();
+    let requests: String = (1..=5)
+        .map(|user| format!("PUT {path}/{user} HTTP/1.1\r\nhost: localhost\r\n\r\n"))
+        .collect();
     connection.write(requests.as_bytes()).await;
     for count in 1..=5 {
         assert_eq!(connection.read().await.unwrap().ok(201)["count"], count);
@@ -227,7 +228,7 @@ async fn a_stop_answers_requests_that_were_sent_before_it() {
         let path = format!("/v1/posts/{}/reactions/like/users", post());
         for user in 1..=64 {
             let mut connection = service.connect().await;
-            let request = format!("PUT {path}/{user} HTTP/1.1\r\nhost: t\r\n\r\n");
+            let request = format!("PUT {path}/{user} HTTP/1.1\r\nhost: localhost\r\n\r\n");
             connection.write(request.as_bytes()).await;
             connections.push(connection);
         }
@@ -244,7 +245,9 @@ async fn a_client_that_closes_its_half_still_gets_its_answer() {
     for service in [Service::memory(), Service::redis()] {
         let mut connection = service.connect().await;
         let path = format!("/v1/posts/{}/reactions/like/users/1", post());
-        connection.write(format!("PUT {path} HTTP/1.1\r\nhost: t\r\n\r\n").as_bytes()).await;
+        connection
+            .write(format!("PUT {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())
+            .await;
         connection.close_half().await;
         connection.read().await.expect("an answer").ok(201);
     }

@@ -224,7 +224,7 @@ async fn batches_in_opposite_orders_wait_for_nobody() {
                     // As fast as they are taken, one after the other.
                     let taps = posts.iter().map(|post| {
                         let path = format!("/v1/posts/{post}/reactions/like/users/{user}");
-                        format!("{method} {path} HTTP/1.1\r\nhost: t\r\n\r\n")
+                        format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")
                     });
                     connection.write(taps.collect::<String>().as_bytes()).await;
                     for _ in &posts {

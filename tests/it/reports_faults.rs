@@ -46,7 +46,8 @@ async fn b05_a_request_that_a_proxy_sends_twice() {
             if method == "DELETE" {
                 service.send("PUT", &path).await.ok(201);
             }
-            let request = format!("{method} {path}{toggle} HTTP/1.1\r\nhost: t\r\n{header}\r\n");
+            let request =
+                format!("{method} {path}{toggle} HTTP/1.1\r\nhost: localhost\r\n{header}\r\n");
             for _ in 0..2 {
                 let mut stream = TcpStream::connect(service.address).await.unwrap();
                 stream.write_all(request.as_bytes()).await.unwrap();
@@ -152,8 +153,9 @@ async fn b27_clients_that_hang_up_leave_nothing_half_done() {
         tokio::spawn(async move {
             for round in 0..ROUNDS {
                 let mut stream = TcpStream::connect(service.address).await.unwrap();
-                let head =
-                    format!("POST {path} HTTP/1.1\r\nhost: t\r\nidempotency-key: {round}\r\n\r\n");
+                let head = format!(
+                    "POST {path} HTTP/1.1\r\nhost: localhost\r\nidempotency-key: {round}\r\n\r\n"
+                );
                 stream.write_all(head.as_bytes()).await.unwrap();
                 let patience = Duration::from_micros((round as u64 * 7919 + user * 104_729) % 5000);
                 let mut answer = vec![0; 4096];

@@ -15,6 +15,7 @@ RECORDS, FILE_LOG = "src/store/file/records.rs", "src/store/file/log.rs"
 BACKEND, OPEN = "src/store/file/backend.rs", "src/store/file/open.rs"
 ROOM, MAILBOX, SCHEDULER = "src/live/room.rs", "src/live/mailbox.rs", "src/live/scheduler.rs"
 CONNECTION = "src/http/connection.rs"
+HOST = "src/http/host.rs"
 WATCH, PLACES, GATE = ("src/http/" + name + ".rs" for name in ("watch", "places", "page_gate"))
 FILE_TESTS = "file_store:: file_crash:: faults_recorded_file:: contract:: differential::"
 
@@ -192,7 +193,24 @@ MUTANTS = {
     "followers-look-at-everything": ("src/store/follow.rs", "if known.is_some() && written.binary_search", "if false && written.binary_search", "follow::"),
     "live-client-that-left-unnoticed": (CONNECTION, "self.watch.is_in(Phase::Endless) && self.poll_gone(cx)", "false && self.poll_gone(cx)", "http_stream::"),
     "live-stream-taken-for-idle": (CONNECTION, "if endless { Phase::Endless } else { Phase::Idle }", "if endless { Phase::Idle } else { Phase::Idle }", "http_stream::"),
-    "live-vanished-peer-kept": ("src/http/serve.rs", "Some(2 * limits.write_timeout)", "None", "http_stream::"),
+    "live-vanished-peer-kept": ("src/http/listener.rs", "Some(2 * limits.write_timeout)", "None", "http_stream::"),
+    # The edge, the log, signals, credentials, backups.
+    "host-foreign-name-answered": (HOST, "if self.allows(&host, listen) || EXEMPT", "if true || EXEMPT", "host:: http_host::"),
+    "host-two-of-them-answered": (HOST, "if second.is_some() {", "if false {", "host:: http_host::"),
+    "host-request-line-not-looked-at": (HOST, "match request.uri().authority() {", "match None::<&axum::http::uri::Authority> {", "http_host::"),
+    "host-ending-is-enough": (HOST, 'name == "localhost" || name.ends_with(".localhost")', 'name.ends_with("localhost")', "host::"),
+    "request-id-of-any-length": ("src/http/request_id.rs", "const MOST_BYTES: usize = 128;", "const MOST_BYTES: usize = 100_000;", "http_log::"),
+    "failed-writes-all-logged": ("src/http/request_log.rs", "if window.lines < LINES {", "if true {", "http_log::"),
+    "failed-writes-not-counted": ("src/http/request_log.rs", "window.left_out += 1;", "window.left_out = 1;", "http_log::"),
+    "hangup-counts-as-a-second-signal": ("src/commands/serve.rs", "_ = hangup.recv() => 0,", "_ = hangup.recv() => 2,", "signals::"),
+    "file-size-limit-kills": ("src/commands/serve.rs", "    SignalKind::from_raw(Signal::XFSZ.as_raw()),\n", "", "signals::"),
+    "password-read-once": ("src/store/redis/credentials.rs", "*last = Arc::new(read);", "drop(read);", "redis_credentials::"),
+    "warnings-all-logged": ("src/store/throttled.rs", "if known(&mut self.troubles, what).is_some() {\n            return None;\n        }\n        let what", "let what", "throttled::"),
+    "warnings-over-at-once": ("src/store/throttled.rs", "now.duration_since(*since) >= CALM", "true", "throttled::"),
+    "backup-without-its-log": ("src/store/file/backup/entries.rs", "self.entry(Table::Log, &key, value.value())?;", "drop(key);", "file_backup::"),
+    "backup-takes-a-cut-off-one": ("src/store/file/backup/entries.rs", "match sent == self.received && sent == self.of {", "match true {", "file_backup::"),
+    "backup-replaces-what-is-there": ("src/store/file/backup/copy.rs", "if to.symlink_metadata().is_ok() {", "if false {", "file_backup::"),
+    "backup-socket-for-everybody": ("src/store/file/backup/holder.rs", "Permissions::from_mode(open::OWNER_ONLY)", "Permissions::from_mode(0o666)", "file_backup::"),
     "idle-while-an-answer-waits": (WATCH, "self.is_in(Phase::Idle) && stalled == 0 &&", "self.is_in(Phase::Idle) &&", "http_server::"),
     "idle-since-an-answer-began": (WATCH, "if taken && self.is_in(Phase::Idle) {", "if false && taken {", "http_server::"),
     "idle-connections-keep-their-places": (PLACES, "            watch.tell_to_end();\n", "", "places:: http_bounds::"),

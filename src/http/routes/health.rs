@@ -1,15 +1,17 @@
 //! How the service is: liveness, readiness, figures.
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderValue;
+use axum::http::header::{ACCEPT, VARY};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 
 use super::super::dto::HealthAnswer;
 use super::super::openapi::ReadyProblems;
 use super::super::problem::{Code, Problem};
 use super::super::state::SharedState;
-use crate::store::file::GONE;
 use crate::store::{Store as _, StoreError};
 
 /// Whether the process answers. Touches nothing else.
@@ -36,25 +38,120 @@ pub(in crate::http) async fn live() -> Json<HealthAnswer> {
 pub(in crate::http) async fn ready(
     State(state): State<SharedState>,
 ) -> Result<Json<HealthAnswer>, Problem> {
+    let store = state.store.kind();
     state.store.probe(state.deadline()).await.map_err(|error| match error {
-        // Only who runs the service can do something about it; it names no place.
-        StoreError::Unavailable(why) if why == GONE => Problem::new(Code::StoreUnavailable, why),
+        // Only the operator can do something about it. No reason holds a password.
+        StoreError::Unavailable(why) => {
+            Problem::new(Code::StoreUnavailable, format!("the store ({store}) is not ready: {why}"))
+        }
+        StoreError::Overloaded => Problem::new(
+            Code::Overloaded,
+            format!("the store ({store}) is not ready: more is waiting than it can take"),
+        ),
         other => other.into(),
     })?;
     Ok(Json(HealthAnswer { status: "ok" }))
 }
 
-/// Figures in the OpenMetrics text format.
+/// Figures in the OpenMetrics text format, or in Prometheus' own (0.0.4) where `Accept` prefers
+/// `text/plain`.
 #[utoipa::path(
     get,
     path = "/metrics",
     tag = "operation",
-    responses((status = 200, description = "The figures", body = String, content_type = "application/openmetrics-text")),
+    responses((status = 200, description = "The figures", content(
+        (String = "application/openmetrics-text"),
+        (String = "text/plain"),
+    ))),
 )]
 pub(in crate::http) async fn metrics(
     State(state): State<SharedState>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let kind = HeaderValue::from_static(kind);
-    state.answers.answer(kind, state.metrics.encode().into_bytes()).await
+    let text = state.metrics.encode();
+    let (kind, text) = if wants_plain_text(&headers) {
+        ("text/plain; version=0.0.4; charset=utf-8", plain_text(&text))
+    } else {
+        ("application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+    };
+    let mut answer =
+        state.answers.answer(HeaderValue::from_static(kind), text.into_bytes()).await?;
+    answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+    Ok(answer)
+}
+
+/// Whether `Accept` prefers `text/plain` to OpenMetrics. A client that names neither is given
+/// OpenMetrics.
+fn wants_plain_text(headers: &HeaderMap) -> bool {
+    let (mut plain, mut open) = (0.0_f32, 0.0_f32);
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    for range in values.flat_map(|value| value.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+        match kind.as_str() {
+            "text/plain" => plain = plain.max(weight),
+            "application/openmetrics-text" => open = open.max(weight),
+            _ => {}
+        }
+    }
+    plain > open
+}
+
+/// OpenMetrics as Prometheus' older format says it: a counter is named with its `_total`, and there
+/// are no units and no end.
+fn plain_text(open: &str) -> String {
+    let counters: HashSet<&str> = open
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut text = String::with_capacity(open.len());
+    for line in open.lines() {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some("UNIT" | "EOF"), ..) => continue,
+            (Some("#"), Some(what), Some(name), rest) if counters.contains(name) => {
+                let rest = rest.unwrap_or_default();
+                text.extend(["# ", what, " ", name, "_total ", rest]);
+            }
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_the_one_that_accept_prefers() {
+        for (accept, plain) in [
+            (None, false),
+            (Some("*/*"), false),
+            (Some("text/plain"), true),
+            (Some("text/plain;version=0.0.4"), true),
+            (Some("Text/Plain; version=0.0.4; q=0.5, */*;q=0.1"), true),
+            (
+                Some("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"),
+                false,
+            ),
+            (Some("application/openmetrics-text;q=0.2, text/plain;q=0.9"), true),
+            (Some("text/plain;q=0"), false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.extend(accept.map(|accept| (ACCEPT, HeaderValue::from_static(accept))));
+            assert_eq!(wants_plain_text(&headers), plain, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn a_counter_is_named_with_its_total_in_plain_text() {
+        let open = "# HELP a_b Many of them.\n# TYPE a_b counter\n# UNIT a_b b\na_b_total{x=\"1\"} 2\n\
+                    # HELP g One.\n# TYPE g gauge\ng 1\n# EOF\n";
+        let plain = "# HELP a_b_total Many of them.\n# TYPE a_b_total counter\na_b_total{x=\"1\"} 2\n\
+                     # HELP g One.\n# TYPE g gauge\ng 1\n";
+        assert_eq!(plain_text(open), plain);
+    }
 }

@@ -77,7 +77,7 @@ pub(in crate::http) async fn of_posts(
     let mut response = Response::new(Body::from_stream(Events::of(watching)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
     headers.insert(CONNECTION, CLOSE);
     response.extensions_mut().insert(Endless);

@@ -56,7 +56,7 @@ impl Events {
     /// Asks for a path, and takes what comes.
     pub(crate) async fn try_open(address: SocketAddr, path: &str) -> Option<Self> {
         let mut stream = TcpStream::connect(address).await.ok()?;
-        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
         stream.write_all(request.as_bytes()).await.ok()?;
         let (head, raw) = (String::new(), Vec::new());
         let mut events = Self { stream, head, raw, text: String::new(), ended: false };

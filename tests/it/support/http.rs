@@ -36,7 +36,7 @@ impl Connection {
     ) -> Response {
         let mut request = format!("{method} ").into_bytes();
         request.extend(path.as_ref());
-        request.extend(b" HTTP/1.1\r\nhost: test\r\n");
+        request.extend(b" HTTP/1.1\r\nhost: localhost\r\n");
         for (name, value) in headers {
             request.extend(format!("{name}: {value}\r\n").bytes());
         }
@@ -136,6 +136,9 @@ impl Response {
         assert_eq!(body["status"], status, "{self:?}");
         assert_eq!(body["type"], "about:blank", "{self:?}");
         assert!(body["title"].is_string() && body["detail"].is_string(), "{self:?}");
+        // The same name in the header, in the body and in the log.
+        assert!(body["request_id"].is_string(), "{self:?}");
+        assert_eq!(body["request_id"].as_str(), self.header("x-request-id"), "{self:?}");
         let retry = matches!(status, 503 | 504);
         assert_eq!(self.header("retry-after").is_some(), retry, "{self:?}");
     }

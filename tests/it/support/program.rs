@@ -36,7 +36,12 @@ pub(crate) struct Program {
 impl Program {
     /// Serves at a free port.
     pub(crate) fn start(args: &[&str]) -> Self {
-        Self::spawn(&mut onetap(&[&["--listen", "127.0.0.1:0", "--threads", "2"], args].concat()))
+        Self::start_at("127.0.0.1:0", args)
+    }
+
+    /// Serves there. Of a Unix socket there is no address to ask.
+    pub(crate) fn start_at(listen: &str, args: &[&str]) -> Self {
+        Self::spawn(&mut onetap(&[&["--listen", listen, "--threads", "2"], args].concat()))
     }
 
     pub(crate) fn spawn(command: &mut Command) -> Self {
@@ -52,7 +57,10 @@ impl Program {
         });
         let mut greeting = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
-        let address = greeting.trim().strip_prefix("Listening on http://");
+        let address = greeting
+            .trim()
+            .strip_prefix("Listening on ")
+            .map(|listens| listens.strip_prefix("http://").unwrap_or("127.0.0.1:0").to_owned());
         let address = address.unwrap_or_else(|| panic!("{}", log.lock().unwrap()));
         Self { address: address.parse().unwrap(), child, log }
     }
@@ -98,8 +106,13 @@ impl Program {
 
     /// Asks it to stop.
     pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
     /// Waits until it has ended, and says with which code.

@@ -1,0 +1,119 @@
+//! `onetap serve`: the sockets, the signals, and the service between them.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{self, Failure};
+use crate::config::{self, Config, ConfigError, Listen, ServeArgs};
+use crate::http::Listener;
+use crate::telemetry;
+
+/// Serves until a signal asks for an end.
+pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
+    let config = Config::new(args)?;
+    telemetry::log_to_stderr(&config.log, config.log_format)
+        .map_err(|problem| ConfigError(format!("--log: {problem}")))?;
+    for name in config::unknown_variables() {
+        tracing::warn!("{name} is no variable of onetap and means nothing; see onetap --help");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        stop_on_signals(stop.clone())?;
+        let (listener, _socket) = bind(&config.listen)?;
+        app::run(config, vec![listener], stop).await
+    })
+}
+
+/// A Unix socket's file, which goes when the service ends.
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn bind(listen: &Listen) -> Result<(Listener, Option<SocketFile>), Failure> {
+    let bound = match listen {
+        Listen::Tcp(address) => TcpListener::bind(address).map(|bound| (bound.into(), None)),
+        Listen::Unix(path) => {
+            clear_away(listen, path)?;
+            UnixListener::bind(path)
+                .map(|bound| (Listener::Unix(bound), Some(SocketFile(path.clone()))))
+        }
+    };
+    bound.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => Failure::Taken(format!(
+            "--listen {listen}: another program has taken it; stop that, or choose another"
+        )),
+        _ => Failure::Config(ConfigError(match listen {
+            Listen::Tcp(_) => format!(
+                "--listen {listen}: {error}; choose an address of this machine and a port that \
+                 you may use"
+            ),
+            Listen::Unix(_) => format!(
+                "--listen {listen}: {error}; choose a path in a directory that you may write to"
+            ),
+        })),
+    })
+}
+
+/// Removes the socket that a service has left behind which was killed. Nothing else.
+fn clear_away(listen: &Listen, path: &Path) -> Result<(), Failure> {
+    let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    if !found.file_type().is_socket() {
+        let line = format!("--listen {listen}: there is a file that is no socket; choose another");
+        return Err(ConfigError(line).into());
+    }
+    if UnixStream::connect(path)
+        .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    {
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(())
+}
+
+/// Signals that would end the process where nobody means to: a limit on the size of files is an
+/// error of the write, and nothing is to be reloaded.
+const HARMLESS: [SignalKind; 3] = [
+    SignalKind::from_raw(Signal::XFSZ.as_raw()),
+    SignalKind::user_defined1(),
+    SignalKind::user_defined2(),
+];
+
+fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // A signal that somebody has listened to does nothing else, also when the listener has gone.
+    for kind in HARMLESS {
+        drop(signal(kind)?);
+    }
+    tokio::spawn(async move {
+        let mut asked = 0;
+        while asked < 2 {
+            // A closing terminal says it beside the signal that asks for a stop.
+            asked += tokio::select! {
+                _ = terminate.recv() => 1,
+                _ = interrupt.recv() => 1,
+                _ = hangup.recv() => 0,
+            };
+            if !stop.is_cancelled() {
+                tracing::info!(
+                    "stopping: what is in flight is answered; once more to stop at once"
+                );
+                stop.cancel();
+            }
+        }
+        std::process::exit(0);
+    });
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! `--listen`: where the service can be reached.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::ConfigError;
+
+/// The port, where none is named.
+const PORT: u16 = 8080;
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// A TCP port.
+    Tcp(SocketAddr),
+    /// A Unix socket at this path.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Listen {
+    /// Whether other machines may reach it.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Self::Tcp(address) if !address.ip().is_loopback())
+    }
+
+    /// Reads `IP:PORT`, `localhost`, `localhost:PORT` or `unix:PATH`.
+    pub(super) fn read(text: &str) -> Result<Self, ConfigError> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return match path {
+                "" => Err(ConfigError("--listen unix: names no socket; say unix:PATH".into())),
+                _ if path.starts_with("//") => Err(ConfigError(format!(
+                    "--listen `{text}` is no path: `unix:/{}`?",
+                    path.trim_start_matches('/')
+                ))),
+                path => Ok(Self::Unix(path.into())),
+            };
+        }
+        address(text).map(Self::Tcp).ok_or_else(|| {
+            // What may have been meant: an address without a port, a port alone.
+            let whole = [
+                format!("{text}:{PORT}"),
+                format!("[{text}]:{PORT}"),
+                format!("127.0.0.1:{}", text.trim_start_matches([':', '*'])),
+            ];
+            let meant = whole.into_iter().find(|whole| address(whole).is_some());
+            let say = meant.unwrap_or_else(|| format!("127.0.0.1:{PORT}"));
+            ConfigError(format!("--listen `{text}` is not IP:PORT, such as {say}"))
+        })
+    }
+}
+
+fn address(text: &str) -> Option<SocketAddr> {
+    let numeric = match text.strip_prefix("localhost") {
+        Some("") => format!("127.0.0.1:{PORT}"),
+        Some(port) => format!("127.0.0.1{port}"),
+        None => text.to_owned(),
+    };
+    numeric.parse().ok()
+}

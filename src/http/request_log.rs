@@ -1,0 +1,102 @@
+//! One log line for a write that failed, or for every request.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::uri::PathAndQuery;
+use tokio::time::Instant;
+
+use super::problem::Problem;
+
+/// So many failed writes have a line of their own within a window; the others are counted.
+const LINES: u32 = 10;
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Which requests have a line, shared by all workers.
+#[derive(Debug)]
+pub struct RequestLog {
+    all: bool,
+    window: Mutex<Window>,
+}
+
+#[derive(Debug)]
+struct Window {
+    began: Instant,
+    lines: u32,
+    left_out: u64,
+}
+
+/// A request that has been answered.
+pub(super) struct Answered<'a> {
+    pub(super) id: &'a str,
+    pub(super) method: &'static str,
+    pub(super) route: &'static str,
+    /// Only if every request has a line.
+    pub(super) path: Option<&'a PathAndQuery>,
+    pub(super) status: u16,
+    pub(super) problem: Option<&'a Problem>,
+    pub(super) took: Duration,
+}
+
+impl RequestLog {
+    /// `all`: not only writes that fail.
+    pub fn new(all: bool) -> Arc<Self> {
+        let window = Window { began: Instant::now(), lines: 0, left_out: 0 };
+        Arc::new(Self { all, window: Mutex::new(window) })
+    }
+
+    /// Whether every request has a line.
+    pub(super) fn is_of_all(&self) -> bool {
+        self.all
+    }
+
+    /// Logs a write that has failed, or counts it for the line that tells how many there were.
+    pub(super) fn failed_write(self: &Arc<Self>, answered: &Answered<'_>) {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if now >= window.began + WINDOW && window.left_out == 0 {
+            *window = Window { began: now, lines: 0, left_out: 0 };
+        }
+        if window.lines < LINES {
+            window.lines += 1;
+            drop(window);
+            return answered.log("a write failed");
+        }
+        window.left_out += 1;
+        if window.left_out == 1 {
+            let (log, end) = (Arc::clone(self), window.began + WINDOW);
+            tokio::spawn(async move {
+                tokio::time::sleep_until(end).await;
+                let mut window = log.window.lock().unwrap_or_else(PoisonError::into_inner);
+                let left_out = window.left_out;
+                *window = Window { began: Instant::now(), lines: 0, left_out: 0 };
+                drop(window);
+                tracing::info!(left_out, "more writes failed, without a line of their own");
+            });
+        }
+    }
+}
+
+impl Answered<'_> {
+    pub(super) fn log(&self, what: &str) {
+        let Self { id, method, route, path, status, problem, took } = self;
+        // The query may name people; the path says what was asked for.
+        let path = path.map(PathAndQuery::path);
+        let (code, cause) = (
+            problem.map(|problem| problem.code().as_str()),
+            problem.map(|problem| problem.cause()),
+        );
+        let ms = took.as_secs_f64() * 1e3;
+        tracing::info!(
+            request_id = id,
+            method,
+            route,
+            path,
+            status,
+            code,
+            cause,
+            ms = format_args!("{ms:.1}"),
+            "{what}"
+        );
+    }
+}

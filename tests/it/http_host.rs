@@ -1,0 +1,143 @@
+//! The names that the service answers to: a web page can make its own name mean 127.0.0.1.
+
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use crate::support::http::{Connection, Response};
+use crate::support::post;
+use crate::support::program::{Program, onetap, outcome};
+use crate::support::service::Service;
+
+async fn ask(connection: &mut Connection, head: &str) -> Response {
+    connection.write(format!("{head}\r\n\r\n").as_bytes()).await;
+    connection.read().await.expect("an answer")
+}
+
+#[tokio::test]
+async fn a_tap_under_a_foreign_name_is_refused_and_counts_nothing() {
+    let service = Service::with(&["--allowed-host", "forum.example,other.example"]);
+    let mut connection = service.connect().await;
+    let post = post();
+    let put = format!("PUT /v1/posts/{post}/reactions/like/users/1 HTTP/1.1");
+    let good = [
+        "localhost",
+        "LocalHost.:99",
+        "127.0.0.1:1",
+        "[::1]",
+        "forum.example:8443",
+        "OTHER.example.",
+    ];
+    for host in
+        ["evil.example", "evil.example:80", "10.0.0.1", "forum.example.evil", "[2001:db8::1]"]
+    {
+        let answer = ask(&mut connection, &format!("{put}\r\nhost: {host}")).await;
+        answer.assert_problem(403, "foreign_host");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("--allowed-host"), "{detail}");
+    }
+    // The request line outranks the header.
+    let absolute = put.replace("/v1", "http://evil.example/v1");
+    ask(&mut connection, &format!("{absolute}\r\nhost: localhost"))
+        .await
+        .assert_problem(403, "foreign_host");
+    let read = format!("/v1/posts/{post}/reactions");
+    assert_eq!(service.send("GET", &read).await.ok(200)["total"], 0);
+    for host in good {
+        let status = ask(&mut connection, &format!("{put}\r\nhost: {host}")).await.status;
+        assert!([200, 201].contains(&status), "{host}: {status}");
+    }
+    let absolute = put.replace("/v1", "http://forum.example/v1");
+    assert_eq!(
+        ask(&mut connection, &format!("{absolute}\r\nhost: evil.example")).await.status,
+        200
+    );
+}
+
+/// RFC 9112, 3.2: a server answers 400 to HTTP/1.1 without a Host, and to more than one.
+#[tokio::test]
+async fn one_host_and_only_one() {
+    let service = Service::memory();
+    let put = format!("PUT /v1/posts/{}/reactions/like/users/1", post());
+    for head in [
+        format!("{put} HTTP/1.1"),
+        format!("{put} HTTP/1.1\r\nhost: localhost\r\nhost: localhost"),
+        format!("{put} HTTP/1.1\r\nhost:"),
+        format!("{put} HTTP/1.1\r\nhost: user@localhost"),
+        format!("{put} HTTP/1.1\r\nhost: local host"),
+        format!("{put} HTTP/1.1\r\nhost: localhost:http"),
+        "GET /healthz HTTP/1.1".to_owned(),
+    ] {
+        ask(&mut service.connect().await, &head).await.assert_problem(400, "invalid_host");
+    }
+    assert_eq!(ask(&mut service.connect().await, &format!("{put} HTTP/1.0")).await.status, 201);
+}
+
+#[tokio::test]
+async fn probes_and_figures_are_read_under_any_name() {
+    let service = Service::memory();
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: pod-7.internal:9090");
+        assert_eq!(ask(&mut service.connect().await, &head).await.status, 200, "{path}");
+    }
+    let head = "GET /docs/ HTTP/1.1\r\nhost: pod-7.internal";
+    ask(&mut service.connect().await, head).await.assert_problem(403, "foreign_host");
+}
+
+/// No web page reaches a Unix socket, and a proxy before it passes on whatever name it has.
+#[tokio::test]
+async fn behind_a_unix_socket_every_name_is_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("onetap.sock");
+    let listen = format!("unix:{}", socket.display());
+    let mut program = Program::start_at(&listen, &["--store", "memory:"]);
+    let curl = |method: &str, path: &str| {
+        let output = std::process::Command::new("curl")
+            .args(["-s", "-X", method, "--unix-socket"])
+            .arg(&socket)
+            .arg(format!("http://forum.example{path}"))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let path = format!("/v1/posts/{}/reactions/like/users/1", post());
+    let answer = curl("PUT", &path);
+    assert!(answer.contains("\"count\":1"), "{answer}");
+
+    // In use it is taken; left over by a process that was killed, it is taken over.
+    let second = outcome(&mut onetap(&["--listen", &listen, "--store", "memory:"]));
+    assert_eq!(second.status.code(), Some(69), "{second:?}");
+    program.signal("-KILL");
+    program.exit_code().await;
+    assert!(UnixStream::connect(&socket).is_err() && socket.exists());
+    let mut program = Program::start_at(&listen, &["--store", "memory:"]);
+    assert!(curl("GET", "/healthz").contains("ok"));
+    program.signal("-TERM");
+    assert_eq!(program.exit_code().await, Some(0));
+    assert!(!socket.exists(), "the socket is left behind");
+
+    std::fs::write(&socket, "a file of somebody's").unwrap();
+    let refused = outcome(&mut onetap(&["--listen", &listen, "--store", "memory:"]));
+    assert_eq!(refused.status.code(), Some(64), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(&socket).unwrap(), "a file of somebody's");
+}
+
+/// A stream over a Unix socket ends when its client has gone: there is nothing that would tell it.
+#[tokio::test]
+async fn a_stream_over_a_unix_socket_ends_with_its_client() {
+    use std::io::{Read as _, Write as _};
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("onetap.sock");
+    let listen = format!("unix:{}", socket.display());
+    let program = Program::start_at(&listen, &["--store", "memory:"]);
+    let files = program.open_files();
+    let mut client = UnixStream::connect(&socket).unwrap();
+    let path = format!("/v1/posts/reactions/stream?post_id={}", post());
+    client.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).unwrap();
+    let mut first = [0; 256];
+    assert!(client.read(&mut first).unwrap() > 0);
+    assert!(program.open_files() > files);
+    drop(client);
+    let gone = || async { program.open_files() <= files };
+    let waited = tokio::time::timeout(Duration::from_secs(20), program.until("closed", gone)).await;
+    assert!(waited.is_ok());
+}
