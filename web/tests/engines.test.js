@@ -158,8 +158,6 @@ function promises(browser) {
     test(`a tap that is lost, and ${how} before it is sent again: it is counted`, async (t) => {
       const { site, context } = await place(t);
       const post = newPost();
-      // A driver ends with its last window.
-      await openClient(context, site);
       const page = await openClient(context, site, { userId: 1 }, [post]);
       await showsIn(page, post, { count: 0 });
       site.faults = ({ method }) => (method === 'PUT' ? { drop: 'before' } : undefined);

@@ -52,8 +52,8 @@ async function startContext(env) {
   await session.manage().setTimeouts({ script: 30_000 });
   /** A session has one current window: what is asked of several pages waits in line. */
   let line = Promise.resolve();
-  let current = await session.getWindowHandle();
-  let unused = current;
+  const spare = await session.getWindowHandle();
+  let current;
   let closed;
   /** @param {string | undefined} handle @param {() => Promise<any>} work */
   const inWindow = (handle, work) => {
@@ -67,11 +67,11 @@ async function startContext(env) {
   return {
     async newPage() {
       const handle = await inWindow(undefined, async () => {
-        const first = unused;
-        unused = undefined;
-        // A window each: of two tabs in one, only one is visible.
-        if (!first) await session.switchTo().newWindow('window');
-        return (current = first ?? (await session.getWindowHandle()));
+        // A window each: of two tabs in one, only one is visible. The session's own stays unused,
+        // since the session ends with its last window.
+        if (current) await session.switchTo().window(spare);
+        await session.switchTo().newWindow('window');
+        return (current = await session.getWindowHandle());
       });
       return new WebKitPage(session, (work) => inWindow(handle, work));
     },
