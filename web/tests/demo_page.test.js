@@ -31,18 +31,34 @@ async function open(t, { hash = '', ...options } = {}) {
 }
 
 const phone = (page, side, name) => page.locator(`[data-side=${side}] .phone`, { hasText: `${name}’s phone` });
-const figure = async (page, side, name) => Number(await page.locator(`[data-score=${side}] [data-figure=${name}]`).textContent());
+const figure = async (page, side, name) => {
+  const text = await page.locator(`[data-score=${side}] [data-figure=${name}]`).textContent();
+  return text === '–' ? text : Number(text);
+};
 const verdict = (page, side) => page.locator(`[data-score=${side}] .verdict`).textContent();
 const scores = async (page) => Object.fromEntries(await Promise.all(['onetap', 'naive'].map(async (side) =>
   [side, { meant: await figure(page, side, 'meant'), sent: await figure(page, side, 'sent'), counted: await figure(page, side, 'counted'), verdict: await verdict(page, side) }])));
+const tapAll = (page) => page.getByRole('button', { name: 'Tap all 24', exact: true });
 const doubleTapAll = (page) => page.getByRole('button', { name: 'Double-tap all 24' });
 /** When it may be pressed again. */
 const ready = (page) => doubleTapAll(page).and(page.locator('[aria-disabled=false]')).waitFor();
 const setSlow = (page, slow) => page.getByRole('switch').setChecked(slow);
 
+/**
+ * What is said of the other half after a double tap of all 24. On a busy machine the second tap may come too late: it is left
+ * out then, and the first is judged.
+ */
+function flipped(verdict) {
+  const found = /^(?:✔ (\d+) of \1 right; |✘ \d+ of (\d+) wrong; |Tapped )twice: (\d+) on, (\d+) off$/.exec(verdict);
+  assert.ok(found, verdict);
+  const [judged, on, off] = [found[1] ?? found[2] ?? 0, found[3], found[4]].map(Number);
+  assert.equal(judged + on + off, 24, verdict);
+  return { judged, on, off };
+}
+
 /** The score once nothing is on its way any more. */
 async function settled(page, side, ms = 60_000) {
-  return until(`${side} is settled`, async () => /^[✔✘]/.test(await verdict(page, side)), ms);
+  return until(`${side} is settled`, async () => /\d/.test(await verdict(page, side)), ms);
 }
 
 for (const colorScheme of ['light', 'dark']) {
@@ -67,11 +83,51 @@ for (const colorScheme of ['light', 'dark']) {
   }
 }
 
-for (const [width, height, hasTouch = false] of [[1280, 900], [768, 1024, true], [390, 844], [390, 844, true], [320, 640, true]]) {
+const SCREENS = [[1280, 900], [1024, 768], [768, 1024, true], [390, 844], [360, 740, true], [320, 640, true]];
+for (const [width, height, hasTouch = false] of SCREENS) {
   test(`nothing moves while it loads (${width} px${hasTouch ? ', touched' : ''})`, async (t) => {
     const page = await open(t, { viewport: { width, height }, hasTouch, isMobile: hasTouch });
     await page.waitForTimeout(500);
     assert.equal(await page.evaluate(() => shift), 0);
+  });
+
+  test(`nothing moves while it is tapped, and the posts of the phones are level (${width} px${hasTouch ? ', touched' : ''})`, async (t) => {
+    const page = await open(t, { viewport: { width, height }, hasTouch, isMobile: hasTouch });
+    await setSlow(page, false);
+    const places = () => page.evaluate(() => {
+      const inside = [...document.querySelectorAll('onetap-bar')].flatMap((bar) => [...bar.shadowRoot.querySelectorAll('.reaction, .add, .who')]);
+      return [...document.querySelectorAll('.controls > *, .scores, .score, .side, .phone, li, footer'), ...inside].map((element) => {
+        const { x, y, width, height } = element.getBoundingClientRect();
+        return `${element.className} ${[x, y + scrollY, width, height].map((n) => n.toFixed(1))}`;
+      });
+    });
+    const before = await places();
+    await page.evaluate(() => {
+      globalThis.shift = 0;
+      document.querySelector('[data-do=twice]').click();
+    });
+    await until('it is under way', async () => (await verdict(page, 'naive')) === 'On its way …');
+    // Those that are pressed have another class, the sticky board stays: only places count.
+    const place = (text) => text.replace(/^.* /, '');
+    for (let looks = 0; !(await tapAll(page).and(page.locator('[aria-disabled=false]')).count()); looks += 1) {
+      assert.deepEqual((await places()).map(place), before.map(place), `look ${looks}`);
+      await page.waitForTimeout(100);
+    }
+    for (const side of ['onetap', 'naive']) await settled(page, side);
+    assert.deepEqual((await places()).map(place), before.map(place), 'in the end');
+    assert.equal(await page.evaluate(() => shift), 0);
+    // One more reaction has its place, too.
+    await phone(page, 'onetap', 'Anna').locator('onetap-bar').nth(1).evaluate((bar) => bar.tap('wow'));
+    await buttonOf(phone(page, 'onetap', 'Ben').locator('onetap-bar').nth(1), 'Wow, 1').waitFor();
+    const items = (await places()).filter((text) => text.startsWith(' '));
+    assert.deepEqual(items, before.filter((text) => text.startsWith(' ')), 'posts and footer stay');
+    // Whatever makes one post longer, the same post of every phone beside it begins where it does.
+    await page.evaluate(() => { document.querySelector('[data-side=naive] li p + p').textContent += ' And the smell of it.'.repeat(5); });
+    const tops = await page.evaluate(() => ['onetap', 'naive'].map((side) => [...document.querySelectorAll(`[data-side=${side}] .phone`)].map((phone) =>
+      [...phone.querySelectorAll('li')].map((post) => Math.round(post.getBoundingClientRect().top + scrollY)))));
+    assert.deepEqual(tops[0][0], tops[0][1]);
+    assert.deepEqual(tops[1][0], tops[1][1]);
+    if (width > 960) assert.deepEqual(tops[0], tops[1]);
   });
 }
 
@@ -87,8 +143,12 @@ test('all double-tapped on a bad network: with onetap everything is as it was me
   const { onetap, naive } = await scores(page);
   assert.deepEqual({ ...onetap, sent: 0 }, { meant: 24, sent: 0, counted: 24, verdict: '✔ 24 of 24 right' });
   assert.ok(onetap.sent >= 24, JSON.stringify(onetap));
-  // The other half was told the same.
-  assert.equal(naive.meant, 24);
+  // The other half has got the same, and what that means there is nobody's to say.
+  const { judged, on } = flipped(naive.verdict);
+  if (!judged) {
+    assert.deepEqual([naive.meant, naive.counted], ['–', on]);
+    assert.equal(await page.locator('[data-score=naive] :is(.right, .wrong)').count(), 0, 'not judged');
+  }
   // The other half is as good as chance has it; its figures are told, not asserted.
   t.diagnostic(`onetap ${JSON.stringify(onetap)}; read, flip, save ${JSON.stringify(naive)}`);
   // What the page says of itself is so.
@@ -105,20 +165,43 @@ test('all double-tapped on a bad network: with onetap everything is as it was me
   for (const where of [page, second]) {
     for (const side of ['onetap', 'naive']) await settled(where, side);
     const now = await scores(where);
-    assert.deepEqual(now, { onetap, naive: { ...now.naive, meant: 24, sent: naive.sent } });
+    assert.deepEqual(now, { onetap, naive: { ...now.naive, meant: naive.meant, sent: naive.sent } });
     assert.equal(now.naive.verdict, naive.verdict);
   }
-  // Once more takes all back, when the phones know what there is, and the other window follows.
-  const pressed = page.locator('[data-side=onetap] .reaction[aria-pressed=true]');
-  await until('they know', async () => (await pressed.count()) === 24, 30_000);
-  await doubleTapAll(page).click();
-  await ready(page);
-  for (const where of [page, second]) {
-    await until('all is taken back', async () => {
-      const { onetap } = await scores(where);
-      return onetap.verdict === '✔ 24 of 24 right' && onetap.meant === 0 && onetap.counted === 0;
-    }, 60_000);
+});
+
+test('each press begins anew', async (t) => {
+  const page = await open(t);
+  await setSlow(page, false);
+  const threads = [page.url()];
+  for (const press of [tapAll, tapAll, doubleTapAll]) {
+    await press(page).click();
+    await ready(page);
+    for (const side of ['onetap', 'naive']) await settled(page, side);
+    const { onetap, naive } = await scores(page);
+    assert.deepEqual({ ...onetap, sent: 0 }, { meant: 24, sent: 0, counted: 24, verdict: '✔ 24 of 24 right' });
+    if (press === tapAll) assert.deepEqual(naive, { meant: 24, sent: 24, counted: 24, verdict: '✔ 24 of 24 right' });
+    else flipped(naive.verdict);
+    threads.push(page.url());
   }
+  assert.equal(threads[0], threads[1], 'an unused thread is used');
+  assert.equal(new Set(threads.slice(1)).size, 3);
+  // A thread that another window has used is used.
+  const other = await open(t, { hash: new URL(threads[1]).hash });
+  await tapAll(other).click();
+  await ready(other);
+  assert.notEqual(other.url(), threads[1]);
+});
+
+test('one tap each on a bad network: with onetap all are right; the other half is judged as well', async (t) => {
+  const page = await open(t);
+  await tapAll(page).click();
+  for (const side of ['onetap', 'naive']) await settled(page, side);
+  const { onetap, naive } = await scores(page);
+  assert.deepEqual({ ...onetap, sent: 0 }, { meant: 24, sent: 0, counted: 24, verdict: '✔ 24 of 24 right' });
+  assert.equal(naive.meant, 24);
+  assert.match(naive.verdict, /^(✔ 24|✘ \d+) of 24 (right|wrong)$/);
+  t.diagnostic(`onetap ${JSON.stringify(onetap)}; read, flip, save ${JSON.stringify(naive)}`);
 });
 
 test('a thread that was tapped elsewhere begins with what is there', async (t) => {
@@ -157,20 +240,43 @@ test('the naive half is not made to fail: tap by tap on a good network it is rig
   assert.deepEqual(naive, { meant: 6, sent: 6, counted: 6, verdict: '✔ 6 of 6 right' });
 });
 
-test('the naive half fails on a double tap, and shows where', async (t) => {
+test('the naive half fails when a tap arrives twice, and shows where', async (t) => {
+  const page = await open(t);
+  await phone(page, 'naive', 'Anna').locator('onetap-bar').first().evaluate((bar) => {
+    // Doubled; the twin at once, the tap itself 0.4 s later, and not lost.
+    const next = [0, 0];
+    Math.random = () => next.shift() ?? 0.5;
+    bar.tap('like');
+  });
+  await settled(page, 'naive');
+  assert.deepEqual((await scores(page)).naive, { meant: 1, sent: 2, counted: 0, verdict: '✘ 1 of 1 wrong' });
+  assert.equal(await page.locator('onetap-bar.wrong').count(), 1);
+});
+
+test('a double tap on a good network: a toggle flips twice and is not judged, a tap later it is', async (t) => {
   const page = await open(t);
   await setSlow(page, false);
   // The second tap behind the first one's answer, so that they cannot both read before either saves.
-  await phone(page, 'naive', 'Anna').locator('onetap-bar').first().evaluate(async (bar) => {
+  const bar = phone(page, 'naive', 'Anna').locator('onetap-bar').first();
+  await bar.evaluate(async (bar) => {
     bar.tap('like');
     await bar.client.settled();
     bar.tap('like');
   });
   await settled(page, 'naive');
-  assert.equal(await verdict(page, 'naive'), '✘ 1 of 1 wrong');
-  assert.equal(await page.locator('onetap-bar.wrong').count(), 1);
+  assert.deepEqual((await scores(page)).naive, { meant: '–', sent: 2, counted: 0, verdict: 'Tapped twice: 0 on, 1 off' });
+  assert.equal(await page.locator('onetap-bar.wrong').count(), 0);
+  await buttonOf(phone(page, 'naive', 'Ben').locator('onetap-bar').first(), 'Like').click();
+  await until('both are told', async () => (await verdict(page, 'naive')) === '✔ 1 of 1 right; twice: 0 on, 1 off');
+  await page.waitForTimeout(400);
+  await buttonOf(bar, 'Like').click();
+  await until('it is judged', async () => (await verdict(page, 'naive')) === '✔ 2 of 2 right');
   // With onetap the same double tap is one wish.
-  await buttonOf(phone(page, 'onetap', 'Anna').locator('onetap-bar').first(), 'Like').dblclick({ delay: 60 });
+  await phone(page, 'onetap', 'Anna').locator('onetap-bar').first().evaluate(async (bar) => {
+    bar.tap('like');
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    bar.tap('like');
+  });
   await settled(page, 'onetap');
   assert.deepEqual((await scores(page)).onetap, { meant: 1, sent: 1, counted: 1, verdict: '✔ 1 of 1 right' });
 });

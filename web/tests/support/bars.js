@@ -5,9 +5,11 @@ import { createRequire } from 'node:module';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** Counts how far things have moved on the page, and the events of bars. */
+/** Counts how far things have moved on the page (in Chromium), the events of bars, and what the page throws. */
 const RECORDER = `<script>
-  globalThis.shift = 0; globalThis.changes = []; globalThis.errors = [];
+  globalThis.shift = 0; globalThis.changes = []; globalThis.errors = []; globalThis.problems = [];
+  addEventListener('error', ({ message }) => problems.push(message));
+  addEventListener('unhandledrejection', ({ reason }) => problems.push(String(reason)));
   new PerformanceObserver((list) => { for (const entry of list.getEntries()) shift += entry.value; })
     .observe({ type: 'layout-shift', buffered: true });
   addEventListener('onetap-change', ({ detail }) => changes.push(detail));
@@ -59,10 +61,12 @@ export const barOf = (page, place = 0) => page.locator('onetap-bar').nth(place);
 export const buttonOf = (bar, label) => bar.locator('.reaction').and(bar.getByRole('button', { name: new RegExp(`^${label}\\b|^${label}$`) }));
 
 /** The buttons of a bar as a screen reader reads them: `['Like, 3 *']`, with a star where it is pressed. */
-export const read = (page, place = 0) =>
-  barOf(page, place).evaluate((bar) =>
-    [...bar.shadowRoot.querySelectorAll('.reaction')].filter((button) => button.checkVisibility({ visibilityProperty: true }))
-      .map((button) => button.getAttribute('aria-label') + (button.getAttribute('aria-pressed') === 'true' ? ' *' : '')));
+export const read = (page, place = 0) => barOf(page, place).evaluate(labelsOf);
+
+/** The same inside the page, for engines without locators. */
+export const labelsOf = (bar) =>
+  [...bar.shadowRoot.querySelectorAll('.reaction')].filter((button) => button.checkVisibility({ visibilityProperty: true }))
+    .map((button) => button.getAttribute('aria-label') + (button.getAttribute('aria-pressed') === 'true' ? ' *' : ''));
 
 /** What the element says to a screen reader. */
 export const spoken = (page, place = 0) => barOf(page, place).locator('.spoken').textContent();

@@ -13,6 +13,11 @@ const TYPES = {
   '.ts': 'text/plain',
 };
 const PAGE = `<!doctype html><meta charset="utf-8"><title>onetap</title><link rel="icon" href="data:,">
+<script>
+  globalThis.problems = [];
+  addEventListener('error', ({ message }) => problems.push(message));
+  addEventListener('unhandledrejection', ({ reason }) => problems.push(String(reason)));
+</script>
 <script type="module">Object.assign(globalThis, await import('/onetap.js')); globalThis.ready = true;</script>`;
 
 // Unreferenced: what is held for a minute does not hold the process after its tests.
