@@ -165,6 +165,7 @@ fn http_codec(c: &mut Criterion) {
         limits: config.limits,
         answers: LargeAnswers::new(usize::MAX),
         pages: PageGate::default(),
+        turns: Arc::default(),
         metrics: Arc::new(Metrics::new(routes, live.stats(), None, None)),
         live,
         hosts: Hosts::new("127.0.0.1:8080".parse().ok(), Vec::new()),

@@ -188,6 +188,7 @@ fn start(
                 metrics: Arc::clone(&metrics),
                 answers,
                 pages: PageGate::default(),
+                turns: Arc::default(),
                 live,
                 naive,
                 log,

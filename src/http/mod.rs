@@ -23,6 +23,7 @@ mod router;
 mod routes;
 mod serve;
 mod state;
+mod turns;
 mod watch;
 
 pub use answers::LargeAnswers;
@@ -37,3 +38,4 @@ pub use router::{ROUTES, router};
 pub use routes::stream::event;
 pub use serve::{Acceptor, Worker};
 pub use state::{HttpState, Limits};
+pub use turns::Turns;

@@ -10,6 +10,7 @@ use super::cors::Origin;
 use super::host::Hosts;
 use super::page_gate::PageGate;
 use super::request_log::RequestLog;
+use super::turns::Turns;
 use crate::demo::NaiveTable;
 use crate::live::Hub;
 use crate::store::{AnyStore, Deadline};
@@ -66,6 +67,8 @@ pub struct HttpState {
     pub answers: Arc<LargeAnswers>,
     /// How pages are let in.
     pub pages: PageGate,
+    /// When streams send.
+    pub turns: Arc<Turns>,
     /// Where streams hear of changes.
     pub live: Hub,
     /// Which names the service may be called by.

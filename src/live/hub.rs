@@ -179,6 +179,11 @@ pub struct Watching {
 }
 
 impl Watching {
+    /// Whether there is an event to send, or the stream has ended.
+    pub fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
+        self.subscription.mailbox.poll_ready(cx)
+    }
+
     /// The next event to send, encoded; none at the end of the stream.
     pub fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
         let next = self.subscription.mailbox.poll_next(cx);

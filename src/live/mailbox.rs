@@ -130,6 +130,16 @@ impl Mailbox {
         open
     }
 
+    /// Whether there is something to send, or the end.
+    pub(super) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if state.closed || state.queue.is_some() {
+            return Poll::Ready(());
+        }
+        state.wakes(cx);
+        Poll::Pending
+    }
+
     /// The next event to send; none at the end of the stream.
     pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
         let mut state = self.state();
@@ -139,9 +149,7 @@ impl Mailbox {
         if let Some(text) = state.pop() {
             return Poll::Ready(Some(text));
         }
-        if state.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
-            state.waker = Some(cx.waker().clone());
-        }
+        state.wakes(cx);
         Poll::Pending
     }
 }
@@ -194,6 +202,13 @@ impl State {
         let slot = &mut self.slots[usize::from(first)];
         self.queue = (first != last).then_some((slot.next, last));
         slot.unsent.take()
+    }
+
+    /// The task to wake from now on.
+    fn wakes(&mut self, cx: &Context<'_>) {
+        if self.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
     }
 
     fn wake(&mut self) {

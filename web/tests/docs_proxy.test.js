@@ -2,7 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, get } from 'node:http';
 import { after, before, test } from 'node:test';
+
+import compression from 'compression';
 
 import { barOf, buttonOf, reads } from './support/bars.js';
 import { startBrowser } from './support/browser.js';
@@ -21,7 +25,8 @@ after(() => browser.close());
 
 for (const name of ['nginx', 'Caddyfile']) {
   test(`${name}: reads and streams from onetap, taps by way of the forum, over HTTP/2`, async (t) => {
-    const service = await startService();
+    // As the guide says: both proxies pass on the name that the browser called.
+    const service = await startService({ args: ['--allowed-host', 'forum.example'] });
     const forum = await startForum(service);
     const proxy = await startProxy(name, SNIPPETS.get(name), { service, forum });
     const context = await browser.newContext({ ignoreHTTPSErrors: true });
@@ -86,6 +91,14 @@ for (const name of ['nginx', 'Caddyfile']) {
     assert.equal(still.url(), `${proxy.url}/thread/1`);
     assert.equal((await held(service, POST, 8)).mine, true);
 
+    // Under the forum's own name, which is not one of onetap's.
+    const { port } = new URL(proxy.url);
+    const byName = ['-sk', '--resolve', `forum.example:${port}:127.0.0.1`, '-o', '/dev/null', '-w', '%{http_code}'];
+    for (const path of [`/v1/posts/${POST}/reactions`, '/onetap.js']) {
+      const curl = [...byName, `https://forum.example:${port}${path}`];
+      assert.equal(execFileSync('curl', curl, { encoding: 'utf8' }), '200', path);
+    }
+
     // What is for operators stays inside.
     for (const path of ['/metrics', '/readyz', '/healthz', '/docs/', '/demo', '/openapi.json']) {
       const answer = await page.request.get(proxy.url + path);
@@ -96,4 +109,43 @@ for (const name of ['nginx', 'Caddyfile']) {
 
 test('no configuration of a proxy stands outside of a snippet', () => {
   assert.equal(GUIDE.match(/^```(nginx|caddy)$/gm).length, 2);
+});
+
+test('a layer that compresses leaves streams alone, as the guide says', async (t) => {
+  const service = await startService();
+  const compress = compression({ threshold: 0 });
+  const proxy = createServer((request, response) =>
+    compress(request, response, () => {
+      const { headers, method } = request;
+      const onward = get(service.url + request.url, { headers, method }, (answer) => {
+        response.writeHead(answer.statusCode, answer.headers);
+        answer.pipe(response);
+      });
+      response.on('close', () => onward.destroy());
+    }),
+  ).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  t.after(async () => {
+    proxy.closeAllConnections();
+    proxy.close();
+    await service.stop();
+  });
+  await other(service, POST, 1);
+  const ask = async (path) => {
+    const headers = { 'Accept-Encoding': 'gzip, br' };
+    const request = get({ host: '127.0.0.1', port: proxy.address().port, path, headers });
+    const [answer] = await once(request, 'response');
+    return answer;
+  };
+  const page = await ask(`/v1/posts/${POST}/reactions`);
+  assert.match(page.headers['content-encoding'], /br|gzip/, 'the layer compresses');
+  page.resume();
+
+  const stream = await ask(`/v1/posts/reactions/stream?post_id=${POST}`);
+  assert.equal(stream.headers['content-encoding'], undefined);
+  let heard = '';
+  stream.setEncoding('utf8').on('data', (text) => (heard += text));
+  await until('the snapshot comes at once', () => heard.includes('"total":1'), 3000);
+  await other(service, POST, 2);
+  await until('and so does what changes', () => heard.includes('"total":2'), 3000);
 });

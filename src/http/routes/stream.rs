@@ -1,8 +1,9 @@
 //! Live counts, as server-sent events.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -19,6 +20,7 @@ use super::super::extract::Query;
 use super::super::openapi::ReadProblems;
 use super::super::problem::Problem;
 use super::super::state::SharedState;
+use super::super::turns::Turn;
 use crate::domain::Summary;
 use crate::live::Watching;
 
@@ -65,6 +67,9 @@ pub(in crate::http) async fn of_posts(
     query: Query,
 ) -> Result<Response, Problem> {
     let query = query.only(&["post_id", "recent"])?;
+    let mut turn = state.turns.place();
+    // To join is work, too.
+    poll_fn(|cx| turn.poll_take(cx)).await;
     let watching = match state.live.watch(query.posts()?, query.recent()?).await {
         Ok(watching) => watching,
         Err(refused) => {
@@ -74,7 +79,7 @@ pub(in crate::http) async fn of_posts(
             return Ok(response);
         }
     };
-    let mut response = Response::new(Body::from_stream(Events::of(watching)));
+    let mut response = Response::new(Body::from_stream(Events::of(watching, turn)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
@@ -95,6 +100,7 @@ pub fn event(summary: Summary, recent: usize) -> Bytes {
 /// A stream's events, and something now and then where there are none.
 struct Events {
     watching: Watching,
+    turn: Turn,
     /// The wait before a reconnect has been told.
     begun: bool,
     sent: Instant,
@@ -103,10 +109,10 @@ struct Events {
 }
 
 impl Events {
-    fn of(mut watching: Watching) -> Self {
+    fn of(mut watching: Watching, turn: Turn) -> Self {
         let now = Instant::now();
         let first = watching.look(now.into_std()).map_or(now + KEEP_ALIVE, Instant::from_std);
-        Self { watching, begun: false, sent: now, quiet: Box::pin(sleep_until(first)) }
+        Self { watching, turn, begun: false, sent: now, quiet: Box::pin(sleep_until(first)) }
     }
 }
 
@@ -135,7 +141,9 @@ impl Stream for Events {
             let retry = self.watching.retry().as_millis();
             return Poll::Ready(Some(Ok(format!("retry: {retry}\n\n").into())));
         }
-        if let Poll::Ready(first) = self.watching.poll_next(cx) {
+        if self.watching.poll_ready(cx).is_ready() {
+            ready!(self.turn.poll_take(cx));
+            let first = ready!(self.watching.poll_next(cx));
             self.sent = Instant::now();
             return Poll::Ready(first.map(|first| Ok(self.with_more(first, cx))));
         }

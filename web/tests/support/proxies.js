@@ -39,7 +39,7 @@ const PROXIES = {
           protocols h1 h2
         }
       }
-      ${snippet.replace('forum.example {', `https://localhost:${port} {\nbind 127.0.0.1\ntls ${certificate} ${key}\n`)}`,
+      ${snippet.replace('forum.example {', `https://localhost:${port}, https://forum.example:${port} {\nbind 127.0.0.1\ntls ${certificate} ${key}\n`)}`,
   },
 };
 
