@@ -579,7 +579,7 @@ class OnetapBar extends Base {
     let button = this.#buttons.get(reaction);
     if (!button) {
       button = h('button', { className: 'reaction', type: 'button', value: reaction, onclick: () => this.tap(reaction) },
-        h('span', { className: 'picture', 'aria-hidden': 'true' }),
+        h('span', { className: 'picture', 'aria-hidden': 'true' }), ' ',
         h('span', { className: 'count', 'aria-hidden': 'true' }));
       // A key that is held down is one tap.
       button.addEventListener('keydown', (event) => event.repeat && event.key === 'Enter' && event.preventDefault());

@@ -17,7 +17,7 @@ const CSS = `
 
 const REST_MS = 400;
 /** From one button to the next while a card is open; and until it goes, so that the pointer can come to it. */
-const NEXT_MS = 100;
+const NEXT_MS = 150;
 const LEAVE_MS = 200;
 const TOUCH_MS = 500;
 /** A finger that moves further wants to scroll. */
@@ -34,7 +34,7 @@ const EDGE = 8;
  * @param {any} first the event that is still going on: a pointer that came, a finger that is down, the focus
  */
 export function attach(look, bar, first) {
-  /** The button whose card is open or about to be, or that has been pressed. @type {HTMLButtonElement | undefined} */
+  /** The button whose card is open, or that is or has been pressed. @type {HTMLButtonElement | undefined} */
   let target;
   let timer;
   /** A long touch has opened the card: what it ends with is no tap. */
@@ -62,10 +62,12 @@ export function attach(look, bar, first) {
     else hide();
   }
 
+  /** An open card stays until then: the pointer may cross a button on its way there. */
   function later(button, ms, then = () => {}) {
-    hide();
-    target = button;
+    clearTimeout(timer);
     timer = setTimeout(() => {
+      hide();
+      target = button;
       then();
       show(look(), button);
     }, ms);
@@ -104,7 +106,7 @@ export function attach(look, bar, first) {
     // The summary knows this user's own tap.
     const ids = [...new Set([...newest.ids, ...(list?.ids.filter((id) => id !== me) ?? [])])];
     const title = button.value ? [draw(button.value), label(button.value)] : [texts.reactions];
-    card.replaceChildren(h('p', { className: 'card-title' }, ...title, h('span', {}, number(count))),
+    card.replaceChildren(h('p', { className: 'card-title' }, ...title, ` ${number(count)}`),
       h('p', { className: 'card-names' }, ...nodes(sentence(ids, list?.whole ? ids.length : newest.people, NAMES))));
   }
 
@@ -132,11 +134,12 @@ export function attach(look, bar, first) {
   }
 
   function over(button) {
-    if (button === target) clearTimeout(isOpen() ? timer : undefined);
+    if (button === target) clearTimeout(timer);
     else later(button, isOpen() ? NEXT_MS : REST_MS);
   }
 
   function press(button, { clientX, clientY }) {
+    target = button;
     later(button, TOUCH_MS, () => (touched = true));
     const up = new AbortController();
     const options = { capture: true, signal: up.signal };
@@ -186,7 +189,7 @@ export function attach(look, bar, first) {
     if (button?.matches(':focus-visible')) over(button);
   });
   // A long touch may bring the focus here from elsewhere in the bar.
-  bar.addEventListener('focusout', (event) => event.target === target && hide());
+  bar.addEventListener('focusout', (event) => (event.target === target || !isOpen()) && hide());
 
   if (!first) return;
   const button = buttonAt(isTouch(first) ? root.elementFromPoint(first.clientX, first.clientY)

@@ -64,7 +64,7 @@ function fillTabs({ h, draw, label, number, reactions, show, texts }, dialog, ch
   const tabs = /** @type {HTMLElement} */ (dialog.querySelector('.tabs'));
   const { scrollLeft } = tabs;
   tabs.replaceChildren(tab(undefined, undefined, texts.all), ...reactions.map(({ reaction, count }) =>
-    tab(reaction, texts.button(label(reaction), count), draw(reaction), number(count))));
+    tab(reaction, texts.button(label(reaction), count), draw(reaction), ` ${number(count)}`)));
   tabs.scrollLeft = scrollLeft;
   /** @type {HTMLElement | null} */ (tabs.querySelector('[aria-pressed=true]'))?.focus();
 }

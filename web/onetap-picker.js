@@ -59,7 +59,7 @@ export function open(inside, picker, add) {
 
   place(picker, add, bar);
   // It keeps its size while the list gets shorter.
-  if (search) picker.style.height = `${picker.offsetHeight}px`;
+  if (search) Object.assign(picker.style, { width: `${picker.offsetWidth}px`, height: `${picker.offsetHeight}px` });
   // Where it would bring up a keyboard, nobody has asked for that yet.
   (search && matchMedia('(pointer: fine)').matches ? search : options[0])?.focus({ preventScroll: true });
 
@@ -79,7 +79,7 @@ export function open(inside, picker, add) {
 /** Above the bar, or below it where there is more room: its buttons stay to be seen. Within the window. */
 function place(picker, add, bar) {
   const { style } = picker;
-  style.height = style.maxHeight = '';
+  style.width = style.height = style.maxHeight = '';
   const [from, around] = [add.getBoundingClientRect(), bar.getBoundingClientRect()];
   const { width, height } = picker.getBoundingClientRect();
   const [above, below] = [around.top - GAP - EDGE, innerHeight - around.bottom - GAP - EDGE];
