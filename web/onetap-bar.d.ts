@@ -18,7 +18,10 @@ export interface ReactionImage {
   alt?: string;
 }
 
-/** What the element says, and to whom. For another language: `Object.assign(OnetapBar.texts, { … })`, before the bars are shown. */
+/**
+ * What the element says. For another language: `Object.assign(OnetapBar.texts, { … })`, before the bars are shown. Names, and
+ * labels in what is spoken, stand between U+2068 and U+2069, so that they reorder nothing around them: leave these in place.
+ */
 export interface Texts {
   /** The name of the bar, and the heading of the list of who reacted. */
   reactions: string;
@@ -35,7 +38,7 @@ export interface Texts {
   user(id: string): string;
   /**
    * "Anna, Ben and 12 others". `others` is NaN where nobody knows how many they are; `number` writes it as the counts are
-   * written. Names stand between U+2068 and U+2069, so that they reorder nothing around them: leave these where they are.
+   * written.
    */
   who(names: string[], others: number, number: (n: number) => string): string;
   all: string;

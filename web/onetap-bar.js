@@ -95,16 +95,17 @@ const PARTS = {
   picker: () => import('./onetap-picker.js'),
 };
 const loaded = {};
+const failed = new Set();
 /** How long somebody waits for such a file. */
 const LOAD_MS = 10_000;
 
 function load(name) {
   if (!loaded[name]) {
-    // A browser may keep in mind that an address failed.
-    const again = () => import(new URL(`onetap-${name}.js?${Date.now()}`, import.meta.url).href);
+    // A browser may keep in mind that an address failed, or wait for it for ever.
+    const part = failed.has(name) ? import(new URL(`onetap-${name}.js?${Date.now()}`, import.meta.url).href) : PARTS[name]();
     const late = new Promise((_, reject) => setTimeout(reject, LOAD_MS, new Error(`nothing within ${LOAD_MS} ms`)));
-    loaded[name] = Promise.race([PARTS[name]().catch(again), late]);
-    loaded[name].catch(() => delete loaded[name]);
+    loaded[name] = Promise.race([part, late]);
+    loaded[name].catch(() => failed.add(name) && delete loaded[name]);
   }
   return loaded[name];
 }
@@ -367,6 +368,7 @@ class OnetapBar extends Base {
     this.#buttons.clear();
     this.#line = undefined;
     this.#who?.replaceChildren();
+    this.#problem?.replaceChildren();
   }
 
   /** What the page says of the post: in the attribute, or in its children. */
@@ -410,12 +412,12 @@ class OnetapBar extends Base {
     const post = this.#post;
     try {
       const part = await load(name);
-      if (this.#problem) this.#problem.textContent = '';
+      this.#problem?.replaceChildren();
       if (this.#post === post && this.#stop) work(part);
     } catch (error) {
       warn(`${name}: ${error}`);
       this.#picker?.hidePopover();
-      if (this.#problem) this.#problem.textContent = OnetapBar.texts.missing;
+      this.#problem?.replaceChildren(OnetapBar.texts.missing);
       this.#say(OnetapBar.texts.missing);
     }
   }
@@ -482,8 +484,11 @@ class OnetapBar extends Base {
     const { resolveReaction: resolve } = OnetapBar;
     if (!resolve || !place.firstElementChild) asText();
     if (resolve) {
-      images ??= load('images');
-      images.then((part) => part.draw(place, key, { h, asText, resolve, warn, label: this.#label(reaction) })).catch(warn);
+      images ??= load('images').catch((error) => {
+        warn(`images: ${error}`);
+        setTimeout(() => (images = undefined), LOAD_MS);
+      });
+      images.then((part) => part?.draw(place, key, { h, asText, resolve, warn, label: this.#label(reaction) }));
     }
     return place;
   }
@@ -600,7 +605,7 @@ class OnetapBar extends Base {
     // What is there may be taken away from a locked post.
     button.disabled = readonly || (locked && !mine);
     if (button.lastChild.textContent !== number) button.lastChild.textContent = number;
-    button.ariaDescription = count ? this.#names([state]) : null;
+    button.setAttribute('aria-description', count ? this.#names([state]) : '');
   }
 
   /** Whom a list names, newest first. This user's own flag is newer than any list. */

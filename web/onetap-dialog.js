@@ -40,7 +40,8 @@ export function open(inside, reaction) {
   inside.adopt(inside.root, CSS);
   const dialog = inside.root.querySelector('dialog') ?? build(inside);
   if (!dialog.open) dialog.showModal();
-  fillTabs(inside, dialog, reaction);
+  // As the service spells it.
+  fillTabs(inside, dialog, reaction && inside.of(reaction).reaction);
   new List(inside, /** @type {HTMLElement} */ (dialog.querySelector('ul')), reaction).page();
 }
 

@@ -39,13 +39,15 @@ export function open(inside, picker, add) {
       picker.hidePopover();
       tap(reaction);
     } }, inside.draw(reaction)));
-  const words = listed.map((reaction, i) => plain(`${label(reaction)} ${reaction} ${options[i].textContent}`));
   const nothing = h('p', { className: 'nothing', role: 'status' });
   const search = listed.length < LONG ? undefined : h('input', { className: 'search', type: 'search', placeholder: texts.search,
     'aria-label': texts.search, autocomplete: 'off', enterKeyHint: 'done' });
   const find = () => {
     const terms = plain(search.value).split(/\s+/);
-    options.forEach((option, i) => (option.hidden = !terms.every((term) => words[i].includes(term))));
+    options.forEach((option, i) => {
+      const words = plain([label(listed[i]), listed[i], option.textContent, option.querySelector('img')?.alt].join(' '));
+      option.hidden = !terms.every((term) => words.includes(term));
+    });
     nothing.textContent = options.some(({ hidden }) => !hidden) ? '' : texts.nothing;
   };
   search?.addEventListener('input', find);

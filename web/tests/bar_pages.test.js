@@ -208,7 +208,7 @@ for (const [what, names, line] of [
     assert.equal(await bar.locator('.who bdi').count(), 2);
 
     // Where there is only text, marks stand around each name, and none within it.
-    const description = await buttonOf(bar, 'Like').evaluate((button) => button.ariaDescription);
+    const description = await buttonOf(bar, 'Like').evaluate((button) => button.getAttribute('aria-description'));
     assert.match(description, /^\u2068[^\u2066-\u2069\u202a-\u202e]+\u2069, \u2068[^\u2066-\u2069\u202a-\u202e]+\u2069 and 2 others$/);
 
     await buttonOf(bar, 'Like').hover();
@@ -262,3 +262,22 @@ for (const name of ['dialog', 'picker', 'card']) {
     assert.deepEqual(page.problems, []);
   });
 }
+
+test('a file that never comes is given up, said, and asked for by another address', async (t) => {
+  const post = newPost();
+  await other(service, post, 2);
+  const context = await newContext(t);
+  const asked = [];
+  await context.route('**/onetap-dialog.js*', (route) => (asked.push(route.request().url()) > 1 ? route.continue() : undefined));
+  await context.clock.install();
+  const page = await openForum(context, site, `<onetap-bar post-id="${post}"></onetap-bar>`);
+  await reads(page, ['Like, 1']);
+  await barOf(page).locator('.who').click();
+  await until('it is asked for', () => asked.length);
+  await page.clock.fastForward(11_000);
+  await barOf(page).locator('.problem').getByText('This could not be loaded; try again').waitFor();
+  await barOf(page).locator('.who').click();
+  await barOf(page).locator('.user').waitFor();
+  assert.equal(await barOf(page).locator('.problem').isVisible(), false);
+  assert.equal(asked.length, 2);
+});

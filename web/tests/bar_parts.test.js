@@ -183,7 +183,7 @@ test('a resting pointer brings the names, and takes them away again', async (t) 
   await reads(page, ['Like, 14 *', 'Love, 1']);
   const [like, love, card] = [buttonOf(barOf(page), 'Like'), buttonOf(barOf(page), 'Love'), cardOf(page)];
   for (const selector of ['.reaction', '.who']) assert.equal(await barOf(page).locator(selector).first().getAttribute('title'), null, 'no second hint');
-  assert.match(await like.evaluate((button) => button.ariaDescription.replace(/[\u2068\u2069]/g, '')), /^You, Ben and 12 others$/, 'to the ear without it');
+  assert.match(await like.evaluate((button) => button.getAttribute('aria-description').replace(/[\u2068\u2069]/g, '')), /^You, Ben and 12 others$/, 'to the ear without it');
   await like.hover();
   await until('ten names', async () => (await card.locator('.card-names').textContent()) === 'You, Ben, Carla, User no. 4, User no. 5, User no. 6, User no. 7, User no. 8, User no. 9, User no. 10 and 4 others');
   assert.equal(await card.locator('.card-title').textContent(), '👍Like 14');
