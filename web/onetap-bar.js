@@ -119,10 +119,10 @@ const nodes = (text) => text.split(/(\u2068[^\u2069]*\u2069)/).map((part) =>
   (part[0] === '\u2068' ? h('bdi', {}, part.slice(1, -1)) : part));
 
 /** What the page says of a reaction, however it spells that. */
-const own = (record, reaction) =>
-  Object.entries(record).find(([name]) => reactionKey(name) === reactionKey(reaction))?.[1];
+const own = (record, reaction) => (Object.hasOwn(record, reaction) ? record[reaction]
+  : Object.entries(record).find(([name]) => reactionKey(name) === reactionKey(reaction))?.[1]);
 
-const fits = ({ reaction, count }) => typeof reaction === 'string' && reaction !== '' && count >= 0;
+const fits = ({ reaction, count }) => typeof reaction === 'string' && reaction !== '' && Number.isInteger(count) && count >= 0;
 
 /** What is known of users by id; the promise of it while they are asked for. */
 const users = new Map();
@@ -244,6 +244,8 @@ class OnetapBar extends Base {
   #childrenUsed = false;
   /** Reactions that have a button: one that has been shown does not go away under a finger. */
   #buttons = new Map();
+  /** The page's list, until it may have changed. */
+  #listed;
   #root;
   #bar;
   #add;
@@ -428,7 +430,7 @@ class OnetapBar extends Base {
     this.#warm = true;
     let held = event;
     for (const type of ['pointerup', 'pointercancel']) addEventListener(type, () => (held = undefined), { once: true, capture: true });
-    load('card').then(({ attach }) => attach(() => this.#inside(), this.#bar, held), (error) => {
+    load('card').then(({ attach }) => attach(() => this.#inside(), this.#bar, held)).catch((error) => {
       this.#warm = false;
       warn(`card: ${error}`);
     });
@@ -462,11 +464,11 @@ class OnetapBar extends Base {
 
   /** The page's list by key, each with its picture: "like", "👍", "helpful=💡". */
   #list() {
-    const words = (this.getAttribute('reactions') ?? 'like').split(/\s+/).filter((word) => /^[^=]/.test(word));
-    return new Map(words.map((word) => {
+    const words = () => (this.getAttribute('reactions') ?? 'like').split(/\s+/).filter((word) => /^[^=]/.test(word));
+    return (this.#listed ??= new Map(words().map((word) => {
       const [reaction, picture] = word.split('=');
       return [reactionKey(reaction), picture || own(OnetapBar.pictures, reaction) || this.#shape(reaction)];
-    }));
+    })));
   }
 
   /** A name is shown as a word, an emoji as it is. */
@@ -512,7 +514,7 @@ class OnetapBar extends Base {
   /** A count, wherever it is seen. */
   #number(n) { return new Intl.NumberFormat(this.#language, { notation: 'compact' }).format(n); }
 
-  #state() { return this.#client.state(this.#post)?.reactions ?? []; }
+  #state() { return this.#client?.state(this.#post)?.reactions ?? []; }
 
   /** Taps, as the reaction's button does. */
   tap(reaction) {
@@ -551,6 +553,7 @@ class OnetapBar extends Base {
 
   /** Shows what the client knows; `anyway` before it knows anything. */
   update(anyway = false) {
+    this.#listed = undefined;
     if (this.#bar) this.#bar.hidden = !this.#stop;
     if (!this.#stop) return;
     const state = this.#client.state(this.#post);

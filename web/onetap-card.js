@@ -24,6 +24,7 @@ const TOUCH_MS = 500;
 const SLOP = 10;
 /** The most names on a card. */
 const NAMES = 10;
+const MOST_ASKED = 50;
 /** Between the card and its button, which the card's ::before spans; and the edge of the window. */
 const GAP = 6;
 const EDGE = 8;
@@ -41,7 +42,7 @@ export function attach(look, bar, first) {
   let touched = false;
   /** Ends what is listened to while the card is open. */
   let closing = new AbortController();
-  /** What lists said of a reaction, as long as its count is the same. @type {Map<string, {count: number, ids: string[], whole: boolean}>} */
+  /** What lists said, by what a card would show without them. @type {Map<string, {ids: string[], whole: boolean}>} */
   const asked = new Map();
   const { h, root } = look();
   const card = h('div', { className: 'card', popover: 'manual', role: 'tooltip' });
@@ -69,45 +70,52 @@ export function attach(look, bar, first) {
       hide();
       target = button;
       then();
-      show(look(), button);
+      show(button);
     }, ms);
   }
 
-  async function show(inside, button) {
-    const of = inside.reactions.filter(({ reaction }) => !button.value || reaction === inside.of(button.value).reaction);
-    if (!of.length || !button.isConnected || root.querySelector('dialog[open], .picker:popover-open')) return;
+  /** What the summary says of a button's reactions now, and the name of just that. */
+  function stateOf(inside, button) {
+    const states = inside.reactions.filter(({ reaction }) => !button.value || reaction === inside.of(button.value).reaction);
+    const { ids, people } = inside.people(states);
+    const count = states.reduce((sum, state) => sum + state.count, 0);
+    return { ids, people, count, key: JSON.stringify([inside.post, button.value, count, ids]) };
+  }
+
+  async function show(button) {
+    const inside = look();
+    const { ids, people, count, key } = stateOf(inside, button);
+    if (!count || !button.isConnected || root.querySelector('dialog[open], .picker:popover-open')) return;
     inside.adopt(root, CSS);
     if (!card.isConnected) root.append(card);
-    const count = of.reduce((sum, state) => sum + state.count, 0);
-    if (asked.get(button.value)?.count !== count) asked.delete(button.value);
-    fill(inside, button, of, count);
     card.showPopover();
-    place(button);
-    listen();
-    const { ids, people } = inside.people(of);
-    if (!inside.named || asked.has(button.value) || ids.length === people) return;
+    fill(button);
+    const fresh = () => target === button && isOpen() && fill(button);
+    listen(inside.client, fresh);
     try {
-      // A person may come with several reactions.
-      const page = await inside.client.reactors(inside.post, { reaction: button.value || undefined, limit: 2 * NAMES });
-      const found = [...new Set(page.users.map((user) => user.user_id))];
-      asked.set(button.value, { count, ids: found, whole: !page.next_cursor });
-      await inside.learn(found.slice(0, NAMES));
+      if (inside.named && !asked.has(key) && ids.length !== people) {
+        // A person may come with several reactions.
+        const page = await inside.client.reactors(inside.post, { reaction: button.value || undefined, limit: 2 * NAMES });
+        if (asked.size > MOST_ASKED) asked.clear();
+        asked.set(key, { ids: [...new Set(page.users.map((user) => user.user_id))], whole: !page.next_cursor });
+      }
+      await inside.learn([...ids, ...(asked.get(key)?.ids ?? [])].slice(0, 2 * NAMES));
     } catch {
       // Those that the summary names are there.
     }
-    if (target !== button || !isOpen()) return;
-    fill(inside, button, of, count);
-    place(button);
+    fresh();
   }
 
-  function fill({ draw, label, me, nodes, number, people, sentence, texts }, button, of, count) {
-    const newest = people(of);
-    const list = asked.get(button.value);
+  function fill(button) {
+    const inside = look();
+    const { ids: newest, people, count, key } = stateOf(inside, button);
+    const list = asked.get(key);
     // The summary knows this user's own tap.
-    const ids = [...new Set([...newest.ids, ...(list?.ids.filter((id) => id !== me) ?? [])])];
-    const title = button.value ? [draw(button.value), label(button.value)] : [texts.reactions];
-    card.replaceChildren(h('p', { className: 'card-title' }, ...title, ` ${number(count)}`),
-      h('p', { className: 'card-names' }, ...nodes(sentence(ids, list?.whole ? ids.length : newest.people, NAMES))));
+    const ids = [...new Set([...newest, ...(list?.ids.filter((id) => id !== inside.me) ?? [])])];
+    const title = button.value ? [inside.draw(button.value), inside.label(button.value)] : [inside.texts.reactions];
+    card.replaceChildren(h('p', { className: 'card-title' }, ...title, ` ${inside.number(count)}`),
+      h('p', { className: 'card-names' }, ...inside.nodes(inside.sentence(ids, list?.whole ? ids.length : people, NAMES))));
+    place(button);
   }
 
   /** Above its button, or below; within the window. */
@@ -118,10 +126,12 @@ export function attach(look, bar, first) {
     card.style.left = `${Math.max(EDGE, Math.min(from.left + (from.width - width) / 2, innerWidth - width - EDGE))}px`;
   }
 
-  function listen() {
+  function listen(client, fresh) {
     closing.abort();
     closing = new AbortController();
     const options = { capture: true, signal: closing.signal };
+    // After the bar has taken it in.
+    client.addEventListener('onetap-change', () => queueMicrotask(fresh), options);
     addEventListener('scroll', hide, options);
     addEventListener('pointerdown', (event) => event.composedPath().includes(card) || hide(), options);
     addEventListener('keydown', (event) => {

@@ -67,7 +67,7 @@ export function open(inside, picker, add) {
 
   // It stays where it is in the window, so it goes when its button moves, unless that is the keyboard's doing.
   const moved = () => {
-    if (search && root.activeElement === search) place(picker, add, bar);
+    if (search && root.activeElement === search) place(picker, add, bar, true);
     else picker.hidePopover();
   };
   addEventListener('scroll', moved, { capture: true });
@@ -79,9 +79,9 @@ export function open(inside, picker, add) {
 }
 
 /** Above the bar, or below it where there is more room: its buttons stay to be seen. Within the window. */
-function place(picker, add, bar) {
+function place(picker, add, bar, again = false) {
   const { style } = picker;
-  style.width = style.height = style.maxHeight = '';
+  if (!again) style.width = style.height = style.maxHeight = '';
   const [from, around] = [add.getBoundingClientRect(), bar.getBoundingClientRect()];
   const { width, height } = picker.getBoundingClientRect();
   const [above, below] = [around.top - GAP - EDGE, innerHeight - around.bottom - GAP - EDGE];

@@ -217,6 +217,17 @@ test('a resting pointer brings the names, and takes them away again', async (t) 
   assert.deepEqual(page.problems, []);
 });
 
+test('the line has a card, too: people, not reactions, however many of them there are', async (t) => {
+  const post = await busyPost(14);
+  const page = await open(t, bar(post), { script: NAMES, context: DESKTOP });
+  await until('all of them', async () => (await read(page)).length === 12);
+  await barOf(page).locator('.who').hover();
+  await cardOf(page).waitFor();
+  await until('names', async () => /User no. 14, User no. 13.* and others$/.test(await cardOf(page).locator('.card-names').textContent()));
+  assert.equal(await cardOf(page).locator('.card-title').textContent(), 'Reactions 168');
+  assert.deepEqual(page.problems, []);
+});
+
 test('a press is no rest: no card over what it has opened, and none until the pointer comes anew', async (t) => {
   const post = newPost();
   await other(service, post, 2);
@@ -258,6 +269,69 @@ test('by keys: a card at the focus, Escape closes it alone, and it goes with the
   assert.equal(await cardOf(page).isVisible(), false, 'not where the focus only passed');
   await page.keyboard.press('Escape');
   await until('now it goes', async () => (await page.locator('dialog[open]').count()) === 0);
+});
+
+test('a card tells of what there is now: of another post, and after somebody came for somebody', async (t) => {
+  const [one, two] = [newPost(), newPost()];
+  for (let user = 2; user <= 6; user += 1) await other(service, one, user);
+  for (let user = 12; user <= 16; user += 1) await other(service, two, user);
+  const page = await open(t, `<onetap-bar post-id="${one}" user-id="1"></onetap-bar>`, { script: NAMES, context: DESKTOP });
+  const names = async () => {
+    await page.mouse.move(700, 500);
+    await cardOf(page).waitFor({ state: 'hidden' });
+    await buttonOf(barOf(page), 'Like').hover();
+    await cardOf(page).waitFor();
+    await until('five names', async () => / and [^ ]/.test(await cardOf(page).locator('.card-names').textContent()) && !/other/.test(await cardOf(page).locator('.card-names').textContent()));
+    return (await cardOf(page).locator('.card-names').textContent()).replaceAll('User no. ', '');
+  };
+  await reads(page, ['Like, 5']);
+  assert.equal(await names(), '6, 5, 4, Carla and Ben');
+  await page.evaluate((post) => document.querySelector('onetap-bar').setAttribute('post-id', post), two);
+  await until('the other post\'s', async () => (await barOf(page).locator('.who').textContent()).startsWith('User no. 16'));
+  assert.equal(await names(), '16, 15, 14, 13 and 12');
+  await other(service, two, 12, false);
+  await reads(page, ['Like, 4']);
+  // While it is open, too.
+  assert.equal(await cardOf(page).locator('.card-title').textContent(), '👍Like 4');
+  assert.match(await cardOf(page).locator('.card-names').textContent(), / and 1 other$/);
+  await other(service, two, 20);
+  await reads(page, ['Like, 5']);
+  await until('the newest', async () => (await barOf(page).locator('.who').textContent()).startsWith('User no. 20'));
+  assert.equal(await names(), '20, 16, 15, 14 and 13');
+  // Taken away while it is about to open.
+  await page.mouse.move(700, 500);
+  await buttonOf(barOf(page), 'Like').hover();
+  await page.evaluate(() => document.querySelector('onetap-bar').remove());
+  await page.waitForTimeout(600);
+  assert.deepEqual(page.problems, []);
+});
+
+test('the picker of a list ten times as long takes some ten times as long, not a hundred', async (t) => {
+  const names = Array.from({ length: 2000 }, (_, i) => `r${i}`);
+  const page = await open(t, bar(newPost(), names.slice(0, 200)), { context: DESKTOP, script: `OnetapBar.labels = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => ['r' + i, 'Number ' + i]));` });
+  await until('it is there', () => barOf(page).locator('.add').isVisible());
+  // The best of three: the machine has other things to do.
+  const best = () => page.evaluate(async () => {
+    const root = document.querySelector('onetap-bar').shadowRoot;
+    const picker = root.querySelector('.picker');
+    const times = [];
+    for (let i = 0; i < 3; i += 1) {
+      const began = performance.now();
+      root.querySelector('.add').click();
+      while (!picker.matches('.placed')) await new Promise((resolve) => setTimeout(resolve));
+      root.querySelector('.search').value = 'number 199';
+      root.querySelector('.search').dispatchEvent(new Event('input'));
+      times.push(performance.now() - began);
+      picker.hidePopover();
+    }
+    return Math.min(...times);
+  });
+  await best();
+  const short = await best();
+  await page.evaluate((names) => document.querySelector('onetap-bar').setAttribute('reactions', names), names.join(' '));
+  const long = await best();
+  t.diagnostic(`200: ${Math.round(short)} ms, 2000: ${Math.round(long)} ms`);
+  assert.ok(long < 40 * short, `${short} ms, ${long} ms`);
 });
 
 /** A finger, by the browser's own protocol. */
