@@ -37,14 +37,15 @@ button[disabled] { cursor: default }
 img { display: block; inline-size: 1em; block-size: 1em; object-fit: contain }
 .count { font-variant-numeric: tabular-nums; min-inline-size: 1ch; text-align: center }
 .count:empty { display: none }
+.problem { display: flex; gap: .375rem; align-items: center; margin: 0; font-weight: 400;
+  color: var(--onetap-problem, light-dark(#b91c1c, #fca5a5)) }
+.dismiss { min-block-size: 2rem; min-inline-size: 2rem; padding: 0 }
 .add { padding: 0; color: var(--_text) }
 .add svg { inline-size: 1.35em; fill: none; stroke: currentColor; stroke-width: 1.7; stroke-linecap: round }
 .who { flex: 1 1 8em; min-inline-size: 0; min-block-size: 2rem; text-align: start; padding-inline: .4em; font-weight: 400;
   overflow: hidden; text-overflow: ellipsis; white-space: nowrap; border-radius: .5em }
 .who:hover { text-decoration: underline }
 .who:empty { visibility: hidden }
-.problem { margin: 0; padding: .25rem .4em; font-weight: 400 }
-.problem:empty { display: none }
 .picker { visibility: hidden }
 .spoken { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%) }
 @media (prefers-reduced-motion: no-preference) {
@@ -252,9 +253,9 @@ class OnetapBar extends Base {
   #who;
   #line;
   #picker;
-  #problem;
   #warm = false;
   #spoken = h('div', { className: 'spoken', role: 'status' });
+  #problem = h('p', { className: 'problem', hidden: true });
 
   /** The client of this bar alone. */
   get client() { return this.#client; }
@@ -369,8 +370,8 @@ class OnetapBar extends Base {
     for (const button of this.#buttons.values()) button.remove();
     this.#buttons.clear();
     this.#line = undefined;
+    this.#problem.hidden = true;
     this.#who?.replaceChildren();
-    this.#problem?.replaceChildren();
   }
 
   /** What the page says of the post: in the attribute, or in its children. */
@@ -409,18 +410,28 @@ class OnetapBar extends Base {
 
   #say(text) { this.#spoken.replaceChildren(...nodes(text)); }
 
+  /** For eyes and ears, until it is dismissed or the next tap. */
+  #complain(text) {
+    this.#say(text);
+    this.#problem.replaceChildren(h('span', {}, ...nodes(text)), h('button', { className: 'dismiss', type: 'button', textContent: '×',
+      'aria-label': OnetapBar.texts.close, onclick: () => {
+        this.#bar.querySelector('button:enabled')?.focus();
+        this.#problem.hidden = true;
+      } }));
+    this.#problem.hidden = false;
+  }
+
   /** Lets a part that has a file of its own do something; says so if it cannot be had. */
   async #let(name, work) {
     const post = this.#post;
     try {
       const part = await load(name);
-      this.#problem?.replaceChildren();
+      this.#problem.hidden = true;
       if (this.#post === post && this.#stop) work(part);
     } catch (error) {
       warn(`${name}: ${error}`);
       this.#picker?.hidePopover();
-      this.#problem?.replaceChildren(OnetapBar.texts.missing);
-      this.#say(OnetapBar.texts.missing);
+      this.#complain(OnetapBar.texts.missing);
     }
   }
 
@@ -524,6 +535,7 @@ class OnetapBar extends Base {
     const { mine, count } = this.#of(reaction);
     // The second tap of a gesture changes nothing, so there is nothing to tell.
     if (mine === before.mine) return;
+    this.#problem.hidden = true;
     this.#say(OnetapBar.texts[mine ? 'added' : 'removed'](isolate(this.#label(reaction)), count));
     this.update();
     const button = this.#buttons.get(reactionKey(reaction));
@@ -547,7 +559,6 @@ class OnetapBar extends Base {
       popoverTargetElement: this.#picker }, face());
     this.#who = h('button', { className: 'who', type: 'button', onclick: () => this.showReactors() });
     this.#bar = h('div', { className: 'bar', role: 'group', 'aria-label': texts.reactions }, this.#add, this.#who);
-    this.#problem = h('p', { className: 'problem' });
     this.#root.append(this.#bar, this.#problem, this.#picker, this.#spoken);
   }
 

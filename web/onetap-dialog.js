@@ -115,7 +115,7 @@ class List {
 
   /** The row of a person who has none yet; another reaction goes where they are. */
   #row(/** @type {import("./onetap.d.ts").Reactor} */ { user_id: id, reaction, reacted_at: at }) {
-    const { draw, h, label, language, person } = this.inside;
+    const { client, draw, h, label, language, person } = this.inside;
     const given = h('span', { role: 'img', title: label(reaction), 'aria-label': label(reaction) }, draw(reaction));
     const old = this.#rows.get(id);
     if (old) {
@@ -127,17 +127,17 @@ class List {
     const row = h('li', { className: 'user' },
       h('span', { className: 'face', 'aria-hidden': 'true' }, [...name][0]),
       url ? h('a', { className: 'name', href: url }, inner) : h('span', { className: 'name' }, inner),
-      at && h('time', { dateTime: at, title: new Date(at).toLocaleString(language) }, ago(at, language)),
+      at && h('time', { dateTime: at, title: new Date(at).toLocaleString(language) }, ago(at, language, client)),
       h('span', { className: 'given' }, given));
     this.#rows.set(id, row);
     return row;
   }
 }
 
-/** @param {string} at @param {string} [language] */
-function ago(at, language) {
+/** How long ago, by the service's clock if the client knows it; never in the future, whatever time it is here. */
+function ago(at, language, client) {
   const format = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
-  let value = (Date.parse(at) - Date.now()) / 1000 || 0;
+  let value = Math.min(0, Date.parse(at) - (client.now?.() ?? Date.now())) / 1000 || 0;
   for (const [unit, size] of /** @type {const} */ ([['second', 60], ['minute', 60], ['hour', 24], ['day', 30], ['month', 12], ['year', Infinity]])) {
     if (Math.abs(value) < size) return format.format(Math.round(value), unit);
     value /= size;

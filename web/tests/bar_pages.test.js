@@ -229,7 +229,7 @@ test('a label of another script turns no sentence around that is said', async (t
   const page = await open(t, `<onetap-bar post-id="${newPost()}" user-id="1"></onetap-bar>`, { script: `OnetapBar.labels.like = '${HEBREW[0]}\u202e';` });
   await barOf(page).locator('.reaction').waitFor();
   await barOf(page).locator('.reaction').click();
-  assert.equal(await spoken(page), `${HEBREW[0]} added, 1 in all`);
+  await until('it is said', async () => (await spoken(page)) === `${HEBREW[0]} added, 1 in all`);
   assert.equal(await barOf(page).locator('.spoken bdi').textContent(), HEBREW[0]);
 });
 
@@ -250,7 +250,11 @@ for (const name of ['dialog', 'picker', 'card']) {
     else {
       await bar.getByText('This could not be loaded; try again').first().waitFor();
       assert.equal(await spoken(page), 'This could not be loaded; try again');
-      assert.equal(await bar.locator('.problem').isVisible(), true);
+      await bar.getByRole('button', { name: 'Close' }).click();
+      assert.equal(await bar.locator('.problem').isVisible(), false, 'dismissed');
+      await page.mouse.move(0, 0);
+      await press();
+      await until('it is shown again', () => bar.locator('.problem').isVisible());
     }
     await buttonOf(bar, 'Like').click();
     await until('a tap is counted', async () => (await held(service, post, 1)).mine);

@@ -116,6 +116,15 @@ test('every part that the guide names is there, and no other', async () => {
   await barOf(page).locator('.more').waitFor();
   site.faults = () => undefined;
   for (const part of await parts()) found.add(part);
+  await barOf(page).getByRole('button', { name: 'Close' }).click();
+  // A part that cannot be had.
+  const bare = await openForum(context, site, bar(post));
+  await context.route('**/onetap-dialog.js*', (route) => route.abort());
+  await reads(bare, ['Like, 31 *']);
+  await barOf(bare).locator('.who').click();
+  await barOf(bare).locator('.dismiss').waitFor();
+  await context.unroute('**/onetap-dialog.js*');
+  for (const part of await barOf(bare).locator('.problem, .problem *').evaluateAll((all) => all.flatMap((element) => [...element.part]))) found.add(part);
   const told = GUIDE.slice(GUIDE.indexOf('Parts: ')).split('\n\n')[0].match(/`([^`]+)`/g).map((name) => name.slice(1, -1));
   assert.deepEqual([...found, 'reaction-NAME'].filter((name) => !['spoken', 'reaction-like'].includes(name)).sort(), told.sort());
 });
