@@ -39,7 +39,7 @@ async function openStrict(t, policy, body, script = '') {
   site.faults = ({ path }) => {
     if (path === '/strict/page') {
       return { answer: { status: 200, headers: html, body: `<!doctype html><html lang="en"><title>Strict</title>
-        <link rel="stylesheet" href="/onetap-bar.css"><script type="module" src="/strict/own/it.js"></script>${body}` } };
+        <link rel="stylesheet" href="/onetap-bar.css"><script type="module" nonce="abc" src="/strict/own/it.js"></script>${body}` } };
     }
     if (path !== '/strict/own/it.js') return undefined;
     return { answer: { status: 200, headers: { 'Content-Type': 'text/javascript' }, body: `import { OnetapBar } from '/onetap-bar.js';
@@ -71,6 +71,21 @@ for (const trusted of ['', "; require-trusted-types-for 'script'", "; require-tr
     await bar.locator('.who').click();
     await until('all of them', async () => (await bar.locator('.user').count()) === 3);
     await page.keyboard.press('Escape');
+    assert.deepEqual(page.problems, []);
+  });
+}
+
+for (const scripts of ["'nonce-abc'", "'nonce-abc' 'strict-dynamic'"]) {
+  test(`scripts named by a nonce load their parts: ${scripts}`, async (t) => {
+    const post = newPost();
+    await other(service, post, 2);
+    const page = await openStrict(t, `default-src 'none'; script-src ${scripts}; style-src 'self'; connect-src 'self'`, `<onetap-bar post-id="${post}" reactions="like love"></onetap-bar>`);
+    await reads(page, ['Like, 1']);
+    await barOf(page).locator('.add').click();
+    await barOf(page).locator('.option').first().waitFor();
+    await page.keyboard.press('Escape');
+    await barOf(page).locator('.who').click();
+    await barOf(page).locator('.user').waitFor();
     assert.deepEqual(page.problems, []);
   });
 }
