@@ -227,8 +227,8 @@ for (const [what, names, line] of [
     assert.match(description, /^\u2068[^\u2066-\u2069\u202a-\u202e]+\u2069, \u2068[^\u2066-\u2069\u202a-\u202e]+\u2069 and 2 others$/);
 
     await buttonOf(bar, 'Like').hover();
-    await bar.locator('.card').waitFor();
-    assert.equal(await seen(bar.locator('.card-names')), line);
+    // It is filled anew when more is known.
+    await until('the card', async () => (await seen(bar.locator('.card-names'))) === line);
 
     await bar.locator('.who').click();
     await until('the list', async () => (await bar.locator('.user').count()) === 4);
