@@ -1,6 +1,7 @@
-/** Types that onetap.js uses inside, kept apart so that pages need not load them. */
+/** Types that onetap.js and onetap-bar.js use inside, kept apart so that pages need not load them. */
 
-import type { Recent } from './onetap.d.ts';
+import type { Onetap, ReactionState, Recent } from './onetap.d.ts';
+import type { Texts } from './onetap-bar.d.ts';
 
 /**
  * What the user wants. The key stays the same until an answer comes; `told` is the code of the
@@ -72,4 +73,44 @@ export interface Answer {
   problem?: object;
   /** How long the service asks to be left alone. */
   retryMs?: number;
+}
+
+/** What onetap-bar.js gives to its parts, each in a file of its own, whenever one is used. */
+export interface Inside {
+  /** Makes an element; `className`'s first word is its part. */
+  h: any;
+  /** Gives the root a style sheet, once. */
+  adopt(root: ShadowRoot, css: string): void;
+  /** Asks for users; settles when they are known, or are not to be had. */
+  learn(ids: string[]): Promise<unknown>;
+  /** A sentence as nodes, with strangers' names in <bdi>. */
+  nodes(text: string): (string | Node)[];
+  texts: Texts;
+  root: ShadowRoot;
+  bar: HTMLElement;
+  client: Onetap;
+  post: string;
+  language?: string;
+  /** The user who is looking. */
+  me: string | null;
+  /** Whether the page knows names. */
+  named: boolean;
+  /** The page's list, by `reactionKey`. */
+  listed: string[];
+  /** Those that somebody has. */
+  reactions: ReactionState[];
+  of(reaction: string): { reaction: string; count: number; mine: boolean };
+  label(reaction: string): string;
+  /** A count as it is shown everywhere. */
+  number(n: number): string;
+  person(id: string): { name: string; url?: string };
+  /** Who they are as far as the summary knows, and how many, NaN where nobody knows. */
+  people(reactions: ReactionState[]): { ids: string[]; people: number };
+  /** "Anna, Ben and 12 others". */
+  sentence(ids: string[], people: number, most?: number): string;
+  /** A picture of it: an image, an emoji or a word. */
+  draw(reaction: string): HTMLElement;
+  tap(reaction: string): void;
+  /** Opens the list of who reacted. */
+  show(reaction?: string): void;
 }

@@ -10,7 +10,18 @@ export interface User {
   url?: string;
 }
 
-/** What the element says, and to whom. For another language: `Object.assign(OnetapBar.texts, { … })`, before the bars are shown. */
+/** An image of a reaction. */
+export interface ReactionImage {
+  /** `https:` or `data:image/`; anything else is not taken, and the console says so. */
+  url: string;
+  /** What is read in its place. Default: the reaction's label. */
+  alt?: string;
+}
+
+/**
+ * What the element says. For another language: `Object.assign(OnetapBar.texts, { … })`, before the bars are shown. Names, and
+ * labels in what is spoken, stand between U+2068 and U+2069, so that they reorder nothing around them: leave these in place.
+ */
 export interface Texts {
   /** The name of the bar, and the heading of the list of who reacted. */
   reactions: string;
@@ -25,8 +36,11 @@ export interface Texts {
   you: string;
   /** A user whose name nobody knows. */
   user(id: string): string;
-  /** "Anna, Ben and 12 others". `others` is NaN where nobody knows how many they are. */
-  who(names: string[], others: number): string;
+  /**
+   * "Anna, Ben and 12 others". `others` is NaN where nobody knows how many they are; `number` writes it as the counts are
+   * written.
+   */
+  who(names: string[], others: number, number: (n: number) => string): string;
   all: string;
   more: string;
   close: string;
@@ -34,6 +48,11 @@ export interface Texts {
   nobody: string;
   unavailable: string;
   retry: string;
+  /** The picker's search, and what it says if it finds nothing. */
+  search: string;
+  nothing: string;
+  /** A file of the element (list, picker) could not be loaded. */
+  missing: string;
 }
 
 /**
@@ -51,9 +70,14 @@ export class OnetapBar extends HTMLElement {
   static client: Onetap | undefined;
   /** Names for ids; asked for all bars of the page at once, and once for each id. Who is missing stays nameless. */
   static resolveUsers: ((ids: string[]) => User[] | Promise<User[]>) | undefined;
+  /**
+   * An image for a reaction, spelled as by `reactionKey`; asked for once for each, when it is first shown. Without one, or
+   * if it cannot be loaded, the reaction keeps its emoji or word.
+   */
+  static resolveReaction: ((reaction: string) => ReactionImage | undefined | Promise<ReactionImage | undefined>) | undefined;
   /** Emojis for names of reactions. */
   static pictures: Record<string, string>;
-  /** Words for reactions, for those who hear them. */
+  /** Words for reactions, for those who hear them, and for the picker's search. */
   static labels: Record<string, string>;
   static texts: Texts;
 

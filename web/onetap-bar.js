@@ -6,8 +6,7 @@
  */
 import { Onetap, postIdFromInteger, reactionKey } from './onetap.js';
 
-const SHEET = new CSSStyleSheet();
-SHEET.replaceSync(`
+const CSS = `
 :host { display: block; font: var(--onetap-font, 500 .875rem/1.25 system-ui, sans-serif);
   --_accent: var(--onetap-accent, light-dark(#1d4ed8, #93c5fd));
   --_text: var(--onetap-color, light-dark(#334155, #cbd5e1));
@@ -29,57 +28,43 @@ button[disabled] { cursor: default }
 .bar { display: flex; flex-wrap: wrap; gap: .375rem; align-items: center; min-block-size: var(--_size) }
 .bar.unknown { visibility: hidden }
 .reaction, .add { display: inline-flex; align-items: center; justify-content: center; gap: .4em;
-  background: var(--_back); border-color: var(--_line); white-space: nowrap; user-select: none }
+  background: var(--_back); border-color: var(--_line); white-space: nowrap; -webkit-user-select: none; user-select: none; -webkit-touch-callout: none }
 .reaction:is(:hover, :focus-visible):not([disabled]), .add:hover { border-color: var(--_accent) }
 .reaction[aria-pressed=true] { color: var(--_accent); border-color: currentColor;
   background: color-mix(in srgb, var(--_accent) 14%, var(--_panel)) }
-.picture { font-size: 1.2em; line-height: 1 }
-.picture, .option { font-family: "Apple Color Emoji", "Segoe UI Emoji", "Noto Color Emoji", system-ui, sans-serif }
+.picture { font-size: 1.2em; line-height: 1; font-family: "Apple Color Emoji", "Segoe UI Emoji", "Noto Color Emoji", system-ui, sans-serif }
 .word { font: inherit }
+img { display: block; inline-size: 1em; block-size: 1em; object-fit: contain }
 .count { font-variant-numeric: tabular-nums; min-inline-size: 1ch; text-align: center }
 .count:empty { display: none }
+.problem { display: flex; gap: .375rem; align-items: center; margin: 0; font-weight: 400;
+  color: var(--onetap-problem, light-dark(#b91c1c, #fca5a5)) }
+.dismiss { min-block-size: 2rem; min-inline-size: 2rem; padding: 0 }
 .add { padding: 0; color: var(--_text) }
 .add svg { inline-size: 1.35em; fill: none; stroke: currentColor; stroke-width: 1.7; stroke-linecap: round }
 .who { flex: 1 1 8em; min-inline-size: 0; min-block-size: 2rem; text-align: start; padding-inline: .4em; font-weight: 400;
   overflow: hidden; text-overflow: ellipsis; white-space: nowrap; border-radius: .5em }
 .who:hover { text-decoration: underline }
 .who:empty { visibility: hidden }
-.picker { position: fixed; inset: 0 auto auto 0; margin: 0; padding: .375rem; border: 1px solid var(--_line);
-  border-radius: 1.5rem; background: var(--_panel); color: inherit; max-inline-size: min(8 * var(--_size) + 1.75rem, 96vw);
-  max-block-size: 70dvh; overflow-y: auto;
-  box-shadow: 0 8px 30px #0003 }
-.picker:popover-open { display: flex; flex-wrap: wrap; gap: .125rem }
-.option { font-size: 1.25em; padding: 0 .3em }
-.option:hover { background: var(--_back) }
-.option[aria-pressed=true] { background: color-mix(in srgb, var(--_accent) 18%, var(--_panel)) }
-dialog { inline-size: min(26rem, 100vw); max-inline-size: none; max-block-size: min(36rem, 85dvh); padding: 0;
-  border: 1px solid var(--_line); border-radius: 1rem; background: var(--_panel); color: inherit;
-  flex-direction: column; box-shadow: 0 20px 60px #0006; overscroll-behavior: contain }
-dialog[open] { display: flex }
-dialog::backdrop { background: #0008 }
-header { display: flex; align-items: center; padding-block-start: .5rem; padding-inline: 1.25rem .5rem }
-h2 { flex: 1; margin: 0; font-size: 1.0625rem; font-weight: 650 }
-.tabs { display: flex; gap: .25rem; padding: .5rem 1rem; overflow-x: auto; flex: none;
-  border-block-end: 1px solid var(--_line) }
-.tab[aria-pressed=true] { background: var(--_back); border-color: var(--_line); color: var(--_accent) }
-ul { list-style: none; margin: 0; padding: .375rem 0; overflow-y: auto; min-block-size: 6rem }
-li { display: flex; align-items: center; gap: .75rem; padding: .4rem 1.25rem }
-li > :nth-child(2) { flex: 1; min-inline-size: 0; overflow-wrap: anywhere; color: inherit }
-.face { flex: none; inline-size: 2rem; block-size: 2rem; border-radius: 50%; display: grid;
-  place-items: center; background: var(--_back); font-weight: 600 }
-time { font-weight: 400; opacity: .8; font-size: .8125rem; white-space: nowrap }
-.more { inline-size: 100%; color: var(--_accent) }
-.note { justify-content: center; font-weight: 400 }
+.picker { visibility: hidden }
 .spoken { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%) }
-@media (max-width: 480px) {
-  dialog { inset: auto 0 0; margin: 0; inline-size: 100vw; border-radius: 1rem 1rem 0 0; border-block-end: 0;
-    padding-block-end: env(safe-area-inset-bottom) } }
 @media (prefers-reduced-motion: no-preference) {
-  .pop .picture { animation: pop .3s } dialog[open], .picker:popover-open { animation: rise .15s } }
+  .pop .picture { animation: pop .3s } dialog[open], [popover]:popover-open { animation: rise .15s } }
 @keyframes pop { 40% { transform: scale(1.35) rotate(-8deg) } }
 @keyframes rise { from { opacity: 0; transform: translateY(.5rem) } }
 @media (forced-colors: active) { [aria-pressed=true] { border: 2px solid Highlight } }
-`);
+`;
+
+/** Style sheets, by their text: an adopted sheet needs no leave of the page's policy. */
+const sheets = new Map();
+function adopt(root, css) {
+  if (!sheets.has(css)) {
+    sheets.set(css, new CSSStyleSheet());
+    sheets.get(css).replaceSync(css);
+  }
+  const sheet = sheets.get(css);
+  if (!root.adoptedStyleSheets.includes(sheet)) root.adoptedStyleSheets.push(sheet);
+}
 
 /** An element with properties or attributes, whose first class is its part, and children. */
 function h(tag, properties = {}, ...children) {
@@ -93,11 +78,57 @@ function h(tag, properties = {}, ...children) {
   return element;
 }
 
-const FACE = '<svg viewBox="0 0 24 24" aria-hidden="true"><path'
-  + ' d="M20 11a9 9 0 1 1-8-8M8 14.5s1.2 2 3.5 2 3.5-2 3.5-2M8.5 9.5h.01M14 9.5h.01M19 2v6M16 5h6"/></svg>';
+/** Made without HTML: a page's policy may forbid it (Trusted Types). */
+function face() {
+  const [svg, path] = ['svg', 'path'].map((tag) => document.createElementNS('http://www.w3.org/2000/svg', tag));
+  svg.setAttribute('viewBox', '0 0 24 24');
+  svg.setAttribute('aria-hidden', 'true');
+  path.setAttribute('d', 'M20 11a9 9 0 1 1-8-8M8 14.5s1.2 2 3.5 2 3.5-2 3.5-2M8.5 9.5h.01M14 9.5h.01M19 2v6M16 5h6');
+  svg.append(path);
+  return svg;
+}
+
+/** What is loaded when it is first needed, from beside this file. */
+const PARTS = {
+  card: () => import('./onetap-card.js'),
+  dialog: () => import('./onetap-dialog.js'),
+  images: () => import('./onetap-images.js'),
+  picker: () => import('./onetap-picker.js'),
+};
+const loaded = {};
+const failed = new Set();
+/** How long somebody waits for such a file. */
+const LOAD_MS = 10_000;
+
+function load(name) {
+  if (!loaded[name]) {
+    // A browser may keep in mind that an address failed, or wait for it for ever.
+    const part = failed.has(name) ? import(new URL(`onetap-${name}.js?${Date.now()}`, import.meta.url).href) : PARTS[name]();
+    const late = new Promise((_, reject) => setTimeout(reject, LOAD_MS, new Error(`nothing within ${LOAD_MS} ms`)));
+    loaded[name] = Promise.race([part, late]);
+    loaded[name].catch(() => failed.add(name) && delete loaded[name]);
+  }
+  return loaded[name];
+}
+
+/** Strangers' text without what would turn, or end, the line around it. */
+const tame = (text) => String(text ?? '').replace(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, '');
+/** Between marks, for titles and sentences of the page: what it is next to does not reorder it. */
+const isolate = (text) => `\u2068${tame(text)}\u2069`;
+/** A sentence as nodes: what is between marks is in <bdi>. */
+const nodes = (text) => text.split(/(\u2068[^\u2069]*\u2069)/).map((part) =>
+  (part[0] === '\u2068' ? h('bdi', {}, part.slice(1, -1)) : part));
+
+/** What the page says of a reaction, however it spells that. */
+const own = (record, reaction) => (Object.hasOwn(record, reaction) ? record[reaction]
+  : Object.entries(record).find(([name]) => reactionKey(name) === reactionKey(reaction))?.[1]);
+
+const fits = ({ reaction, count }) => typeof reaction === 'string' && reaction !== '' && Number.isInteger(count) && count >= 0;
 
 /** What is known of users by id; the promise of it while they are asked for. */
 const users = new Map();
+/** The part that shows the page's images. */
+let images;
 /** Ids for the next call, and that call. */
 let asked = [];
 let asking;
@@ -106,8 +137,6 @@ const clients = new Map();
 /** Elements that are in a document. */
 const connected = new Set();
 let shared;
-/** How long a list of who reacted waits for their names. */
-const NAMES_MS = 3_000;
 
 /** What the page's author should hear, once. */
 const warned = new Set();
@@ -133,7 +162,10 @@ async function ask() {
   asking = undefined;
   try {
     const found = (await OnetapBar.resolveUsers?.(ids)) ?? [];
-    for (const id of ids) users.set(id, found.find((user) => String(user.id) === id));
+    for (const id of ids) {
+      const { name, url } = found.find((user) => String(user.id) === id) ?? {};
+      users.set(id, { name: tame(name).trim(), url });
+    }
     for (const bar of connected) bar.update();
   } catch (error) {
     // Asked again when they are next shown.
@@ -151,11 +183,17 @@ const postOf = (id) => {
   }
 };
 
-export class OnetapBar extends HTMLElement {
+/** Where there is no document, as on a server that renders, nothing is shown. @type {typeof HTMLElement} */
+const Base = globalThis.HTMLElement ?? class {};
+
+class OnetapBar extends Base {
   static observedAttributes = ['post-id', 'summary', 'reactions', 'quick', 'base-url', 'user-id', 'recent', 'readonly'];
 
   /** @type {((ids: string[]) => any) | undefined} */
   static resolveUsers;
+
+  /** @type {((reaction: string) => any) | undefined} */
+  static resolveReaction;
 
   static pictures = { like: '👍', love: '❤️', laugh: '😄', wow: '😮', sad: '😢', angry: '😠' };
 
@@ -171,9 +209,10 @@ export class OnetapBar extends HTMLElement {
     you: 'You',
     user: (id) => `User ${id}`,
     // NaN: nobody knows how many.
-    who(names, others) {
-      if (!names.length) return others === 1 ? '1 person' : others > 0 ? `${others} people` : others ? 'Several people' : '';
-      if (others !== 0) names = [...names, others === 1 ? '1 other' : others > 0 ? `${others} others` : 'others'];
+    /** @type {(names: string[], others: number, number?: (n: number) => string) => string} */
+    who(names, others, number = String) {
+      if (!names.length) return others === 1 ? '1 person' : others > 0 ? `${number(others)} people` : others ? 'Several people' : '';
+      if (others !== 0) names = [...names, others === 1 ? '1 other' : others > 0 ? `${number(others)} others` : 'others'];
       return names.length > 1 ? `${names.slice(0, -1).join(', ')} and ${names.at(-1)}` : names[0];
     },
     all: 'All',
@@ -183,6 +222,9 @@ export class OnetapBar extends HTMLElement {
     nobody: 'Nobody yet',
     unavailable: 'The list could not be loaded',
     retry: 'Try again',
+    search: 'Search',
+    nothing: 'Nothing found',
+    missing: 'This could not be loaded; try again',
   };
 
   /** The client of all bars that have none of their own. */
@@ -203,13 +245,17 @@ export class OnetapBar extends HTMLElement {
   #childrenUsed = false;
   /** Reactions that have a button: one that has been shown does not go away under a finger. */
   #buttons = new Map();
+  /** The page's list, until it may have changed. */
+  #listed;
   #root;
   #bar;
   #add;
   #who;
+  #line;
   #picker;
-  #dialog;
+  #warm = false;
   #spoken = h('div', { className: 'spoken', role: 'status' });
+  #problem = h('p', { className: 'problem', hidden: true });
 
   /** The client of this bar alone. */
   get client() { return this.#client; }
@@ -222,8 +268,9 @@ export class OnetapBar extends HTMLElement {
   constructor() {
     super();
     this.#root = this.attachShadow({ mode: 'open', delegatesFocus: true });
-    this.#root.adoptedStyleSheets = [SHEET];
+    adopt(this.#root, CSS);
     this.#root.append(h('slot'));
+    for (const type of ['pointerenter', 'focusin', 'pointerdown']) this.addEventListener(type, this.#warmUp);
   }
 
   connectedCallback() {
@@ -282,7 +329,7 @@ export class OnetapBar extends HTMLElement {
     const options = {
       baseUrl: this.getAttribute('base-url') ?? undefined,
       userId: this.getAttribute('user-id') ?? undefined,
-      recent: Number(this.getAttribute('recent') ?? 3),
+      recent: Math.min(20, Math.max(0, Number(this.getAttribute('recent') ?? 3) || 0)),
     };
     const key = JSON.stringify(options);
     if (!clients.has(key)) {
@@ -317,11 +364,13 @@ export class OnetapBar extends HTMLElement {
     this.#stop?.();
     this.#client?.removeEventListener('onetap-change', this);
     this.#client?.removeEventListener('onetap-error', this);
-    this.#dialog?.close();
-    this.#picker?.hidePopover();
+    this.#root.querySelector('dialog')?.close();
+    for (const part of this.#root.querySelectorAll('[popover]')) part.hidePopover();
     this.#stop = undefined;
     for (const button of this.#buttons.values()) button.remove();
     this.#buttons.clear();
+    this.#line = undefined;
+    this.#problem.hidden = true;
     this.#who?.replaceChildren();
   }
 
@@ -329,7 +378,10 @@ export class OnetapBar extends HTMLElement {
   #initial() {
     try {
       const summary = JSON.parse(this.getAttribute('summary') ?? 'null');
-      if (summary?.post_id === this.#post) return summary;
+      if (summary?.post_id === this.#post) {
+        if (summary.reactions.every(fits)) return summary;
+        warn('the summary is not one');
+      }
     } catch (error) {
       warn(`the summary is not JSON: ${error}`);
     }
@@ -337,10 +389,10 @@ export class OnetapBar extends HTMLElement {
     if (!buttons.length) return undefined;
     const reactions = buttons.map((button) => ({
       reaction: button.value,
-      count: Number(button.querySelector('data')?.value ?? 0),
+      count: Number(button.querySelector('data')?.value) || 0,
       mine: button.getAttribute('aria-pressed') === 'true',
     }));
-    return { reactions };
+    return { reactions: reactions.filter(fits) };
   }
 
   handleEvent({ type, detail }) {
@@ -348,7 +400,7 @@ export class OnetapBar extends HTMLElement {
     if (detail.postId === this.#post) this.#emit(type, detail);
     else if (detail.postId) return;
     if (detail.dropped) warn(`${detail.code}: ${detail.message}`);
-    if (detail.reaction && detail.dropped) this.#say(OnetapBar.texts.failed(this.#label(detail.reaction)));
+    if (detail.reaction && detail.dropped) this.#say(OnetapBar.texts.failed(isolate(this.#label(detail.reaction))));
     this.update(type === 'onetap-error');
   }
 
@@ -356,28 +408,124 @@ export class OnetapBar extends HTMLElement {
     this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
   }
 
-  #say(text) { this.#spoken.textContent = text; }
+  #say(text) { this.#spoken.replaceChildren(...nodes(text)); }
+
+  /** For eyes and ears, until it is dismissed or the next tap. */
+  #complain(text) {
+    this.#say(text);
+    this.#problem.replaceChildren(h('span', {}, ...nodes(text)), h('button', { className: 'dismiss', type: 'button', textContent: '×',
+      'aria-label': OnetapBar.texts.close, onclick: () => {
+        this.#bar.querySelector('button:enabled')?.focus();
+        this.#problem.hidden = true;
+      } }));
+    this.#problem.hidden = false;
+  }
+
+  /** Lets a part that has a file of its own do something; says so if it cannot be had. */
+  async #let(name, work) {
+    const post = this.#post;
+    try {
+      const part = await load(name);
+      this.#problem.hidden = true;
+      if (this.#post === post && this.#stop) work(part);
+    } catch (error) {
+      warn(`${name}: ${error}`);
+      this.#picker?.hidePopover();
+      this.#complain(OnetapBar.texts.missing);
+    }
+  }
+
+  /** What may be pressed next is loaded, once, so that the first press is quick. */
+  #warmUp = (event) => {
+    if (this.#warm || !this.#bar) return;
+    this.#warm = true;
+    let held = event;
+    for (const type of ['pointerup', 'pointercancel']) addEventListener(type, () => (held = undefined), { once: true, capture: true });
+    load('card').then(({ attach }) => attach(() => this.#inside(), this.#bar, held)).catch((error) => {
+      this.#warm = false;
+      warn(`card: ${error}`);
+    });
+    for (const name of ['dialog', 'picker']) load(name).catch(() => {});
+  };
+
+  /** What the parts are given. */
+  #inside() {
+    const { texts } = OnetapBar;
+    return {
+      h, adopt, learn, nodes, texts,
+      root: this.#root, bar: this.#bar, client: this.#client, post: this.#post, language: this.#language,
+      me: this.getAttribute('user-id'),
+      listed: [...this.#list().keys()],
+      reactions: this.#state().filter(({ count }) => count),
+      of: (reaction) => this.#of(reaction),
+      label: (reaction) => this.#label(reaction),
+      number: (n) => this.#number(n),
+      person: (id) => {
+        const { name, url } = users.get(id) ?? {};
+        return { name: name || texts.user(id), url: /^(https?:|[/.?#])/.test(url) ? url : undefined };
+      },
+      named: Boolean(OnetapBar.resolveUsers),
+      people: (reactions) => this.#people(reactions),
+      sentence: (ids, people, most) => this.#sentence(ids, people, most),
+      draw: (reaction) => this.#draw(h('span', { className: 'picture', 'aria-hidden': 'true' }), reaction),
+      tap: (reaction) => this.tap(reaction),
+      show: (reaction) => this.showReactors(reaction),
+    };
+  }
 
   /** The page's list by key, each with its picture: "like", "👍", "helpful=💡". */
   #list() {
-    const words = (this.getAttribute('reactions') ?? 'like').split(/\s+/).filter(Boolean);
-    return new Map(words.map((word) => {
+    const words = () => (this.getAttribute('reactions') ?? 'like').split(/\s+/).filter((word) => /^[^=]/.test(word));
+    return (this.#listed ??= new Map(words().map((word) => {
       const [reaction, picture] = word.split('=');
-      return [reactionKey(reaction), picture ?? OnetapBar.pictures[reaction] ?? this.#shape(reaction)];
-    }));
+      return [reactionKey(reaction), picture || own(OnetapBar.pictures, reaction) || this.#shape(reaction)];
+    })));
   }
 
   /** A name is shown as a word, an emoji as it is. */
   #shape(reaction) { return /^[\w+-]+$/.test(reaction) ? this.#label(reaction) : reaction; }
 
-  #picture(key) { return this.#list().get(key) ?? OnetapBar.pictures[key] ?? this.#shape(this.#of(key).reaction); }
+  #picture(key) { return this.#list().get(key) ?? own(OnetapBar.pictures, key) ?? this.#shape(this.#of(key).reaction); }
+
+  /** Puts a reaction's text where it is shown, or the page's image. */
+  #draw(place, reaction) {
+    const key = reactionKey(reaction);
+    const asText = () => {
+      place.textContent = this.#picture(key);
+      place.classList.toggle('word', /\w/.test(place.textContent));
+    };
+    const { resolveReaction: resolve } = OnetapBar;
+    if (!resolve || !place.firstElementChild) asText();
+    if (resolve) {
+      images ??= load('images').catch((error) => {
+        warn(`images: ${error}`);
+        setTimeout(() => (images = undefined), LOAD_MS);
+      });
+      images.then((part) => part?.draw(place, key, { h, asText, resolve, warn, label: this.#label(reaction) }));
+    }
+    return place;
+  }
 
   #label(reaction) {
     const words = reaction.replace(/[_-]+/g, ' ').trim() || reaction;
-    return OnetapBar.labels[reaction] ?? words[0].toUpperCase() + words.slice(1);
+    return own(OnetapBar.labels, reaction) ?? words[0].toUpperCase() + words.slice(1);
   }
 
-  get #language() { return this.closest('[lang]')?.getAttribute('lang') || undefined; }
+  /** As the page says, also from outside of the shadow roots around; undefined where it says nothing that is a language. */
+  get #language() {
+    let found = /** @type {any} */ (null);
+    for (let node = /** @type {any} */ (this); node && !found; node = node.getRootNode().host) found = node.closest('[lang]');
+    try {
+      return Intl.getCanonicalLocales(found?.getAttribute('lang'))[0];
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A count, wherever it is seen. */
+  #number(n) { return new Intl.NumberFormat(this.#language, { notation: 'compact' }).format(n); }
+
+  #state() { return this.#client?.state(this.#post)?.reactions ?? []; }
 
   /** Taps, as the reaction's button does. */
   tap(reaction) {
@@ -387,7 +535,8 @@ export class OnetapBar extends HTMLElement {
     const { mine, count } = this.#of(reaction);
     // The second tap of a gesture changes nothing, so there is nothing to tell.
     if (mine === before.mine) return;
-    this.#say(OnetapBar.texts[mine ? 'added' : 'removed'](this.#label(reaction), count));
+    this.#problem.hidden = true;
+    this.#say(OnetapBar.texts[mine ? 'added' : 'removed'](isolate(this.#label(reaction)), count));
     this.update();
     const button = this.#buttons.get(reactionKey(reaction));
     button?.classList.remove('pop');
@@ -396,34 +545,26 @@ export class OnetapBar extends HTMLElement {
   }
 
   #of(reaction) {
-    const found = this.#client.state(this.#post)?.reactions.find((r) => reactionKey(r.reaction) === reactionKey(reaction));
+    const found = this.#state().find((r) => reactionKey(r.reaction) === reactionKey(reaction));
     return found ?? { reaction, count: 0, mine: false };
   }
 
   #build() {
     const { texts } = OnetapBar;
     this.#picker = h('div', { className: 'picker', popover: 'auto', role: 'group', 'aria-label': texts.add });
-    this.#picker.addEventListener('beforetoggle', (event) => {
-      if (event.newState === 'open') this.#fillPicker();
-      else if (this.#picker.contains(this.#root.activeElement)) this.#add.focus({ preventScroll: true });
-    });
-    // It stays where it is in the window, so it goes when its button moves.
-    const hide = () => this.#picker.hidePopover();
     this.#picker.addEventListener('toggle', ({ newState }) => {
-      removeEventListener('scroll', hide, true);
-      if (newState !== 'open') return;
-      this.#placePicker();
-      addEventListener('scroll', hide, { once: true, capture: true });
+      if (newState === 'open') this.#let('picker', (part) => part.open(this.#inside(), this.#picker, this.#add));
     });
     this.#add = h('button', { className: 'add', type: 'button', title: texts.add, 'aria-label': texts.add,
-      innerHTML: FACE, popoverTargetElement: this.#picker });
+      popoverTargetElement: this.#picker }, face());
     this.#who = h('button', { className: 'who', type: 'button', onclick: () => this.showReactors() });
     this.#bar = h('div', { className: 'bar', role: 'group', 'aria-label': texts.reactions }, this.#add, this.#who);
-    this.#root.append(this.#bar, this.#picker, this.#spoken);
+    this.#root.append(this.#bar, this.#problem, this.#picker, this.#spoken);
   }
 
   /** Shows what the client knows; `anyway` before it knows anything. */
   update(anyway = false) {
+    this.#listed = undefined;
     if (this.#bar) this.#bar.hidden = !this.#stop;
     if (!this.#stop) return;
     const state = this.#client.state(this.#post);
@@ -435,7 +576,7 @@ export class OnetapBar extends HTMLElement {
     if (known) slot?.remove();
     this.#bar.classList.toggle('unknown', !known);
     const readonly = this.hasAttribute('readonly');
-    const quick = Number(this.getAttribute('quick') ?? 1);
+    const quick = Math.max(0, Number(this.getAttribute('quick') ?? 1) || 0);
     const listed = [...this.#list().keys()];
     const present = state?.reactions.map(({ reaction }) => reactionKey(reaction)) ?? [];
     const shown = new Set([...listed.slice(0, quick), ...present, ...this.#buttons.keys()]);
@@ -450,14 +591,14 @@ export class OnetapBar extends HTMLElement {
     }
     this.#add.hidden = readonly || state?.locked || listed.length <= quick;
     const who = this.#names(state?.reactions.filter(({ count }) => count) ?? []);
-    if (this.#who.textContent !== who) this.#who.title = this.#who.textContent = who;
+    if (this.#line !== who) this.#who.replaceChildren(...nodes((this.#line = who)));
   }
 
   #button(reaction) {
     let button = this.#buttons.get(reaction);
     if (!button) {
-      button = h('button', { className: 'reaction', type: 'button', onclick: () => this.tap(reaction) },
-        h('span', { className: 'picture', 'aria-hidden': 'true' }),
+      button = h('button', { className: 'reaction', type: 'button', value: reaction, onclick: () => this.tap(reaction) },
+        h('span', { className: 'picture', 'aria-hidden': 'true' }), ' ',
         h('span', { className: 'count', 'aria-hidden': 'true' }));
       // A key that is held down is one tap.
       button.addEventListener('keydown', (event) => event.repeat && event.key === 'Enter' && event.preventDefault());
@@ -470,18 +611,15 @@ export class OnetapBar extends HTMLElement {
     const state = this.#of(reaction);
     const { count, mine } = state;
     const button = this.#buttons.get(reaction);
-    const [label, picture] = [this.#label(reaction), this.#picture(reaction)];
-    button.firstChild.textContent = picture;
-    button.firstChild.classList.toggle('word', /\w/.test(picture));
-    const number = new Intl.NumberFormat(this.#language, { notation: 'compact' }).format(count);
+    const number = count ? this.#number(count) : '';
+    this.#draw(button.firstChild, reaction);
     button.setAttribute('aria-pressed', String(mine));
     button.part = `reaction reaction-${reaction}${mine ? ' pressed' : ''}`;
-    button.setAttribute('aria-label', OnetapBar.texts.button(label, count));
+    button.setAttribute('aria-label', OnetapBar.texts.button(this.#label(reaction), count));
     // What is there may be taken away from a locked post.
     button.disabled = readonly || (locked && !mine);
-    if (button.lastChild.textContent !== (count ? number : '')) button.lastChild.textContent = count ? number : '';
-    const who = count ? this.#names([state]) : '';
-    button.title = who ? `${label}: ${who}` : label;
+    if (button.lastChild.textContent !== number) button.lastChild.textContent = number;
+    button.setAttribute('aria-description', count ? this.#names([state]) : '');
   }
 
   /** Whom a list names, newest first. This user's own flag is newer than any list. */
@@ -492,122 +630,38 @@ export class OnetapBar extends HTMLElement {
     return mine && me ? times.set(me, '~') : times;
   }
 
-  /** "Anna, Ben and 12 others", of these reactions. */
-  #names(reactions) {
-    const me = this.getAttribute('user-id');
+  /** Who gave these reactions, newest first, as far as it is known; and how many they are, NaN where nobody knows. */
+  #people(reactions) {
     const known = reactions.map((reaction) => this.#known(reaction));
     const times = new Map(known.flatMap((times) => [...times]));
     const ids = [...times.keys()].sort((a, b) => (times.get(a) < times.get(b) ? 1 : -1));
     // Who has two reactions is one person, and how many those are is only known if the lists are whole.
     const whole = known.every(({ size }, i) => size >= reactions[i].count);
-    const people = reactions.length < 2 ? (reactions[0]?.count ?? 0) : whole ? ids.length : NaN;
-    learn(ids.slice(0, 3));
-    const names = ids.filter((id) => id === me || users.get(id)?.name).slice(0, 2)
-      .map((id) => (id === me ? OnetapBar.texts.you : users.get(id).name));
-    return OnetapBar.texts.who(names, people - names.length);
+    return { ids, people: reactions.length < 2 ? (reactions[0]?.count ?? 0) : whole ? ids.length : NaN };
   }
 
-  #fillPicker() {
-    // Until it has its place.
-    this.#picker.style.visibility = 'hidden';
-    this.#picker.replaceChildren(...[...this.#list().keys()].map((reaction) => {
-      const [label, picture] = [this.#label(reaction), this.#picture(reaction)];
-      return h('button', { className: `option ${/\w/.test(picture) ? 'word' : ''}`, type: 'button',
-        title: label, 'aria-label': label, 'aria-pressed': String(this.#of(reaction).mine), textContent: picture,
-        onclick: () => {
-          this.#picker.hidePopover();
-          this.tap(reaction);
-        } });
-    }));
+  /** "Anna, Ben and 12 others", with at most so many names. */
+  #sentence(ids, people, most = 2) {
+    const me = this.getAttribute('user-id');
+    learn(ids.slice(0, most + 1));
+    const names = ids.filter((id) => id === me || users.get(id)?.name).slice(0, most)
+      .map((id) => (id === me ? OnetapBar.texts.you : isolate(users.get(id).name)));
+    return OnetapBar.texts.who(names, people - names.length, (n) => this.#number(n));
   }
 
-  /** Above its button, or below where there is no room, and within the window. */
-  #placePicker() {
-    const [from, { width, height }] = [this.#add.getBoundingClientRect(), this.#picker.getBoundingClientRect()];
-    const left = getComputedStyle(this).direction === 'rtl' ? from.right - width : from.left;
-    const top = from.top - height - 6 < 8 ? Math.min(from.bottom + 6, innerHeight - height - 8) : from.top - height - 6;
-    this.#picker.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
-    this.#picker.style.top = `${top}px`;
-    this.#picker.style.visibility = '';
-    this.#picker.querySelector('button')?.focus({ preventScroll: true });
+  #names(reactions) {
+    const { ids, people } = this.#people(reactions);
+    return this.#sentence(ids, people);
   }
 
   /** Opens the list of who reacted; of one reaction, if it is named. */
   showReactors(reaction) {
-    if (!this.#stop) return;
-    const { texts } = OnetapBar;
-    if (!this.#dialog) {
-      const close = h('button', { className: 'close', type: 'button', 'aria-label': texts.close, textContent: '✕',
-        onclick: () => this.#dialog.close() });
-      this.#dialog = h('dialog', { className: 'dialog', 'aria-label': texts.reactions },
-        h('header', {}, h('h2', { className: 'heading' }, texts.reactions), close),
-        h('div', { className: 'tabs' }), h('ul', { className: 'list', tabIndex: 0, 'aria-label': texts.reactions }));
-      // A click beside it closes it.
-      this.#dialog.addEventListener('click', (event) => event.target === this.#dialog && this.#dialog.close());
-      this.#root.append(this.#dialog);
-    }
-    if (!this.#dialog.open) this.#dialog.showModal();
-    this.#fillTabs(reaction);
-    this.#page(reaction);
-  }
-
-  #fillTabs(chosen) {
-    const reactions = this.#client.state(this.#post)?.reactions ?? [];
-    const some = reactions.filter(({ count }) => count);
-    const tab = (reaction, text, label) => h('button', { className: 'tab', type: 'button', textContent: text,
-      'aria-label': label, 'aria-pressed': String(reaction === chosen), onclick: () => this.showReactors(reaction) });
-    this.#dialog.querySelector('.tabs').replaceChildren(tab(undefined, OnetapBar.texts.all),
-      ...some.map(({ reaction, count }) => tab(reaction, `${this.#picture(reactionKey(reaction))} ${count}`,
-        OnetapBar.texts.button(this.#label(reaction), count))));
-    this.#dialog.querySelector('.tab[aria-pressed=true]')?.focus();
-  }
-
-  /** The next page of the list takes the place of the line that asked for it. */
-  async #page(reaction, cursor, asker) {
-    const { texts } = OnetapBar;
-    const list = this.#dialog.querySelector('ul');
-    const note = (text) => h('li', { className: 'note', role: 'status' }, text);
-    const line = note(texts.loading);
-    if (asker) asker.replaceWith(line);
-    else list.replaceChildren(line);
-    const again = (text, cursor) => {
-      const item = h('li', {}, h('button', { className: 'more', type: 'button', textContent: text,
-        onclick: () => this.#page(reaction, cursor, item) }));
-      return item;
-    };
-    try {
-      const page = await this.#client.reactors(this.#post, { reaction, cursor });
-      const names = learn(page.users.map((user) => user.user_id));
-      await Promise.race([names, new Promise((resolve) => setTimeout(resolve, NAMES_MS))]);
-      // Another list has been asked for meanwhile.
-      if (!line.isConnected) return;
-      const items = page.users.map((user) => this.#item(user));
-      if (!items.length && !cursor) items.push(note(texts.nobody));
-      if (page.next_cursor) items.push(again(texts.more, page.next_cursor));
-      line.replaceWith(...items);
-      if (asker) (items[0]?.querySelector('a') ?? list).focus();
-    } catch {
-      if (line.isConnected) line.replaceWith(note(texts.unavailable), again(texts.retry, cursor));
-    }
-  }
-
-  #item({ user_id: id, reaction, reacted_at: at }) {
-    const { name = OnetapBar.texts.user(id), url = '' } = users.get(id) ?? {};
-    return h('li', { className: 'user' },
-      h('span', { className: 'face', 'aria-hidden': 'true' }, [...name][0]),
-      /^(https?:|[/.?#])/.test(url) ? h('a', { href: url }, name) : h('span', {}, name),
-      at && h('time', { dateTime: at, title: new Date(at).toLocaleString(this.#language) }, this.#ago(at)),
-      reaction && h('span', { role: 'img', 'aria-label': this.#label(reaction) }, this.#picture(reactionKey(reaction))));
-  }
-
-  #ago(at) {
-    const format = new Intl.RelativeTimeFormat(this.#language, { numeric: 'auto' });
-    let value = (Date.parse(at) - Date.now()) / 1000;
-    for (const [unit, size] of /** @type {const} */ ([['second', 60], ['minute', 60], ['hour', 24], ['day', 30], ['month', 12], ['year', Infinity]])) {
-      if (Math.abs(value) < size) return format.format(Math.round(value), unit);
-      value /= size;
-    }
+    if (this.#stop) this.#let('dialog', (part) => part.open(this.#inside(), reaction));
   }
 }
 
-customElements.define('onetap-bar', OnetapBar);
+const registry = globalThis.customElements;
+if (registry && !registry.get('onetap-bar')) registry.define('onetap-bar', OnetapBar);
+/** Loaded twice, by two addresses, it is one element to both. @type {typeof OnetapBar} */
+const Defined = /** @type {any} */ (registry?.get('onetap-bar') ?? OnetapBar);
+export { Defined as OnetapBar };

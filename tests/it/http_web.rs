@@ -13,6 +13,10 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/onetap.js", "text/javascript; charset=utf-8", "class Onetap"),
     ("/onetap.d.ts", "text/plain; charset=utf-8", "class Onetap"),
     ("/onetap-bar.js", "text/javascript; charset=utf-8", "'onetap-bar'"),
+    ("/onetap-card.js", "text/javascript; charset=utf-8", "attach"),
+    ("/onetap-dialog.js", "text/javascript; charset=utf-8", "showModal"),
+    ("/onetap-images.js", "text/javascript; charset=utf-8", "resolveReaction"),
+    ("/onetap-picker.js", "text/javascript; charset=utf-8", "search"),
     ("/onetap-bar.d.ts", "text/plain; charset=utf-8", "class OnetapBar"),
     ("/onetap-bar.css", "text/css; charset=utf-8", "onetap-bar"),
     ("/demo", "text/html; charset=utf-8", "demo/demo.js"),
@@ -87,6 +91,10 @@ async fn scripts_are_small_and_served_without_their_comments() {
     for (path, source) in [
         ("/onetap.js", include_str!("../../web/onetap.js")),
         ("/onetap-bar.js", include_str!("../../web/onetap-bar.js")),
+        ("/onetap-card.js", include_str!("../../web/onetap-card.js")),
+        ("/onetap-dialog.js", include_str!("../../web/onetap-dialog.js")),
+        ("/onetap-images.js", include_str!("../../web/onetap-images.js")),
+        ("/onetap-picker.js", include_str!("../../web/onetap-picker.js")),
     ] {
         let packed = get(&service, path, &[("accept-encoding", "gzip")]).await;
         assert!(length(&packed) <= 8192, "{path} has {} bytes", length(&packed));

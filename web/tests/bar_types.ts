@@ -1,11 +1,15 @@
 // How a page in TypeScript uses the element. Only checked, never run.
 
 import { Onetap } from '../onetap.js';
-import { OnetapBar, type User } from '../onetap-bar.js';
+import { OnetapBar, type ReactionImage, type User } from '../onetap-bar.js';
 
 OnetapBar.client = new Onetap({ token: () => 'a token' });
 OnetapBar.resolveUsers = async (ids: string[]): Promise<User[]> => ids.map((id) => ({ id, name: `User ${id}`, url: `/users/${id}` }));
 Object.assign(OnetapBar.texts, { you: 'Du' } satisfies Partial<typeof OnetapBar.texts>);
+OnetapBar.resolveReaction = async (reaction: string) => (reaction === 'parrot' ? { url: 'https://images.example/parrot.png' } : undefined);
+const image: ReactionImage = { url: 'data:image/png;base64,', alt: 'Parrot' };
+OnetapBar.resolveReaction = () => image;
+OnetapBar.texts.who = (names, others, number) => `${names.join()} ${number(others)}`;
 OnetapBar.pictures.helpful = '💡';
 const bar: OnetapBar = document.createElement('onetap-bar');
 bar.client = new Onetap({ userId: 7 });

@@ -95,10 +95,14 @@ test('every part that the guide names is there, and no other', async () => {
   const post = newPost();
   for (let user = 1; user <= 30; user += 1) await other(service, post, user);
   await other(service, post, 42);
-  const page = await openForum(context, site, bar(post));
+  const many = 'like love laugh wow sad angry parrot 🎉 🚀 👀 🙏 💯';
+  const images = "OnetapBar.resolveReaction = (reaction) => (reaction === 'parrot' ? { url: 'data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=' } : undefined);";
+  const page = await openForum(context, site, `<onetap-bar post-id="${post}" user-id="42" reactions="${many}"></onetap-bar>`, { script: images });
   await reads(page, ['Like, 31 *']);
+  await buttonOf(barOf(page), 'Like').hover();
+  await barOf(page).locator('.card').waitFor();
   await barOf(page).locator('.add').click();
-  await barOf(page).locator('.option').first().waitFor();
+  await barOf(page).locator('.option img').waitFor();
   const parts = () => barOf(page).evaluate((bar) => [...bar.shadowRoot.querySelectorAll('[part]')].flatMap((element) => [...element.part]));
   const found = new Set(await parts());
   await page.keyboard.press('Escape');
@@ -112,8 +116,31 @@ test('every part that the guide names is there, and no other', async () => {
   await barOf(page).locator('.more').waitFor();
   site.faults = () => undefined;
   for (const part of await parts()) found.add(part);
+  await barOf(page).getByRole('button', { name: 'Close' }).click();
+  // A part that cannot be had.
+  const bare = await openForum(context, site, bar(post));
+  await context.route('**/onetap-dialog.js*', (route) => route.abort());
+  await reads(bare, ['Like, 31 *']);
+  await barOf(bare).locator('.who').click();
+  await barOf(bare).locator('.dismiss').waitFor();
+  await context.unroute('**/onetap-dialog.js*');
+  for (const part of await barOf(bare).locator('.problem, .problem *').evaluateAll((all) => all.flatMap((element) => [...element.part]))) found.add(part);
   const told = GUIDE.slice(GUIDE.indexOf('Parts: ')).split('\n\n')[0].match(/`([^`]+)`/g).map((name) => name.slice(1, -1));
   assert.deepEqual([...found, 'reaction-NAME'].filter((name) => !['spoken', 'reaction-like'].includes(name)).sort(), told.sort());
+});
+
+test('an image in place of a word, with its text', async () => {
+  const post = newPost();
+  await other(service, post, 7, true, 'parrot');
+  const address = 'https://images.example/parrot.png';
+  await context.route(address, (route) => route.fulfill({ status: 200, contentType: 'image/svg+xml', body: '<svg xmlns="http://www.w3.org/2000/svg"/>' }));
+  site.pages['/images'] = `<!doctype html><title>Images</title><link rel="icon" href="data:,">${snippet('page')}${snippet('images')}`.replace(POST, post);
+  const page = await context.newPage();
+  await page.goto(`${site.url}/images`);
+  await reads(page, ['Like', 'Parrot, 1']);
+  const image = barOf(page).locator('.reaction img');
+  await image.waitFor();
+  assert.deepEqual([await image.getAttribute('src'), await image.getAttribute('alt')], [address, 'Party parrot']);
 });
 
 test('words, pictures and labels are the page\'s', async () => {

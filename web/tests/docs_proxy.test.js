@@ -65,6 +65,15 @@ for (const name of ['nginx', 'Caddyfile']) {
     await reads(page, ['Like, 4 *', '🎉, 1']);
     assert.deepEqual(problems, []);
 
+    // What the element loads later comes the same way.
+    await barOf(page).locator('.who').click();
+    await barOf(page).locator('.user').first().waitFor();
+    await page.keyboard.press('Escape');
+    await barOf(page).locator('.add').click();
+    await barOf(page).locator('.option').first().waitFor();
+    await page.keyboard.press('Escape');
+    assert.deepEqual(problems, []);
+
     // All of it over one connection that speaks HTTP/2.
     const protocols = await page.evaluate(() => performance.getEntriesByType('resource').map(({ nextHopProtocol }) => nextHopProtocol));
     assert.deepEqual([...new Set(protocols)], ['h2']);

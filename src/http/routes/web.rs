@@ -52,6 +52,18 @@ pub(in crate::http) static CLIENT_TYPES: File =
 /// The element.
 pub(in crate::http) static BAR: File =
     File::new(include_str!("../../../web/onetap-bar.js"), SCRIPT);
+/// Its card of names, loaded when it is first touched.
+pub(in crate::http) static BAR_CARD: File =
+    File::new(include_str!("../../../web/onetap-card.js"), SCRIPT);
+/// Its list of who reacted.
+pub(in crate::http) static BAR_DIALOG: File =
+    File::new(include_str!("../../../web/onetap-dialog.js"), SCRIPT);
+/// The images of reactions that a page has.
+pub(in crate::http) static BAR_IMAGES: File =
+    File::new(include_str!("../../../web/onetap-images.js"), SCRIPT);
+/// Its picker.
+pub(in crate::http) static BAR_PICKER: File =
+    File::new(include_str!("../../../web/onetap-picker.js"), SCRIPT);
 /// Its types.
 pub(in crate::http) static BAR_TYPES: File =
     File::new(include_str!("../../../web/onetap-bar.d.ts"), TYPES);
