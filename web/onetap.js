@@ -23,6 +23,9 @@ const STREAM_IDLE_MS = 40_000;
 const READS = 3;
 const BACKOFF_MS = 1_000;
 const BACKOFF_MOST_MS = 30_000;
+/** How often the tab with the streams says that it runs, and how often it may fail to. */
+const BEAT_MS = 2_000;
+const MOST_MISSED = 2;
 
 const UUID = /^(?=.*[1-9a-f])[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 /** Checked because `..` would be another address. */
@@ -587,6 +590,8 @@ export class Onetap extends EventTarget {
   #name;
   /** What other tabs watch. @type {Map<string, string[]>} */
   #others = new Map();
+  /** Beats of the leading tab that did not come. */
+  #missed = 0;
 
   #relisten() {
     clearTimeout(this.#timer);
@@ -644,13 +649,15 @@ export class Onetap extends EventTarget {
   #share() {
     this.#leads = false;
     this.#channel = new BroadcastChannel(`onetap ${this.#base} ${this.#options.recent}`);
-    this.#channel.onmessage = ({ data: { summary, wrote, user, watches, from } }) => {
+    this.#channel.onmessage = ({ data: { summary, wrote, user, watches, from, beat } }) => {
+      // Only the leading tab says anything else.
+      if (!watches && !wrote) this.#missed = 0;
       const post = this.#posts.get(wrote ?? summary?.post_id);
       if (post && summary) this.#learn(post, summary, false, -1);
       // Whether `me` is the same user there, only the service knows.
       if (post && wrote && user === this.#user) this.#read(wrote);
       if (watches && this.#leads) this.#hear(from, watches);
-      else if (!watches && !summary && !wrote) this.#relisten();
+      else if (!watches && !summary && !wrote && !beat) this.#relisten();
     };
   }
 
@@ -658,9 +665,19 @@ export class Onetap extends EventTarget {
    * Applies for the lead, which the browser hands on when a tab leaves, closes or crashes. A lock
    * of its own shows that the application stands. @param {string} lead
    */
-  #apply(lead) {
+  #apply(lead, steal = false) {
     const { signal } = (this.#application = new AbortController());
     const name = `${lead} ${newKey()}`;
+    this.#missed = 0;
+    const beat = setInterval(() => {
+      if (this.#leads) this.#say({ beat: true });
+      else if ((this.#missed += 1) > MOST_MISSED) {
+        // The leading tab stands still: a dialog, a breakpoint.
+        this.#leave();
+        this.#apply(lead, true);
+      }
+    }, BEAT_MS);
+    signal.addEventListener('abort', () => clearInterval(beat));
     const start = () => {
       this.#name = undefined;
       this.#leads = true;
@@ -671,13 +688,16 @@ export class Onetap extends EventTarget {
     const stand = () => {
       this.#name = name;
       this.#relisten();
-      return navigator.locks.request(lead, { signal }, start);
+      return navigator.locks.request(lead, steal ? { steal } : { signal }, start);
     };
-    navigator.locks.request(name, { signal }, stand).catch(() => {
+    navigator.locks.request(name, { signal }, stand).catch((error) => {
       if (signal.aborted) return;
-      // A page that may have no locks, such as a sandboxed one: it does it alone.
-      this.#channel?.close();
-      this.#channel = undefined;
+      // Unless another tab has taken the lead over, a page may have no locks, such as a sandboxed
+      // one: it does it alone.
+      if (error.name !== 'AbortError') {
+        this.#channel?.close();
+        this.#channel = undefined;
+      }
       this.#leave();
       this.#relisten();
     });
