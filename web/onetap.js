@@ -23,6 +23,7 @@ const STREAM_IDLE_MS = 40_000;
 const READS = 3;
 const BACKOFF_MS = 1_000;
 const BACKOFF_MOST_MS = 30_000;
+const RETRY_AFTER_MOST_MS = 60_000;
 /** How often the tab with the streams says that it runs, and how often it may fail to. */
 const BEAT_MS = 2_000;
 const MOST_MISSED = 2;
@@ -521,16 +522,24 @@ export class Onetap extends EventTarget {
     }
   }
 
+  /** What has no code of the service decides nothing: a proxy's, a portal's, another service's. */
   #judge({ ok, status, headers }, body, whole) {
-    if (ok && body && whole(body)) return { body, replayed: headers.has('Idempotency-Replayed') };
-    const problem = status >= 400 && body?.code ? body : undefined;
+    const problem = status >= 400 && /^[a-z_]+$/.test(body?.code ?? '') ? body : undefined;
+    const known = ok && body && whole(body);
+    const date = Date.parse(headers.get('Date'));
+    if (known) return { body, replayed: headers.has('Idempotency-Replayed') };
     const code = problem?.code ?? (status >= 400 ? `http_${status}` : 'unexpected_answer');
-    const dropped = status >= 400 && status < 500 && status !== 408 && status !== 429;
-    const retryMs = Number(headers.get('Retry-After')) * 1000 || 0;
+    const after = headers.get('Retry-After');
+    // Seconds, or a date of three forms, always in GMT, by the clock of who answers.
+    const until = Date.parse(after?.replace(/( GMT)?$/, ' GMT')) - (date || Date.now());
+    const retryMs = Math.min(
+      RETRY_AFTER_MOST_MS,
+      /^\d/.test(after) ? parseFloat(after) * 1000 : Math.max(0, until) || 0,
+    );
     return {
       code,
       message: problem?.detail ?? `status ${status}`,
-      dropped,
+      dropped: !!problem && status < 500 && status !== 408 && status !== 429,
       status,
       problem,
       retryMs,
@@ -766,8 +775,8 @@ export class Onetap extends EventTarget {
           // Broken or silent. The next begins with snapshots, so nothing is missed.
         }
         clearTimeout(turn);
-      } else if (answer.status !== 404) {
-        // A service without streams.
+      } else if (!answer.dropped || answer.status !== 404) {
+        // Not of a service without streams.
         this.#tell(answer, {}, this.#last);
       }
       // It does without, until the page is looked at anew; another tab may fare better.
