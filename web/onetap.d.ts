@@ -42,6 +42,12 @@ export interface Options {
    * it reads everything anew.
    */
   live?: boolean;
+  /**
+   * Wishes without an answer are kept in the browser's storage until the next page of the site,
+   * under the user's id. `false`: they are not. With `token`, they are only if this names the
+   * user, with their id or the like: it must never be the same for two users.
+   */
+  outbox?: string | false;
   /** Used instead of the global `fetch`. A client with its own shares no stream with other tabs. */
   fetch?: typeof fetch;
 }
@@ -152,6 +158,8 @@ export class Onetap extends EventTarget {
     postId: string,
     query?: { reaction?: string; limit?: number; cursor?: string },
   ): Promise<{ users: Reactor[]; next_cursor: string | null }>;
+  /** The service's time in ms, by its last answer; this device's as long as there is none. */
+  now(): number;
   /** When every wish is confirmed or dropped. */
   settled(): Promise<void>;
   /** Sends what waits, and ends. Nothing is told any more. */

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use axum::http::header::{
-    AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, ORIGIN, RETRY_AFTER,
+    AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, IF_NONE_MATCH, LINK, ORIGIN, RETRY_AFTER,
 };
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -82,7 +82,7 @@ pub(super) fn layer(origins: &[Origin]) -> CorsLayer {
         .allow_origin(AllowOrigin::list(origins.iter().map(|origin| origin.0.clone())))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, IF_NONE_MATCH])
-        .expose_headers([ETAG, LINK, RETRY_AFTER, IDEMPOTENCY_REPLAYED])
+        .expose_headers([DATE, ETAG, LINK, RETRY_AFTER, IDEMPOTENCY_REPLAYED])
         .max_age(MAX_AGE)
         .vary([ORIGIN])
 }

@@ -66,7 +66,7 @@ async fn provoke(service: &Service, redis: &RedisServer, origin: &str) {
         assert_eq!(response.status, status, "{response:?}");
         assert_readable(&response, origin);
         let exposed = names(response.header("access-control-expose-headers"));
-        assert_eq!(exposed, ["etag", "idempotency-replayed", "link", "retry-after"]);
+        assert_eq!(exposed, ["date", "etag", "idempotency-replayed", "link", "retry-after"]);
     }
     // 408: a body that does not come.
     let mut connection = service.connect().await;

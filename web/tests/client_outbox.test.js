@@ -1,0 +1,389 @@
+// Wishes that have no answer when their page goes: what becomes of them, in a real browser.
+
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { openClient, showsIn, shownIn, startBrowser } from './support/browser.js';
+import { held, newPost, other } from './support/posts.js';
+import { freePort, startService, until } from './support/service.js';
+import { startSite } from './support/site.js';
+
+let browser, service, folder, start;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'onetap-outbox-'));
+  const listen = `127.0.0.1:${await freePort()}`;
+  start = () => startService({ store: `file:${join(folder, 'taps.redb')}`, listen });
+  [browser, service] = await Promise.all([startBrowser(), start()]);
+});
+after(async () => {
+  await Promise.all([browser.close(), service.stop()]);
+  await rm(folder, { recursive: true });
+});
+
+/** A site, and a browser that knows only it. */
+async function place(t) {
+  const site = await startSite({ service });
+  const context = await browser.newContext();
+  t.after(() => Promise.all([context.close(), site.stop()]));
+  const post = newPost();
+  const open = (options = {}, watched = [post]) =>
+    openClient(context, site, { userId: 1, live: false, ...options }, watched);
+  /** Nothing comes through, in either direction as told. */
+  const cut = (drop = 'before') => {
+    site.faults = ({ path }) => (path.startsWith('/v1/') ? { drop } : undefined);
+  };
+  const mend = () => (site.faults = () => undefined);
+  const methods = () => site.writes().map(({ method }) => method);
+  const keys = () => new Set(site.writes().map(({ key }) => key)).size;
+  return { site, context, post, open, cut, mend, methods, keys };
+}
+
+const wish = (page, post, active, reaction = 'like') =>
+  page.evaluate((wished) => client.wish(...wished), [post, reaction, active]);
+/** What lies in the page's storage, without what the browser or others put there. */
+const kept = (page) =>
+  page.evaluate(() => Object.keys(localStorage).filter((name) => name.startsWith('onetap-outbox')));
+const told = (page) => page.evaluate(() => errors.map(({ code }) => code));
+const refused = (page) => until('the tap has failed', async () => (await told(page)).length);
+
+for (const [how, leave] of Object.entries({
+  'is reloaded': (page) => page.reload(),
+  'is closed': (page) => page.close(),
+  'goes elsewhere': (page) => page.goto('about:blank'),
+  crashes: async (page) => {
+    const session = await page.context().newCDPSession(page);
+    session.send('Page.crash').catch(() => {});
+    await page.waitForEvent('crash');
+  },
+})) {
+  test(`a tap while the service is away, and its tab ${how}: counted once a page is open`, async (t) => {
+    const { post, open } = await place(t);
+    const first = await open();
+    await showsIn(first, post, {});
+    await service.stop();
+    await wish(first, post, true);
+    await refused(first);
+    await leave(first);
+    const second = await open();
+    await until('it is in storage', async () => (await kept(second)).length === 1);
+    service = await start();
+    await showsIn(second, post, { count: 1, mine: true, pending: false });
+    assert.deepEqual(await held(service, post, 1), { count: 1, mine: true });
+    assert.deepEqual(await kept(second), []);
+    assert.deepEqual(second.problems, []);
+  });
+}
+
+test('it is shown as waiting, on top of what the service counts', async (t) => {
+  const { site, post, open, cut, mend } = await place(t);
+  const first = await open();
+  await showsIn(first, post, {});
+  cut();
+  await wish(first, post, true);
+  await first.close();
+  await other(service, post, 2);
+  mend();
+  site.faults = ({ method }) => (method === 'PUT' ? { drop: 'before' } : undefined);
+  const second = await open();
+  await showsIn(second, post, { count: 2, mine: true, pending: true });
+  assert.ok(
+    await second.evaluate(() => states.every(({ total }) => total === 2)),
+    'no count without what the others have',
+  );
+  mend();
+  await showsIn(second, post, { count: 2, mine: true, pending: false });
+});
+
+test('one that had arrived is not counted a second time', async (t) => {
+  const { post, open, cut, mend, keys } = await place(t);
+  const first = await open();
+  await showsIn(first, post, {});
+  cut('after');
+  await wish(first, post, true);
+  await until('it has arrived', async () => (await held(service, post, 1)).mine);
+  await first.close();
+  // Another device takes it back.
+  await other(service, post, 1, false);
+  mend();
+  const second = await open();
+  await showsIn(second, post, { count: 0, mine: false, pending: false });
+  await until('it is answered', async () => !(await kept(second)).length);
+  assert.equal(keys(), 1);
+  assert.deepEqual(await held(service, post, 1), { count: 0, mine: false });
+});
+
+test('two wishes for one reaction keep their order, whatever still lies in the network', async (t) => {
+  const { site, post, open, mend, methods } = await place(t);
+  let release;
+  const late = new Promise((resolve) => (release = resolve));
+  site.faults = ({ method }) => (method === 'PUT' ? { hold: late } : { drop: 'before' });
+  const first = await open();
+  await wish(first, post, true);
+  await until('the first is on its way', () => methods().length === 1);
+  await wish(first, post, false);
+  // It is sent past the first, and lost.
+  await first.close();
+  await until('the newer has left', () => methods().length === 2);
+  const [buffered] = site.writes();
+  mend();
+  const second = await open();
+  await until('all are answered', async () => !(await kept(second)).length);
+  const [, , ...repeated] = site.writes();
+  assert.equal(repeated[0].method, 'PUT');
+  assert.equal(repeated[0].key, buffered.key);
+  assert.ok(repeated.length > 1 && repeated.slice(1).every(({ method }) => method === 'DELETE'));
+  release();
+  await until('the late one has been answered', () => buffered.status);
+  assert.equal(buffered.replayed, 'true');
+  assert.deepEqual(await held(service, post, 1), { count: 0, mine: false });
+});
+
+test('one whose key may be gone is dropped, told, and the state read again', async (t) => {
+  const { site, post, open, cut, mend, methods } = await place(t);
+  const options = { retentionMs: 2_000, timeoutMs: 500 };
+  const first = await open(options);
+  await showsIn(first, post, {});
+  cut();
+  await wish(first, post, true);
+  await first.close();
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  mend();
+  site.requests.length = 0;
+  const second = await open(options);
+  await until('it is told', async () => (await told(second)).length);
+  assert.deepEqual(await told(second), ['wish_expired']);
+  const [error] = await second.evaluate(() => errors);
+  assert.deepEqual([error.postId, error.reaction, error.dropped], [post, 'like', true]);
+  await showsIn(second, post, { count: 0, mine: false, pending: false });
+  assert.deepEqual([methods(), await kept(second)], [[], []]);
+});
+
+test('it is nobody else’s: another user who signs in meanwhile sends and sees nothing of it', async (t) => {
+  const { site, post, open, cut, mend, methods } = await place(t);
+  const first = await open();
+  await showsIn(first, post, {});
+  cut();
+  await wish(first, post, true);
+  await first.close();
+  mend();
+  site.requests.length = 0;
+  // Also one whose number begins with the first one's.
+  for (const userId of [2, 11]) {
+    const page = await open({ userId });
+    await showsIn(page, post, { count: 0, mine: false, pending: false });
+    assert.equal((await kept(page)).length, 1);
+    await page.close();
+  }
+  const guest = await open({ userId: undefined });
+  await showsIn(guest, post, { count: 0 });
+  await guest.close();
+  assert.deepEqual(methods(), []);
+  const again = await open();
+  await showsIn(again, post, { count: 1, mine: true, pending: false });
+  assert.deepEqual(await held(service, post, 2), { count: 1, mine: false });
+});
+
+test('with a token it is kept only under a name that the page gives', async (t) => {
+  const { context, site, post } = await place(t);
+  // The service takes no tokens yet: who `me` is, this says for it.
+  const users = { anna: 1, ben: 2 };
+  const open = async (name, outbox) => {
+    const page = await openClient(context, site, { userId: 9, live: false }, []);
+    await page.evaluate(
+      ([post, name, outbox]) => {
+        client.close();
+        globalThis.client = new Onetap({ token: () => name, outbox, live: false });
+        client.watch(post);
+      },
+      [post, name, outbox],
+    );
+    return page;
+  };
+  let down = true;
+  const writes = [];
+  site.faults = (request) => {
+    if (request.method === 'GET') return undefined;
+    const user = users[request.headers.authorization?.slice(7)];
+    if (!down) writes.push(user);
+    const body = JSON.stringify({ active: true, count: 1, revision: 1 });
+    return down ? { drop: 'before' } : { answer: { status: 200, body } };
+  };
+  const unnamed = await open('anna');
+  await wish(unnamed, post, true);
+  assert.deepEqual(await kept(unnamed), []);
+  await unnamed.close();
+  const anna = await open('anna', 'anna, 1');
+  await wish(anna, post, true);
+  assert.equal((await kept(anna)).length, 1);
+  await anna.close();
+  down = false;
+  const ben = await open('ben', 'ben');
+  await until('the page is read', () => ben.evaluate((post) => !!client.state(post), post));
+  assert.deepEqual([writes, (await kept(ben)).length], [[], 1]);
+  const back = await open('anna', 'anna, 1');
+  await until('it is answered', async () => !(await kept(back)).length);
+  assert.deepEqual(writes, [1]);
+});
+
+test('two tabs that wake at once with one outbox send one wish, under one key', async (t) => {
+  const { site, post, open, cut, mend, keys } = await place(t);
+  const tabs = await Promise.all([open(), open()]);
+  for (const tab of tabs) await showsIn(tab, post, {});
+  cut();
+  const first = await open();
+  await wish(first, post, true);
+  await first.close();
+  await other(service, post, 2);
+  mend();
+  site.requests.length = 0;
+  await Promise.all(tabs.map((tab) => tab.evaluate(() => dispatchEvent(new Event('online')))));
+  for (const tab of tabs) await showsIn(tab, post, { count: 2, mine: true, pending: false });
+  await until('nothing is left', async () => !(await kept(tabs[0])).length);
+  assert.equal(keys(), 1);
+  assert.deepEqual(await Promise.all(tabs.map(told)), [[], []]);
+});
+
+test('a tab that stays takes over what one that goes leaves behind', async (t) => {
+  const { post, open, cut, mend } = await place(t);
+  const stays = await open();
+  const goes = await open();
+  await showsIn(stays, post, {});
+  cut();
+  await wish(goes, post, true);
+  await goes.close();
+  mend();
+  await showsIn(stays, post, { count: 1, mine: true, pending: false }, 'like', 15_000);
+});
+
+test('a wish in another tab goes behind the older one of the first, and stands', async (t) => {
+  const { site, post, open, methods } = await place(t);
+  await other(service, post, 2);
+  let release;
+  const late = new Promise((resolve) => (release = resolve));
+  const [one, two] = await Promise.all([open(), open()]);
+  for (const tab of [one, two]) await showsIn(tab, post, { count: 1 });
+  let n = 0;
+  site.faults = ({ method }) => (method === 'PUT' && !n++ ? { hold: late } : undefined);
+  await wish(one, post, true);
+  await until('it is on its way', () => methods().length === 1);
+  // This tab does not know of it: what it shows is off, so it wishes on and off.
+  await two.evaluate((post) => {
+    client.wish(post, 'like', true);
+    client.wish(post, 'like', false);
+    return client.settled();
+  }, post);
+  assert.deepEqual(await held(service, post, 1), { count: 1, mine: false });
+  release();
+  await until('the first tab knows', async () => !(await shownIn(one, post)).pending);
+  assert.deepEqual(await held(service, post, 1), { count: 1, mine: false });
+  await showsIn(one, post, { count: 1, mine: false, pending: false });
+  assert.deepEqual(await kept(one), []);
+});
+
+test('what another tab has brought to the service meanwhile is not told as lost', async (t) => {
+  const { post, open, cut, mend, site } = await place(t);
+  const first = await open();
+  cut();
+  await wish(first, post, true);
+  const second = await open({ retentionMs: 8_000, timeoutMs: 500 });
+  await until('the second tab waits, too', () => second.evaluate(() => errors.length));
+  mend();
+  await first.evaluate(() => client.settled());
+  await second.evaluate(() => client.settled());
+  assert.ok(!(await told(second)).includes('wish_expired'));
+  await showsIn(second, post, { count: 1, mine: true, pending: false });
+  assert.equal(new Set(site.writes().map(({ key }) => key)).size, 1);
+});
+
+test('what is damaged in storage is thrown away, what is somebody else’s is left alone', async (t) => {
+  const { site, post, open, methods } = await place(t);
+  const page = await open();
+  await page.evaluate(
+    ([url, post]) => {
+      const mine = `onetap-outbox ${url}/ 1 `;
+      const good = { reaction: 'love', active: true, n: 1, made: Date.now() };
+      const put = (name, value) => localStorage.setItem(mine + name, value);
+      const texts = ['', 'null', '7', '"x"', '[]', '{', '{}', '\0', 'x'.repeat(10_000)];
+      const fields = Object.entries({
+        reaction: [7, undefined, null, '', '..', {}],
+        active: [1, undefined, 'true'],
+        n: ['x', 0, -1, undefined],
+        made: [null, {}, 'soon'],
+      }).flatMap(([name, values]) => values.map((value) => ({ ...good, [name]: value })));
+      for (const [i, text] of [...texts, ...fields.map((wish) => JSON.stringify(wish))].entries())
+        put(`${post} ${i + 10}`, text);
+      const names = ['', post, `${post} `, `${post} a\r\nX: y`, `../x 1`, `${post} é`, `${post}  1`];
+      for (const name of names) put(name, JSON.stringify(good));
+      localStorage.setItem('onetap', '{');
+      localStorage.setItem(`onetap-outbox ${url}/ 2 ${post} 1`, '{');
+      localStorage.setItem('theirs', '{');
+      put(`${post} 5`, JSON.stringify({ ...good, served: 'soon', extra: [1] }));
+    },
+    [site.url, post],
+  );
+  await page.reload();
+  const next = await open();
+  await showsIn(next, post, { count: 1, mine: true, pending: false }, 'love');
+  await until('the good one is answered', async () => (await kept(next)).length === 1);
+  assert.deepEqual(methods(), ['PUT']);
+  const left = await next.evaluate(() => Object.keys(localStorage).sort());
+  assert.deepEqual(left, ['onetap', `onetap-outbox ${site.url}/ 2 ${post} 1`, 'theirs']);
+  assert.deepEqual([next.problems, await told(next)], [[], []]);
+});
+
+for (const [what, spoil] of Object.entries({
+  full: () => {
+    for (let size = 1 << 20; size; size >>= 1) {
+      try {
+        for (let i = 0; ; i += 1) localStorage.setItem(`fill ${size} ${i}`, 'x'.repeat(size));
+      } catch {
+        // Full for this size.
+      }
+    }
+  },
+  blocked: () =>
+    Object.defineProperty(globalThis, 'localStorage', {
+      get() {
+        throw new DOMException('not here', 'SecurityError');
+      },
+    }),
+})) {
+  test(`with storage that is ${what} a wish lives as long as its page`, async (t) => {
+    const { context, post, open, cut, mend } = await place(t);
+    await context.addInitScript(spoil);
+    const page = await open();
+    await showsIn(page, post, {});
+    cut();
+    await wish(page, post, true);
+    await refused(page);
+    assert.deepEqual(await shownIn(page, post), { count: 1, mine: true, pending: true });
+    mend();
+    await page.evaluate(() => client.settled());
+    assert.deepEqual(await held(service, post, 1), { count: 1, mine: true });
+    assert.deepEqual(page.problems, []);
+  });
+}
+
+test('a page keeps a hundred at most, and sends the others all the same', async (t) => {
+  const { open, cut, mend } = await place(t);
+  const posts = Array.from({ length: 120 }, newPost);
+  const page = await open({}, []);
+  cut();
+  await page.evaluate((posts) => posts.forEach((post) => client.wish(post, 'like', true)), posts);
+  assert.equal((await kept(page)).length, 100);
+  mend();
+  await page.evaluate(() => client.settled());
+  for (const post of posts) assert.ok((await held(service, post, 1)).mine);
+  assert.deepEqual(await kept(page), []);
+});
+
+test('without an outbox nothing is written', async (t) => {
+  const { post, open, cut } = await place(t);
+  const page = await open({ outbox: false });
+  cut();
+  await wish(page, post, true);
+  assert.deepEqual(await kept(page), []);
+});
