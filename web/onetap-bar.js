@@ -38,6 +38,10 @@ button[disabled] { cursor: default }
 .word { font: inherit }
 .count { font-variant-numeric: tabular-nums; min-inline-size: 1ch; text-align: center }
 .count:empty { display: none }
+.pending > span { animation: wait 0s 1s both }
+.problem { display: flex; gap: .375rem; align-items: center; margin: 0; font-weight: 400;
+  color: var(--onetap-problem, light-dark(#b91c1c, #fca5a5)) }
+.dismiss { min-block-size: 2rem; min-inline-size: 2rem; padding: 0 }
 .add { padding: 0; color: var(--_text) }
 .add svg { inline-size: 1.35em; fill: none; stroke: currentColor; stroke-width: 1.7; stroke-linecap: round }
 .who { flex: 1 1 8em; min-inline-size: 0; min-block-size: 2rem; text-align: start; padding-inline: .4em; font-weight: 400;
@@ -77,6 +81,7 @@ time { font-weight: 400; opacity: .8; font-size: .8125rem; white-space: nowrap }
 @media (prefers-reduced-motion: no-preference) {
   .pop .picture { animation: pop .3s } dialog[open], .picker:popover-open { animation: rise .15s } }
 @keyframes pop { 40% { transform: scale(1.35) rotate(-8deg) } }
+@keyframes wait { to { opacity: .5 } }
 @keyframes rise { from { opacity: 0; transform: translateY(.5rem) } }
 @media (forced-colors: active) { [aria-pressed=true] { border: 2px solid Highlight } }
 `);
@@ -108,6 +113,8 @@ const connected = new Set();
 let shared;
 /** How long a list of who reacted waits for their names. */
 const NAMES_MS = 3_000;
+/** An answer that takes longer is worth a word. */
+const WAIT_MS = 1_000;
 
 /** What the page's author should hear, once. */
 const warned = new Set();
@@ -167,7 +174,10 @@ export class OnetapBar extends HTMLElement {
     button: (label, count) => (count ? `${label}, ${count}` : label),
     added: (label, count) => `${label} added, ${count} in all`,
     removed: (label, count) => `${label} removed, ${count} left`,
-    failed: (label) => `${label} could not be saved and was undone`,
+    waiting: (label) => `${label} not saved yet`,
+    failed: (label, { code, message }) =>
+      `${label} could not be saved and was undone: ${OnetapBar.texts.problems[code] ?? message}`,
+    problems: { unauthenticated: 'sign in first', wish_expired: 'no connection for too long' },
     you: 'You',
     user: (id) => `User ${id}`,
     // NaN: nobody knows how many.
@@ -210,6 +220,9 @@ export class OnetapBar extends HTMLElement {
   #picker;
   #dialog;
   #spoken = h('div', { className: 'spoken', role: 'status' });
+  #problem = h('p', { className: 'problem', hidden: true });
+  /** Reactions with a wish, and the timers that say so. */
+  #waits = new Map();
 
   /** The client of this bar alone. */
   get client() { return this.#client; }
@@ -322,6 +335,8 @@ export class OnetapBar extends HTMLElement {
     this.#stop = undefined;
     for (const button of this.#buttons.values()) button.remove();
     this.#buttons.clear();
+    for (const reaction of this.#waits.keys()) this.#waited(reaction);
+    this.#problem.hidden = true;
     this.#who?.replaceChildren();
   }
 
@@ -348,8 +363,34 @@ export class OnetapBar extends HTMLElement {
     if (detail.postId === this.#post) this.#emit(type, detail);
     else if (detail.postId) return;
     if (detail.dropped) warn(`${detail.code}: ${detail.message}`);
-    if (detail.reaction && detail.dropped) this.#say(OnetapBar.texts.failed(this.#label(detail.reaction)));
+    if (detail.reaction && detail.dropped) this.#fail(detail);
     this.update(type === 'onetap-error');
+  }
+
+  /** For eyes and ears, until it is dismissed or the next tap. */
+  #fail(detail) {
+    this.#waited(reactionKey(detail.reaction));
+    const text = OnetapBar.texts.failed(this.#label(detail.reaction), detail);
+    this.#say(text);
+    this.#problem.replaceChildren(text, h('button', { className: 'dismiss', type: 'button', textContent: '×',
+      'aria-label': OnetapBar.texts.close, onclick: () => {
+        this.#bar.querySelector('button:enabled')?.focus();
+        this.#problem.hidden = true;
+      } }));
+    this.#problem.hidden = false;
+  }
+
+  #waited(reaction) {
+    clearTimeout(this.#waits.get(reaction));
+    return this.#waits.delete(reaction);
+  }
+
+  /** A wish is said when it is saved, or if that takes long. */
+  #follow(reaction, label, { pending, mine, count }) {
+    const { texts } = OnetapBar;
+    if (!pending && this.#waited(reaction)) this.#say(texts[mine ? 'added' : 'removed'](label, count));
+    if (!pending || this.#waits.has(reaction)) return;
+    this.#waits.set(reaction, setTimeout(() => this.#say(texts.waiting(label)), WAIT_MS));
   }
 
   #emit(type, detail) {
@@ -384,10 +425,10 @@ export class OnetapBar extends HTMLElement {
     if (!this.#stop) return;
     const before = this.#of(reaction);
     this.#client.tap(this.#post, reaction);
-    const { mine, count } = this.#of(reaction);
-    // The second tap of a gesture changes nothing, so there is nothing to tell.
+    const { mine } = this.#of(reaction);
+    // The second tap of a gesture changes nothing.
     if (mine === before.mine) return;
-    this.#say(OnetapBar.texts[mine ? 'added' : 'removed'](this.#label(reaction), count));
+    this.#problem.hidden = true;
     this.update();
     const button = this.#buttons.get(reactionKey(reaction));
     button?.classList.remove('pop');
@@ -419,7 +460,7 @@ export class OnetapBar extends HTMLElement {
       innerHTML: FACE, popoverTargetElement: this.#picker });
     this.#who = h('button', { className: 'who', type: 'button', onclick: () => this.showReactors() });
     this.#bar = h('div', { className: 'bar', role: 'group', 'aria-label': texts.reactions }, this.#add, this.#who);
-    this.#root.append(this.#bar, this.#picker, this.#spoken);
+    this.#root.append(this.#bar, this.#problem, this.#picker, this.#spoken);
   }
 
   /** Shows what the client knows; `anyway` before it knows anything. */
@@ -468,14 +509,16 @@ export class OnetapBar extends HTMLElement {
 
   #fillButton(reaction, locked, readonly) {
     const state = this.#of(reaction);
-    const { count, mine } = state;
+    const { count, mine, pending } = state;
     const button = this.#buttons.get(reaction);
     const [label, picture] = [this.#label(reaction), this.#picture(reaction)];
     button.firstChild.textContent = picture;
     button.firstChild.classList.toggle('word', /\w/.test(picture));
     const number = new Intl.NumberFormat(this.#language, { notation: 'compact' }).format(count);
     button.setAttribute('aria-pressed', String(mine));
-    button.part = `reaction reaction-${reaction}${mine ? ' pressed' : ''}`;
+    button.part = `reaction reaction-${reaction}${mine ? ' pressed' : ''}${pending ? ' pending' : ''}`;
+    button.classList.toggle('pending', !!pending);
+    this.#follow(reaction, label, state);
     button.setAttribute('aria-label', OnetapBar.texts.button(label, count));
     // What is there may be taken away from a locked post.
     button.disabled = readonly || (locked && !mine);
@@ -602,7 +645,8 @@ export class OnetapBar extends HTMLElement {
 
   #ago(at) {
     const format = new Intl.RelativeTimeFormat(this.#language, { numeric: 'auto' });
-    let value = (Date.parse(at) - Date.now()) / 1000;
+    // By the service's clock, and never in the future, whatever time it is here.
+    let value = Math.min(0, Date.parse(at) - this.#client.now()) / 1000;
     for (const [unit, size] of /** @type {const} */ ([['second', 60], ['minute', 60], ['hour', 24], ['day', 30], ['month', 12], ['year', Infinity]])) {
       if (Math.abs(value) < size) return format.format(Math.round(value), unit);
       value /= size;
