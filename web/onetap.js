@@ -557,6 +557,7 @@ export class Onetap extends EventTarget {
    * so to them: what may have been sent has to be answered before anything newer goes.
    */
   #adopt(postId = '') {
+    if (this.#end.signal.aborted) return;
     /** @type {(Wish & { id: string })[]} */
     const found = [];
     this.#store((storage) => {
