@@ -579,11 +579,11 @@ export class Onetap extends EventTarget {
     for (const { id, adopted, ...kept } of found.slice(0, MOST_KEPT)) {
       const cell = this.#cell(/** @type {Post} */ (this.#post(id)), kept.reaction);
       const { post, sent, wish } = cell;
-      const isKept = ({ key }) => key === kept.key;
-      const own = wish && isKept(wish);
+      const own = wish?.key === kept.key;
+      if (sent.some(({ key }) => key === kept.key) || (own && !adopted)) continue;
       // An own wish is sent first if it is older, or if another page may have sent it.
-      if (wish && !sent.includes(wish) && (adopted || !own)) sent.push(wish);
-      if (own || sent.some(isKept)) continue;
+      if (wish && !sent.includes(wish)) sent.push(wish);
+      if (own) continue;
       cell.wish = { ...kept, adopted: true, since: performance.now(), at: NaN };
       sent.push(cell.wish);
       if (!adopted) this.#put(cell.wish);
@@ -756,7 +756,8 @@ export class Onetap extends EventTarget {
         this.#pauses.delete(end);
         resolve();
       };
-      const timer = setTimeout(end, Math.min(most, retryMs + backoff));
+      // A last attempt goes out well before the end.
+      const timer = setTimeout(end, Math.min(most, retryMs + Math.min(backoff, most / 2 + 100)));
       if (!retryMs) this.#pauses.add(end);
     });
   }

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 
-import { openClient, showsIn, startBrowser } from './support/browser.js';
+import { crash, openClient, showsIn, startBrowser } from './support/browser.js';
 import { nodeClient } from './support/node_client.js';
 import { held, newPost, other } from './support/posts.js';
 import { startService, until } from './support/service.js';
@@ -61,7 +61,7 @@ for (const watched of [true, false]) {
   });
 
   test(`the clock is set forward, on a post ${where}: the tap is sent`, async (t) => {
-    const { client, errors, watch } = nodeClient(t, site, OPTIONS);
+    const { client, errors, watch } = nodeClient(t, site, { ...OPTIONS, retentionMs: 8_000 });
     if (watched) await watch(post);
     lose('before');
     client.wish(post, 'like', true);
@@ -127,7 +127,7 @@ for (const [set, ms] of [
       lose('after');
       await first.evaluate((post) => client.wish(post, 'like', true), post);
       await until('it has arrived', async () => (await held(service, post, 1)).mine);
-      await first.close();
+      await crash(first);
       await other(service, post, 1, false);
       if (late) await sleep(5_000);
       site.faults = () => undefined;
@@ -136,7 +136,7 @@ for (const [set, ms] of [
       await second.evaluate(() => client.settled());
       const codes = await second.evaluate(() => errors.map(({ code }) => code));
       assert.deepEqual(codes, late ? ['wish_expired'] : []);
-      assert.equal(site.writes().length, late ? 0 : 1);
+      assert.equal(site.writes().length > 0, !late);
       assert.deepEqual(await held(service, post, 1), { count: 0, mine: false });
     });
   }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { openClient, showsIn, shownIn, startBrowser } from './support/browser.js';
+import { crash, openClient, showsIn, shownIn, startBrowser } from './support/browser.js';
 import { held, newPost, other } from './support/posts.js';
 import { freePort, startService, until } from './support/service.js';
 import { startSite } from './support/site.js';
@@ -53,11 +53,7 @@ for (const [how, leave] of Object.entries({
   'is reloaded': (page) => page.reload(),
   'is closed': (page) => page.close(),
   'goes elsewhere': (page) => page.goto('about:blank'),
-  crashes: async (page) => {
-    const session = await page.context().newCDPSession(page);
-    session.send('Page.crash').catch(() => {});
-    await page.waitForEvent('crash');
-  },
+  crashes: crash,
 })) {
   test(`a tap while the service is away, and its tab ${how}: counted once a page is open`, async (t) => {
     const { post, open } = await place(t);
@@ -167,7 +163,8 @@ test('it is nobody else’s: another user who signs in meanwhile sends and sees 
   await showsIn(first, post, {});
   cut();
   await wish(first, post, true);
-  await first.close();
+  await refused(first);
+  await crash(first);
   mend();
   site.requests.length = 0;
   // Also one whose number begins with the first one's.
@@ -214,11 +211,11 @@ test('with a token it is kept only under a name that the page gives', async (t) 
   const unnamed = await open('anna');
   await wish(unnamed, post, true);
   assert.deepEqual(await kept(unnamed), []);
-  await unnamed.close();
+  await crash(unnamed);
   const anna = await open('anna', 'anna, 1');
   await wish(anna, post, true);
   assert.equal((await kept(anna)).length, 1);
-  await anna.close();
+  await crash(anna);
   down = false;
   const ben = await open('ben', 'ben');
   await until('the page is read', () => ben.evaluate((post) => !!client.state(post), post));
@@ -235,7 +232,8 @@ test('two tabs that wake at once with one outbox send one wish, under one key', 
   cut();
   const first = await open();
   await wish(first, post, true);
-  await first.close();
+  await refused(first);
+  await crash(first);
   await other(service, post, 2);
   mend();
   site.requests.length = 0;
@@ -253,7 +251,8 @@ test('a tab that stays takes over what one that goes leaves behind', async (t) =
   await showsIn(stays, post, {});
   cut();
   await wish(goes, post, true);
-  await goes.close();
+  await refused(goes);
+  await crash(goes);
   mend();
   await showsIn(stays, post, { count: 1, mine: true, pending: false }, 'like', 15_000);
 });
