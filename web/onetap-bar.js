@@ -362,7 +362,8 @@ export class OnetapBar extends HTMLElement {
     // What befalls all posts is the client's to tell; what it knows so far is shown.
     if (detail.postId === this.#post) this.#emit(type, detail);
     else if (detail.postId) return;
-    if (detail.dropped) warn(`${detail.code}: ${detail.message}`);
+    // An answer of whoever else is at the address may be a slip in the page or the proxy.
+    if (detail.dropped || detail.status < 500) warn(`${detail.code}: ${detail.message}`);
     if (detail.reaction && detail.dropped) this.#fail(detail);
     this.update(type === 'onetap-error');
   }

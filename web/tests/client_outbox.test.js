@@ -282,6 +282,40 @@ test('a wish in another tab goes behind the older one of the first, and stands',
   assert.deepEqual(await kept(one), []);
 });
 
+test('a wish that another tab has taken over is answered before a newer one goes', async (t) => {
+  const { site, context, post, open, cut, methods } = await place(t);
+  const one = await open();
+  await showsIn(one, post, {});
+  cut();
+  await wish(one, post, true);
+  await wish(one, post, false);
+  const network = await context.newCDPSession(one);
+  const offline = (offline) =>
+    network.send('Network.emulateNetworkConditions', {
+      offline,
+      latency: 0,
+      downloadThroughput: -1,
+      uploadThroughput: -1,
+    });
+  await network.send('Network.enable');
+  await offline(true);
+  let release;
+  const late = new Promise((resolve) => (release = resolve));
+  let n = 0;
+  site.faults = ({ method }) => (method === 'DELETE' && !n++ ? { hold: late } : undefined);
+  site.requests.length = 0;
+  const two = await open();
+  await until('the other tab has sent both', () => methods().includes('DELETE'));
+  // Here it was never sent, so without the other tab it could be left out.
+  await wish(one, post, true);
+  await offline(false);
+  await one.evaluate(() => client.settled());
+  release();
+  await two.evaluate(() => client.settled());
+  assert.deepEqual(await held(service, post, 1), { count: 1, mine: true });
+  for (const page of [one, two]) await showsIn(page, post, { count: 1, mine: true, pending: false });
+});
+
 test('what another tab has brought to the service meanwhile is not told as lost', async (t) => {
   const { post, open, cut, mend, site } = await place(t);
   const first = await open();
