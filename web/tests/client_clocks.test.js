@@ -141,3 +141,21 @@ for (const [set, ms] of [
     });
   }
 }
+
+test('a wish that seems to be of the future, and whose time the service did not tell, is dropped', async (t) => {
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const first = await open(context, 0, 20_000);
+  await first.evaluate(
+    ([name, made]) => {
+      client.close();
+      const wish = { reaction: 'like', active: true, n: 1, made };
+      localStorage.setItem(name, JSON.stringify(wish));
+    },
+    [`onetap-outbox ${site.url}/ 1 ${post} 1-2-3-4`, Date.now() + HOUR_MS],
+  );
+  const second = await open(context, 0, 20_000);
+  await second.evaluate(() => client.settled());
+  assert.deepEqual(await second.evaluate(() => errors.map(({ code }) => code)), ['wish_expired']);
+  assert.deepEqual(site.writes(), []);
+});

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { crash, openClient, showsIn, shownIn, startBrowser } from './support/browser.js';
-import { held, newPost, other } from './support/posts.js';
+import { kept, place, refused, setOffline, told, wish } from './support/outbox.js';
+import { held, other } from './support/posts.js';
 import { freePort, startService, until } from './support/service.js';
-import { startSite } from './support/site.js';
 
 let browser, service, folder, start;
 before(async () => {
@@ -23,39 +23,6 @@ after(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** A site, and a browser that knows only it. */
-async function place(t) {
-  const site = await startSite({ service });
-  const context = await browser.newContext();
-  t.after(() => Promise.all([context.close(), site.stop()]));
-  const post = newPost();
-  const open = (options = {}, watched = [post]) =>
-    openClient(context, site, { userId: 1, live: false, ...options }, watched);
-  /** Nothing comes through, in either direction as told. */
-  const cut = (drop = 'before') => {
-    site.faults = ({ path }) => (path.startsWith('/v1/') ? { drop } : undefined);
-  };
-  const mend = () => (site.faults = () => undefined);
-  const methods = () => site.writes().map(({ method }) => method);
-  const keys = () => new Set(site.writes().map(({ key }) => key)).size;
-  return { site, context, post, open, cut, mend, methods, keys };
-}
-
-/** One page alone. */
-async function setOffline(context, page, offline) {
-  const network = (page.network ??= await context.newCDPSession(page));
-  await network.send('Network.enable');
-  const speed = { latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
-  await network.send('Network.emulateNetworkConditions', { offline, ...speed });
-}
-const wish = (page, post, active, reaction = 'like') =>
-  page.evaluate((wished) => client.wish(...wished), [post, reaction, active]);
-/** What lies in the page's storage, without what the browser or others put there. */
-const kept = (page) =>
-  page.evaluate(() => Object.keys(localStorage).filter((name) => name.startsWith('onetap-outbox')));
-const told = (page) => page.evaluate(() => errors.map(({ code }) => code));
-const refused = (page) => until('the tap has failed', async () => (await told(page)).length);
-
 for (const [how, leave] of Object.entries({
   'is reloaded': (page) => page.reload(),
   'is closed': (page) => page.close(),
@@ -63,7 +30,7 @@ for (const [how, leave] of Object.entries({
   crashes: crash,
 })) {
   test(`a tap while the service is away, and its tab ${how}: counted once a page is open`, async (t) => {
-    const { post, open } = await place(t);
+    const { post, open } = await place(t, browser, service);
     const first = await open();
     await showsIn(first, post, {});
     await service.stop();
@@ -81,7 +48,7 @@ for (const [how, leave] of Object.entries({
 }
 
 test('it is shown as waiting, on top of what the service counts', async (t) => {
-  const { site, post, open, cut, mend } = await place(t);
+  const { site, post, open, cut, mend } = await place(t, browser, service);
   const first = await open();
   await showsIn(first, post, {});
   cut();
@@ -101,7 +68,7 @@ test('it is shown as waiting, on top of what the service counts', async (t) => {
 });
 
 test('one that had arrived is not counted a second time', async (t) => {
-  const { post, open, cut, mend, keys } = await place(t);
+  const { post, open, cut, mend, keys } = await place(t, browser, service);
   const first = await open();
   await showsIn(first, post, {});
   cut('after');
@@ -119,7 +86,7 @@ test('one that had arrived is not counted a second time', async (t) => {
 });
 
 test('two wishes for one reaction keep their order, whatever still lies in the network', async (t) => {
-  const { site, post, open, mend, methods } = await place(t);
+  const { site, post, open, mend, methods } = await place(t, browser, service);
   let release;
   const late = new Promise((resolve) => (release = resolve));
   site.faults = ({ method }) => (method === 'GET' ? undefined : { hold: late });
@@ -153,7 +120,7 @@ test('two wishes for one reaction keep their order, whatever still lies in the n
 });
 
 test('one whose key may be gone is dropped, told, and the state read again', async (t) => {
-  const { site, post, open, cut, mend, methods } = await place(t);
+  const { site, post, open, cut, mend, methods } = await place(t, browser, service);
   const options = { retentionMs: 2_000, timeoutMs: 500 };
   const first = await open(options);
   await showsIn(first, post, {});
@@ -173,7 +140,7 @@ test('one whose key may be gone is dropped, told, and the state read again', asy
 });
 
 test('it is nobody else’s: another user who signs in meanwhile sends and sees nothing of it', async (t) => {
-  const { site, post, open, cut, mend, methods } = await place(t);
+  const { site, post, open, cut, mend, methods } = await place(t, browser, service);
   const first = await open();
   await showsIn(first, post, {});
   cut();
@@ -199,7 +166,7 @@ test('it is nobody else’s: another user who signs in meanwhile sends and sees 
 });
 
 test('with a token it is kept only under a name that the page gives', async (t) => {
-  const { context, site, post } = await place(t);
+  const { context, site, post } = await place(t, browser, service);
   // The service takes no tokens yet: who `me` is, this says for it.
   const users = { anna: 1, ben: 2 };
   const open = async (name, outbox) => {
@@ -241,7 +208,7 @@ test('with a token it is kept only under a name that the page gives', async (t) 
 });
 
 test('two tabs that wake at once with one outbox send one wish, under one key', async (t) => {
-  const { site, post, open, cut, mend, keys } = await place(t);
+  const { site, post, open, cut, mend, keys } = await place(t, browser, service);
   const tabs = await Promise.all([open(), open()]);
   for (const tab of tabs) await showsIn(tab, post, {});
   cut();
@@ -260,7 +227,7 @@ test('two tabs that wake at once with one outbox send one wish, under one key', 
 });
 
 test('a tab that stays takes over what one that goes leaves behind', async (t) => {
-  const { post, open, cut, mend } = await place(t);
+  const { post, open, cut, mend } = await place(t, browser, service);
   const stays = await open();
   const goes = await open();
   await showsIn(stays, post, {});
@@ -273,7 +240,7 @@ test('a tab that stays takes over what one that goes leaves behind', async (t) =
 });
 
 test('a wish in another tab goes behind the older one of the first, and stands', async (t) => {
-  const { site, post, open, methods } = await place(t);
+  const { site, post, open, methods } = await place(t, browser, service);
   await other(service, post, 2);
   let release;
   const late = new Promise((resolve) => (release = resolve));
@@ -298,7 +265,7 @@ test('a wish in another tab goes behind the older one of the first, and stands',
 });
 
 test('a wish that another tab has taken over is answered before a newer one goes', async (t) => {
-  const { site, context, post, open, cut, methods } = await place(t);
+  const { site, context, post, open, cut, methods } = await place(t, browser, service);
   const one = await open();
   await showsIn(one, post, {});
   cut();
@@ -323,7 +290,7 @@ test('a wish that another tab has taken over is answered before a newer one goes
 });
 
 test('what another tab has brought to the service meanwhile is not told as lost', async (t) => {
-  const { site, context, post, open, cut, mend } = await place(t);
+  const { site, context, post, open, cut, mend } = await place(t, browser, service);
   const first = await open();
   await showsIn(first, post, {});
   cut();
@@ -338,94 +305,4 @@ test('what another tab has brought to the service meanwhile is not told as lost'
   await setOffline(context, second, false);
   await showsIn(second, post, { count: 1, mine: true, pending: false });
   assert.equal(new Set(site.writes().map(({ key }) => key)).size, 1);
-});
-
-test('what is damaged in storage is thrown away, what is somebody else’s is left alone', async (t) => {
-  const { site, post, open, methods } = await place(t);
-  const page = await open();
-  await page.evaluate(
-    ([url, post]) => {
-      const mine = `onetap-outbox ${url}/ 1 `;
-      const good = { reaction: 'love', active: true, n: 1, made: Date.now() };
-      const put = (name, value) => localStorage.setItem(mine + name, value);
-      const texts = ['', 'null', '7', '"x"', '[]', '{', '{}', '\0', 'x'.repeat(10_000)];
-      const fields = Object.entries({
-        reaction: [7, undefined, null, '', '..', {}],
-        active: [1, undefined, 'true'],
-        n: ['x', 0, -1, undefined],
-        made: [null, {}, 'soon'],
-      }).flatMap(([name, values]) => values.map((value) => ({ ...good, [name]: value })));
-      for (const [i, text] of [...texts, ...fields.map((wish) => JSON.stringify(wish))].entries())
-        put(`${post} ${i + 10}`, text);
-      const names = ['', post, `${post} `, `${post} a\r\nX: y`, `../x 1`, `${post} é`, `${post}  1`];
-      for (const name of names) put(name, JSON.stringify(good));
-      localStorage.setItem('onetap', '{');
-      localStorage.setItem(`onetap-outbox ${url}/ 2 ${post} 1`, '{');
-      localStorage.setItem('theirs', '{');
-      put(`${post} 5`, JSON.stringify({ ...good, served: 'soon', extra: [1] }));
-    },
-    [site.url, post],
-  );
-  await page.reload();
-  const next = await open();
-  await showsIn(next, post, { count: 1, mine: true, pending: false }, 'love');
-  await until('the good one is answered', async () => (await kept(next)).length === 1);
-  assert.deepEqual(methods(), ['PUT']);
-  const left = await next.evaluate(() => Object.keys(localStorage).sort());
-  assert.deepEqual(left, ['onetap', `onetap-outbox ${site.url}/ 2 ${post} 1`, 'theirs']);
-  assert.deepEqual([next.problems, await told(next)], [[], []]);
-});
-
-for (const [what, spoil] of Object.entries({
-  full: () => {
-    for (let size = 1 << 20; size; size >>= 1) {
-      try {
-        for (let i = 0; ; i += 1) localStorage.setItem(`fill ${size} ${i}`, 'x'.repeat(size));
-      } catch {
-        // Full for this size.
-      }
-    }
-  },
-  blocked: () =>
-    Object.defineProperty(globalThis, 'localStorage', {
-      get() {
-        throw new DOMException('not here', 'SecurityError');
-      },
-    }),
-})) {
-  test(`with storage that is ${what} a wish lives as long as its page`, async (t) => {
-    const { context, post, open, cut, mend } = await place(t);
-    await context.addInitScript(spoil);
-    const page = await open();
-    await showsIn(page, post, {});
-    cut();
-    await wish(page, post, true);
-    await refused(page);
-    assert.deepEqual(await shownIn(page, post), { count: 1, mine: true, pending: true });
-    mend();
-    await page.evaluate(() => client.settled());
-    assert.deepEqual(await held(service, post, 1), { count: 1, mine: true });
-    assert.deepEqual(page.problems, []);
-  });
-}
-
-test('a page keeps a hundred at most, and sends the others all the same', async (t) => {
-  const { open, cut, mend } = await place(t);
-  const posts = Array.from({ length: 120 }, newPost);
-  const page = await open({}, []);
-  cut();
-  await page.evaluate((posts) => posts.forEach((post) => client.wish(post, 'like', true)), posts);
-  assert.equal((await kept(page)).length, 100);
-  mend();
-  await page.evaluate(() => client.settled());
-  for (const post of posts) assert.ok((await held(service, post, 1)).mine);
-  assert.deepEqual(await kept(page), []);
-});
-
-test('without an outbox nothing is written', async (t) => {
-  const { post, open, cut } = await place(t);
-  const page = await open({ outbox: false });
-  cut();
-  await wish(page, post, true);
-  assert.deepEqual(await kept(page), []);
 });
