@@ -21,7 +21,7 @@ web: tools web-tools ## The browser client: types, sizes, and its tests in Chrom
 	cargo build
 	cd web && node --test --test-concurrency 3 tests/*.test.js
 
-double-taps: tools web-tools ## 200 double taps in Chromium on a bad network, and a naive front end's
+double-taps: tools web-tools ## 200 double taps in Chromium on a bad network, a naive front end's, and 200 taps in tabs that are closed
 	cargo build
 	node web/tests/figures/double-taps.js
 

@@ -3,14 +3,29 @@
 import type { Onetap, ReactionState, Recent } from './onetap.d.ts';
 import type { Texts } from './onetap-bar.d.ts';
 
+/** When something was, on the page's clock, the device's, and the service's if that is known. */
+export interface Moment {
+  since: number;
+  at: number;
+  served?: number;
+}
+
 /**
  * What the user wants. The key stays the same until an answer comes; `told` is the code of the
  * error told last.
  */
-export interface Wish {
+export interface Wish extends Moment {
+  reaction: string;
   active: boolean;
   key: string;
-  since: number;
+  /** In the browser's storage. */
+  name: string;
+  /** Orders the wishes for one reaction, of all tabs. */
+  n: number;
+  /** When, as the device's clock showed it then. */
+  made: number;
+  /** Another page than the one that made it may have sent it. */
+  adopted?: boolean;
   told?: string;
 }
 
@@ -28,8 +43,8 @@ export interface Cell {
   seen: number;
   /** The newest wish, until it is answered. */
   wish?: Wish;
-  /** The wish that is being sent, until it is answered. */
-  sent?: Wish;
+  /** What is being sent or may have been, in order, until it is answered; the first is next. */
+  sent: Wish[];
   /** Takes in what the stream said while a wish was pending. */
   held?: () => void;
   gestureEnd: number;
@@ -39,6 +54,8 @@ export interface Post {
   id: string;
   watchers: number;
   known?: boolean;
+  /** All that is known is a wish of another page. */
+  adopted?: boolean;
   /** What was heard of it before it was known whether the user has reacted. */
   early?: () => void;
   locked?: boolean;

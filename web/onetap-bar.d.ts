@@ -28,11 +28,15 @@ export interface Texts {
   add: string;
   /** What a screen reader reads of a button. */
   button(label: string, count: number): string;
-  /** What a screen reader says after a tap. */
+  /** What a screen reader says when a tap is saved. */
   added(label: string, count: number): string;
   removed(label: string, count: number): string;
-  /** What a screen reader says when a tap had to be given up. */
-  failed(label: string): string;
+  /** What a screen reader says of a tap that has no answer after a second. */
+  waiting(label: string): string;
+  /** What is shown, and said, when a tap had to be given up. */
+  failed(label: string, problem: ErrorDetail): string;
+  /** Why, by code; without it the problem's own words are taken, which are English. */
+  problems: Record<string, string>;
   you: string;
   /** A user whose name nobody knows. */
   user(id: string): string;

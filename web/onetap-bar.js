@@ -37,6 +37,7 @@ button[disabled] { cursor: default }
 img { display: block; inline-size: 1em; block-size: 1em; object-fit: contain }
 .count { font-variant-numeric: tabular-nums; min-inline-size: 1ch; text-align: center }
 .count:empty { display: none }
+.pending > span { animation: wait 0s 1s both }
 .problem { display: flex; gap: .375rem; align-items: center; margin: 0; font-weight: 400;
   color: var(--onetap-problem, light-dark(#b91c1c, #fca5a5)) }
 .dismiss { min-block-size: 2rem; min-inline-size: 2rem; padding: 0 }
@@ -51,6 +52,7 @@ img { display: block; inline-size: 1em; block-size: 1em; object-fit: contain }
 @media (prefers-reduced-motion: no-preference) {
   .pop .picture { animation: pop .3s } dialog[open], [popover]:popover-open { animation: rise .15s } }
 @keyframes pop { 40% { transform: scale(1.35) rotate(-8deg) } }
+@keyframes wait { to { opacity: .5 } }
 @keyframes rise { from { opacity: 0; transform: translateY(.5rem) } }
 @media (forced-colors: active) { [aria-pressed=true] { border: 2px solid Highlight } }
 `;
@@ -137,6 +139,8 @@ const clients = new Map();
 /** Elements that are in a document. */
 const connected = new Set();
 let shared;
+/** An answer that takes longer is worth a word. */
+const WAIT_MS = 1_000;
 
 /** What the page's author should hear, once. */
 const warned = new Set();
@@ -205,7 +209,10 @@ class OnetapBar extends Base {
     button: (label, count) => (count ? `${label}, ${count}` : label),
     added: (label, count) => `${label} added, ${count} in all`,
     removed: (label, count) => `${label} removed, ${count} left`,
-    failed: (label) => `${label} could not be saved and was undone`,
+    waiting: (label) => `${label} not saved yet`,
+    failed: (label, { code, message }) =>
+      `${label} could not be saved and was undone: ${OnetapBar.texts.problems[code] ?? message}`,
+    problems: { unauthenticated: 'sign in first', wish_expired: 'no connection for too long' },
     you: 'You',
     user: (id) => `User ${id}`,
     // NaN: nobody knows how many.
@@ -256,6 +263,8 @@ class OnetapBar extends Base {
   #warm = false;
   #spoken = h('div', { className: 'spoken', role: 'status' });
   #problem = h('p', { className: 'problem', hidden: true });
+  /** Reactions with a wish, and the timers that say so. */
+  #waits = new Map();
 
   /** The client of this bar alone. */
   get client() { return this.#client; }
@@ -370,6 +379,7 @@ class OnetapBar extends Base {
     for (const button of this.#buttons.values()) button.remove();
     this.#buttons.clear();
     this.#line = undefined;
+    for (const reaction of this.#waits.keys()) this.#waited(reaction);
     this.#problem.hidden = true;
     this.#who?.replaceChildren();
   }
@@ -399,9 +409,28 @@ class OnetapBar extends Base {
     // What befalls all posts is the client's to tell; what it knows so far is shown.
     if (detail.postId === this.#post) this.#emit(type, detail);
     else if (detail.postId) return;
-    if (detail.dropped) warn(`${detail.code}: ${detail.message}`);
-    if (detail.reaction && detail.dropped) this.#say(OnetapBar.texts.failed(isolate(this.#label(detail.reaction))));
+    // An answer of whoever else is at the address may be a slip in the page or the proxy.
+    if (detail.dropped || detail.status < 500) warn(`${detail.code}: ${detail.message}`);
+    if (detail.reaction && detail.dropped) this.#fail(detail);
     this.update(type === 'onetap-error');
+  }
+
+  #fail(detail) {
+    this.#waited(reactionKey(detail.reaction));
+    this.#complain(OnetapBar.texts.failed(isolate(this.#label(detail.reaction)), detail));
+  }
+
+  #waited(reaction) {
+    clearTimeout(this.#waits.get(reaction));
+    return this.#waits.delete(reaction);
+  }
+
+  /** A wish is said when it is saved, or if that takes long. */
+  #follow(reaction, label, { pending, mine, count }) {
+    const { texts } = OnetapBar;
+    if (!pending && this.#waited(reaction)) this.#say(texts[mine ? 'added' : 'removed'](label, count));
+    if (!pending || this.#waits.has(reaction)) return;
+    this.#waits.set(reaction, setTimeout(() => this.#say(texts.waiting(label)), WAIT_MS));
   }
 
   #emit(type, detail) {
@@ -532,11 +561,10 @@ class OnetapBar extends Base {
     if (!this.#stop) return;
     const before = this.#of(reaction);
     this.#client.tap(this.#post, reaction);
-    const { mine, count } = this.#of(reaction);
-    // The second tap of a gesture changes nothing, so there is nothing to tell.
+    const { mine } = this.#of(reaction);
+    // The second tap of a gesture changes nothing.
     if (mine === before.mine) return;
     this.#problem.hidden = true;
-    this.#say(OnetapBar.texts[mine ? 'added' : 'removed'](isolate(this.#label(reaction)), count));
     this.update();
     const button = this.#buttons.get(reactionKey(reaction));
     button?.classList.remove('pop');
@@ -609,13 +637,16 @@ class OnetapBar extends Base {
 
   #fillButton(reaction, locked, readonly) {
     const state = this.#of(reaction);
-    const { count, mine } = state;
+    const { count, mine, pending } = state;
     const button = this.#buttons.get(reaction);
     const number = count ? this.#number(count) : '';
     this.#draw(button.firstChild, reaction);
     button.setAttribute('aria-pressed', String(mine));
-    button.part = `reaction reaction-${reaction}${mine ? ' pressed' : ''}`;
-    button.setAttribute('aria-label', OnetapBar.texts.button(this.#label(reaction), count));
+    button.part = `reaction reaction-${reaction}${mine ? ' pressed' : ''}${pending ? ' pending' : ''}`;
+    button.classList.toggle('pending', !!pending);
+    const label = this.#label(reaction);
+    this.#follow(reaction, isolate(label), state);
+    button.setAttribute('aria-label', OnetapBar.texts.button(label, count));
     // What is there may be taken away from a locked post.
     button.disabled = readonly || (locked && !mine);
     if (button.lastChild.textContent !== number) button.lastChild.textContent = number;

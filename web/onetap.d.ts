@@ -24,8 +24,8 @@ export interface Options {
   gestureMs?: number;
   /**
    * How long the service keeps idempotency keys (its `--idempotency-retention-seconds`). A wish
-   * that is older cannot be repeated safely: it is dropped and the state read again. Default
-   * 600,000.
+   * that is older cannot be repeated safely: it is dropped (`wish_expired`) and the state read
+   * again. Default 600,000.
    */
   retentionMs?: number;
   /**
@@ -42,6 +42,14 @@ export interface Options {
    * it reads everything anew.
    */
   live?: boolean;
+  /**
+   * A wish without an answer is kept in the browser's storage, under the user's id, and the next
+   * client for this user sends it, on this page or another of the site, for `retentionMs`. Up to a
+   * hundred for each page; others, and all where storage is full or blocked, live as long as their
+   * page. `false`: none are kept. With `token`, they are only if this names the user, by their id
+   * or the like: it must never be the same for two users.
+   */
+  outbox?: string | false;
   /** Used instead of the global `fetch`. A client with its own shares no stream with other tabs. */
   fetch?: typeof fetch;
 }
@@ -70,7 +78,7 @@ export interface ReactionState {
   count: number;
   /** Whether this user has it, or wishes to. */
   mine: boolean;
-  /** A wish that the service has not confirmed yet. */
+  /** A wish that the service has not confirmed yet, of this page or of one before. */
   pending: boolean;
   /** The newest users as of the last summary: an own wish is not in it yet. */
   recent: Recent[];
@@ -94,7 +102,8 @@ export interface ErrorDetail {
   postId?: string;
   reaction?: string;
   /**
-   * The service's `code`, `http_404` and the like where the answer was not the service's, or one of
+   * The service's `code`; `http_404` and the like where the answer was not the service's, which is
+   * tried again whatever its status; or one of
    * the client's own: `network_error`, `token_failed`, `unexpected_answer` (HTML, nothing, a
    * redirect), `wish_expired`, `invalid_post_id`, `invalid_reaction`, `unauthenticated` (neither
    * `userId` nor `token`).
@@ -109,7 +118,7 @@ export interface ErrorDetail {
    * code changes.
    */
   dropped: boolean;
-  /** How long the service asked to be left alone (`Retry-After`); 0 if it did not. */
+  /** How long the answer asked for (`Retry-After`), a minute at most; 0 if it did not. */
   retryMs?: number;
 }
 
@@ -152,9 +161,11 @@ export class Onetap extends EventTarget {
     postId: string,
     query?: { reaction?: string; limit?: number; cursor?: string },
   ): Promise<{ users: Reactor[]; next_cursor: string | null }>;
-  /** When every wish is confirmed or dropped. */
+  /** The service's time in ms, by its last answer; this device's as long as there is none. */
+  now(): number;
+  /** When every wish is confirmed or dropped, adopted ones included. */
   settled(): Promise<void>;
-  /** Sends what waits, and ends. Nothing is told any more. */
+  /** Sends what waits, and ends. Nothing is told any more. What has no answer stays in storage. */
   close(): void;
   addEventListener<K extends keyof OnetapEvents>(
     type: K,

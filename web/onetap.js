@@ -5,10 +5,10 @@
 // with an Idempotency-Key. A write without an answer may still be counted, however late it arrives.
 // So it is repeated with its key until it is answered, even if the user has changed their mind:
 // then late copies change nothing. Only then the newest wish goes; earlier, it could be undone by
-// them.
+// them. What has no answer is in the browser's storage too, for the next page of the site.
 
 /** @import {Options, PostState, ReactionState, Summary} from './onetap.d.ts' */
-/** @import {Answer, Cell, Post, Stream} from './internal.d.ts' */
+/** @import {Answer, Cell, Moment, Post, Stream, Wish} from './internal.d.ts' */
 
 const POSTS_PER_CALL = 100;
 /** Of the six connections that a browser has to a host over HTTP/1.1, for all tabs. */
@@ -23,6 +23,15 @@ const STREAM_IDLE_MS = 40_000;
 const READS = 3;
 const BACKOFF_MS = 1_000;
 const BACKOFF_MOST_MS = 30_000;
+const RETRY_AFTER_MOST_MS = 60_000;
+/** Clocks that differ by more were set, or stood still while the device slept. */
+const JUMP_MS = 2_000;
+/** Wishes that one page keeps in storage; and how long another leaves them to it. */
+const MOST_KEPT = 100;
+const TAKE_OVER_MS = 10_000;
+/** How often the tab with the streams says that it runs, and how often it may fail to. */
+const BEAT_MS = 2_000;
+const MOST_MISSED = 2;
 
 const UUID = /^(?=.*[1-9a-f])[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 /** Checked because `..` would be another address. */
@@ -51,6 +60,11 @@ export function integerFromPostId(id) {
 
 /** `crypto.randomUUID` is for secure pages alone. */
 const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
+
+const stamp = () => ({ since: performance.now(), at: Date.now() });
+
+/** Whether the two clocks have gone on together since. @param {Moment} moment */
+const steady = ({ since, at }) => Math.abs(Date.now() - at - performance.now() + since) < JUMP_MS;
 
 /** What `work` comes to, or a rejection after `ms`, even if it never settles. */
 const within = (ms, controller, work) =>
@@ -117,11 +131,17 @@ export class Onetap extends EventTarget {
   #last = {};
   #end = new AbortController();
   #back;
+  /** How the names of this user's wishes in storage begin. */
+  #outbox = '';
+  /** What the service's clock showed last, and when. @type {Moment | undefined} */
+  #heard;
+  /** Asking for that. @type {Promise<Answer> | undefined} */
+  #hearing;
 
   /** @param {Options} options */
   constructor(options = {}) {
     super();
-    const { userId, token, baseUrl = new URL('.', import.meta.url).href } = options;
+    const { userId, token, baseUrl = new URL('.', import.meta.url).href, outbox } = options;
     if (userId !== undefined && (token || !exactly(/^[1-9]\d{0,18}$/, userId))) {
       throw new TypeError(
         `userId is 1 to 2^63 - 1, above 2^53 as a string, and excludes token: ${userId}`,
@@ -137,8 +157,23 @@ export class Onetap extends EventTarget {
     };
     this.#base = baseUrl.replace(/\/+$/, '');
     this.#user = token ? 'me' : userId?.toString();
+    const name = outbox !== false && (userId ?? (token && outbox));
+    try {
+      const url = new URL(`${this.#base}/`, document.baseURI);
+      if (name) this.#outbox = `onetap-outbox ${url} ${encodeURIComponent(String(name))} `;
+    } catch {
+      // Not in a page.
+    }
     const { signal } = this.#end;
-    globalThis.addEventListener?.('online', () => this.#wake(), { signal });
+    const resume = () => {
+      this.#wake();
+      this.#adopt();
+    };
+    globalThis.addEventListener?.('online', resume, { signal });
+    const onStorage = ({ key, newValue }) => {
+      if (newValue && key.startsWith(this.#outbox)) setTimeout(() => this.#adopt(), TAKE_OVER_MS);
+    };
+    if (this.#outbox) addEventListener('storage', onStorage, { signal });
     const depart = () => {
       this.#flush();
       // Nothing older may be repeated after that, unless the page comes back.
@@ -148,6 +183,7 @@ export class Onetap extends EventTarget {
     globalThis.document?.addEventListener('visibilitychange', () => this.#turn(), { signal });
     // A client with a fetch of its own may see another network than other tabs do.
     if (globalThis.navigator?.locks && globalThis.BroadcastChannel && !options.fetch) this.#share();
+    this.#adopt();
   }
 
   // ---- What a page calls
@@ -175,7 +211,9 @@ export class Onetap extends EventTarget {
   /** @param {string} postId */
   state(postId) {
     const post = this.#posts.get(postId.toLowerCase());
-    return post && (post.known || post.cells.size) ? this.#state(post) : undefined;
+    return post && (post.known || (post.cells.size && !post.adopted))
+      ? this.#state(post)
+      : undefined;
   }
 
   /** @param {string} postId @param {string} reaction */
@@ -209,6 +247,10 @@ export class Onetap extends EventTarget {
       }
       await this.#pause(tries - 1, answer.retryMs);
     }
+  }
+
+  now() {
+    return this.#now() ?? Date.now();
   }
 
   async settled() {
@@ -264,6 +306,7 @@ export class Onetap extends EventTarget {
         revision,
         mineRevision,
         seen,
+        sent: [],
         gestureEnd: 0,
       };
       post.cells.set(key, cell);
@@ -343,7 +386,8 @@ export class Onetap extends EventTarget {
 
   /** Tells what there is to see, if that has changed. @param {Post} post */
   #show(post) {
-    const detail = this.#state(post);
+    const detail = this.state(post.id);
+    if (!detail) return;
     const text = JSON.stringify({ ...detail, revision: 0 });
     if (text === post.shown || this.#end.signal.aborted) return;
     post.shown = text;
@@ -365,29 +409,43 @@ export class Onetap extends EventTarget {
     const cell = this.#cell(post, reaction);
     const active = decide(cell);
     if (active === undefined || active === shown(cell).mine) return;
+    // What other tabs have begun goes first.
+    this.#adopt(post.id);
+    post.adopted = false;
+    const { sent, wish } = cell;
+    if (wish && !sent.includes(wish)) this.#forget(wish);
     // What the write in flight says already needs no second one.
     cell.wish =
-      cell.sent?.active === active ? cell.sent : { active, key: newKey(), since: Date.now() };
+      sent.length === 1 && sent[0].active === active
+        ? sent[0]
+        : this.#keep(cell, active, Math.ceil(sent.at(-1)?.n ?? 0) + 1);
     this.#show(post);
     this.#wake();
+    this.#begin(cell);
+  }
+
+  /** @param {Cell} cell */
+  #begin(cell) {
     if (!this.#pending.has(cell)) this.#pending.set(cell, this.#deliver(cell));
   }
 
   /** Sends wishes until there is none. @param {Cell} cell */
   async #deliver(cell) {
-    const { post, reaction } = cell;
+    const { post, reaction, sent } = cell;
     const where = { postId: post.id, reaction };
     while (cell.wish && !this.#end.signal.aborted) {
-      const wish = (cell.sent = cell.wish);
+      if (!sent.length) sent.push(cell.wish);
+      const [wish] = sent;
       const answer = await this.#answer(cell, wish, where);
-      cell.sent = undefined;
+      if (answer.body || answer.dropped) this.#forget(wish);
+      sent.shift();
       if (cell.wish !== wish) continue;
       cell.wish = undefined;
       cell.held?.();
       cell.held = undefined;
       if (!answer.body) {
         this.#read(post.id);
-        this.#tell(answer, where);
+        if (answer.code) this.#tell(answer, where);
       }
       this.#show(post);
     }
@@ -395,30 +453,52 @@ export class Onetap extends EventTarget {
     this.#relisten();
   }
 
-  /** Repeats a write until it is answered. @param {Cell} cell @returns {Promise<Answer>} */
+  /**
+   * Repeats a write until it is answered.
+   * @param {Cell} cell @param {Wish} wish @returns {Promise<Answer>}
+   */
   async #answer(cell, wish, where) {
     const { retentionMs, timeoutMs } = this.#options;
+    const { id } = cell.post;
+    // A repeat has to arrive while the key is on record.
+    const left = () => wish.since + retentionMs - timeoutMs - performance.now();
     for (let tries = 0; ; tries += 1) {
-      // A repeat has to arrive while the key is on record.
-      const left = wish.since + retentionMs - timeoutMs - Date.now();
-      if (left <= 0)
-        return { code: 'wish_expired', message: 'its key is no longer kept', dropped: true };
-      const began = this.#clock;
-      const answer = await this.#send(cell, wish.active, wish.key);
-      if (answer.body) {
-        const { revision, count, active: mine } = answer.body;
-        this.#take(cell, { revision, count, mine }, answer.replayed ? -1 : began);
-        this.#say({ wrote: cell.post.id, user: this.#user });
+      // Another tab has taken it to the service.
+      if (wish.adopted && this.#store((storage) => !storage.getItem(wish.name))) return {};
+      /** @type {Answer | undefined} */
+      let answer;
+      if (left() > 0 && !steady(wish)) {
+        if (!this.#now()) {
+          this.#hearing ??= this.#ask(`/${id}/reactions`, [id], isSummary);
+          answer = await this.#hearing;
+          this.#hearing = undefined;
+        }
+        if (!answer || answer.body || answer.problem) {
+          answer = undefined;
+          this.#date(wish);
+        }
       }
-      if (answer.body || answer.dropped || this.#end.signal.aborted) return answer;
+      if (!(left() > 0))
+        return { code: 'wish_expired', message: 'its key is no longer kept', dropped: true };
+      if (!answer) {
+        const began = this.#clock;
+        answer = await this.#send(cell, wish);
+        if (answer.body) {
+          const { revision, count, active: mine } = answer.body;
+          this.#take(cell, { revision, count, mine }, answer.replayed ? -1 : began);
+          this.#say({ wrote: id, user: this.#user });
+        }
+        if (answer.body || answer.dropped) return answer;
+      }
+      if (this.#end.signal.aborted) return { ...answer, dropped: false };
       this.#tell(answer, where, wish);
-      await this.#pause(tries, answer.retryMs, left);
+      await this.#pause(tries, answer.retryMs, left());
       await this.#back;
     }
   }
 
-  /** @param {Cell} cell */
-  #send({ post, reaction }, active, key) {
+  /** @param {Cell} cell @param {Wish} wish */
+  #send({ post, reaction }, { active, key }) {
     const path = `/${post.id}/reactions/${encodeURIComponent(reaction)}/users/${this.#user}`;
     const whole = (body) => body.active !== undefined && body.count >= 0 && body.revision > 0;
     const method = active ? 'PUT' : 'DELETE';
@@ -426,14 +506,118 @@ export class Onetap extends EventTarget {
   }
 
   /**
-   * Sends what waits, for there is no later. A newer wish overtakes an unanswered one here, under
-   * a key for this once: if the page lives on, it has to be sent again.
+   * Sends what waits, for there may be no later. A newer wish overtakes an unanswered one here,
+   * under a key for this once: it has to be sent again behind that.
    */
   #flush() {
     for (const cell of this.#pending.keys()) {
       const { wish, sent } = cell;
-      if (wish) this.#send(cell, wish.active, wish === sent ? wish.key : newKey());
+      // Of one whose age is in doubt, the key may be gone.
+      if (!wish || !steady(sent.at(-1) ?? wish)) continue;
+      if (sent.at(-1)?.active !== wish.active)
+        sent.push(this.#keep(cell, wish.active, wish.n - 0.5));
+      this.#send(cell, /** @type {Wish} */ (sent.at(-1)));
     }
+  }
+
+  // ---- Wishes that outlive their page
+
+  /** Without storage, or if it is full, a wish lives as long as its page. */
+  #store(work) {
+    try {
+      return this.#outbox ? work(localStorage) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** @param {Wish} wish */
+  #put(wish) {
+    const text = JSON.stringify(wish, ['reaction', 'active', 'n', 'made', 'served', 'adopted']);
+    this.#store((storage) => storage.setItem(wish.name, text));
+  }
+
+  /** A new wish, in storage before anything is awaited. @param {Cell} cell @returns {Wish} */
+  #keep({ post, reaction }, active, n) {
+    const key = newKey();
+    const name = `${this.#outbox}${post.id} ${key}`;
+    const now = stamp();
+    const wish = { reaction, active, key, name, n, made: now.at, served: this.#now(), ...now };
+    if (this.#pending.size < MOST_KEPT) this.#put(wish);
+    return wish;
+  }
+
+  /** @param {Wish} wish */
+  #forget({ name }) {
+    this.#store((storage) => storage.removeItem(name));
+  }
+
+  /**
+   * Takes over what other pages, which may be gone, have not brought to the service. A mark says
+   * so to them: what may have been sent has to be answered before anything newer goes.
+   */
+  #adopt(postId = '') {
+    if (this.#end.signal.aborted) return;
+    /** @type {(Wish & { id: string })[]} */
+    const found = [];
+    this.#store((storage) => {
+      for (const name of Object.keys(storage)) {
+        if (!name.startsWith(this.#outbox + postId)) continue;
+        try {
+          const [id, key] = name.slice(this.#outbox.length).split(' ');
+          const wish = { ...JSON.parse(storage.getItem(name)), id, key, name };
+          const { reaction, active, n, made } = wish;
+          const good = UUID.test(id) && /^[\d-]+$/.test(key) && REACTION.test(reaction.trim());
+          if (!good || active !== !!active || !(n > 0 && made > 0)) throw 0;
+          found.push(wish);
+        } catch {
+          storage.removeItem(name);
+        }
+      }
+    });
+    found.sort((a, b) => a.n - b.n);
+    for (const { id, adopted, ...kept } of found.slice(0, MOST_KEPT)) {
+      const cell = this.#cell(/** @type {Post} */ (this.#post(id)), kept.reaction);
+      const { post, sent, wish } = cell;
+      const own = wish?.key === kept.key;
+      if (sent.some(({ key }) => key === kept.key) || (own && !adopted)) continue;
+      // An own wish is sent first if it is older, or if another page may have sent it.
+      if (wish && !sent.includes(wish)) sent.push(wish);
+      if (own) continue;
+      cell.wish = { ...kept, adopted: true, since: performance.now(), at: NaN };
+      sent.push(cell.wish);
+      if (!adopted) this.#put(cell.wish);
+      if (!post.known && !post.shown) post.adopted = true;
+      this.#show(post);
+      this.#begin(cell);
+    }
+  }
+
+  // ---- How old a wish is, by clocks of which none is right all the time
+
+  /** The service's time, unless a clock of ours has been set since it was heard, or stood still. */
+  #now() {
+    const heard = this.#heard;
+    return heard?.served && steady(heard)
+      ? heard.served + performance.now() - heard.since
+      : undefined;
+  }
+
+  /**
+   * Sets the beginning of a wish anew, on today's clocks. The service's clock decides where it is
+   * known: ours may have been set, and that of this page stands still in the device's sleep.
+   * @param {Wish} wish
+   */
+  #date(wish) {
+    const here = performance.now() - wish.since;
+    // Of a wish of another page, this page's clock says nothing.
+    const own = Number.isNaN(wish.at) ? Date.now() - wish.made : here;
+    const told = (this.#now() ?? NaN) - (wish.served ?? NaN);
+    let age = own < 0 ? Infinity : own;
+    // The header has whole seconds, and the way of an answer takes time.
+    if (Math.abs(told - own) > JUMP_MS) age = told + 1000 + this.#options.timeoutMs;
+    age = Math.max(age, here);
+    Object.assign(wish, { since: performance.now() - age, at: Date.now() - age });
   }
 
   // ---- Reading
@@ -519,16 +703,25 @@ export class Onetap extends EventTarget {
     }
   }
 
+  /** What has no code of the service decides nothing: a proxy's, a portal's, another service's. */
   #judge({ ok, status, headers }, body, whole) {
-    if (ok && body && whole(body)) return { body, replayed: headers.has('Idempotency-Replayed') };
-    const problem = status >= 400 && body?.code ? body : undefined;
+    const problem = status >= 400 && /^[a-z_]+$/.test(body?.code ?? '') ? body : undefined;
+    const known = ok && body && whole(body);
+    const date = Date.parse(headers.get('Date'));
+    if (date && (problem || known)) this.#heard = { ...stamp(), served: date };
+    if (known) return { body, replayed: headers.has('Idempotency-Replayed') };
     const code = problem?.code ?? (status >= 400 ? `http_${status}` : 'unexpected_answer');
-    const dropped = status >= 400 && status < 500 && status !== 408 && status !== 429;
-    const retryMs = Number(headers.get('Retry-After')) * 1000 || 0;
+    const after = headers.get('Retry-After');
+    // Seconds, or a date of three forms, always in GMT, by the clock of who answers.
+    const until = Date.parse(after?.replace(/( GMT)?$/, ' GMT')) - (date || Date.now());
+    const retryMs = Math.min(
+      RETRY_AFTER_MOST_MS,
+      /^\d/.test(after) ? parseFloat(after) * 1000 : Math.max(0, until) || 0,
+    );
     return {
       code,
       message: problem?.detail ?? `status ${status}`,
-      dropped,
+      dropped: !!problem && status < 500 && status !== 408 && status !== 429,
       status,
       problem,
       retryMs,
@@ -564,7 +757,8 @@ export class Onetap extends EventTarget {
         this.#pauses.delete(end);
         resolve();
       };
-      const timer = setTimeout(end, Math.min(most, retryMs + backoff));
+      // A last attempt goes out well before the end.
+      const timer = setTimeout(end, Math.min(most, retryMs + Math.min(backoff, most / 2 + 100)));
       if (!retryMs) this.#pauses.add(end);
     });
   }
@@ -588,6 +782,8 @@ export class Onetap extends EventTarget {
   #name;
   /** What other tabs watch. @type {Map<string, string[]>} */
   #others = new Map();
+  /** Beats of the leading tab that did not come. */
+  #missed = 0;
 
   #relisten() {
     clearTimeout(this.#timer);
@@ -598,7 +794,9 @@ export class Onetap extends EventTarget {
     // A hidden page may be killed; and while it was hidden, its user may have tapped elsewhere.
     this.#wake();
     this.#tend();
-    if (document.visibilityState !== 'hidden') for (const id of this.#posts.keys()) this.#read(id);
+    if (document.visibilityState === 'hidden') return;
+    for (const id of this.#posts.keys()) this.#read(id);
+    this.#adopt();
   }
 
   /** Forgets what nobody needs; brings the streams to none, another tab's, or ours for all. */
@@ -645,13 +843,15 @@ export class Onetap extends EventTarget {
   #share() {
     this.#leads = false;
     this.#channel = new BroadcastChannel(`onetap ${this.#base} ${this.#options.recent}`);
-    this.#channel.onmessage = ({ data: { summary, wrote, user, watches, from } }) => {
+    this.#channel.onmessage = ({ data: { summary, wrote, user, watches, from, beat } }) => {
+      // Only the leading tab says anything else.
+      if (!watches && !wrote) this.#missed = 0;
       const post = this.#posts.get(wrote ?? summary?.post_id);
       if (post && summary) this.#learn(post, summary, false, -1);
       // Whether `me` is the same user there, only the service knows.
       if (post && wrote && user === this.#user) this.#read(wrote);
       if (watches && this.#leads) this.#hear(from, watches);
-      else if (!watches && !summary && !wrote) this.#relisten();
+      else if (!watches && !summary && !wrote && !beat) this.#relisten();
     };
   }
 
@@ -659,9 +859,19 @@ export class Onetap extends EventTarget {
    * Applies for the lead, which the browser hands on when a tab leaves, closes or crashes. A lock
    * of its own shows that the application stands. @param {string} lead
    */
-  #apply(lead) {
+  #apply(lead, steal = false) {
     const { signal } = (this.#application = new AbortController());
     const name = `${lead} ${newKey()}`;
+    this.#missed = 0;
+    const beat = setInterval(() => {
+      if (this.#leads) this.#say({ beat: true });
+      else if ((this.#missed += 1) > MOST_MISSED) {
+        // The leading tab stands still: a dialog, a breakpoint.
+        this.#leave();
+        this.#apply(lead, true);
+      }
+    }, BEAT_MS);
+    signal.addEventListener('abort', () => clearInterval(beat));
     const start = () => {
       this.#name = undefined;
       this.#leads = true;
@@ -672,13 +882,16 @@ export class Onetap extends EventTarget {
     const stand = () => {
       this.#name = name;
       this.#relisten();
-      return navigator.locks.request(lead, { signal }, start);
+      return navigator.locks.request(lead, steal ? { steal } : { signal }, start);
     };
-    navigator.locks.request(name, { signal }, stand).catch(() => {
+    navigator.locks.request(name, { signal }, stand).catch((error) => {
       if (signal.aborted) return;
-      // A page that may have no locks, such as a sandboxed one: it does it alone.
-      this.#channel?.close();
-      this.#channel = undefined;
+      // Unless another tab has taken the lead over, a page may have no locks, such as a sandboxed
+      // one: it does it alone.
+      if (error.name !== 'AbortError') {
+        this.#channel?.close();
+        this.#channel = undefined;
+      }
       this.#leave();
       this.#relisten();
     });
@@ -747,8 +960,8 @@ export class Onetap extends EventTarget {
           // Broken or silent. The next begins with snapshots, so nothing is missed.
         }
         clearTimeout(turn);
-      } else if (answer.status !== 404) {
-        // A service without streams.
+      } else if (!answer.dropped || answer.status !== 404) {
+        // Not of a service without streams.
         this.#tell(answer, {}, this.#last);
       }
       // It does without, until the page is looked at anew; another tab may fare better.

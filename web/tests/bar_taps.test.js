@@ -45,9 +45,10 @@ test('a tap is shown at once, said, and counted', async (t) => {
   site.faults = ({ method }) => (method === 'PUT' ? { hold: gate } : undefined);
   await buttonOf(barOf(page), 'Like').click();
   assert.deepEqual(await read(page), ['Like, 2 *']);
-  assert.equal(await spoken(page), 'Like added, 2 in all');
+  assert.equal(await spoken(page), '', 'not before it is saved');
   release();
   await until('it is counted', async () => (await counted(post)).mine);
+  await until('it is said', async () => (await spoken(page)) === 'Like added, 2 in all');
   assert.ok((await page.evaluate((post) => changes.filter((state) => state.postId === post).length, post)) > 0, 'told to the page');
   assert.deepEqual(page.problems, []);
 });
@@ -65,14 +66,14 @@ test('a double tap is one wish, to the eye and to the ear', async (t) => {
   await page.touchscreen.tap(x, y);
   await page.touchscreen.tap(x, y);
   assert.deepEqual(await read(page), ['Like, 1 *']);
+  await page.evaluate(() => document.querySelector('onetap-bar').client.settled());
   assert.equal(await spoken(page), 'Like added, 1 in all');
   assert.equal(await page.evaluate(() => said), 1, 'said once');
-  await page.evaluate(() => document.querySelector('onetap-bar').client.settled());
   assert.deepEqual(await counted(post), { count: 1, mine: true });
   // A while later it is another.
   await page.waitForTimeout(450);
   await page.touchscreen.tap(x, y);
-  assert.equal(await spoken(page), 'Like removed, 0 left');
+  await until('it is said', async () => (await spoken(page)) === 'Like removed, 0 left');
   await until('it is taken back', async () => !(await counted(post)).mine);
   assert.deepEqual(site.writes().map(({ method }) => method), ['PUT', 'DELETE']);
 });
@@ -243,7 +244,7 @@ test('a tap that is refused is undone, said and told', async (t) => {
   site.faults = ({ method }) => (method === 'PUT' ? { answer: { status: 403, headers: { 'Content-Type': 'application/problem+json' }, body: problem } } : undefined);
   await buttonOf(barOf(page), 'Like').click();
   await reads(page, ['Like']);
-  assert.equal(await spoken(page), 'Like could not be saved and was undone');
+  assert.equal(await spoken(page), 'Like could not be saved and was undone: not here');
   const errors = await page.evaluate(() => globalThis.errors);
   assert.deepEqual(errors.map(({ code, reaction, postId }) => ({ code, reaction, postId })), [{ code: 'forbidden', reaction: 'like', postId: post }]);
 });
@@ -318,7 +319,7 @@ test('a user id that is none, or missing: reactions are shown, taps refused, the
   for (const place of [0, 1]) {
     await reads(page, ['Like, 1'], place);
     await buttonOf(barOf(page, place), 'Like').click();
-    await until('it is said', async () => (await spoken(page, place)) === 'Like could not be saved and was undone');
+    await until('it is said', async () => (await spoken(page, place)) === 'Like could not be saved and was undone: sign in first');
   }
   assert.deepEqual(await page.evaluate(() => errors.map(({ code }) => code)), ['unauthenticated', 'unauthenticated']);
   assert.deepEqual(page.warnings, [

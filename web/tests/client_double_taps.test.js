@@ -1,9 +1,9 @@
-// Double taps on a bad network, a short form of `make double-taps`.
+// Double taps on a bad network, and tabs that are closed: a short form of `make double-taps`.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { withOnetap, withToggle } from './figures/double-taps.js';
+import { closedTabs, withOnetap, withToggle } from './figures/double-taps.js';
 import { startBrowser } from './support/browser.js';
 import { startService } from './support/service.js';
 
@@ -24,4 +24,13 @@ test('with onetap every double tap ends as it was meant', async () => {
 test('the network is bad enough for a toggle to fail', async () => {
   const { right } = await withToggle(browser, TAPS);
   assert.ok(right < TAPS / 2, `${right} of ${TAPS}`);
+});
+
+test('a tap whose tab is closed while the service is away is counted once the page is open again', async () => {
+  assert.equal(await closedTabs(browser, 10), 10);
+});
+
+test('without an outbox it is not', async () => {
+  const counted = await closedTabs(browser, 10, { outbox: false });
+  assert.ok(counted < 5, `${counted} of 10`);
 });

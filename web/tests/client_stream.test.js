@@ -334,7 +334,7 @@ test('the stream has the token, asked for again once when it is refused', async 
   site.faults = (request, i) =>
     request.headers.authorization === 'Bearer new'
       ? streaming(request, i)
-      : { answer: { status: 401 } };
+      : { answer: { status: 401, body: '{"code":"unauthenticated"}' } };
   let token = 'old';
   const { client, errors } = liveClient(t, { token: () => token, userId: undefined });
   client.watch(post);
@@ -343,7 +343,7 @@ test('the stream has the token, asked for again once when it is refused', async 
     () => site.requests.length >= 4 && errors.length >= 1,
   );
   token = 'new';
-  assert.ok(errors.every(({ code, dropped }) => code === 'http_401' && dropped));
+  assert.ok(errors.every(({ code, dropped }) => code === 'unauthenticated' && dropped));
   client.watch(newPost());
   assert.equal((await opened()).request.headers.authorization, 'Bearer new');
 });

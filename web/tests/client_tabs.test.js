@@ -143,3 +143,65 @@ test('a page with more posts than fit into one stream leaves connections free', 
   await other(service, posts[0], 5);
   await showsIn(page, posts[0], { count: 1 });
 });
+
+for (const [what, stop] of Object.entries({
+  'shows a dialog': async (page) => {
+    const shown = page.waitForEvent('dialog');
+    page.evaluate(() => alert(1)).catch(() => {});
+    const dialog = await shown;
+    return () => dialog.dismiss();
+  },
+  'stands at a breakpoint': async (page) => {
+    const session = await page.context().newCDPSession(page);
+    await session.send('Debugger.enable');
+    const paused = new Promise((resolve) => session.once('Debugger.paused', resolve));
+    page.evaluate('debugger').catch(() => {});
+    await paused;
+    return () => session.send('Debugger.disable');
+  },
+  'is busy': async (page) => {
+    await page.evaluate(() => {
+      globalThis.done = false;
+      setTimeout(() => {
+        for (const end = Date.now() + 9_000; Date.now() < end; );
+        globalThis.done = true;
+      });
+    });
+    return () => page.waitForFunction(() => globalThis.done);
+  },
+})) {
+  test(`the tab that streams ${what}: others do without it within some seconds`, async (t) => {
+    const { site, open } = await place(t);
+    const post = newPost();
+    const leader = await open([post]);
+    await streams(site, [post]);
+    const followers = [await open([post]), await open([post])];
+    await other(service, post, 4);
+    for (const page of followers) await showsIn(page, post, { count: 1 });
+    const resume = await stop(leader);
+    await other(service, post, 5);
+    for (const page of followers) await showsIn(page, post, { count: 2 }, 'like', 8_000);
+    assert.ok(site.streamed().length <= 2, 'its own, which nobody reads, and one for all others');
+    await resume();
+    await streams(site, [post]);
+    await showsIn(leader, post, { count: 2 });
+    await other(service, post, 6);
+    for (const page of [leader, ...followers]) await showsIn(page, post, { count: 3 });
+    assert.equal(site.streamed().length, 1);
+    // And it may lead again.
+    for (const page of followers) await page.close();
+    await streams(site, [post]);
+    await other(service, post, 7);
+    await showsIn(leader, post, { count: 4 });
+  });
+}
+
+test('a tab that runs is left to lead', async (t) => {
+  const { site, open } = await place(t);
+  const post = newPost();
+  await open([post]);
+  await streams(site, [post]);
+  await open([post]);
+  await new Promise((resolve) => setTimeout(resolve, 9_000));
+  assert.equal(site.streams().length, 1);
+});

@@ -158,7 +158,8 @@ test('a refused wish is dropped, and the state is as the service knows it', asyn
 
 test('after a refused wish the newer one is sent', async (t) => {
   const slow = gate();
-  writesMeet({ hold: slow.closed, answer: { status: 422 } }, undefined);
+  const body = '{"code":"idempotency_key_reused"}';
+  writesMeet({ hold: slow.closed, answer: { status: 422, body } }, undefined);
   await other(service, post, 1);
   const { client, errors } = nodeClient(t, site);
   client.wish(post, 'like', true);

@@ -114,6 +114,17 @@ test('every part that the guide names is there, and no other', async () => {
   for (const part of await parts()) found.add(part);
   release();
   await barOf(page).locator('.more').waitFor();
+  for (const part of await parts()) found.add(part);
+  // A tap that waits, and is refused.
+  let refuse;
+  const answered = new Promise((resolve) => (refuse = resolve));
+  const answer = { status: 403, body: '{"code": "forbidden"}' };
+  site.faults = ({ method }) => (method === 'DELETE' ? { hold: answered, answer } : undefined);
+  await barOf(page).locator('.close').click();
+  await barOf(page).locator('.reaction').first().click();
+  for (const part of await parts()) found.add(part);
+  refuse();
+  await barOf(page).locator('.problem').waitFor();
   site.faults = () => undefined;
   for (const part of await parts()) found.add(part);
   await barOf(page).getByRole('button', { name: 'Close' }).click();

@@ -151,8 +151,9 @@ impl File {
     }
 }
 
-/// A script without the lines that are comments: they are for those who read the source, and a
-/// third of it. Our scripts have no text of several lines in which a line begins like a comment.
+/// A script without indentation and without the lines that are comments: both are for those who
+/// read the source, and a third of it. Our scripts have no text of several lines in which a line
+/// begins like a comment, or its indentation matters.
 fn without_comments(script: &str) -> String {
     let mut kept = String::with_capacity(script.len());
     let mut within = false;
@@ -161,7 +162,7 @@ fn without_comments(script: &str) -> String {
         let whole = text.ends_with("*/") || !text.contains("*/");
         let begins = text.starts_with("/*") && whole;
         if !(within || begins || text.starts_with("//")) {
-            kept.push_str(line);
+            kept.push_str(line.trim_start());
         }
         within = (within || begins) && !text.ends_with("*/");
     }

@@ -1,15 +1,19 @@
 // How many double taps end as the user meant, on a bad network: requests and answers are late by 0
 // to 800 ms together, a tenth is lost (before or after the service has seen it), a tenth arrives
 // twice. Once with onetap and its client, once with the toggle that forums write first: the front
-// end sends a flip for each tap, the back end reads, flips and saves.
+// end sends a flip for each tap, the back end reads, flips and saves. And how many single taps are
+// counted whose tab is closed while the service is away, once the page is opened again.
 //
 //   node web/tests/figures/double-taps.js [taps]     (`make double-taps`; the seed is fixed, the timing is real)
 
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { openClient, startBrowser } from '../support/browser.js';
+import { openClient, showsIn, startBrowser } from '../support/browser.js';
 import { held, newPost, other } from '../support/posts.js';
-import { startService } from '../support/service.js';
+import { freePort, startService } from '../support/service.js';
 import { startSite } from '../support/site.js';
 
 const LATE_MS = 800;
@@ -19,6 +23,10 @@ const LOST = 0.1;
 const DOUBLED = 0.1;
 /** Double taps under way at one time. */
 const AT_ONCE = 25;
+/** Tabs that are closed during one outage, how long it is, and how soon after its tap each goes. */
+const TABS = 10;
+const AWAY_MS = 5_000;
+const CLOSED_WITHIN_MS = 800;
 
 /** Random numbers that are the same in every run (mulberry32). */
 export function seeded(seed) {
@@ -174,11 +182,54 @@ export async function withToggle(browser, taps, seed = 1) {
   return { right, requests };
 }
 
+/**
+ * How many of `taps` are counted, each by a user of its own while the service is away, whose tab is
+ * closed at a random moment and opened again.
+ */
+export async function closedTabs(browser, taps, { outbox = undefined, seed = 1 } = {}) {
+  const random = seeded(seed);
+  const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  const folder = await mkdtemp(join(tmpdir(), 'onetap-closed-tabs-'));
+  const listen = `127.0.0.1:${await freePort()}`;
+  const start = () => startService({ store: `file:${join(folder, 'taps.redb')}`, listen });
+  let service = await start();
+  const site = await startSite({ service });
+  let counted = 0;
+  for (let user = 1; user <= taps; user += TABS) {
+    const context = await browser.newContext();
+    const users = Array.from({ length: Math.min(TABS, taps - user + 1) }, (_, i) => user + i);
+    const posts = users.map(newPost);
+    const open = (userId, i) =>
+      openClient(context, site, { userId, live: false, outbox }, [posts[i]]);
+    const pages = await Promise.all(users.map(open));
+    for (const [i, page] of pages.entries()) await showsIn(page, posts[i], {});
+    await service.stop();
+    const back = sleep(AWAY_MS).then(start);
+    await Promise.all(
+      pages.map(async (page, i) => {
+        await page.evaluate((post) => client.tap(post, 'like'), posts[i]);
+        await sleep(random() * CLOSED_WITHIN_MS);
+        await page.close();
+      }),
+    );
+    const again = await Promise.all(users.map(open));
+    service = await back;
+    for (const page of again) await page.evaluate(() => client.settled());
+    for (const [i, userId] of users.entries())
+      counted += (await held(service, posts[i], userId)).mine ? 1 : 0;
+    await context.close();
+  }
+  await Promise.all([service.stop(), site.stop()]);
+  await rm(folder, { recursive: true });
+  return counted;
+}
+
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const taps = Number(process.argv[2] ?? 200);
   const [browser, service] = await Promise.all([startBrowser(), startService()]);
   const onetap = await withOnetap(browser, service, taps);
   const toggle = await withToggle(browser, taps);
+  const closed = await closedTabs(browser, taps);
   console.log(
     `double taps that ended as they were meant (0 to ${LATE_MS} ms late, ${LOST * 100} % lost, ${DOUBLED * 100} % doubled):`,
   );
@@ -188,6 +239,10 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   console.log(
     `  read, flip, save         ${toggle.right} of ${taps}    ${toggle.requests} writes sent`,
   );
+  console.log(
+    `single taps that were counted, each in a tab that was closed within ${CLOSED_WITHIN_MS} ms while the service was away for ${AWAY_MS / 1000} s, then opened again:`,
+  );
+  console.log(`  onetap and its client    ${closed} of ${taps}`);
   await Promise.all([browser.close(), service.stop()]);
-  process.exit(onetap.right === taps ? 0 : 1);
+  process.exit(onetap.right === taps && closed === taps ? 0 : 1);
 }

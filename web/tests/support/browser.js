@@ -40,6 +40,13 @@ export async function openClient(context, site, options = {}, watched = []) {
   return page;
 }
 
+/** Ends a page. Unlike one that is closed, it sends nothing more. */
+export async function crash(page) {
+  const session = await page.context().newCDPSession(page);
+  session.send('Page.crash').catch(() => {});
+  await page.waitForEvent('crash');
+}
+
 /** What a page's client shows of a reaction, compactly: `{count, mine, pending}`. */
 export const shownIn = (page, post, reaction = 'like') =>
   page.evaluate(
