@@ -31,27 +31,33 @@ const UNFORESEEN: &str = "the tap may have been applied: repeat it with the same
 
 /// Wraps each route.
 #[derive(Clone)]
-pub(super) struct MeteredLayer {
+pub(super) struct MeteredLayer(Arc<Shared>);
+
+/// What all requests of a worker share: one pointer, since a connection keeps room for a request's
+/// state as long as it lives.
+struct Shared {
     metrics: Arc<Metrics>,
     max_uri_bytes: usize,
-    origins: Arc<[Origin]>,
-    hosts: Arc<Hosts>,
-    ids: Arc<RequestIds>,
+    origins: Vec<Origin>,
+    hosts: Hosts,
+    ids: RequestIds,
     log: Arc<RequestLog>,
 }
 
 impl MeteredLayer {
     pub(super) fn new(state: &HttpState) -> Self {
-        Self {
+        Self(Arc::new(Shared {
             metrics: Arc::clone(&state.metrics),
             max_uri_bytes: state.limits.max_uri_bytes,
-            origins: state.cors_origins.clone().into(),
-            hosts: Arc::new(state.hosts.clone()),
-            ids: Arc::new(RequestIds::new()),
+            origins: state.cors_origins.clone(),
+            hosts: state.hosts.clone(),
+            ids: RequestIds::new(),
             log: Arc::clone(&state.log),
-        }
+        }))
     }
+}
 
+impl Shared {
     /// Why a request is not even given to its route.
     fn refusal(&self, request: &Request) -> Option<Problem> {
         if let Some(problem) = self.hosts.refusal(request) {
@@ -94,17 +100,17 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Metered<S> {
         let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         // By place in the list and never by the raw path: labels must stay few.
         let route = matched.and_then(|path| ROUTES.iter().position(|(route, _)| *route == path));
-        let log = &self.layer.log;
+        let MeteredLayer(shared) = &self.layer;
+        let path = || request.uri().path_and_query().cloned().map(Box::new);
         let measure = Measure {
-            metrics: Arc::clone(&self.layer.metrics),
-            log: Arc::clone(log),
-            id: self.layer.ids.of(request.headers()),
-            path: log.is_of_all().then(|| request.uri().path_and_query().cloned()).flatten(),
+            shared: Arc::clone(shared),
+            id: shared.ids.of(request.headers()),
+            path: if shared.log.is_of_all() { path() } else { None },
             started: Instant::now(),
             route,
             method: known(request.method()),
         };
-        let inner = match self.layer.refusal(&request) {
+        let inner = match shared.refusal(&request) {
             Some(problem) => Inner::Refused { problem },
             None => Inner::Route { future: self.inner.call(request) },
         };
@@ -126,10 +132,9 @@ fn known(method: &Method) -> &'static str {
 }
 
 struct Measure {
-    metrics: Arc<Metrics>,
-    log: Arc<RequestLog>,
+    shared: Arc<Shared>,
     id: HeaderValue,
-    path: Option<PathAndQuery>,
+    path: Option<Box<PathAndQuery>>,
     started: Instant,
     route: Option<usize>,
     method: &'static str,
@@ -139,28 +144,28 @@ impl Measure {
     /// Counts the answer, logs it if it has a line, and gives it the request's id.
     fn answered(&self, response: &mut Response) {
         let (status, took) = (response.status().as_u16(), self.started.elapsed());
-        self.metrics.request(self.route, self.method, status, took);
+        self.shared.metrics.request(self.route, self.method, status, took);
         let id = self.id.to_str().unwrap_or_default();
         let problem = Problem::named(response, id);
         response.headers_mut().insert(X_REQUEST_ID, self.id.clone());
         let failed_write =
             problem.is_some() && self.route.is_some_and(|route| TAPS.contains(&route));
-        if !failed_write && !self.log.is_of_all() {
+        if !failed_write && !self.shared.log.is_of_all() {
             return;
         }
         let answered = Answered {
             id,
             method: self.method,
             route: self.route.map_or("none", |route| ROUTES[route].0),
-            path: self.path.as_ref(),
+            path: self.path.as_deref(),
             status,
             problem: problem.as_ref(),
             took,
         };
-        if self.log.is_of_all() {
+        if self.shared.log.is_of_all() {
             answered.log("answered");
         } else {
-            self.log.failed_write(&answered);
+            self.shared.log.failed_write(&answered);
         }
     }
 }
@@ -222,14 +227,14 @@ mod tests {
         let origin = "https://forum.example".parse().expect("an origin");
         let mut service = axum::Router::new()
             .fallback(panics)
-            .layer(MeteredLayer {
+            .layer(MeteredLayer(Arc::new(Shared {
                 metrics: Arc::clone(&metrics),
                 max_uri_bytes: 100,
-                origins: Arc::new([]),
-                hosts: Arc::new(Hosts::new(None, Vec::new())),
-                ids: Arc::new(RequestIds::new()),
+                origins: Vec::new(),
+                hosts: Hosts::new(None, Vec::new()),
+                ids: RequestIds::new(),
                 log: RequestLog::new(false),
-            })
+            })))
             .layer(cors::layer(&[origin]));
         let request = Request::builder().header("origin", "https://forum.example");
         let request = request.header("host", "127.0.0.1");

@@ -39,7 +39,7 @@ const PROXIES = {
           protocols h1 h2
         }
       }
-      ${snippet.replace('forum.example {', `https://localhost:${port}, https://forum.example:${port} {\nbind 127.0.0.1\ntls ${certificate} ${key}\n`)}`,
+      ${snippet.replace('forum.example {', `https://localhost:${port} {\nbind 127.0.0.1\ntls ${certificate} ${key}\n`)}`,
   },
 };
 
@@ -52,7 +52,7 @@ export async function startProxy(name, snippet, { service, forum }) {
   execFileSync(
     'openssl',
     ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'].concat(
-      ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'],
+      ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,DNS:forum.example'],
       ['-days', '2', '-keyout', key, '-out', certificate],
     ),
     { stdio: 'ignore' },
@@ -72,7 +72,12 @@ export async function startProxy(name, snippet, { service, forum }) {
       const socket = connect(port, '127.0.0.1', () => resolve(socket.destroy()));
       socket.on('error', () => resolve(undefined));
     });
-  await Promise.race([until(`${name} listens`, listens), child.failed]);
+  try {
+    await Promise.race([until(`${name} listens`, listens), child.failed]);
+  } catch (error) {
+    await child.end('SIGKILL');
+    throw new Error(`${error.message}: ${child.log}`);
+  }
   return {
     url: `https://localhost:${port}`,
     log: () => child.log,
