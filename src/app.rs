@@ -129,6 +129,8 @@ pub async fn run(
             return Err(Failure::Io(io::Error::other("a worker thread panicked")));
         }
     }
+    // The store ends with the last who has it, and may have something to say.
+    drop(shared);
     tracing::info!("Stopped.");
     Ok(())
 }

@@ -14,8 +14,8 @@ use crate::store::file::{BackupError, OpenError, back_up, unfinished};
 
 pub(super) fn run(args: &BackupArgs) -> Result<(), Failure> {
     let Some(from) = args.from.strip_prefix("file:").filter(|path| !path.is_empty()) else {
-        let line = format!("--from `{}` is no store file: say file:PATH", args.from);
-        return Err(ConfigError(line).into());
+        // It may be the address of a Redis, with a password in it.
+        return Err(ConfigError("--from names no store file: say file:PATH".into()).into());
     };
     // Taps go first.
     let _ = rustix::process::nice(10);
@@ -24,7 +24,8 @@ pub(super) fn run(args: &BackupArgs) -> Result<(), Failure> {
         let (from, to, began) = (PathBuf::from(from), args.to.clone(), Instant::now());
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let mut hangup = signal(SignalKind::hangup())?;
+        let mut hangup = super::hangup()?;
+        super::take_no_harm()?;
         let copying = tokio::task::spawn_blocking(move || copy(&from, &to));
         let stopped = tokio::select! {
             copied = copying => {
@@ -41,7 +42,7 @@ pub(super) fn run(args: &BackupArgs) -> Result<(), Failure> {
             }
             _ = interrupt.recv() => SignalKind::interrupt(),
             _ = terminate.recv() => SignalKind::terminate(),
-            _ = hangup.recv() => SignalKind::hangup(),
+            () = super::heard(&mut hangup) => SignalKind::hangup(),
         };
         let _ = std::fs::remove_file(unfinished(&args.to));
         eprintln!("onetap: stopped; no copy was made");

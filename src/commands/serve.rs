@@ -2,11 +2,10 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -33,12 +32,28 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
 }
 
 /// A Unix socket's file, which goes when the service ends.
-struct SocketFile(PathBuf);
+struct SocketFile {
+    path: PathBuf,
+    /// Its device and its number there: another service may have put its own in its place.
+    own: Option<(u64, u64)>,
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> Self {
+        Self { path: path.to_owned(), own: identity(path) }
+    }
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if self.own.is_some() && identity(&self.path) == self.own {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|about| (about.dev(), about.ino()))
 }
 
 fn bind(listen: &Listen) -> Result<(Listener, Option<SocketFile>), Failure> {
@@ -47,7 +62,7 @@ fn bind(listen: &Listen) -> Result<(Listener, Option<SocketFile>), Failure> {
         Listen::Unix(path) => {
             clear_away(listen, path)?;
             UnixListener::bind(path)
-                .map(|bound| (Listener::Unix(bound), Some(SocketFile(path.clone()))))
+                .map(|bound| (Listener::Unix(bound), Some(SocketFile::at(path))))
         }
     };
     bound.map_err(|error| match error.kind() {
@@ -81,22 +96,11 @@ fn clear_away(listen: &Listen, path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Signals that would end the process where nobody means to: a limit on the size of files is an
-/// error of the write, and nothing is to be reloaded.
-const HARMLESS: [SignalKind; 3] = [
-    SignalKind::from_raw(Signal::XFSZ.as_raw()),
-    SignalKind::user_defined1(),
-    SignalKind::user_defined2(),
-];
-
 fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
+    let mut hangup = super::hangup()?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    // A signal that somebody has listened to does nothing else, also when the listener has gone.
-    for kind in HARMLESS {
-        drop(signal(kind)?);
-    }
+    super::take_no_harm()?;
     tokio::spawn(async move {
         let mut asked = 0;
         while asked < 2 {
@@ -104,7 +108,7 @@ fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
             asked += tokio::select! {
                 _ = terminate.recv() => 1,
                 _ = interrupt.recv() => 1,
-                _ = hangup.recv() => 0,
+                () = super::heard(&mut hangup) => 0,
             };
             if !stop.is_cancelled() {
                 tracing::info!(

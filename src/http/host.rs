@@ -87,6 +87,9 @@ impl Hosts {
             return wanted.then(|| invalid("HTTP/1.1 requires a Host header (RFC 9112); send one"));
         };
         let listen = self.listen?;
+        if EXEMPT.contains(&request.uri().path()) {
+            return None;
+        }
         // An absolute address in the request line outranks the header.
         let said = match request.uri().authority() {
             Some(authority) => authority.as_str(),
@@ -99,7 +102,7 @@ impl Hosts {
         let Some(host) = read(said) else {
             return Some(invalid("the Host header is not a host name with or without a port"));
         };
-        if self.allows(&host, listen) || EXEMPT.contains(&request.uri().path()) {
+        if self.allows(&host, listen) {
             return None;
         }
         let detail = format!(

@@ -86,17 +86,7 @@ impl Answered<'_> {
             problem.map(|problem| problem.code().as_str()),
             problem.map(|problem| problem.cause()),
         );
-        let ms = took.as_secs_f64() * 1e3;
-        tracing::info!(
-            request_id = id,
-            method,
-            route,
-            path,
-            status,
-            code,
-            cause,
-            ms = format_args!("{ms:.1}"),
-            "{what}"
-        );
+        let ms = (took.as_secs_f64() * 1e4).round() / 10.0;
+        tracing::info!(request_id = id, method, route, path, status, code, cause, ms, "{what}");
     }
 }

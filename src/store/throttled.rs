@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 const QUIET: Duration = Duration::from_secs(30);
 
 /// The same after something has gone well: it may have been luck, as on a disk that is nearly full.
+/// Twice as long each time that the trouble comes back, up to [`QUIET`].
 const CALM: Duration = Duration::from_secs(2);
 
 /// From the first line about a trouble to the second; then twice as long each time.
@@ -46,6 +47,9 @@ struct Troubles {
     troubles: Vec<Trouble>,
     /// What has gone well since, and when it first did.
     well: Option<(String, Instant)>,
+    calm: Duration,
+    /// When troubles were last over.
+    over: Option<Instant>,
     /// A thread looks whether they are over.
     watched: bool,
 }
@@ -71,7 +75,7 @@ impl Default for ThrottledWarnings {
 impl ThrottledWarnings {
     /// Of troubles that are so bad.
     pub fn new(severity: Severity) -> Self {
-        let troubles = Troubles { severity, troubles: Vec::new(), well: None, watched: false };
+        let troubles = Troubles::new(severity);
         Self { all: Arc::new(Mutex::new(troubles)), any: AtomicBool::new(false) }
     }
 
@@ -133,6 +137,11 @@ impl Severity {
 }
 
 impl Troubles {
+    fn new(severity: Severity) -> Self {
+        let (troubles, well, over) = (Vec::new(), None, None);
+        Self { severity, troubles, well, calm: CALM, over, watched: false }
+    }
+
     /// Counts a trouble; answers the line, if it is new.
     fn note(&mut self, what: &str, now: Instant) -> Option<String> {
         let known = |all: &mut Vec<Trouble>, what: &str| {
@@ -142,8 +151,13 @@ impl Troubles {
             Some(())
         };
         if known(&mut self.troubles, what).is_some() {
+            if self.well.take().is_some() {
+                self.calm = (2 * self.calm).min(QUIET);
+            }
             return None;
         }
+        let back = self.over.is_some_and(|over| now.duration_since(over) < 2 * QUIET);
+        self.calm = if back { (2 * self.calm).min(QUIET) } else { self.calm };
         let what = if self.troubles.len() < REMEMBERED { what } else { OTHERS };
         if known(&mut self.troubles, what).is_some() {
             return None;
@@ -163,7 +177,10 @@ impl Troubles {
     /// The lines about what goes on, and about what is over, which is forgotten.
     fn review(&mut self, now: Instant) -> (Vec<String>, Vec<String>) {
         let (mut reminders, mut over) = (Vec::new(), Vec::new());
-        let well = self.well.as_ref().filter(|(_, since)| now.duration_since(*since) >= CALM);
+        if self.over.is_some_and(|over| now.duration_since(over) >= 2 * QUIET) {
+            (self.over, self.calm) = (None, CALM);
+        }
+        let well = self.well.as_ref().filter(|(_, since)| now.duration_since(*since) >= self.calm);
         let mut before = 0;
         let all = std::mem::take(&mut self.troubles);
         for mut trouble in all {
@@ -191,6 +208,9 @@ impl Troubles {
             }
             _ => {}
         }
+        if !over.is_empty() {
+            self.over = Some(now);
+        }
         (reminders, over)
     }
 }
@@ -210,9 +230,7 @@ mod tests {
     use super::*;
 
     fn new() -> (Troubles, Instant) {
-        let none = Vec::new();
-        let all = Troubles { severity: Severity::Error, troubles: none, well: None, watched: true };
-        (all, Instant::now())
+        (Troubles::new(Severity::Error), Instant::now())
     }
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -244,7 +262,8 @@ mod tests {
         }
         assert_eq!(lines, ["full"]);
         let over = vec!["written again (it failed 25 times before)".to_owned()];
-        assert_eq!(all.review(start + 27 * SECOND), (vec![], over));
+        assert_eq!(all.review(start + 27 * SECOND), (vec![], vec![]), "it has come back too often");
+        assert_eq!(all.review(start + 55 * SECOND), (vec![], over));
     }
 
     #[test]

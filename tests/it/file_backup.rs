@@ -187,7 +187,7 @@ async fn a_copy_that_is_interrupted_or_has_no_room_leaves_nothing() {
     }
     // No room: a limit on the size of files stands in for the end of the disk.
     let from = format!("file:{}", file.display());
-    let limited = "ulimit -f 600; trap '' XFSZ; exec \"$@\"";
+    let limited = "ulimit -f 600; exec \"$@\"";
     let mut command = Command::new("sh");
     command.args([
         "-c",
@@ -243,4 +243,20 @@ async fn a_copy_has_all_that_the_file_has() {
     assert!(replayed.replayed && replayed.revision == first.revision, "{replayed:?}");
     drop(restored);
     assert!(!folder.path().join("copy.redb.sock").exists());
+}
+
+/// A holder that ends removes its own socket, and not that of who holds the file at the path now.
+#[tokio::test]
+async fn a_holder_that_ends_leaves_the_socket_of_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.redb");
+    let mut first = start(&file);
+    fs::rename(&file, folder.path().join("old.redb")).unwrap();
+    let second = start(&file);
+    second.send("PUT", &format!("/v1/posts/{}/reactions/like/users/1", post())).await.ok(201);
+    first.signal("-TERM");
+    assert_eq!(first.exit_code().await, Some(0), "{}", first.log());
+    assert!(first.log().trim_end().ends_with("Stopped."), "{}", first.log());
+    let output = outcome(&mut backup(&file, &folder.path().join("copy.redb")));
+    assert!(output.status.success(), "{output:?}");
 }

@@ -141,3 +141,27 @@ async fn a_stream_over_a_unix_socket_ends_with_its_client() {
     let waited = tokio::time::timeout(Duration::from_secs(20), program.until("closed", gone)).await;
     assert!(waited.is_ok());
 }
+
+/// A service that ends removes its own socket, and not that of the one that has followed it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_ends_leaves_the_socket_of_the_next_one() {
+    use std::io::Write as _;
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("onetap.sock");
+    let listen = format!("unix:{}", socket.display());
+    let mut first = Program::start_at(&listen, &["--store", "memory:"]);
+    // Half a request keeps it from ending.
+    let mut slow = UnixStream::connect(&socket).unwrap();
+    slow.write_all(
+        b"POST /v1/posts/reactions/query HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{",
+    )
+    .unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    first.signal("-TERM");
+    let refused = || async { UnixStream::connect(&socket).is_err() };
+    first.until("not listening", refused).await;
+    let second = Program::start_at(&listen, &["--store", "memory:"]);
+    drop(slow);
+    assert_eq!(first.exit_code().await, Some(0));
+    assert!(UnixStream::connect(&socket).is_ok(), "{}", second.log());
+}

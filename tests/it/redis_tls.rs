@@ -66,6 +66,28 @@ async fn taps_are_counted_over_tls_and_again_after_the_connection_was_cut() {
     assert!(!service.log().contains(SECRET), "{}", service.log());
 }
 
+/// An authority that is changed counts from the next connection on.
+#[tokio::test]
+async fn the_file_with_the_authority_is_read_again_for_each_connection() {
+    let (certificates, others) =
+        (Certificates::valid_for(&["127.0.0.1"]), Certificates::valid_for(&["127.0.0.1"]));
+    let (redis, port) = secured(&certificates, &[]);
+    let file = certificates.folder().join("authority");
+    std::fs::copy(certificates.ca(), &file).unwrap();
+    let store = format!("rediss://127.0.0.1:{port}");
+    let service = Program::start(&["--store", &store, "--redis-ca-file", &file.to_string_lossy()]);
+    service.until_ready().await;
+    let mut admin = redis.client().await;
+    let mut kill = redis::cmd("CLIENT");
+    kill.arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    std::fs::copy(others.ca(), &file).unwrap();
+    let _: u64 = kill.query_async(&mut admin).await.unwrap();
+    service.until_logged("its TLS certificate is not valid").await;
+    std::fs::copy(certificates.ca(), &file).unwrap();
+    service.until_ready().await;
+    service.send("PUT", &path(1)).await.ok(201);
+}
+
 #[test]
 fn a_certificate_that_does_not_match_is_refused_in_one_line() {
     let right = Certificates::valid_for(&["127.0.0.1"]);

@@ -52,6 +52,21 @@ async fn signals_that_mean_nothing_end_nothing() {
     assert_eq!(program.exit_code().await, Some(0));
 }
 
+/// `nohup` has SIGHUP ignored, and means it.
+#[tokio::test]
+async fn a_hangup_that_is_ignored_from_the_start_stays_ignored() {
+    let mut ignoring = std::process::Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_onetap");
+    ignoring.env_clear().args(["-c", "trap '' HUP; exec \"$@\"", "sh", program]);
+    ignoring.args(["--listen", "127.0.0.1:0", "--store", "memory:"]);
+    let mut program = Program::spawn(&mut ignoring);
+    program.signal("-HUP");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(program.send("GET", "/healthz").await.status, 200);
+    program.signal("-TERM");
+    assert_eq!(program.exit_code().await, Some(0));
+}
+
 /// `ulimit -f`: a write beyond it is an error like a full disk, and reading goes on.
 #[tokio::test]
 async fn a_limit_on_the_size_of_files_refuses_taps_and_kills_nothing() {
@@ -72,6 +87,12 @@ async fn a_limit_on_the_size_of_files_refuses_taps_and_kills_nothing() {
     let (mut counted, mut refused) = (0, 0);
     let first = post();
     for user in 1..=1500 {
+        // A tap that changes nothing is counted all the while, and says nothing of the disk.
+        if user % 100 == 0 {
+            let again = format!("/v1/posts/{first}/reactions/like/users/1");
+            connection.send("PUT", &again, &[], "").await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
         let post = if user == 1 { first } else { post() };
         let path = format!("/v1/posts/{post}/reactions/like/users/{user}");
         match connection.send("PUT", &path, &[], "").await {
@@ -94,6 +115,7 @@ async fn a_limit_on_the_size_of_files_refuses_taps_and_kills_nothing() {
     );
     let log = program.log();
     assert_eq!(log.matches("ERROR").count(), 1, "one line, however many taps: {log}");
+    assert!(!log.contains("counted again"), "{log}");
     drop(program);
     // Without the limit all is there that was answered.
     let program = Program::spawn(&mut onetap(&args));

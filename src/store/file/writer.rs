@@ -130,9 +130,7 @@ impl Writer {
     fn write(&mut self, batch: &mut Vec<Job>) {
         let mut done = Done::new();
         let Err(failed) = self.transaction(batch, &mut done) else {
-            if self.failed.take().is_some() {
-                self.warnings.settled("taps are counted again, the store file can be written");
-            }
+            self.failed = None;
             done.into_iter().for_each(|(caller, answer)| drop(caller.send(answer)));
             return;
         };
@@ -166,6 +164,8 @@ impl Writer {
             return txn.abort().map_err(|error| applying(&error));
         };
         txn.commit().map_err(|error| Failed::Committing(error.to_string()))?;
+        // Not sooner: a batch that changes nothing says nothing of the disk.
+        self.warnings.settled("taps are counted again, the store file can be written");
         self.top = top;
         logs.into_iter().for_each(|partition| self.shared.written.tell(partition));
         self.shared.stats.commits.add(1);

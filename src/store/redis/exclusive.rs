@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use deadpool_redis::redis::{self, Value};
-use deadpool_redis::{Hook, HookError, Pool};
+use deadpool_redis::{Hook, HookError, Pool, PoolError};
 
 use super::address::Node;
 use super::connect::Connector;
@@ -52,7 +52,9 @@ impl Exclusive {
         let pool = self.pool(place).map_err(|error| unavailable(&error))?;
         let mut connection = pool.get().await.map_err(|error| {
             // Its credentials may have been replaced; the next pool has those of then.
-            self.pools.lock().unwrap_or_else(PoisonError::into_inner).remove(&node);
+            if let PoolError::Backend(_) | PoolError::PostCreateHook(_) = &error {
+                self.pools.lock().unwrap_or_else(PoisonError::into_inner).remove(&node);
+            }
             unavailable(&error)
         })?;
         let start = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));

@@ -88,11 +88,20 @@ impl Copy {
         database.close().map_err(|error| unwritable(&error))?;
         // As a start on the copy would find it.
         self.open(true)?.close().map_err(|error| unwritable(&error))?;
-        // Not a rename, which would put it in the place of a file that has come meanwhile.
-        fs::hard_link(&self.new, &self.to)
-            .and_then(|()| sync_folder(&self.to))
-            .map_err(|error| unwritable(&error))?;
+        self.give_name().map_err(|error| unwritable(&error))?;
         Ok(done)
+    }
+
+    /// Gives the copy its name, and makes that lasting.
+    fn give_name(&self) -> io::Result<()> {
+        // Not a rename, which would put it in the place of a file that has come meanwhile.
+        match fs::hard_link(&self.new, &self.to) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
+            // Some file systems have no links.
+            Err(_) if self.to.symlink_metadata().is_err() => fs::rename(&self.new, &self.to)?,
+            linked => linked?,
+        }
+        sync_folder(&self.to).inspect_err(|_| drop(fs::remove_file(&self.to)))
     }
 
     fn open(&self, check: bool) -> Result<Database, BackupError> {

@@ -3,7 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +33,9 @@ pub(super) fn connect(file: &Path) -> io::Result<UnixStream> {
 #[derive(Debug)]
 pub(in super::super) struct Holder {
     socket: PathBuf,
+    /// The socket's device and number there: another process may have put its own in its place.
+    own: (u64, u64),
+    listener: UnixListener,
     state: Arc<Mutex<State>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -57,12 +60,14 @@ impl Holder {
         fs::set_permissions(&new, Permissions::from_mode(open::OWNER_ONLY))
             .and_then(|()| fs::rename(&new, &socket))
             .inspect_err(|_| drop(fs::remove_file(&new)))?;
+        let own = identity(&socket)?;
+        let theirs_to_accept = listener.try_clone()?;
         let state = Arc::new(Mutex::new(State::default()));
         let theirs = Arc::clone(&state);
         let thread = std::thread::Builder::new()
             .name("store-backup".into())
-            .spawn(move || give_copies(&listener, &theirs, &shared))?;
-        Ok(Self { socket, state, thread: Some(thread) })
+            .spawn(move || give_copies(&theirs_to_accept, &theirs, &shared))?;
+        Ok(Self { socket, own, listener, state, thread: Some(thread) })
     }
 }
 
@@ -74,13 +79,19 @@ impl Drop for Holder {
             let _ = client.shutdown(std::net::Shutdown::Both);
         }
         drop(state);
-        // It waits for a connection: this is the last one.
-        let woken = Short::of(&self.socket).and_then(|socket| UnixStream::connect(&socket.path));
-        let _ = fs::remove_file(&self.socket);
-        if let (Ok(_), Some(thread)) = (woken, self.thread.take()) {
+        if identity(&self.socket).is_ok_and(|found| found == self.own) {
+            let _ = fs::remove_file(&self.socket);
+        }
+        // It waits for a connection. Where that cannot be ended, it ends with the process.
+        let woken = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
+        if let (Ok(()), Some(thread)) = (woken, self.thread.take()) {
             let _ = thread.join();
         }
     }
+}
+
+fn identity(socket: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(socket).map(|about| (about.dev(), about.ino()))
 }
 
 fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {

@@ -81,8 +81,15 @@ pub fn back_up(
     copy.fill(from, BufReader::with_capacity(1 << 20, input), progress)
 }
 
-fn read_error(from: &Path, error: &dyn std::fmt::Display) -> BackupError {
-    BackupError::Read(from.to_owned(), error.to_string())
+fn read_error(from: &Path, error: &io::Error) -> BackupError {
+    let why = match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => format!(
+            "its holder sent nothing for {} s; it may be making another copy, so try again later",
+            PATIENCE.as_secs()
+        ),
+        _ => error.to_string(),
+    };
+    BackupError::Read(from.to_owned(), why)
 }
 
 /// Where the entries come from, and what has to live until they have come.
