@@ -1,7 +1,7 @@
 //! Turns of the streams on one worker, so that many streams with something to send do not keep its
 //! other requests waiting.
 //!
-//! A worker's tasks run one after the other. When a thousand streams wake at one moment, a tap waits
+//! A worker's tasks run one after the other. When a thousand streams wake at once, a tap waits
 //! for all of them, and again after its reply from the store. So only a few streams do their work
 //! before every other task that is ready has had its turn.
 
