@@ -409,7 +409,7 @@ class OnetapBar extends Base {
     // What befalls all posts is the client's to tell; what it knows so far is shown.
     if (detail.postId === this.#post) this.#emit(type, detail);
     else if (detail.postId) return;
-    // An answer of whoever else is at the address may be a slip in the page or the proxy.
+    // An answer that is not the service's may come from a slip in the page or the proxy.
     if (detail.dropped || detail.status < 500) warn(`${detail.code}: ${detail.message}`);
     if (detail.reaction && detail.dropped) this.#fail(detail);
     this.update(type === 'onetap-error');
@@ -425,7 +425,7 @@ class OnetapBar extends Base {
     return this.#waits.delete(reaction);
   }
 
-  /** A wish is said when it is saved, or if that takes long. */
+  /** A screen reader hears of a wish when it is saved, or when that takes long. */
   #follow(reaction, label, { pending, mine, count }) {
     const { texts } = OnetapBar;
     if (!pending && this.#waited(reaction)) this.#say(texts[mine ? 'added' : 'removed'](label, count));
@@ -653,7 +653,7 @@ class OnetapBar extends Base {
     button.setAttribute('aria-description', count ? this.#names([state]) : '');
   }
 
-  /** Whom a list names, newest first. This user's own flag is newer than any list. */
+  /** The users that a list names, newest first. This user's own flag is newer than any list. */
   #known({ mine, recent = [] }) {
     const me = this.getAttribute('user-id');
     const times = new Map(recent.map((user) => [user.user_id, user.reacted_at]));

@@ -81,7 +81,7 @@ const within = (ms, controller, work) =>
 
 /**
  * The data of each event of a `text/event-stream`, whatever the chunks that it comes in.
- * `onRetry` is told the wait before a reconnect that the service asks for.
+ * `onRetry` gets the wait before a reconnect that the service asks for.
  */
 async function* serverSentEvents(body, controller, onRetry) {
   const reader = body.getReader();
@@ -329,7 +329,7 @@ export class Onetap extends EventTarget {
     for (const r of told.values()) this.#cell(post, r.reaction).reaction = r.reaction;
     for (const [key, cell] of post.cells) {
       const { count = 0, recent = [], mine: own = false } = told.get(key) ?? {};
-      // A count of nothing says that nobody has it, whoever was asked.
+      // A count of nothing means that nobody has it, whatever the answer says of the user.
       const flag = mine || !count ? own : undefined;
       const take = () => this.#take(cell, { revision, count, recent, mine: flag }, began);
       // Else the count may have the own write in it or not: it waits for the answer.

@@ -29,7 +29,7 @@ fn take_no_harm() -> io::Result<()> {
     HARMLESS.into_iter().try_for_each(|kind| signal(kind).map(drop))
 }
 
-/// Listens to SIGHUP, unless whoever started this wanted it ignored, as `nohup` does.
+/// Listens to SIGHUP, unless the parent process has it ignored, as `nohup` does.
 fn hangup() -> io::Result<Option<Hangup>> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

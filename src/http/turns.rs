@@ -26,7 +26,7 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// A place in the queue, for whoever works again and again.
+    /// A place in the queue, for a stream as long as it is open.
     pub(super) fn place(self: &Arc<Self>) -> Turn {
         Turn { turns: Arc::clone(self), waiting: None }
     }

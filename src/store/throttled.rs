@@ -37,7 +37,7 @@ pub enum Severity {
 #[derive(Debug)]
 pub struct ThrottledWarnings {
     all: Arc<Mutex<Troubles>>,
-    /// Whether there may be a trouble: that all is well is said for every batch.
+    /// Whether there may be a trouble. Every batch reports that all is well, and looks here first.
     any: AtomicBool,
 }
 

@@ -1,5 +1,5 @@
-//! Who we are to Redis, and whom we trust: read again from their files whenever a connection is
-//! opened, since passwords and certificates are changed while services run.
+//! User, password and certificate authority for Redis. Their files are read again whenever a
+//! connection is opened, since people change them while services run.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use crate::store::ThrottledWarnings;
 pub struct CredentialFiles {
     /// Holds the password.
     pub password: Option<PathBuf>,
-    /// Holds certificates in PEM: whoever signed the server's has to be among them.
+    /// Holds certificate authorities in PEM; one of them has signed the server's certificate.
     pub ca: Option<PathBuf>,
 }
 
@@ -121,7 +121,7 @@ fn credentials(
     Ok(Credentials { settings, tls })
 }
 
-/// Whom to trust: whoever has signed `ca`, or else whom the system trusts.
+/// The certificate authorities in `ca`, or else those of the system.
 fn certificates(ca: Option<Vec<u8>>) -> Result<TlsCertificates, String> {
     // redis-rs leaves the cryptography to the program. That another part of it has chosen already
     // is all right.

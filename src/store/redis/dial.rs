@@ -134,8 +134,8 @@ fn client(
     }
 }
 
-/// What a server says unasked to a client that it then turns away, such as one too many. Whoever
-/// sends something first may find only that the connection is gone.
+/// What a server says unasked to a client that it turns away, such as one too many. A client that
+/// sends something first may find only that the connection has gone.
 async fn greeting(node: &Node) -> Option<String> {
     let listen = async {
         let mut stream =

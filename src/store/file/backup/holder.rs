@@ -23,7 +23,7 @@ pub(super) fn socket_of(file: &Path) -> PathBuf {
     socket.into()
 }
 
-/// A connection to whoever holds the store file.
+/// A connection to the process that holds the store file.
 pub(super) fn connect(file: &Path) -> io::Result<UnixStream> {
     let socket = Short::of(&socket_of(file))?;
     UnixStream::connect(&socket.path)

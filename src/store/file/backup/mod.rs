@@ -3,8 +3,8 @@
 //! Copying the bytes of a file that is being written makes a damaged copy. So the one who has the
 //! file open reads one commit of it, entry by entry, and sends the entries ([`entries`]). The one
 //! who wants the copy writes them to a file of its own. The two meet at a Unix socket beside the
-//! store file ([`holder`]), which only the owner can open: a route would hand the file to whoever
-//! can reach a proxy.
+//! store file ([`holder`]), which only the owner can open: a route would hand the file to everybody
+//! who can reach a proxy.
 
 mod copy;
 mod entries;
@@ -132,7 +132,7 @@ impl Drop for SourceThread {
 fn send_all(database: &Database, out: UnixStream) {
     let _ = out.set_write_timeout(Some(PATIENCE));
     let mut out = io::BufWriter::with_capacity(1 << 18, out);
-    // What goes wrong is told to the other side, as far as it still listens.
+    // The other side learns what goes wrong, as far as it still listens.
     let _ = match database.begin_read() {
         Ok(txn) => entries::send(&txn, &mut out, || Ok(())),
         Err(error) => entries::fail(&mut out, &error.to_string()),
