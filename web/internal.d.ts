@@ -26,6 +26,8 @@ export interface Wish extends Moment {
   made: number;
   /** Another page than the one that made it may have sent it. */
   adopted?: boolean;
+  /** It was written there. */
+  stored?: boolean;
   told?: string;
 }
 

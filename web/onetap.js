@@ -36,6 +36,8 @@ const MOST_MISSED = 2;
 const UUID = /^(?=.*[1-9a-f])[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 /** Checked because `..` would be another address. */
 const REACTION = /^[a-z\d+-][\w+-]{0,31}$|[^\0-\x7f]/;
+/** Half of a character has no address. @param {string} text */
+const isReaction = (text) => REACTION.test(text) && text.isWellFormed();
 
 /** @param {string} reaction */
 export const reactionKey = (reaction) => reaction.replaceAll('\uFE0F', '');
@@ -399,7 +401,7 @@ export class Onetap extends EventTarget {
   #wish(postId, reaction, decide) {
     const post = this.#post(postId);
     if (!post || this.#end.signal.aborted) return;
-    if (!this.#user || !REACTION.test(reaction)) {
+    if (!this.#user || !isReaction(reaction)) {
       const [code, message] = this.#user
         ? ['invalid_reaction', `neither a name nor an emoji: ${reaction}`]
         : ['unauthenticated', 'whose tap? neither userId nor token was given'];
@@ -458,10 +460,8 @@ export class Onetap extends EventTarget {
    * @param {Cell} cell @param {Wish} wish @returns {Promise<Answer>}
    */
   async #answer(cell, wish, where) {
-    const { retentionMs, timeoutMs } = this.#options;
     const { id } = cell.post;
-    // A repeat has to arrive while the key is on record.
-    const left = () => wish.since + retentionMs - timeoutMs - performance.now();
+    const left = () => this.#left(wish);
     for (let tries = 0; ; tries += 1) {
       // Another tab has taken it to the service.
       if (wish.adopted && this.#store((storage) => !storage.getItem(wish.name))) return {};
@@ -491,10 +491,18 @@ export class Onetap extends EventTarget {
         if (answer.body || answer.dropped) return answer;
       }
       if (this.#end.signal.aborted) return { ...answer, dropped: false };
+      // The service cannot be asked: what another page left behind is shown on its own.
+      cell.post.adopted = false;
+      this.#show(cell.post);
       this.#tell(answer, where, wish);
       await this.#pause(tries, answer.retryMs, left());
       await this.#back;
     }
+  }
+
+  /** How long it may still be sent: a repeat has to arrive while its key is on record. */
+  #left({ since }) {
+    return since + this.#options.retentionMs - this.#options.timeoutMs - performance.now();
   }
 
   /** @param {Cell} cell @param {Wish} wish */
@@ -512,11 +520,17 @@ export class Onetap extends EventTarget {
   #flush() {
     for (const cell of this.#pending.keys()) {
       const { wish, sent } = cell;
-      // Of one whose age is in doubt, the key may be gone.
-      if (!wish || !steady(sent.at(-1) ?? wish)) continue;
-      if (sent.at(-1)?.active !== wish.active)
-        sent.push(this.#keep(cell, wish.active, wish.n - 0.5));
-      this.#send(cell, /** @type {Wish} */ (sent.at(-1)));
+      let last = sent.at(-1);
+      // Of one that is too old, or whose age is in doubt, the key may be gone.
+      if (!wish || !steady(last ?? wish) || !(this.#left(last ?? wish) > 0)) continue;
+      // Another tab has brought it to the service.
+      if (wish.stored && this.#store((storage) => !storage.getItem(wish.name))) continue;
+      if (last?.active !== wish.active || (last === wish && sent[1])) {
+        const [at, own] = [last === wish ? sent.length - 1 : sent.length, wish.n - 0.5];
+        last = this.#keep(cell, wish.active, own);
+        sent.splice(at, 0, last);
+      }
+      this.#send(cell, last);
     }
   }
 
@@ -534,7 +548,7 @@ export class Onetap extends EventTarget {
   /** @param {Wish} wish */
   #put(wish) {
     const text = JSON.stringify(wish, ['reaction', 'active', 'n', 'made', 'served', 'adopted']);
-    this.#store((storage) => storage.setItem(wish.name, text));
+    wish.stored = this.#store((storage) => storage.setItem(wish.name, text) ?? true);
   }
 
   /** A new wish, in storage before anything is awaited. @param {Cell} cell @returns {Wish} */
@@ -567,7 +581,7 @@ export class Onetap extends EventTarget {
           const [id, key] = name.slice(this.#outbox.length).split(' ');
           const wish = { ...JSON.parse(storage.getItem(name)), id, key, name };
           const { reaction, active, n, made } = wish;
-          const good = UUID.test(id) && /^[\d-]+$/.test(key) && REACTION.test(reaction.trim());
+          const good = UUID.test(id) && /^[\d-]+$/.test(key) && isReaction(reaction.trim());
           if (!good || active !== !!active || !(n > 0 && made > 0)) throw 0;
           found.push(wish);
         } catch {
@@ -576,15 +590,16 @@ export class Onetap extends EventTarget {
       }
     });
     found.sort((a, b) => a.n - b.n);
-    for (const { id, adopted, ...kept } of found.slice(0, MOST_KEPT)) {
+    for (const { id, adopted, ...kept } of found) {
       const cell = this.#cell(/** @type {Post} */ (this.#post(id)), kept.reaction);
       const { post, sent, wish } = cell;
       const own = wish?.key === kept.key;
       if (sent.some(({ key }) => key === kept.key) || (own && !adopted)) continue;
       // An own wish is sent first if it is older, or if another page may have sent it.
       if (wish && !sent.includes(wish)) sent.push(wish);
-      if (own) continue;
-      cell.wish = { ...kept, adopted: true, since: performance.now(), at: NaN };
+      // The others wait for the next look.
+      if (own || (!wish && this.#pending.size >= MOST_KEPT)) continue;
+      cell.wish = { ...kept, stored: true, adopted: true, since: performance.now(), at: NaN };
       sent.push(cell.wish);
       if (!adopted) this.#put(cell.wish);
       if (!post.known && !post.shown) post.adopted = true;
@@ -873,6 +888,7 @@ export class Onetap extends EventTarget {
     }, BEAT_MS);
     signal.addEventListener('abort', () => clearInterval(beat));
     const start = () => {
+      if (signal.aborted) return undefined;
       this.#name = undefined;
       this.#leads = true;
       this.#say({}); // Asks what the others watch.

@@ -67,6 +67,34 @@ test('it is shown as waiting, on top of what the service counts', async (t) => {
   await showsIn(second, post, { count: 2, mine: true, pending: false });
 });
 
+test('it is shown as waiting, too, while the service cannot be asked, and a tap takes it back', async (t) => {
+  const { post, open, cut, mend } = await place(t, browser, service);
+  const first = await open();
+  await showsIn(first, post, {});
+  cut();
+  await wish(first, post, true);
+  await first.close();
+  const second = await open();
+  await showsIn(second, post, { count: 1, mine: true, pending: true });
+  await second.evaluate((post) => client.tap(post, 'like'), post);
+  await showsIn(second, post, { count: 0, mine: false, pending: true });
+  mend();
+  await second.evaluate(() => client.settled());
+  assert.deepEqual(await held(service, post, 1), { count: 0, mine: false });
+  assert.deepEqual(await kept(second), []);
+});
+
+test('half a character is no reaction: it is refused, and the others are sent', async (t) => {
+  const { post, open } = await place(t, browser, service);
+  const page = await open();
+  await showsIn(page, post, {});
+  await wish(page, post, true, '\ud83d');
+  await wish(page, post, true);
+  await page.evaluate(() => client.settled());
+  assert.deepEqual(await told(page), ['invalid_reaction']);
+  assert.deepEqual(await held(service, post, 1), { count: 1, mine: true });
+});
+
 test('one that had arrived is not counted a second time', async (t) => {
   const { post, open, cut, mend, keys } = await place(t, browser, service);
   const first = await open();
