@@ -14,7 +14,11 @@ async fn taps_in_flight_are_answered_at_every_end() {
     for signals in [&["-HUP"][..], &["-TERM"], &["-HUP", "-TERM"], &["-TERM", "-HUP", "-HUP"]] {
         let redis = RedisServer::start(Kind::Redis, &[]);
         let store = redis.url();
-        let mut program = Program::start(&["--store", &store, "--request-timeout-ms", "8000"]);
+        // Whatever runs the tests may have SIGHUP ignored.
+        let mut hearing = std::process::Command::new("env");
+        hearing.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_onetap")]);
+        hearing.args(["--listen", "127.0.0.1:0", "--threads", "2", "--store", &store]);
+        let mut program = Program::spawn(hearing.args(["--request-timeout-ms", "8000"]));
         program.until_ready().await;
         redis.signal("-STOP");
         let taps = posts(10).into_iter().map(|post| {
