@@ -491,9 +491,6 @@ export class Onetap extends EventTarget {
         if (answer.body || answer.dropped) return answer;
       }
       if (this.#end.signal.aborted) return { ...answer, dropped: false };
-      // The service cannot be asked: what another page left behind is shown on its own.
-      cell.post.adopted = false;
-      this.#show(cell.post);
       this.#tell(answer, where, wish);
       await this.#pause(tries, answer.retryMs, left());
       await this.#back;
@@ -661,6 +658,14 @@ export class Onetap extends EventTarget {
         tries = 0;
       }
       if (answer.body) continue;
+      for (const id of ids) {
+        const post = this.#posts.get(id);
+        // The service cannot be asked: what another page left behind is shown on its own.
+        if (post?.adopted) {
+          post.adopted = false;
+          this.#show(post);
+        }
+      }
       this.#tell(answer, {}, this.#last);
       if (answer.dropped) continue;
       for (const id of ids) if (this.#posts.has(id)) this.#needs.add(id);
