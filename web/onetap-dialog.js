@@ -82,7 +82,7 @@ class List {
     this.reaction = reaction;
   }
 
-  #note(text) { return this.inside.h('li', { className: 'note' }, h('span', { role: 'status' }, text)); }
+  #note(text) { return this.inside.h('li', { className: 'note' }, this.inside.h('span', { role: 'status' }, text)); }
 
   #button(text, cursor) {
     const { h } = this.inside;
