@@ -88,8 +88,8 @@ export class OnetapBar extends HTMLElement {
   /** The client of this bar alone, if set; else the one it uses. */
   get client(): Onetap | undefined;
   set client(client: Onetap | undefined);
-  /** Taps, as a press of the reaction's button does. */
-  tap(reaction: string): void;
+  /** Taps, as a press of the reaction's button does. `at`: the event's `timeStamp`; default: now. */
+  tap(reaction: string, at?: number): void;
   /** Opens the list of who reacted; of one reaction, if it is named. */
   showReactors(reaction?: string): void;
   /** Shows again what the client knows: after `pictures`, `labels` or `texts` have changed. */

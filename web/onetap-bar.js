@@ -557,10 +557,10 @@ class OnetapBar extends Base {
   #state() { return this.#client?.state(this.#post)?.reactions ?? []; }
 
   /** Taps, as the reaction's button does. */
-  tap(reaction) {
+  tap(reaction, at) {
     if (!this.#stop) return;
     const before = this.#of(reaction);
-    this.#client.tap(this.#post, reaction);
+    this.#client.tap(this.#post, reaction, at);
     const { mine } = this.#of(reaction);
     // The second tap of a gesture changes nothing.
     if (mine === before.mine) return;
@@ -625,7 +625,7 @@ class OnetapBar extends Base {
   #button(reaction) {
     let button = this.#buttons.get(reaction);
     if (!button) {
-      button = h('button', { className: 'reaction', type: 'button', value: reaction, onclick: () => this.tap(reaction) },
+      button = h('button', { className: 'reaction', type: 'button', value: reaction, onclick: ({ timeStamp }) => this.tap(reaction, timeStamp) },
         h('span', { className: 'picture', 'aria-hidden': 'true' }), ' ',
         h('span', { className: 'count', 'aria-hidden': 'true' }));
       // A key that is held down is one tap.

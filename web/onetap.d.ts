@@ -149,8 +149,10 @@ export class Onetap extends EventTarget {
   state(postId: string): PostState | undefined;
   /**
    * The user touched the button: flips what is shown. Further taps of the same gesture do nothing.
+   * `at` is the time of the touch, an event's `timeStamp`. Without it a page that was busy between
+   * the two taps of a gesture may take them for two gestures. Default: now.
    */
-  tap(postId: string, reaction: string): void;
+  tap(postId: string, reaction: string, at?: number): void;
   /** The user wants it on or off: for a checkbox, a menu, an undo. */
   wish(postId: string, reaction: string, active: boolean): void;
   /**

@@ -219,11 +219,10 @@ export class Onetap extends EventTarget {
   }
 
   /** @param {string} postId @param {string} reaction */
-  tap(postId, reaction) {
+  tap(postId, reaction, at = performance.now()) {
     this.#wish(postId, reaction, (cell) => {
-      const now = performance.now();
-      if (now < cell.gestureEnd) return undefined;
-      cell.gestureEnd = now + this.#options.gestureMs;
+      if (at < cell.gestureEnd) return undefined;
+      cell.gestureEnd = at + this.#options.gestureMs;
       return !shown(cell).mine;
     });
   }
