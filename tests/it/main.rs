@@ -32,6 +32,7 @@ mod http_stream_load;
 mod http_taps;
 mod http_web;
 mod in_doubt;
+mod lua;
 mod openapi;
 mod overload;
 mod protocol;

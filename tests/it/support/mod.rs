@@ -10,6 +10,7 @@ pub(crate) mod http;
 pub(crate) mod keyed_load;
 pub(crate) mod ledger;
 pub(crate) mod load;
+pub(crate) mod lua;
 pub(crate) mod power;
 pub(crate) mod program;
 pub(crate) mod redis_server;
