@@ -10,7 +10,7 @@ What is there has to stand in the file exactly once. The tests are filters of `c
 TAP, SUMMARY, MEMBERS = "lua/lib/tap.lua", "lua/commands/summary.lua", "lua/lib/members.lua"
 REVISION, LOG, RECORD = "lua/lib/revision.lua", "lua/lib/log.lua", "lua/lib/record.lua"
 OPS = "src/store/redis/ops/"
-MACHINE, MEMORY = "src/domain/machine.rs", "src/store/memory/partition.rs"
+DECIDE, MACHINE, MEMORY = "src/domain/decide.rs", "src/domain/machine.rs", "src/store/memory/partition.rs"
 STEP, WRITER = "src/store/file/step.rs", "src/store/file/writer.rs"
 RECORDS, FILE_LOG = "src/store/file/records.rs", "src/store/file/log.rs"
 BACKEND, OPEN = "src/store/file/backend.rs", "src/store/file/open.rs"
@@ -72,9 +72,9 @@ MUTANTS = {
     "log-never-trimmed": (LOG, "now % 16 == 0 and", "false and"),
     "log-without-a-bound-on-length": (LOG, "  if type(place) == 'string' then call('XTRIM', log, 'MAXLEN', '~', most_entries) end\n", "", "redis_store::"),
     "ahead-of-the-clock-never-old": ("src/domain/micros.rs", "|| self > now.later(retention)", "|| false", "micros:: partition:: file_store::"),
-    "records-ahead-of-the-clock-in-the-way": ("src/domain/idempotency.rs", "(then <= now || then > latest)", "then <= now", "idempotency::"),
-    "records-ahead-of-the-clock-dropped": ("src/domain/idempotency.rs", "            if then > latest {\n", "            if false {\n", "idempotency::"),
-    "file-records-ahead-of-the-clock-kept": (RECORDS, "        if then <= Micros(expires_at).later(retention).0 {", "        if true {", "file_store::"),
+    "records-ahead-of-the-clock-in-the-way": ("src/domain/idempotency.rs", "            if fate == Fate::Keep {\n", "            if fate != Fate::Drop {\n", "idempotency::"),
+    "records-ahead-of-the-clock-dropped": ("src/domain/idempotency.rs", "            if let Fate::Redate(expires_at) = fate {\n", "            if let (Fate::Redate(expires_at), false) = (fate, true) {\n", "idempotency::"),
+    "file-records-ahead-of-the-clock-kept": (RECORDS, "        if let Some(mut record) = take(", "        if true {\n            break;\n        }\n        if let Some(mut record) = take(", "file_store::"),
     "trimmed-and-unheard-of": ("src/store/follow.rs", "is_some_and(|first| first.position == place)", "is_none_or(|_| true)", "follow::"),
     "ids-through-tonumber": (TAP, "  if problem then return problem, 0, 0 end\n  stored,", "  if problem then return problem, 0, 0 end\n  user = tonumber(user)\n  stored,"),
     "revisions-step-by-one": ("src/domain/micros.rs", "Self(previous.0 + 1 + now.0 % STEPS)", "Self(previous.0 + 1)", "micros::"),
@@ -233,18 +233,25 @@ MUTANTS = {
     "file-deadline-ignored": (WRITER, "            if job.deadline.has_passed() {", "            if false && job.deadline.has_passed() {", FILE_TESTS),
     "file-given-up-and-yet-applied": (WRITER, "            if job.turn.send(()).is_err() {", "            if job.turn.send(()).is_err() && false {", FILE_TESTS),
     "file-overdue-shows-up-later": (WRITER, "            self.shared.committing.send_replace(first);\n", "            let _ = first;\n", "file_store::"),
-    "file-floor-not-raised": (STEP, "            self.meta.insert(&keys::floor(post.partition())[..], revision.0)?;\n", "", FILE_TESTS),
-    "file-floor-that-is-ahead-falls": (STEP, "        if revision > floor(&self.meta, post.partition())? {", "        if true {", FILE_TESTS),
-    "file-first-revision-below-the-floor": (STEP, "Revision::next(revision, now)", "Revision::next(head.unwrap_or_default(), now)", FILE_TESTS),
-    "file-emptied-post-kept": (STEP, "        self.posts.remove(&keys::head(post)[..])?;\n", "", FILE_TESTS),
+    "file-floor-not-raised": (STEP, "                    self.meta.insert(&keys::floor(partition)[..], outcome.revision.0)?;\n", "", FILE_TESTS),
+    "file-floor-that-is-ahead-falls": (STEP, "if outcome.revision > floor(&self.meta, partition)? {", "if true {", FILE_TESTS),
+    "file-first-revision-below-the-floor": (STEP, "None => floor(&self.meta, tap.post.partition())?,", "None => Revision::default(),", FILE_TESTS),
+    "file-emptied-post-kept": (STEP, "                self.posts.remove(&head[..])?;\n", "", FILE_TESTS),
     "file-log-without-a-bound-on-length": (STEP, "            if surplus >= CUT_AT_ONCE {", "            if false {", FILE_TESTS),
-    "file-count-not-moved": (STEP, "(true, kept.saturating_add(1))", "(true, kept)", FILE_TESTS),
+    "decided-without-healing": (DECIDE, "changed || count != before.shown", "changed", "decide::"),
+    "decided-without-raising-the-revision": (DECIDE, "Revision::next(before.revision, now)", "before.revision", "decide:: contract::"),
+    "decided-empty-beside-others": (DECIDE, "true if count == 0 && !before.others", "true if count == 0", "decide:: contract::file"),
+    "count-not-moved": (DECIDE, "before.members + 1", "before.members", "decide:: contract::"),
     "file-few-not-counted": (STEP, "if counted > COUNTED as u64 {", "if counted > 0 {", FILE_TESTS),
-    "file-zero-count-left": (STEP, "        if count == 0 {\n", "        if false {\n", FILE_TESTS),
-    "file-order-left-behind": (STEP, "                self.posts.remove(&place[..])?;\n", "                let _ = place;\n", FILE_TESTS),
-    "file-log-entry-left-out": (STEP, "            log::append(&mut self.log, &change(tap, active, revision, now), now)?;\n",
-        "            let _ = (log::append, change(tap, active, revision, now));\n", FILE_TESTS),
+    "file-zero-count-left": (STEP, "        if outcome.count == 0 {\n", "        if false {\n", FILE_TESTS),
+    "file-order-left-behind": (STEP, "            self.posts.remove(&place[..])?;\n", "            let _ = place;\n", FILE_TESTS),
+    "file-log-entry-left-out": (STEP, "            log::append(&mut self.log, change, now)?;\n",
+        "            let _ = (log::append, change);\n", FILE_TESTS),
     "file-log-entry-overwritten": (FILE_LOG, "if millis >= now =>", "if millis >= now && false =>", FILE_TESTS),
+    "gap-not-seen": ("src/store/change_log.rs", "if last.ordinal < dropped {", "if false {", "change_log::"),
+    "gap-in-memory-not-counted": (MEMORY, "            self.dropped += 1;\n", "", "change_log::"),
+    "gap-in-a-file-not-counted": (STEP, "self.meta.insert(&keys::dropped(partition)[..], dropped)?;", "let _ = dropped;", "change_log::"),
+    "gap-in-redis-not-counted": ("lua/commands/log.lua", "if info[i] == 'length' then gone = gone - info[i + 1] end", "if info[i] == 'length' then gone = 0 end", "change_log::"),
     "file-log-never-trimmed": (FILE_LOG, "        if !occurred_at(", "        if true || !occurred_at(", FILE_TESTS),
     "file-log-trimmed-in-turn-alone": (STEP, "            if come > TRIMMED_IN_TURN {", "            if false {", "file_store::"),
     "file-made-anew-after-a-failure": (OPEN, "if !place.is_known() && !exists(path)?", "if !exists(path)?", "file_store::"),
@@ -254,8 +261,8 @@ MUTANTS = {
     "file-for-everybody-to-read": (OPEN, "const OWNER_ONLY: u32 = 0o600;", "const OWNER_ONLY: u32 = 0o644;", "file_gone::"),
     "file-that-went-back-gone-on-with": (WRITER, "if !(self.top.commits..=self.top.commits + 1).contains(&top.commits) {", "if false {", "file_store::"),
     "file-record-not-kept": (RECORDS, "    posts.insert(&keys::record(tap.post, key)[..], &value[..])?;\n", "    let _ = (&posts, &value);\n", FILE_TESTS),
-    "file-record-for-ever": (RECORDS, "    if number(0)? <= now.0 {", "    if false && number(0)? <= now.0 {", FILE_TESTS),
-    "file-record-never-swept": (RECORDS, "        if then > now.0 {", "        if true {", FILE_TESTS),
+    "record-for-ever": ("src/domain/idempotency.rs", "match self.expires_at > now {", "match true {", FILE_TESTS + " idempotency::"),
+    "file-record-never-swept": (RECORDS, "if Fate::at(now, Micros(then), retention) != Fate::Drop {", "if true {", FILE_TESTS),
     "file-later-record-swept": (RECORDS, "record.filter(|record| record.starts_with(&at.to_be_bytes()))", "record", FILE_TESTS),
     "file-lock-not-taken": (BACKEND, "            self.inner.try_lock_range(a, b)", "            self.inner.try_lock_range(a, b).map(|_| true)", FILE_TESTS),
     "file-grows-with-holes": (BACKEND, "        let grow = || fallocate(", "        if len > 0 {\n            return self.inner.set_len(len);\n        }\n        let grow = || fallocate(", FILE_TESTS),
@@ -264,7 +271,7 @@ MUTANTS = {
     "file-emptied-taken-for-new": (OPEN, "    if about.len() == 0 {", "    if false {", FILE_TESTS),
     "overload-called-unknown": ("src/store/redis/lane/routing.rs", "call.fail(StoreError::Overloaded);",
         "call.fail(StoreError::OutcomeUnknown);", "redis_store::"),
-    "machine-keeps-the-revision": (MACHINE, "        if changed {\n            self.revision", "        if false {\n            self.revision"),
+    "machine-keeps-the-revision": (MACHINE, "            self.revision = Some(outcome.revision);\n", ""),
     "machine-lists-oldest-first": (MACHINE, "found.sort_by(|a, b| b.cmp(a));", "found.sort();"),
 }
 

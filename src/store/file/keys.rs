@@ -37,6 +37,11 @@ pub(super) fn floor(partition: Partition) -> String {
     format!("floor/{}", partition.index())
 }
 
+/// The name in [`META`] of how many entries a partition's log no longer has.
+pub(super) fn dropped(partition: Partition) -> String {
+    format!("dropped/{}", partition.index())
+}
+
 /// What is of a post.
 pub(super) const POSTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("posts");
 /// The change log: partition, milliseconds, number within them.

@@ -122,6 +122,14 @@ fn occurred_at((_, millis, _): (u8, u64, u64), value: &[u8]) -> Micros {
     Micros(own.unwrap_or(millis.saturating_mul(1000)))
 }
 
+/// How many entries the log of a partition no longer has.
+pub(super) fn dropped(
+    meta: &impl ReadableTable<&'static str, u64>,
+    partition: Partition,
+) -> Found<u64> {
+    Ok(meta.get(&keys::dropped(partition)[..])?.map_or(0, |dropped| dropped.value()))
+}
+
 /// The entries behind a place, or from the oldest on.
 pub(super) fn read(
     log: &impl ReadableTable<(u8, u64, u64), &'static [u8]>,
@@ -129,11 +137,22 @@ pub(super) fn read(
     after: Option<LogPosition>,
     limit: usize,
 ) -> Found<Vec<LogEntry>> {
+    let behind = after.map(|LogPosition { millis, sequence }| LogPosition {
+        millis,
+        sequence: sequence.saturating_add(1),
+    });
+    read_from(log, partition, behind, limit)
+}
+
+/// The entries from a place on, or from the oldest on.
+pub(super) fn read_from(
+    log: &impl ReadableTable<(u8, u64, u64), &'static [u8]>,
+    partition: Partition,
+    from: Option<LogPosition>,
+    limit: usize,
+) -> Found<Vec<LogEntry>> {
     let partition = number(partition);
-    let from = match after {
-        None => (partition, 0, 0),
-        Some(LogPosition { millis, sequence }) => (partition, millis, sequence.saturating_add(1)),
-    };
+    let from = from.map_or((partition, 0, 0), |at| (partition, at.millis, at.sequence));
     let mut entries = Vec::new();
     for found in log.range(from..=(partition, u64::MAX, u64::MAX))?.take(limit) {
         let (place, value) = found?;

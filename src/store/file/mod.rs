@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use backend::Source;
 use backup::Holder;
@@ -40,10 +40,10 @@ use writer::{Answer, Job, Writer};
 use super::follow::{self, EmbeddedLog, Written};
 use super::record_budget::RecordBudget;
 use super::{
-    Deadline, FileStats, LogEntry, LogPosition, News, ReactorsQuery, Retention, Severity, Store,
-    StoreError, SummaryQuery, ThrottledWarnings, Watched,
+    ChangeLog, Deadline, FileStats, LogCursor, LogEntry, LogPage, LogPosition, News, ReactorsQuery,
+    Retention, Severity, Store, StoreError, SummaryQuery, ThrottledWarnings, Watched,
 };
-use crate::domain::{Micros, Outcome, Partition, ReactorsPage, Summary, Tap};
+use crate::domain::{Outcome, Partition, ReactorsPage, Summary, Tap};
 
 /// How many large reads run at a time.
 const READERS: usize = 2;
@@ -271,7 +271,7 @@ impl FileStore {
     async fn write(&self, tap: Option<Tap>, deadline: Deadline) -> Answer {
         let ((turn, mut came), (answer, mut answered)) = (oneshot::channel(), oneshot::channel());
         let job = Job { tap, deadline, turn, answer };
-        let jobs = self.0.jobs.as_ref().ok_or_else(too_late)?;
+        let jobs = self.0.jobs.as_ref().ok_or_else(StoreError::too_late)?;
         match jobs.try_send(job) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
@@ -287,7 +287,7 @@ impl FileStore {
                 match (answered.try_recv(), came.try_recv()) {
                     (Ok(answer), _) => answer,
                     (Err(_), Ok(())) => Err(StoreError::OutcomeUnknown),
-                    (Err(_), Err(_)) => Err(too_late()),
+                    (Err(_), Err(_)) => Err(StoreError::too_late()),
                 }
             }
         }
@@ -312,15 +312,6 @@ impl fmt::Debug for FileStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileStore").finish_non_exhaustive()
     }
-}
-
-fn clock() -> Micros {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
-}
-
-fn too_late() -> StoreError {
-    StoreError::Unavailable("the deadline had passed before the tap's turn came".into())
 }
 
 fn stopped() -> StoreError {
@@ -364,23 +355,25 @@ impl Store for FileStore {
         Ok(ReactorsPage::cut(found, limit))
     }
 
-    async fn changes(
-        &self,
-        partition: Partition,
-        after: Option<LogPosition>,
-        limit: usize,
-        deadline: Deadline,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        let look = |txn: &ReadTransaction| read::changes(txn, partition, after, limit);
-        self.0.shared.read_in_time(deadline, look).await
-    }
-
     async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {
         follow::follow(self, &self.0.shared.written, watched, news).await;
     }
 
     async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
         self.write(None, deadline).await.map(|_| ())
+    }
+}
+
+impl ChangeLog for FileStore {
+    async fn read(
+        &self,
+        partition: Partition,
+        after: Option<LogCursor>,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<LogPage, StoreError> {
+        let look = |txn: &ReadTransaction| read::log_page(txn, partition, after, limit);
+        self.0.shared.read_in_time(deadline, look).await
     }
 }
 

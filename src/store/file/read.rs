@@ -3,10 +3,13 @@
 use redb::{ReadOnlyTable, ReadTransaction};
 
 use super::trouble::Found;
-use super::{LogEntry, LogPosition, ReactorsQuery, SummaryQuery, keys, log, step};
+use super::{
+    LogCursor, LogEntry, LogPage, LogPosition, ReactorsQuery, SummaryQuery, keys, log, step,
+};
 use crate::domain::{
     Partition, Position, PostId, Reaction, ReactionSummary, Reactor, Revision, Summary,
 };
+use crate::store::change_log::read_with;
 
 type Posts = ReadOnlyTable<&'static [u8], &'static [u8]>;
 type Meta = ReadOnlyTable<&'static str, u64>;
@@ -60,6 +63,20 @@ pub(super) fn changes(
     limit: usize,
 ) -> Found<Vec<LogEntry>> {
     log::read(&txn.open_table(keys::LOG)?, partition, after, limit)
+}
+
+/// A stretch of the log of a partition, with what the reader has missed.
+pub(super) fn log_page(
+    txn: &ReadTransaction,
+    partition: Partition,
+    after: Option<LogCursor>,
+    limit: usize,
+) -> Found<LogPage> {
+    let (log, meta) = (txn.open_table(keys::LOG)?, txn.open_table(keys::META)?);
+    let dropped = log::dropped(&meta, partition)?;
+    read_with(after, limit, |from, most| {
+        Ok((dropped, log::read_from(&log, partition, from, most)?))
+    })
 }
 
 /// How long the logs are.

@@ -16,7 +16,7 @@ use super::open::{OpenError, Opener, STALE, Top, judge_io};
 use super::place::GONE;
 use super::step::Tables;
 use super::trouble::Found;
-use super::{Deadline, Retention, Severity, Shared, StoreError, ThrottledWarnings, clock};
+use super::{Deadline, Retention, Severity, Shared, StoreError, ThrottledWarnings};
 use crate::domain::{KeyReused, Outcome, Partition, Tap};
 
 /// The most that travels in one transaction: an answer should not wait for thousands of others.
@@ -181,11 +181,11 @@ impl Writer {
         batch: &mut Vec<Job>,
         done: &mut Done,
     ) -> Found<Option<Applied>> {
-        let now = clock();
+        let now = crate::store::now();
         let mut tables = Tables::open(txn, self.retention, self.top.lengths.clone())?;
         for job in batch.drain(..) {
             if job.deadline.has_passed() {
-                drop(job.answer.send(Err(super::too_late())));
+                drop(job.answer.send(Err(StoreError::too_late())));
                 continue;
             }
             if job.turn.send(()).is_err() {

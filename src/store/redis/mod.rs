@@ -32,8 +32,8 @@ pub use self::net::{
 use self::ops::{Answer, Item, Operation, Pending, Probe, ReadReactors, ReadSummary, Settings};
 use super::record_budget::RecordBudget;
 use super::{
-    Deadline, LaneStats, LogEntry, LogPosition, News, ReactorsQuery, Retention, Store, StoreError,
-    SummaryQuery, Watched,
+    ChangeLog, Deadline, LaneStats, LogCursor, LogPage, News, ReactorsQuery, Retention, Store,
+    StoreError, SummaryQuery, Watched,
 };
 use crate::domain::{Outcome, Partition, ReactorsPage, Summary, Tap};
 
@@ -217,16 +217,6 @@ impl Store for RedisStore {
         Ok(ReactorsPage::cut(found, limit))
     }
 
-    async fn changes(
-        &self,
-        partition: Partition,
-        after: Option<LogPosition>,
-        limit: usize,
-        deadline: Deadline,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        self.shared.logs.read(partition, after, limit, deadline).await
-    }
-
     async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {
         let context = Arc::clone(&self.shared.lanes);
         follow::follow(context, watched, news).await;
@@ -247,5 +237,17 @@ impl Store for RedisStore {
             result = probed;
         }
         result
+    }
+}
+
+impl ChangeLog for RedisStore {
+    async fn read(
+        &self,
+        partition: Partition,
+        after: Option<LogCursor>,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<LogPage, StoreError> {
+        self.shared.logs.read(partition, after, limit, deadline).await
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn failed<T>(status: i64, whose: &dyn Display) -> ItemResult<T> {
         DAMAGED => {
             Ok(Err(StoreError::Damaged(format!("a key of {whose} is of another type or form"))))
         }
-        TOO_LATE => unavailable("the deadline had passed before the tap's turn came"),
+        TOO_LATE => Ok(Err(StoreError::too_late())),
         REFUSED => unavailable("the server refused to read a key of this post"),
         KEY_REUSED => Ok(Err(StoreError::KeyReused)),
         PUT_BACK => unavailable("the server's clock was put back"),
