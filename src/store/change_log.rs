@@ -33,10 +33,10 @@ pub struct LogPage {
 ///
 /// The law, for every store:
 ///
-/// 14. **Gaps.** A page says `gap` exactly if an entry that the reader has not had is gone: trimmed,
-///     or lost together with the newest changes of a store that failed over or went back. A page
-///     without `gap` continues what the reader has read, with no entry left out. A quiet log, or
-///     one whose every gone entry the reader has had, is no gap.
+/// 14. **Gaps.** A page says `gap` exactly if an entry that the reader has not had is gone: it was
+///     trimmed, or lost together with the newest changes of a store that failed over or went back.
+///     A page without `gap` continues what the reader has read, with no entry left out. A quiet
+///     log, or one whose every gone entry the reader has had, is no gap.
 pub trait ChangeLog {
     /// Reads at most `limit` entries behind a cursor; without one, from the oldest entry kept.
     fn read(

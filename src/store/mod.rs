@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use change_log::{ChangeLog, LogCursor, LogPage};
 pub use error::StoreError;
-pub use follow::{News, Watched};
+pub use follow::{News, WatchedPartitions};
 pub use stats::{Counter, FileStats, LaneStats};
 pub use throttled::{Severity, ThrottledWarnings};
 use tokio::sync::mpsc;
@@ -182,8 +182,11 @@ pub trait Store: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<ReactorsPage, StoreError>> + Send;
 
     /// Follows the logs of the watched partitions and tells what it hears, until nobody listens.
-    fn follow(&self, watched: Watched, news: mpsc::Sender<News>)
-    -> impl Future<Output = ()> + Send;
+    fn follow(
+        &self,
+        watched: WatchedPartitions,
+        news: mpsc::Sender<News>,
+    ) -> impl Future<Output = ()> + Send;
 
     /// Runs the real write path on something that no caller can reach, and leaves nothing behind.
     fn probe(&self, deadline: Deadline) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -290,7 +293,7 @@ impl Store for AnyStore {
         on_store!(self, store => store.reactors(query, deadline).await)
     }
 
-    async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {
+    async fn follow(&self, watched: WatchedPartitions, news: mpsc::Sender<News>) {
         on_store!(self, store => store.follow(watched, news).await);
     }
 

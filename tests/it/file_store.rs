@@ -172,11 +172,15 @@ async fn a_truncated_or_overwritten_file_is_exit_code_65() {
         assert_refused(&output, 65, &file, &[]);
         assert_eq!(fs::read(&file).unwrap().len(), length, "it stays for who restores it");
     }
-    let mut found = 0;
-    for _ in 0..10 {
+    let (mut found, mut tried) = (0, 0);
+    // How many pages still hold something depends on how the taps shared their commits.
+    while found < 3 && tried < 300 {
+        tried += 1;
         // Bytes of the tables change: what is read there must not be believed.
-        let (at, mut damaged) =
-            (8192 + usize::try_from(random(&mut seed)).unwrap() % 200_000, bytes.clone());
+        let (at, mut damaged) = (
+            8192 + usize::try_from(random(&mut seed)).unwrap() % (bytes.len() - 8192),
+            bytes.clone(),
+        );
         let Some(place) = damaged.get_mut(at..at + 64) else { continue };
         if place.iter().all(|byte| *byte == 0) {
             continue;
@@ -190,7 +194,7 @@ async fn a_truncated_or_overwritten_file_is_exit_code_65() {
             Err(error) => panic!("{error}"),
         }
     }
-    assert!(found > 0, "no damage was noticed");
+    assert_eq!(found, 3, "of {tried} damages");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -165,7 +165,7 @@ MUTANTS = {
     "live-snapshots-in-any-order": (MAILBOX, "self.slots.get(usize::from(slot)).is_some_and(|slot| slot.told)", "self.slots.get(usize::from(slot)).is_some()", "mailbox::"),
     "live-changes-among-snapshots": (MAILBOX, "            place.held = !complete;\n            if complete {", "            if true {", "mailbox::"),
     "live-every-event-queued": (MAILBOX, "        } else if !replaced {", "        } else {", "mailbox::"),
-    "live-going-back-untold": (MAILBOX, "            state.close();\n            return Put::Contradicted;",
+    "live-going-back-untold": (MAILBOX, "            self.close();\n            return Put::Contradicted;",
         "            return Put::Known;", "mailbox::"),
     "live-equal-revisions-believed": (MAILBOX, "event.revision.0 == self.revision && event.hash == self.hash", "event.revision.0 == self.revision", "mailbox::"),
     "live-streams-go-on-at-a-stop": ("src/live/hub.rs", "        self.registry.close();\n", "", "http_stream:: http_server::"),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use redb::{ReadableTable, Table};
 
+use super::file_error::FileResult;
 use super::keys;
-use super::trouble::Found;
 use crate::domain::{Fate, Form, KeyReused, Keyed, Micros, Outcome, Record, Revision, Tap};
 
 type Posts<'txn> = Table<'txn, &'static [u8], &'static [u8]>;
@@ -19,13 +19,13 @@ pub(super) fn find(
     posts: &Posts<'_>,
     tap: &Tap,
     now: Micros,
-) -> Found<Result<Option<Outcome>, KeyReused>> {
+) -> FileResult<Result<Option<Outcome>, KeyReused>> {
     let Some(Keyed { key, form }) = &tap.keyed else { return Ok(Ok(None)) };
     let Some(found) = posts.get(&keys::record(tap.post, key)[..])? else { return Ok(Ok(None)) };
     Ok(read(found.value())?.answer(*form, tap, now))
 }
 
-fn read(bytes: &[u8]) -> Found<Record> {
+fn read(bytes: &[u8]) -> FileResult<Record> {
     let odd = || keys::odd("record");
     let (fixed, reaction) = bytes.split_at_checked(FIXED).ok_or_else(odd)?;
     let number = |at: usize| keys::number(&fixed[at..at + 8], "record");
@@ -50,7 +50,7 @@ pub(super) fn keep(
     tap: &Tap,
     outcome: &Outcome,
     expires_at: Micros,
-) -> Found<bool> {
+) -> FileResult<bool> {
     let Some(Keyed { key, form }) = &tap.keyed else { return Ok(false) };
     let value = [
         &expires_at.0.to_be_bytes()[..],
@@ -74,7 +74,7 @@ pub(super) fn sweep(
     now: Micros,
     retention: Duration,
     at_most: usize,
-) -> Found<()> {
+) -> FileResult<()> {
     for _ in 0..at_most {
         let Some((then, post, key)) = expiry.first()?.map(|(entry, _)| dated(entry.value())) else {
             break;
@@ -115,7 +115,7 @@ fn take(
     at: u64,
     post: &[u8; 16],
     key: &[u8; 16],
-) -> Found<Option<Vec<u8>>> {
+) -> FileResult<Option<Vec<u8>>> {
     expiry.remove((at, post, key))?;
     let record = posts.get(&keys::record_of(post, key)[..])?.map(|found| found.value().to_vec());
     Ok(record.filter(|record| record.starts_with(&at.to_be_bytes())))

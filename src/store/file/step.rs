@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use redb::{ReadableTable, Table, WriteTransaction};
 
+use super::file_error::FileResult;
 use super::log::Lengths;
-use super::trouble::Found;
 use super::{Retention, keys, log, records};
 use crate::domain::{
     Before, Decision, KeyReused, Micros, Outcome, PARTITIONS, Partition, PostWrite, Revision, Tap,
@@ -43,7 +43,7 @@ impl<'txn> Tables<'txn> {
         txn: &'txn WriteTransaction,
         retention: Retention,
         lengths: Lengths,
-    ) -> Found<Self> {
+    ) -> FileResult<Self> {
         Ok(Self {
             posts: txn.open_table(keys::POSTS)?,
             log: txn.open_table(keys::LOG)?,
@@ -57,7 +57,7 @@ impl<'txn> Tables<'txn> {
     }
 
     /// Applies one tap. It looks before it writes, so that what is damaged stays as it is.
-    pub(super) fn tap(&mut self, tap: &Tap, now: Micros) -> Found<Result<Outcome, KeyReused>> {
+    pub(super) fn tap(&mut self, tap: &Tap, now: Micros) -> FileResult<Result<Outcome, KeyReused>> {
         match records::find(&self.posts, tap, now)? {
             Ok(None) => {}
             Ok(Some(answered)) => return Ok(Ok(answered)),
@@ -81,7 +81,7 @@ impl<'txn> Tables<'txn> {
     }
 
     /// Writes and takes back what no post has: what the probe shows is that a commit works.
-    pub(super) fn probe(&mut self) -> Found<()> {
+    pub(super) fn probe(&mut self) -> FileResult<()> {
         self.posts.insert(&[0; 16][..], &[][..])?;
         self.posts.remove(&[0; 16][..])?;
         self.written += 1;
@@ -90,7 +90,7 @@ impl<'txn> Tables<'txn> {
 
     /// Drops what is too old: records, and log entries of the partition whose turn it is and of
     /// those that would outgrow their turns.
-    pub(super) fn sweep(&mut self, turn: Partition, now: Micros) -> Found<()> {
+    pub(super) fn sweep(&mut self, turn: Partition, now: Micros) -> FileResult<()> {
         // Twice as many as may have come, so that it never falls behind.
         let enough = |come: usize| 2 * come + 16;
         let Retention { change_log, change_log_entries, records, .. } = self.retention;
@@ -116,7 +116,7 @@ impl<'txn> Tables<'txn> {
     }
 
     /// Takes into account that a log has lost its oldest entries.
-    fn count_dropped(&mut self, partition: Partition, entries: usize) -> Found<()> {
+    fn count_dropped(&mut self, partition: Partition, entries: usize) -> FileResult<()> {
         if entries > 0 {
             self.lengths.shrink(partition, entries);
             let dropped = log::dropped(&self.meta, partition)? + entries as u64;
@@ -126,13 +126,13 @@ impl<'txn> Tables<'txn> {
     }
 
     /// Counts the commit, and says how long the logs are with it.
-    pub(super) fn end(mut self, commits: u64) -> Found<Lengths> {
+    pub(super) fn end(mut self, commits: u64) -> FileResult<Lengths> {
         self.meta.insert(keys::META_COMMITS, commits)?;
         Ok(self.lengths)
     }
 
     /// What the file holds before a tap.
-    fn before(&self, tap: &Tap, active: bool) -> Found<Before> {
+    fn before(&self, tap: &Tap, active: bool) -> FileResult<Before> {
         let head = self.number(&keys::head(tap.post), "revision")?.map(Revision);
         let shown = self.number(&keys::count(tap.post, &tap.reaction), "count")?.unwrap_or(0);
         let members = self.members(tap, shown)?;
@@ -156,7 +156,7 @@ impl<'txn> Tables<'txn> {
         member: &[u8],
         since: Option<Micros>,
         now: Micros,
-    ) -> Found<()> {
+    ) -> FileResult<()> {
         let place = keys::order(tap.post, &tap.reaction, since.unwrap_or(now), tap.user);
         if since.is_some() {
             self.posts.remove(member)?;
@@ -169,7 +169,7 @@ impl<'txn> Tables<'txn> {
     }
 
     /// Writes a post's count and revision, as decided.
-    fn write_post(&mut self, tap: &Tap, outcome: &Outcome, post: PostWrite) -> Found<()> {
+    fn write_post(&mut self, tap: &Tap, outcome: &Outcome, post: PostWrite) -> FileResult<()> {
         let (head, count) = (keys::head(tap.post), keys::count(tap.post, &tap.reaction));
         match post {
             PostWrite::Keep => return Ok(()),
@@ -192,12 +192,12 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
-    fn number(&self, key: &[u8], of: &str) -> Found<Option<u64>> {
+    fn number(&self, key: &[u8], of: &str) -> FileResult<Option<u64>> {
         self.posts.get(key)?.map(|found| keys::number(found.value(), of)).transpose()
     }
 
     /// How many members there are: counted, or as shown where there are too many to count.
-    fn members(&self, tap: &Tap, shown: u64) -> Found<u64> {
+    fn members(&self, tap: &Tap, shown: u64) -> FileResult<u64> {
         let (from, end) = keys::orders(tap.post, &tap.reaction);
         let mut counted = 0;
         for member in self.posts.range::<&[u8]>(&from[..]..&end[..])?.take(COUNTED + 1) {
@@ -207,7 +207,7 @@ impl<'txn> Tables<'txn> {
         Ok(if counted > COUNTED as u64 { shown.max(counted) } else { counted })
     }
 
-    fn has_other_reactions(&self, tap: &Tap) -> Found<bool> {
+    fn has_other_reactions(&self, tap: &Tap) -> FileResult<bool> {
         let own = keys::count(tap.post, &tap.reaction);
         let (from, end) = keys::counts(tap.post);
         for found in self.posts.range::<&[u8]>(&from[..]..&end[..])?.take(2) {
@@ -223,7 +223,7 @@ impl<'txn> Tables<'txn> {
 pub(super) fn floor(
     meta: &impl ReadableTable<&'static str, u64>,
     partition: Partition,
-) -> Found<Revision> {
+) -> FileResult<Revision> {
     let number = |name: &str| Ok::<_, redb::StorageError>(meta.get(name)?.map(|n| n.value()));
     Ok(Revision(number(keys::META_FLOOR)?.max(number(&keys::floor(partition))?).unwrap_or(0)))
 }

@@ -15,7 +15,7 @@ use super::follow::{self, EmbeddedLog, Written};
 use super::record_budget::RecordBudget;
 use super::{
     ChangeLog, Counter, Deadline, LogCursor, LogEntry, LogPage, LogPosition, News, ReactorsQuery,
-    Retention, Store, StoreError, SummaryQuery, Watched, now,
+    Retention, Store, StoreError, SummaryQuery, WatchedPartitions, now,
 };
 use crate::domain::{Outcome, PARTITIONS, Partition, PostId, ReactorsPage, Summary, Tap};
 use crate::sync::Sharded;
@@ -130,7 +130,7 @@ impl Store for MemoryStore {
         Ok(ReactorsPage::cut(found, limit))
     }
 
-    async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {
+    async fn follow(&self, watched: WatchedPartitions, news: mpsc::Sender<News>) {
         follow::follow(self, &self.written, watched, news).await;
     }
 

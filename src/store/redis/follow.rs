@@ -18,8 +18,8 @@ use super::log_entry::{log_entry, log_place};
 use super::net::{Connection, Node};
 use super::value::text;
 use crate::domain::Partition;
-use crate::store::follow::{Found, MOST_ENTRIES, PACE, RETRY, Unheard};
-use crate::store::{LogPosition, News, Watched};
+use crate::store::follow::{Heard, MOST_ENTRIES, PACE, RETRY, Unheard};
+use crate::store::{LogPosition, News, WatchedPartitions};
 
 /// How long a read waits for news. What is newly watched waits no longer than that.
 const BLOCK: Duration = Duration::from_millis(BLOCK_MILLIS);
@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Follows the watched partitions, each at the server that has it.
 pub(super) async fn follow(
     context: Arc<LaneContext>,
-    mut watched: Watched,
+    mut watched: WatchedPartitions,
     news: mpsc::Sender<News>,
 ) {
     let (mut followers, mut followed) = (FuturesUnordered::new(), HashSet::new());
@@ -48,7 +48,7 @@ pub(super) async fn follow(
                 followers.push(Follower { context, node, watched, news }.run());
             }
         }
-        if (Found { lost: homeless, ..Found::default() }).tell(&news).await.is_err() {
+        if (Heard { lost: homeless, ..Heard::default() }).tell(&news).await.is_err() {
             return;
         }
         tokio::select! {
@@ -80,7 +80,7 @@ fn nodes(context: &LaneContext, wanted: Vec<Partition>) -> (HashSet<Option<Node>
 struct Follower {
     context: Arc<LaneContext>,
     node: Option<Node>,
-    watched: Watched,
+    watched: WatchedPartitions,
     news: mpsc::Sender<News>,
 }
 
@@ -98,7 +98,7 @@ impl Follower {
             };
             // Whatever has happened: if partitions have moved, others follow them now.
             self.context.connector.cluster().into_iter().for_each(Topology::want);
-            let lost = Found { lost: self.mine(), heard: Some(heard), ..Found::default() };
+            let lost = Heard { lost: self.mine(), heard: Some(heard), ..Heard::default() };
             if ended.is_err() || lost.tell(&self.news).await.is_err() {
                 break;
             }
@@ -159,7 +159,7 @@ async fn begin(
     connection: &Connection,
     new: Vec<Partition>,
     places: &mut Places,
-) -> Found {
+) -> Heard {
     let ends = new.into_iter().map(|partition| async move {
         let key = follower.context.settings.keys.log(partition);
         let mut cmd = redis::cmd("XREVRANGE");
@@ -175,7 +175,7 @@ async fn begin(
         };
         (partition, key, end)
     });
-    let mut found = Found::default();
+    let mut found = Heard::default();
     for (partition, key, end) in join_all(ends).await {
         match end {
             Some(end) => {
@@ -203,8 +203,8 @@ async fn read(connection: &Connection, places: &Places) -> Result<Value, RedisEr
 
 /// What a reply says: `{log: [entry, …], …}`. A log with too much to go through, or with something
 /// that cannot be read, loses its place, and is begun anew.
-fn take(reply: Value, places: &mut Places) -> Found {
-    let mut found = Found::default();
+fn take(reply: Value, places: &mut Places) -> Heard {
+    let mut found = Heard::default();
     let Value::Map(logs) = reply else { return found };
     for (key, entries) in &logs {
         let Some(key) = text(key) else { continue };

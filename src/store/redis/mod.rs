@@ -27,13 +27,13 @@ use self::keys::Keys;
 use self::lane::{Call, LaneContext, Lanes};
 use self::net::CredentialSource;
 pub use self::net::{
-    Address, ConnectError, CredentialFiles, Form, InvalidAddress, Node, Secret, password_in,
+    Address, ConnectError, CredentialFiles, Deployment, InvalidAddress, Node, Secret, password_in,
 };
-use self::ops::{Answer, Item, Operation, Pending, Probe, ReadReactors, ReadSummary, Settings};
+use self::ops::{Item, Operation, Pending, Probe, ReadReactors, ReadSummary, Reply, Settings};
 use super::record_budget::RecordBudget;
 use super::{
     ChangeLog, Deadline, LaneStats, LogCursor, LogPage, News, ReactorsQuery, Retention, Store,
-    StoreError, SummaryQuery, Watched,
+    StoreError, SummaryQuery, WatchedPartitions,
 };
 use crate::domain::{Outcome, Partition, ReactorsPage, Summary, Tap};
 
@@ -61,11 +61,11 @@ pub struct RedisOptions {
 
 /// A Redis that reactions are kept in. [`RedisSource::attach`] opens lanes to it.
 #[derive(Clone, Debug)]
-pub struct RedisSource(Arc<Shared>);
+pub struct RedisSource(Arc<RedisCore>);
 
 /// What all stores of one source share.
 #[derive(Debug)]
-struct Shared {
+struct RedisCore {
     lanes: Arc<LaneContext>,
     logs: ChangeLogs,
     records: RecordBudget,
@@ -102,7 +102,7 @@ impl RedisSource {
             record_retention_millis: millis(retention.records),
         };
         let logs = ChangeLogs::new(Pools::new(Arc::clone(&connector)), keys);
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(RedisCore {
             lanes: Arc::new(LaneContext::new(connector, settings, options.queue_bound)),
             logs,
             records: RecordBudget::new(retention),
@@ -139,7 +139,7 @@ impl RedisSource {
 /// these to each node. Clones share them.
 #[derive(Clone, Debug)]
 pub struct RedisStore {
-    shared: Arc<Shared>,
+    shared: Arc<RedisCore>,
     taps: Lanes,
     /// Reads have connections and queues of their own, so that no tap waits behind them.
     reads: Lanes,
@@ -147,7 +147,7 @@ pub struct RedisStore {
 
 impl RedisStore {
     /// Puts an operation on its lane.
-    fn ask<O: Operation>(lanes: &Lanes, deadline: Deadline, operation: O) -> Answer<O>
+    fn ask<O: Operation>(lanes: &Lanes, deadline: Deadline, operation: O) -> Reply<O>
     where
         Item: From<Pending<O>>,
     {
@@ -217,7 +217,7 @@ impl Store for RedisStore {
         Ok(ReactorsPage::cut(found, limit))
     }
 
-    async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {
+    async fn follow(&self, watched: WatchedPartitions, news: mpsc::Sender<News>) {
         let context = Arc::clone(&self.shared.lanes);
         follow::follow(context, watched, news).await;
     }

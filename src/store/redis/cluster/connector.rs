@@ -1,7 +1,7 @@
 //! Opening connections: finding the server, and the look at it before it is used.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::{MultiplexedConnection, SendError};
@@ -14,8 +14,8 @@ use super::slots::SlotMap;
 use super::topology::Topology;
 use crate::store::redis::keys::Keys;
 use crate::store::redis::net::{
-    Address, Checked, ConnectError, Connection, CredentialSource, DEMOTED, Dialer, Form, Health,
-    Lease, Node, Sentinels, ServerChecks, allowed, watch_role,
+    Address, Checked, ConnectError, Connection, CredentialSource, DEMOTED, Deployment, Dialer,
+    Health, Lease, Node, Sentinels, ServerChecks, allowed, watch_role,
 };
 
 /// How connections are made.
@@ -49,16 +49,16 @@ impl Connector {
         strict: bool,
         timeout: Duration,
     ) -> Self {
-        let topology = match &address.form {
-            Form::Cluster(seeds) => Some(Arc::new(Topology::new(seeds.clone()))),
-            Form::Single(_) | Form::Sentinel { .. } => None,
+        let topology = match &address.deployment {
+            Deployment::Cluster(seeds) => Some(Arc::new(Topology::new(seeds.clone()))),
+            Deployment::Single(_) | Deployment::Sentinel { .. } => None,
         };
         let checks = ServerChecks {
             cluster: topology.is_some(),
             layout_key: keys.layout(),
             keys: keys.probe(),
             strict,
-            said: Mutex::default(),
+            said: parking_lot::Mutex::default(),
         };
         Self {
             place: address.place(),
@@ -99,9 +99,9 @@ impl Connector {
     async fn find_primary(&self) -> Result<Connection, ConnectError> {
         loop {
             let (since, known) = self.primary.known();
-            let candidates = match (&self.address.form, self.sentinels()) {
+            let candidates = match (&self.address.deployment, self.sentinels()) {
                 (_, Some(sentinels)) => sentinels.primaries(known).await?,
-                (Form::Single(node), None) => vec![node.clone()],
+                (Deployment::Single(node), None) => vec![node.clone()],
                 (_, None) => Vec::new(),
             };
             let mut problem = Some(ConnectError::Unreachable("no primary is known".into()));
@@ -192,7 +192,9 @@ impl Connector {
     }
 
     fn sentinels(&self) -> Option<Sentinels<'_>> {
-        let Form::Sentinel { sentinels: nodes, name } = &self.address.form else { return None };
+        let Deployment::Sentinel { sentinels: nodes, name } = &self.address.deployment else {
+            return None;
+        };
         Some(Sentinels { dialer: &self.dialer, nodes, name, timeout: self.timeout })
     }
 

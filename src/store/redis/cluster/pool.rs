@@ -4,10 +4,11 @@
 //! a server that the lanes have rejected.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use deadpool_redis::redis::{FromRedisValue, Pipeline};
 use deadpool_redis::{Hook, HookError, Pool, PoolError};
+use parking_lot::Mutex;
 
 use super::connector::Connector;
 use super::topology::Topology;
@@ -53,7 +54,7 @@ impl Pools {
         let mut connection = pool.get().await.map_err(|error| {
             // Its credentials may have been replaced; the next pool reads them anew.
             if let PoolError::Backend(_) | PoolError::PostCreateHook(_) = &error {
-                self.pools.lock().unwrap_or_else(PoisonError::into_inner).remove(&node);
+                self.pools.lock().remove(&node);
             }
             unavailable(&error)
         })?;
@@ -87,7 +88,7 @@ impl Pools {
     }
 
     fn pool(&self, place: Place) -> Result<Pool, ConnectError> {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.pools.lock();
         pools.retain(|_, (lease, _)| lease.holds());
         if let Some((_, pool)) = pools.get(&place.node) {
             return Ok(pool.clone());

@@ -7,7 +7,7 @@
 //! is held to be another one, and before anything is sent there. Whoever has a connection of an
 //! earlier generation leaves it, and believes no reply that comes on it any more.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::store::redis::net::{DEMOTED, Lease, Node};
 
@@ -94,7 +94,7 @@ impl Primary {
     }
 
     fn belief(&self) -> MutexGuard<'_, Belief> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -7,12 +7,13 @@
 //! taken them over. So a map that is behind the one that is known is turned away.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use parking_lot::Mutex as StdMutex;
 use tokio::sync::{Mutex, Notify, watch};
 
 use super::slots::SlotMap;
@@ -81,7 +82,7 @@ impl Topology {
 
     /// The lease of this node, if it has slots.
     pub(crate) fn lease(&self, node: &Node) -> Option<Lease> {
-        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let leases = self.leases.lock();
         leases.get(node).cloned()
     }
 
@@ -143,7 +144,7 @@ impl Topology {
 
     /// Takes their lease from the nodes that have no slots any more, and tells all of the map.
     fn believe(&self, map: Arc<SlotMap>) {
-        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut leases = self.leases.lock();
         let gone = leases.extract_if(|node, _| !map.has(node));
         gone.for_each(|(_, lease)| lease.end());
         for owner in map.owners() {

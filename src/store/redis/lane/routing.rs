@@ -1,9 +1,10 @@
 //! Which lane a call goes to: the only one, or, in a cluster, that of the node that has its partition.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::task::AbortOnDropHandle;
@@ -170,7 +171,7 @@ impl NodeLanes {
             // It came back, so that something may have moved.
             topology.want();
         }
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.lock();
         if !Arc::ptr_eq(&table.map, &map) {
             self.reroute(&mut table, map);
         }

@@ -49,9 +49,9 @@ impl Display for Node {
     }
 }
 
-/// In which form a Redis comes.
+/// How a Redis is deployed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum Deployment {
     /// One server.
     Single(Node),
     /// A primary that sentinels know by its name.
@@ -69,7 +69,7 @@ pub enum Form {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// Where.
-    pub form: Form,
+    pub deployment: Deployment,
     /// Whether the way there is encrypted.
     pub tls: bool,
     /// Which of the server's databases.
@@ -90,12 +90,12 @@ impl Address {
     pub(crate) fn place(&self) -> String {
         let list =
             |nodes: &[Node]| nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-        match &self.form {
-            Form::Single(node) => format!("{node}/{}", self.database),
-            Form::Sentinel { sentinels, name } => {
+        match &self.deployment {
+            Deployment::Single(node) => format!("{node}/{}", self.database),
+            Deployment::Sentinel { sentinels, name } => {
                 format!("{}/{name}/{}", list(sentinels), self.database)
             }
-            Form::Cluster(seeds) => list(seeds),
+            Deployment::Cluster(seeds) => list(seeds),
         }
     }
 }
@@ -104,10 +104,10 @@ impl Address {
 impl Display for Address {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let tls = if self.tls { "s" } else { "" };
-        let form = match self.form {
-            Form::Single(_) => "",
-            Form::Sentinel { .. } => "+sentinel",
-            Form::Cluster(_) => "+cluster",
+        let form = match self.deployment {
+            Deployment::Single(_) => "",
+            Deployment::Sentinel { .. } => "+sentinel",
+            Deployment::Cluster(_) => "+cluster",
         };
         let who = self.username.is_some() || self.password.is_some();
         write!(f, "redis{tls}{form}://{}{}", if who { "***@" } else { "" }, self.place())
@@ -146,18 +146,20 @@ impl FromStr for Address {
             None => (None, authority),
         };
         let (username, password) = who.map_or(Ok((None, None)), credentials)?;
-        let (form, database) = match form {
-            "" => (Form::Single(node(hosts, REDIS_PORT)?), database(path)?),
+        let (deployment, database) = match form {
+            "" => (Deployment::Single(node(hosts, REDIS_PORT)?), database(path)?),
             "sentinel" => {
                 let (name, path) = path.split_once('/').unwrap_or((path, ""));
                 let sentinels = nodes(hosts, SENTINEL_PORT)?;
-                (Form::Sentinel { sentinels, name: sentinel_name(name)? }, database(path)?)
+                (Deployment::Sentinel { sentinels, name: sentinel_name(name)? }, database(path)?)
             }
-            "cluster" if database(path) == Ok(0) => (Form::Cluster(nodes(hosts, REDIS_PORT)?), 0),
+            "cluster" if database(path) == Ok(0) => {
+                (Deployment::Cluster(nodes(hosts, REDIS_PORT)?), 0)
+            }
             "cluster" => return Err(InvalidAddress("a cluster has database 0 only")),
             _ => return Err(InvalidAddress("behind the `+` it says neither sentinel nor cluster")),
         };
-        Ok(Self { form, tls, database, username, password })
+        Ok(Self { deployment, tls, database, username, password })
     }
 }
 

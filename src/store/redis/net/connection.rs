@@ -1,9 +1,10 @@
 //! A connection of a lane, and the news that it is of no more use.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -64,7 +65,7 @@ impl Broken {
 impl Health {
     /// Says that the connection must not be used again. The first reason stays.
     pub(crate) fn mark_broken(&self, reason: &str, by_refusal: bool) {
-        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut broken = self.broken.lock();
         broken.get_or_insert_with(|| Broken { reason: reason.to_owned(), by_refusal });
         self.news.notify_one();
     }
@@ -85,12 +86,12 @@ impl Health {
     }
 
     fn asked_at(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.asked_at.lock().unwrap_or_else(PoisonError::into_inner)
+        self.asked_at.lock()
     }
 
     /// Why it is broken, if it is.
     fn broken(&self) -> Option<Broken> {
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.broken.lock().clone()
     }
 
     /// Waits until it is broken.

@@ -2,9 +2,10 @@
 //! connection is opened, since people change them while services run.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use deadpool_redis::redis::{ProtocolVersion, RedisConnectionInfo, TlsCertificates};
+use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
@@ -53,7 +54,7 @@ impl CredentialSource {
 
     /// What to open a connection with now. If a file cannot be read, what it held last.
     pub(crate) fn now(&self) -> Arc<Credentials> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         if self.files.password.is_some() || self.files.ca.is_some() {
             match self.read() {
                 Ok(read) => {

@@ -10,7 +10,7 @@ mod sentinel;
 mod server_checks;
 mod server_info;
 
-pub use self::address::{Address, Form, InvalidAddress, Node, Secret};
+pub use self::address::{Address, Deployment, InvalidAddress, Node, Secret};
 pub(crate) use self::connection::{Broken, Connection, Health};
 pub(crate) use self::credentials::CredentialSource;
 pub use self::credentials::{CredentialFiles, password_in};

@@ -4,7 +4,6 @@
 //! others goes on naming the primary of yesterday. During a failover one names the new primary
 //! first; once most of them do, none goes back. Whoever connects asks anew.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
@@ -12,6 +11,7 @@ use deadpool_redis::redis::{self, RedisError};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::address::Node;
@@ -74,7 +74,7 @@ impl Sentinels<'_> {
     pub(crate) async fn watch(&self, elected: impl Fn(&Node)) {
         let votes = Mutex::new(Votes { named: vec![None; self.nodes.len()], elected: None });
         let vote = |i: usize, node: Option<Node>| {
-            let mut votes = votes.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut votes = votes.lock();
             votes.named[i] = node;
             // Only a change counts: what the others said may be a moment old.
             let most = votes.most(|count| self.is_most(count)).cloned();
@@ -104,7 +104,7 @@ impl Sentinels<'_> {
     }
 
     /// What one sentinel says, and the connection on which it does.
-    async fn ask(&self, sentinel: &Node) -> Told {
+    async fn ask(&self, sentinel: &Node) -> Named {
         let mut connection = self.dialer.dial_sentinel(sentinel, true).await?;
         let mut answer = self.question(&mut connection).await;
         if matches!(&answer, Err(error) if error.code() == Some("NOAUTH")) {
@@ -114,18 +114,18 @@ impl Sentinels<'_> {
         Ok((connection, self.understand(answer, sentinel)?))
     }
 
-    async fn ask_again(&self, mut connection: MultiplexedConnection, sentinel: &Node) -> Told {
+    async fn ask_again(&self, mut connection: MultiplexedConnection, sentinel: &Node) -> Named {
         let answer = self.question(&mut connection).await;
         Ok((connection, self.understand(answer, sentinel)?))
     }
 
-    async fn question(&self, connection: &mut MultiplexedConnection) -> Answer {
+    async fn question(&self, connection: &mut MultiplexedConnection) -> AddressReply {
         let mut question = redis::cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(self.name);
         question.query_async(connection).await
     }
 
-    fn understand(&self, answer: Answer, sentinel: &Node) -> Result<Node, ConnectError> {
+    fn understand(&self, answer: AddressReply, sentinel: &Node) -> Result<Node, ConnectError> {
         match answer {
             Ok(Some((host, port))) => Ok(Node { host, port }),
             Ok(None) => Err(ConnectError::Foreign(format!(
@@ -141,8 +141,8 @@ impl Sentinels<'_> {
     }
 }
 
-type Answer = Result<Option<(String, u16)>, RedisError>;
-type Told = Result<(MultiplexedConnection, Node), ConnectError>;
+type AddressReply = Result<Option<(String, u16)>, RedisError>;
+type Named = Result<(MultiplexedConnection, Node), ConnectError>;
 
 /// What each of them said last, and what most of them did.
 struct Votes {

@@ -2,10 +2,10 @@
 //! and keeps what it is given.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, RedisResult, Value};
+use parking_lot::Mutex;
 
 use super::dial::ConnectError;
 use super::server_info;
@@ -63,7 +63,7 @@ impl ServerChecks {
             return Err(ConnectError::Foreign(format!("{} (--strict)", faults.join("; "))));
         }
         for fault in faults {
-            if self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(fault.clone()) {
+            if self.said.lock().insert(fault.clone()) {
                 tracing::warn!("{fault}");
             }
         }

@@ -137,10 +137,10 @@ pub(crate) struct Pending<O: Operation> {
 }
 
 /// The caller's side of a [`Pending`].
-pub(crate) type Answer<O> = oneshot::Receiver<Result<<O as Operation>::Answer, StoreError>>;
+pub(crate) type Reply<O> = oneshot::Receiver<Result<<O as Operation>::Answer, StoreError>>;
 
 impl<O: Operation> Pending<O> {
-    pub(crate) fn new(operation: O) -> (Self, Answer<O>) {
+    pub(crate) fn new(operation: O) -> (Self, Reply<O>) {
         let (caller, answer) = oneshot::channel();
         (Self { operation, caller: Some(caller) }, answer)
     }
