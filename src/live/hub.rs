@@ -18,7 +18,8 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use super::mailbox::Event;
-use super::registry::{Arrivals, Refused, SubscriptionRegistry};
+use super::refused::Refused;
+use super::registry::{Arrivals, SubscriptionRegistry};
 use super::scheduler::{Outcome, Scheduler, Started};
 use super::stats::LiveStats;
 use super::subscription::{STALE, Subscription, Topic};

@@ -5,10 +5,12 @@
 //! its posts a stream keeps the latest event that it has not sent, and no other: a slow reader
 //! misses events, never the latest.
 
+mod due;
 mod followed;
 mod hub;
 mod mailbox;
 mod places;
+mod refused;
 mod registry;
 mod resync;
 mod room;
@@ -20,5 +22,5 @@ mod subscription;
 mod topic;
 
 pub use hub::{Hub, Watching};
-pub use registry::Refused;
+pub use refused::Refused;
 pub use stats::LiveStats;

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::room::Class;
+use super::due::Class;
 use crate::domain::{PARTITIONS, Partition};
 
 /// The reads on their way, without those that hang.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout_at;
 
+use super::refused::Refused;
 use super::room::Room;
 use super::stats::LiveStats;
 use super::subscription::{Subscription, Topic};
@@ -22,20 +23,6 @@ const AT_ONCE: usize = 2;
 
 /// How long a new stream waits for a store that is away.
 const GRACE: Duration = Duration::from_millis(300);
-
-/// Why a stream does not begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// There are as many as there may be.
-    #[error("as many streams are open as there is room for")]
-    Full,
-    /// The store that has one of its posts could not be followed the last time it was tried.
-    #[error("the store is away")]
-    Away,
-    /// There will be none any more.
-    #[error("the service is stopping")]
-    Stopping,
-}
 
 /// New streams, on their way to the hub.
 pub(super) type Arrivals = mpsc::Receiver<Weak<Subscription>>;

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::due::{Class, Due, Read};
 use super::mailbox::{Event, Put};
-use super::registry::Refused;
+use super::refused::Refused;
 use super::subscription::{STALE, Subscription, Topic};
 use super::topic::{TopicState, Watcher};
 use crate::domain::PostId;
@@ -21,46 +22,6 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// The time between two looks at the streams of a stale post.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// Why a post is read. The order is that of their priority.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    /// A stream waits for its first event.
-    Snapshot,
-    /// It has changed.
-    Change,
-    /// Nothing was heard of it for a while.
-    Resync,
-}
-
-/// A read that has begun.
-#[derive(Debug)]
-pub(super) struct Read {
-    pub(super) topic: Topic,
-    pub(super) class: Class,
-    /// Later reads of a room have greater numbers.
-    pub(super) number: u64,
-    /// Told to all watchers, and not only to those that have had no event yet.
-    pub(super) public: bool,
-    /// Since when the post may be other than its watchers were told.
-    stale_since: Option<Instant>,
-    begun: Instant,
-}
-
-/// What a step in a room leaves to be done later.
-#[derive(Debug, Default)]
-pub(super) struct Due {
-    /// To be read, no earlier than at this time.
-    pub(super) reads: Vec<(Instant, Topic)>,
-    /// To be read for a stream that came while it was being read.
-    pub(super) again: Vec<Topic>,
-    /// If it is still stale at this time, streams are to be closed.
-    pub(super) stale: Vec<(Instant, Topic)>,
-    /// How many events replaced one that was not sent.
-    pub(super) superseded: u64,
-    /// How many streams were closed.
-    pub(super) closed: u64,
-}
 
 /// Whether the changes of a partition are heard of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

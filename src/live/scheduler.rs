@@ -8,12 +8,12 @@ use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use super::due::{Class, Due, Read};
 use super::followed::Followed;
 use super::mailbox::Event;
 use super::places::Places;
 use super::registry::SubscriptionRegistry;
 use super::resync::Resync;
-use super::room::{Class, Due, Read};
 use super::subscription::{Subscription, Topic};
 use crate::domain::{PARTITIONS, Partition};
 use crate::store::News;

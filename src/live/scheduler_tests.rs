@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::due::Class;
 use super::mailbox::Event;
-use super::registry::{Arrivals, Refused, SubscriptionRegistry};
-use super::room::{Class, PACE};
+use super::refused::Refused;
+use super::registry::{Arrivals, SubscriptionRegistry};
+use super::room::PACE;
 use super::scheduler::{Outcome, Scheduler, Started};
 use super::subscription::{Subscription, Topic};
 use crate::domain::{Partition, PostId, Revision};

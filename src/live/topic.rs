@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::room::{Due, Read};
+use super::due::{Due, Read};
 use super::subscription::{STALE, Subscription, Topic};
 use crate::domain::PostId;
 

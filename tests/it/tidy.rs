@@ -90,11 +90,11 @@ fn imports_inside_the_redis_store_go_one_way() {
     for path in files("src/store/redis", "rs") {
         let name = path.strip_prefix(&room).unwrap().to_string_lossy().into_owned();
         let Some((own, allowed)) = REDIS_LAW.iter().find(|(own, _)| name.starts_with(own)) else {
-            assert_eq!(name, "mod.rs", "{name} has no room");
+            assert!(["mod.rs", "forget_tests.rs"].contains(&&*name), "{name} has no room");
             continue;
         };
-        // A test may stand on the whole store.
         let code = code(&path);
+        // In the tests of a file, `super` is the file.
         let code = code.split("mod tests {").next().unwrap();
         // Beside each other, files at the top name each other by `super::`.
         let beside = if own.ends_with('/') { "crate::store::redis::" } else { "super::" };

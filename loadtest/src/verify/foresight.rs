@@ -1,7 +1,7 @@
 //! What later stages say about the fillers that are put in now.
 
+use super::failure::Reason;
 use super::next::Use;
-use super::reason::Reason;
 use super::search::{Next, Search};
 
 impl Search<'_> {

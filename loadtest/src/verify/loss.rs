@@ -8,9 +8,10 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
 
+use super::failure::{Failure, Reason};
+use super::moved::{Loss, Moved, Which};
 use super::operation::Seen;
-use super::reason::Reason;
-use super::search::{Failure, Search};
+use super::search::Search;
 use super::stage::{Stage, Stages};
 
 /// How far back is looked for a loss, and at how many pauses.
@@ -28,28 +29,6 @@ const AHEAD: usize = 2_000;
 
 /// More failovers than this happen to no post.
 pub(super) const MOST: usize = 100;
-
-/// The changes between two stages are gone.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Loss {
-    /// The stage whose state came back.
-    pub(super) after: usize,
-    /// The first stage that builds on it.
-    pub(super) before: usize,
-}
-
-impl Loss {
-    /// The more changes it takes, the less likely it is.
-    fn likelihood(self) -> impl Ord {
-        Reverse(self.before - self.after)
-    }
-}
-
-/// A state that came back: its revision, and the first stage before which it may have.
-pub(super) type Which = (u64, usize);
-
-/// For a state that came back, how many likelier places have been tried.
-pub(super) type Moved = HashMap<Which, usize>;
 
 /// What a post lost at one moment.
 #[derive(Clone, Copy, Debug)]

@@ -7,8 +7,10 @@
 //! may. This takes O(n log n) for n operations; only where taps of unknown outcome overlap there
 //! may be more than one way to try.
 
+mod failure;
 mod foresight;
 mod loss;
+mod moved;
 mod next;
 mod operation;
 mod reason;
@@ -23,7 +25,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::history::{self, Damaged, History, Outcome};
-use loss::{Lost, Moved};
+use loss::Lost;
+use moved::Moved;
 use operation::{Operations, Repeats, Window};
 use search::Search;
 use stage::Stages;

@@ -1,7 +1,7 @@
 //! What can come next in a replay.
 
+use super::failure::Reason;
 use super::operation::{Filler, Sight};
-use super::reason::Reason;
 use super::search::{Moment, Move, Next, Search, Step};
 use super::stage::Stage;
 use crate::history::Verb;

@@ -4,8 +4,8 @@
 
 use std::collections::HashSet;
 
-use super::loss::Loss;
-use super::reason::Reason;
+use super::failure::{Failure, Reason};
+use super::moved::Loss;
 use super::stage::Stages;
 
 /// Dead ends that are met on one post before it counts as undecided.
@@ -102,15 +102,6 @@ pub(super) struct Search<'a> {
     pub(super) steps: Vec<Step>,
     choices: Vec<Choice>,
     visited: HashSet<(usize, u64, u64, u64)>,
-}
-
-/// Why a post cannot be replayed.
-pub(super) struct Failure {
-    /// The stage that could not be reached.
-    pub(super) at: usize,
-    pub(super) reason: Reason,
-    /// Whether there was more to try.
-    pub(super) undecided: bool,
 }
 
 impl<'a> Search<'a> {

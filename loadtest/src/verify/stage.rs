@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::Violation;
-use super::loss::{Moved, Which};
+use super::moved::{Moved, Which};
 use super::operation::{Cell, Change, Filler, Operations, Seen, Sight, When, Window};
 
 /// The state as of one revision.

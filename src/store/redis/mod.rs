@@ -7,6 +7,8 @@
 mod change_log;
 mod cluster;
 mod follow;
+#[cfg(test)]
+mod forget_tests;
 mod keys;
 mod lane;
 mod log_entry;

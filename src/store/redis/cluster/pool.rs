@@ -1,7 +1,7 @@
 //! Pools of connections for exclusive use: for reading the log, for jobs and exports.
 //!
-//! Each connection passes the checks of the lanes' connections, so that no part of onetap reads from
-//! a server that the lanes have rejected.
+//! Each connection passes the checks of the lanes' connections, so that no part of onetap reads
+//! from a server that the lanes have rejected.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use super::call::Call;
 use super::clock::StoreClock;
 use super::context::LaneContext;
 use super::error_class::{self, ErrorClass};
-use super::lane::Link;
+use super::link::Link;
 use crate::domain::Partition;
 use crate::store::StoreError;
 use crate::store::redis::ops::{

@@ -21,8 +21,9 @@ use super::batch::{Batch, Returned};
 use super::call::Call;
 use super::clock::StoreClock;
 use super::context::LaneContext;
+use super::link::Link;
 use crate::store::StoreError;
-use crate::store::redis::net::{Broken, Connection, Node};
+use crate::store::redis::net::{Broken, Node};
 
 /// The most items of one script call. Redis does nothing else meanwhile: about 0.3 ms.
 const MAX_BATCH: usize = 64;
@@ -40,12 +41,6 @@ const LAST_DELAY: Duration = Duration::from_millis(320);
 pub(super) trait Requeue: Clone + Send + 'static {
     /// Puts a call on the lane that has its partition now; fails it if there is none any more.
     fn requeue(&self, call: Call);
-}
-
-/// A connection, and the clock of the server behind it. The lane shares it with its batches.
-pub(super) struct Link {
-    pub(super) connection: Connection,
-    pub(super) clock: StoreClock,
 }
 
 /// The lane's task. It ends when the last sender of `incoming` is gone.

@@ -7,6 +7,7 @@ mod context;
 mod error_class;
 #[expect(clippy::module_inception, reason = "the lane itself")]
 mod lane;
+mod link;
 mod routing;
 
 pub(crate) use self::call::Call;

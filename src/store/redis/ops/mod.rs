@@ -20,6 +20,8 @@ use deadpool_redis::redis::{Cmd, ToRedisArgs, Value};
 use tokio::sync::oneshot;
 
 pub(crate) use self::answer::{ItemResult, Unreadable, is_late, is_not_read, is_refused, split};
+#[cfg(test)]
+pub(crate) use self::forget::Forget;
 pub(crate) use self::probe::Probe;
 pub(crate) use self::reactors::ReadReactors;
 use self::script::lua;
