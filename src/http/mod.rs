@@ -3,39 +3,22 @@
 //! A request is parsed into the domain's types ([`extract`]), asks the store, and is answered from
 //! [`dto`] or as a [`problem`]. All routes stand in [`mod@router`].
 
-mod answers;
-mod budget;
-mod connection;
-mod cors;
 mod dto;
 mod extract;
-mod foreign;
-mod host;
-mod listener;
-mod metered;
+mod limits;
+mod middleware;
 mod openapi;
-mod page_gate;
-mod places;
 mod problem;
-mod request_id;
-mod request_log;
 mod router;
 mod routes;
-mod serve;
+mod server;
 mod state;
-mod turns;
-mod watch;
 
-pub use answers::LargeAnswers;
-pub use cors::Origin;
-pub use host::{HostName, Hosts};
-pub use listener::Listener;
+pub use limits::{Limits, PageGate, Turns};
+pub use middleware::{HostName, Hosts, Origin, RequestLog};
 pub use openapi::document as openapi_document;
-pub use page_gate::PageGate;
 pub use problem::{Code, Problem};
-pub use request_log::RequestLog;
 pub use router::{ROUTES, router};
 pub use routes::stream::event;
-pub use serve::{Acceptor, Worker};
-pub use state::{HttpState, Limits};
-pub use turns::Turns;
+pub use server::{Acceptor, LargeAnswers, Listener, Worker};
+pub use state::HttpState;

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get, post, put};
 
-use super::cors;
-use super::metered::MeteredLayer;
+use super::middleware::{MeteredLayer, cors};
 use super::routes::{docs, fallback, health, naive, reactors, stream, summaries, taps, web};
 use super::state::{HttpState, SharedState};
 

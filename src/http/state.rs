@@ -1,16 +1,12 @@
 //! What every request may use.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::HeaderValue;
 
-use super::answers::LargeAnswers;
-use super::cors::Origin;
-use super::host::Hosts;
-use super::page_gate::PageGate;
-use super::request_log::RequestLog;
-use super::turns::Turns;
+use super::limits::{Limits, PageGate, Turns};
+use super::middleware::{Hosts, Origin, RequestLog};
+use super::server::LargeAnswers;
 use crate::demo::NaiveTable;
 use crate::live::Hub;
 use crate::store::{AnyStore, Deadline};
@@ -18,38 +14,6 @@ use crate::telemetry::Metrics;
 
 /// What nearly every answer is.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// The bounds on a request and its connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// From the first byte of a head to its last.
-    pub head_timeout: Duration,
-    /// For a body to arrive.
-    pub body_timeout: Duration,
-    /// From a complete request to its answer, the store included.
-    pub request_timeout: Duration,
-    /// For a connection on which nothing is asked.
-    pub idle_timeout: Duration,
-    /// For a client to take something of what it is sent.
-    pub write_timeout: Duration,
-    /// The largest body.
-    pub max_body_bytes: usize,
-    /// The longest path and query.
-    pub max_uri_bytes: usize,
-    /// The most connections at a time.
-    pub max_connections: usize,
-    /// The most bytes of requests that have not been answered, all connections together.
-    pub max_request_bytes_in_flight: usize,
-    /// The most bytes of answers that have not been read, all connections together.
-    pub max_answer_bytes_in_flight: usize,
-}
-
-impl Limits {
-    /// Of the times that a connection is watched for, the shortest.
-    pub(super) fn shortest_on_a_connection(&self) -> Duration {
-        self.head_timeout.min(self.idle_timeout).min(self.write_timeout)
-    }
-}
 
 /// The state as requests share it: one pointer, since each request takes a copy.
 pub(super) type SharedState = Arc<HttpState>;

@@ -15,9 +15,10 @@ STEP, WRITER = "src/store/file/step.rs", "src/store/file/writer.rs"
 RECORDS, FILE_LOG = "src/store/file/records.rs", "src/store/file/log.rs"
 BACKEND, OPEN = "src/store/file/backend.rs", "src/store/file/open.rs"
 ROOM, MAILBOX, SCHEDULER = "src/live/room.rs", "src/live/mailbox.rs", "src/live/scheduler.rs"
-CONNECTION = "src/http/connection.rs"
-HOST = "src/http/host.rs"
-WATCH, PLACES, GATE = ("src/http/" + name + ".rs" for name in ("watch", "places", "page_gate"))
+CONNECTION = "src/http/server/connection.rs"
+HOST = "src/http/middleware/host.rs"
+WATCH, PLACES = ("src/http/server/" + name + ".rs" for name in ("watch", "places"))
+GATE = "src/http/limits/page_gate.rs"
 FILE_TESTS = "file_store:: file_crash:: faults_recorded_file:: contract:: differential::"
 
 # name: file, what is there, what is put there instead
@@ -192,15 +193,15 @@ MUTANTS = {
     "followers-look-at-everything": ("src/store/follow.rs", "if known.is_some() && written.binary_search", "if false && written.binary_search", "follow::"),
     "live-client-that-left-unnoticed": (CONNECTION, "self.watch.is_in(Phase::Endless) && self.poll_gone(cx)", "false && self.poll_gone(cx)", "http_stream::"),
     "live-stream-taken-for-idle": (CONNECTION, "if endless { Phase::Endless } else { Phase::Idle }", "if endless { Phase::Idle } else { Phase::Idle }", "http_stream::"),
-    "live-vanished-peer-kept": ("src/http/listener.rs", "Some(2 * limits.write_timeout)", "None", "http_stream::"),
+    "live-vanished-peer-kept": ("src/http/server/listener.rs", "Some(2 * limits.write_timeout)", "None", "http_stream::"),
     # The edge, the log, signals, credentials, backups.
     "host-foreign-name-answered": (HOST, "if self.allows(&host, listen) {", "if true {", "host:: http_host::"),
     "host-two-of-them-answered": (HOST, "if second.is_some() {", "if false {", "host:: http_host::"),
     "host-request-line-not-looked-at": (HOST, "match request.uri().authority() {", "match None::<&axum::http::uri::Authority> {", "http_host::"),
     "host-ending-is-enough": (HOST, 'name == "localhost" || name.ends_with(".localhost")', 'name.ends_with("localhost")', "host::"),
-    "request-id-of-any-length": ("src/http/request_id.rs", "const MOST_BYTES: usize = 128;", "const MOST_BYTES: usize = 100_000;", "http_log::"),
-    "failed-writes-all-logged": ("src/http/request_log.rs", "if window.lines < LINES {", "if true {", "http_log::"),
-    "failed-writes-not-counted": ("src/http/request_log.rs", "window.left_out += 1;", "window.left_out = 1;", "http_log::"),
+    "request-id-of-any-length": ("src/http/middleware/request_id.rs", "const MOST_BYTES: usize = 128;", "const MOST_BYTES: usize = 100_000;", "http_log::"),
+    "failed-writes-all-logged": ("src/http/middleware/access_log.rs", "if window.lines < LINES {", "if true {", "http_log::"),
+    "failed-writes-not-counted": ("src/http/middleware/access_log.rs", "window.left_out += 1;", "window.left_out = 1;", "http_log::"),
     "hangup-counts-as-a-second-signal": ("src/commands/serve.rs", "() = super::heard(&mut hangup) => 0,", "() = super::heard(&mut hangup) => 2,", "signals::"),
     "file-size-limit-kills": ("src/commands/mod.rs", "    SignalKind::from_raw(Signal::XFSZ.as_raw()),\n", "", "signals::"),
     "password-read-once": ("src/store/redis/net/credentials.rs", "*last = Arc::new(read);", "drop(read);", "redis_credentials::"),
@@ -216,8 +217,8 @@ MUTANTS = {
     "who-is-answered-makes-room": (WATCH, "self.is_in(Phase::Idle) && self.stalled", "!self.is_in(Phase::Endless) && self.stalled", "watch:: places::"),
     "requests-of-any-size-taken-in": (WATCH, "            if !self.budget.try_take(more) {", "            if false {", "watch:: http_bounds::"),
     "bytes-of-requests-never-given-back": (WATCH, "        self.received.store(0, Ordering::Relaxed);\n        self.release();\n", "        self.received.store(0, Ordering::Relaxed);\n", "watch:: http_bounds::"),
-    "answers-of-any-size-held": ("src/http/answers.rs", "        if !room {", "        if false {", "answers:: http_bounds::"),
-    "slow-readers-keep-what-they-hold": ("src/http/answers.rs", "                connection.give_answer_up();\n", "", "http_bounds::"),
+    "answers-of-any-size-held": ("src/http/server/answers.rs", "        if !room {", "        if false {", "answers:: http_bounds::"),
+    "slow-readers-keep-what-they-hold": ("src/http/server/answers.rs", "                connection.give_answer_up();\n", "", "http_bounds::"),
     "pages-not-counted": (GATE, "        if posts <= 1 {", "        if true {", "page_gate::"),
     "live-slow-reader-kept": (WATCH, "        if stalled > 0 && since", "        if false && since", "http_stream_faults::"),
     "commits-not-told-to-followers": (WRITER, "        logs.into_iter().for_each(|partition| self.shared.written.tell(partition));\n", "        drop(logs);\n", "contract::file::law_13"),
@@ -225,8 +226,8 @@ MUTANTS = {
     "cors-under-the-errors": ("src/http/router.rs", "    let router = router\n        .method_not_allowed_fallback",
         "    if let Some(cors) = cors.clone() {\n        router = router.layer(cors);\n    }\n"
         "    let cors: Option<tower_http::cors::CorsLayer> = None;\n    let router = router\n        .method_not_allowed_fallback", "http_cors::"),
-    "foreign-pages-write": ("src/http/foreign.rs", "if method.is_safe() || !matches!", "if true || method.is_safe() || !matches!", "http_cors::"),
-    "foreign-pages-of-the-site-write": ("src/http/foreign.rs", 'b"same-site" | b"cross-site"', 'b"cross-site"', "http_cors::"),
+    "foreign-pages-write": ("src/http/middleware/csrf.rs", "if method.is_safe() || !matches!", "if true || method.is_safe() || !matches!", "http_cors::"),
+    "foreign-pages-of-the-site-write": ("src/http/middleware/csrf.rs", 'b"same-site" | b"cross-site"', 'b"cross-site"', "http_cors::"),
     "file-sync-left-out": (BACKEND, "        let synced = self.inner.sync_data();\n", "        let synced = Ok(());\n", FILE_TESTS),
     "file-failed-commit-called-refused": (WRITER, "        let unknown = committing &&", "        let unknown = false && committing &&", FILE_TESTS),
     "file-failed-sync-forgiven": (WRITER, "        if self.opener.sync_failed.load(Ordering::Acquire) {", "        if false {", FILE_TESTS),

@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::super::problem::{Code, Problem};
+use super::super::server::{Phase, Watch};
 use super::super::state::SharedState;
-use super::super::watch::{Phase, Watch};
 
 /// The detail where bodies that are on their way take up all that they may.
 const NO_ROOM: &str = "requests that are on their way fill --max-request-bytes-in-flight; nothing was \

@@ -8,11 +8,11 @@ use axum::http::{HeaderValue, Uri};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::super::answers::LargeAnswers;
 use super::super::dto::{PostUserAnswer, PostUsersAnswer, UserAnswer, UsersAnswer};
 use super::super::extract::{PostPath, Query, ReactionPath, decode_cursor, encode_cursor};
 use super::super::openapi::{PageParams, PostParams, ReactionParams, ReadProblems};
 use super::super::problem::Problem;
+use super::super::server::LargeAnswers;
 use super::super::state::{JSON, SharedState};
 use crate::domain::{PostId, Reaction, ReactorsPage};
 use crate::store::{ReactorsQuery, Store as _};

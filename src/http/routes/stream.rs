@@ -14,13 +14,13 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::Stream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::super::connection::Endless;
 use super::super::dto::SummaryAnswer;
 use super::super::extract::Query;
+use super::super::limits::Turn;
 use super::super::openapi::ReadProblems;
 use super::super::problem::Problem;
+use super::super::server::Endless;
 use super::super::state::SharedState;
-use super::super::turns::Turn;
 use crate::domain::Summary;
 use crate::live::Watching;
 

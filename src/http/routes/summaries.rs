@@ -8,11 +8,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
-use super::super::answers::LargeAnswers;
 use super::super::dto::{PostIdJson, SummariesAnswer, SummariesQuestion, SummaryAnswer};
 use super::super::extract::{self, JsonBody, PostPath, Query};
 use super::super::openapi::{PostParams, ReadProblems, SummaryParams};
 use super::super::problem::{Code, Problem, TRY_AGAIN};
+use super::super::server::LargeAnswers;
 use super::super::state::{JSON, SharedState};
 use crate::domain::Summary;
 use crate::store::{Store as _, SummaryQuery};

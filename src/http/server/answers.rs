@@ -14,8 +14,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use tokio::time::sleep;
 
-use super::budget::ByteBudget;
-use super::problem::{Code, Problem};
+use super::super::limits::ByteBudget;
+use super::super::problem::{Code, Problem};
 use super::watch::Watch;
 
 /// An answer of at most so many bytes is not counted: each connection has one at a time.
@@ -62,7 +62,7 @@ impl LargeAnswers {
     /// # Errors
     ///
     /// `overloaded`, if there is no room for it.
-    pub(super) async fn answer(
+    pub(in crate::http) async fn answer(
         self: &Arc<Self>,
         kind: HeaderValue,
         text: Vec<u8>,

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
-use super::state::Limits;
+use super::super::limits::Limits;
 
 /// How many may wait to be accepted, as far as the system allows it: a burst of connections that
 /// ask nothing must not have others turned away, who would only try again after a second.

@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::task::AtomicWaker;
 
-use super::budget::ByteBudget;
-use super::state::Limits;
+use super::super::limits::{ByteBudget, Limits};
 
 /// So many bytes of a request are not counted: more than a usual one has.
 const FREE_REQUEST_BYTES: usize = 8 * 1024;
@@ -42,7 +41,7 @@ pub(super) enum End {
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(in crate::http) enum Phase {
     /// Nothing is asked, or the client takes its answer: what it takes begins the phase anew.
     Idle = 0,
     /// A part of a head is here.
@@ -61,7 +60,7 @@ pub(super) type Spare = (bool, Reverse<Duration>);
 
 /// Since when a connection has been in its phase, and what it holds.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(in crate::http) struct Watch {
     base: Instant,
     /// Milliseconds since `base`, shifted left; the phase in the bits below.
     state: AtomicU64,
@@ -102,7 +101,7 @@ impl Watch {
         u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX >> PHASE_BITS)
     }
 
-    pub(super) fn enter(&self, phase: Phase) {
+    pub(in crate::http) fn enter(&self, phase: Phase) {
         let state = (self.millis() << PHASE_BITS) | phase as u64;
         self.state.store(state, Ordering::Relaxed);
     }
@@ -141,7 +140,7 @@ impl Watch {
 
     /// A body of so many bytes is waited for. False if there is no room for it; its connection is
     /// then closed after the answer.
-    pub(super) fn expect_body(&self, bytes: usize) -> bool {
+    pub(in crate::http) fn expect_body(&self, bytes: usize) -> bool {
         self.enter(Phase::Body);
         let room = self.count(self.received.load(Ordering::Relaxed) + bytes);
         if !room {

@@ -78,7 +78,7 @@ fn canonical(text: &str) -> Option<String> {
 }
 
 /// Lets pages of these origins read every answer, errors included.
-pub(super) fn layer(origins: &[Origin]) -> CorsLayer {
+pub(in crate::http) fn layer(origins: &[Origin]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins.iter().map(|origin| origin.0.clone())))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])

@@ -27,9 +27,9 @@ use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
+use super::super::limits::Limits;
 use super::answers::OnItsWay;
 use super::listener::Socket;
-use super::state::Limits;
 use super::watch::{End, Phase, Watch};
 
 /// The largest head that is read at all; longer ones get a bare 431 from the parser.
@@ -45,7 +45,7 @@ const LINGER: Duration = Duration::from_millis(50);
 
 /// Marks an answer that goes on until one side ends it. Nothing else is asked on its connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Endless;
+pub(in crate::http) struct Endless;
 
 /// Serves one connection until it ends, its time is over, or, after `stop`, its last answer is out.
 pub(super) async fn serve(

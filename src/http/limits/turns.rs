@@ -27,7 +27,7 @@ pub struct Turns {
 
 impl Turns {
     /// A place in the queue, for a stream as long as it is open.
-    pub(super) fn place(self: &Arc<Self>) -> Turn {
+    pub(in crate::http) fn place(self: &Arc<Self>) -> Turn {
         Turn { turns: Arc::clone(self), waiting: None }
     }
 
@@ -60,14 +60,14 @@ impl Turns {
 
 /// A place in the queue.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(in crate::http) struct Turn {
     turns: Arc<Turns>,
     waiting: Option<Pin<Box<OwnedNotified>>>,
 }
 
 impl Turn {
     /// Waits for a turn, and takes it.
-    pub(super) fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::http) fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.waiting.is_none() {
             if self.turns.take() {
                 return Poll::Ready(());

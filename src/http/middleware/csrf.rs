@@ -8,8 +8,8 @@
 use axum::http::header::ORIGIN;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use super::super::problem::{Code, Problem};
 use super::cors::Origin;
-use super::problem::{Code, Problem};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout_at;
 
-use super::problem::{Code, Problem};
+use super::super::problem::{Code, Problem};
 use crate::store::Deadline;
 
 /// So many posts at a time: two of the largest pages, about 2 MB each while they are written.
@@ -34,7 +34,7 @@ impl PageGate {
     /// # Errors
     ///
     /// `overloaded`, if too many wait or its deadline passes.
-    pub(super) async fn enter(
+    pub(in crate::http) async fn enter(
         &self,
         posts: usize,
         deadline: Deadline,

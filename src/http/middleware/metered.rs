@@ -15,14 +15,14 @@ use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::super::problem::{Code, Problem};
+use super::super::router::{ROUTES, TAPS};
+use super::super::state::HttpState;
+use super::access_log::{Answered, RequestLog};
 use super::cors::Origin;
-use super::foreign;
+use super::csrf;
 use super::host::Hosts;
-use super::problem::{Code, Problem};
 use super::request_id::{RequestIds, X_REQUEST_ID};
-use super::request_log::{Answered, RequestLog};
-use super::router::{ROUTES, TAPS};
-use super::state::HttpState;
 use crate::telemetry::Metrics;
 
 /// The detail of a panic: it says nothing of how far the tap got.
@@ -31,7 +31,7 @@ const UNFORESEEN: &str = "the tap may have been applied: repeat it with the same
 
 /// Wraps each route.
 #[derive(Clone)]
-pub(super) struct MeteredLayer(Arc<Shared>);
+pub(in crate::http) struct MeteredLayer(Arc<Shared>);
 
 /// What all requests of a worker share: one pointer, since a connection keeps room for a request's
 /// state as long as it lives.
@@ -45,7 +45,7 @@ struct Shared {
 }
 
 impl MeteredLayer {
-    pub(super) fn new(state: &HttpState) -> Self {
+    pub(in crate::http) fn new(state: &HttpState) -> Self {
         Self(Arc::new(Shared {
             metrics: Arc::clone(&state.metrics),
             max_uri_bytes: state.limits.max_uri_bytes,
@@ -68,7 +68,7 @@ impl Shared {
             let detail = format!("an address has at most {} bytes", self.max_uri_bytes);
             return Some(Problem::new(Code::UriTooLong, detail));
         }
-        foreign::refusal(request.method(), request.headers(), &self.origins)
+        csrf::refusal(request.method(), request.headers(), &self.origins)
     }
 }
 
@@ -82,7 +82,7 @@ impl<S> Layer<S> for MeteredLayer {
 
 /// A route that is measured.
 #[derive(Clone)]
-pub(super) struct Metered<S> {
+pub(in crate::http) struct Metered<S> {
     inner: S,
     layer: MeteredLayer,
 }
@@ -180,7 +180,7 @@ pin_project! {
 
 pin_project! {
     /// The answer of a route, on its way.
-    pub(super) struct MeteredFuture<F> {
+    pub(in crate::http) struct MeteredFuture<F> {
         #[pin]
         inner: Inner<F>,
         measure: Measure,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::budget::ByteBudget;
+use super::super::limits::ByteBudget;
 use super::watch::Watch;
 
 /// One place in so many is kept free.

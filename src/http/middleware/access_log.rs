@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::uri::PathAndQuery;
 use tokio::time::Instant;
 
-use super::problem::Problem;
+use super::super::problem::Problem;
 
 /// So many failed writes have a line of their own within a window; the others are counted.
 const LINES: u32 = 10;

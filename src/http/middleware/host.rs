@@ -13,7 +13,7 @@ use axum::http::Version;
 use axum::http::header::HOST;
 use url::Host;
 
-use super::problem::{Code, Problem};
+use super::super::problem::{Code, Problem};
 
 /// Asked by machines that know the service by whatever name; they tell nothing of a reaction.
 const EXEMPT: [&str; 3] = ["/healthz", "/readyz", "/metrics"];

@@ -15,10 +15,9 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::budget::ByteBudget;
+use super::super::limits::{ByteBudget, Limits};
 use super::listener::{Accepted, Listener, Listening};
 use super::places::{Place, Places};
-use super::state::Limits;
 use super::watch::End;
 use crate::store::ThrottledWarnings;
 use crate::telemetry::Metrics;
