@@ -79,7 +79,7 @@ bystander: tools ## What one client's load does to the taps of another (two minu
 	cargo build --profile dist
 	benches/bystander
 
-tools: $(TOOLS)/valkey-server ## Find or install redis-server and valkey-server
+tools: $(TOOLS)/valkey-server $(TOOLS)/promtool ## Find or install redis-server, valkey-server and promtool
 	@command -v redis-server >/dev/null || { \
 	  echo "installing redis-server"; \
 	  $(SUDO) apt-get update -qq && \
@@ -120,6 +120,15 @@ $(TOOLS)/django:
 	@mkdir -p $(TOOLS)
 	python3 -m pip install -q --root-user-action=ignore --target $@ $(DJANGO) || { \
 	  rm -rf $@; echo "Django is needed: pip install --target $@ $(DJANGO)" >&2; exit 1; }
+
+# Prometheus' checker of /metrics, taken out of its package: installing that would start a Prometheus.
+$(TOOLS)/promtool:
+	@mkdir -p $(TOOLS)
+	@if command -v promtool >/dev/null; then ln -sf "$$(command -v promtool)" $@; else \
+	  echo "fetching promtool"; cd $(TOOLS) && rm -f prometheus_*.deb && \
+	  { apt-get download -qq prometheus || { $(SUDO) apt-get update -qq && apt-get download -qq prometheus; }; } && \
+	  dpkg-deb --extract prometheus_*.deb prometheus.deb && mv prometheus.deb/usr/bin/promtool promtool && rm -r prometheus_*.deb prometheus.deb; \
+	fi || { echo "promtool is needed: install Prometheus with your package manager" >&2; exit 1; }
 
 # For the guide's proxies (docs/operations.md). Taken out of their packages: installing these would start them on port 80.
 $(TOOLS)/nginx $(TOOLS)/caddy:

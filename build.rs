@@ -1,8 +1,8 @@
-//! Assembles the scripts: each command of `lua/commands/` behind the files of `lua/lib/` that it
-//! includes, each of them once. Redis has no modules, and gets one text a script.
+//! Assembles the scripts, and says which commit is built.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 /// Where commands are: those that ship, and one that only tests run.
@@ -10,6 +10,13 @@ const COMMANDS: [&str; 2] = ["lua/commands", "tests/lua"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    assemble_scripts();
+    name_commit();
+}
+
+/// Writes each command behind the files of `lua/lib/` that it includes, each of them once: Redis has
+/// no modules, and gets one text a script.
+fn assemble_scripts() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("lua");
     fs::create_dir_all(&out).expect("OUT_DIR can be written to");
     println!("cargo::rerun-if-changed=lua/lib");
@@ -60,4 +67,34 @@ fn flags<'a>(text: &'a str, command: &Path) -> &'a str {
 
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Names the commit for `onetap_build_info`.
+fn name_commit() {
+    println!("cargo::rerun-if-env-changed=ONETAP_COMMIT");
+    let named = env::var("ONETAP_COMMIT").ok().filter(|commit| !commit.is_empty());
+    let commit = named.or_else(of_checkout).unwrap_or_else(|| "unknown".into());
+    println!("cargo::rustc-env=ONETAP_COMMIT={commit}");
+}
+
+/// The commit of the checkout that this is. Only for an optimized build: any other would be built
+/// anew after each commit.
+fn of_checkout() -> Option<String> {
+    if env::var("PROFILE").as_deref() != Ok("release") {
+        return None;
+    }
+    // Sources that were unpacked within another project's checkout are not of its commit.
+    let top = git(&["rev-parse", "--show-toplevel"])?;
+    if Path::new(&top).canonicalize().ok()? != Path::new(".").canonicalize().ok()? {
+        return None;
+    }
+    // A commit or a checkout writes a line there.
+    println!("cargo::rerun-if-changed={}", git(&["rev-parse", "--git-path", "logs/HEAD"])?);
+    git(&["rev-parse", "--short=12", "HEAD"])
+}
+
+fn git(args: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(args).output().ok()?;
+    let said = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !said.is_empty()).then_some(said)
 }

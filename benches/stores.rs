@@ -21,11 +21,10 @@ use http_body_util::BodyExt as _;
 use onetap::config::{Cli, Config};
 use onetap::domain::machine::Post;
 use onetap::domain::{Micros, PostId, Revision, Tap, Verb};
-use onetap::http::{Hosts, HttpState, LargeAnswers, PageGate, ROUTES, RequestLog, router};
+use onetap::http::{Hosts, HttpState, LargeAnswers, PageGate, RequestLog, router};
 use onetap::live::Hub;
 use onetap::store::memory::MemoryStore;
 use onetap::store::{AnyStore, Retention, Store, SummaryQuery};
-use onetap::telemetry::Metrics;
 use rustix::time::{ClockId, clock_gettime};
 use support::redis_server::{Kind, shared};
 use support::{numbered_post, soon, tap};
@@ -157,8 +156,6 @@ fn http_codec(c: &mut Criterion) {
     let mut group = c.benchmark_group("encode and decode: http");
     let runtime = runtime();
     let config = Config::new(Cli::try_parse_from(["onetap"]).unwrap().serve).unwrap();
-    let routes = ROUTES.iter().map(|(path, _)| *path).collect();
-    let live = Hub::new(1);
     let mut service = router(HttpState {
         naive: Arc::default(),
         store: AnyStore::Memory(MemoryStore::new(Retention::default())),
@@ -166,8 +163,10 @@ fn http_codec(c: &mut Criterion) {
         answers: LargeAnswers::new(usize::MAX),
         pages: PageGate::default(),
         turns: Arc::default(),
-        metrics: Arc::new(Metrics::new(routes, live.stats(), None, None)),
-        live,
+        registry: Arc::default(),
+        requests: Arc::default(),
+        readiness: Arc::default(),
+        live: Hub::new(1),
         hosts: Hosts::new("127.0.0.1:8080".parse().ok(), Vec::new()),
         log: RequestLog::new(false),
         cors_origins: Vec::new(),

@@ -11,14 +11,15 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, ConfigError, StoreConfig};
 use crate::demo::NaiveTable;
 use crate::http::{
-    self, Acceptor, Hosts, HttpState, LargeAnswers, Listener, PageGate, ROUTES, RequestLog, Worker,
+    self, Acceptor, ConnectionStats, Hosts, HttpState, LargeAnswers, Listener, PageGate, Readiness,
+    RequestLog, RequestMetrics, Worker,
 };
 use crate::live::Hub;
-use crate::store::StoreSource;
 use crate::store::file::{FileStore, OpenError};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::{ConnectError, RedisSource};
-use crate::telemetry::Metrics;
+use crate::store::{FileSize, StoreSource};
+use crate::telemetry::Registry;
 
 /// Why the program ends before its time.
 #[derive(Debug, thiserror::Error)]
@@ -64,13 +65,41 @@ const KEPT_FROM_STREAMS: usize = 100;
 #[derive(Clone)]
 struct Shared {
     source: StoreSource,
-    metrics: Arc<Metrics>,
+    figures: Figures,
     live: Hub,
     answers: Arc<LargeAnswers>,
     naive: Arc<NaiveTable>,
     log: Arc<RequestLog>,
     hosts: Hosts,
     stop: CancellationToken,
+}
+
+/// What is counted, in the registry and where it is moved.
+#[derive(Clone)]
+struct Figures {
+    registry: Arc<Registry>,
+    requests: Arc<RequestMetrics>,
+    connections: Arc<ConnectionStats>,
+    readiness: Arc<Readiness>,
+}
+
+impl Figures {
+    /// Has each component that there is register its own.
+    fn new(source: &StoreSource, live: &Hub) -> Self {
+        let (requests, connections) = (Arc::default(), Arc::default());
+        let readiness = Arc::default();
+        let mut registry = Registry::default();
+        registry.register(Arc::clone(&readiness));
+        registry.register(Arc::clone(&requests));
+        registry.register(Arc::clone(&connections));
+        registry.register(live.stats());
+        source.lane_stats().into_iter().for_each(|lanes| registry.register(lanes));
+        source.file_stats().into_iter().for_each(|file| registry.register(file));
+        if let StoreSource::File(_, path) = source {
+            registry.register(FileSize(path.clone()));
+        }
+        Self { registry: Arc::new(registry), requests, connections, readiness }
+    }
 }
 
 /// Runs the service on these listeners until `stop`, then lets what is in flight be answered.
@@ -84,16 +113,13 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let source = open_store(&config).await?;
-    let routes = ROUTES.iter().map(|(path, _)| *path).collect();
     let room = connections_within_descriptors(config.limits.max_connections);
     // The rest is for what ends by itself: however many pages are open, taps are taken in.
     let live = Hub::new(room - (room / 4).min(KEPT_FROM_STREAMS));
-    let (lanes, file) = (source.lane_stats(), source.file_stats());
-    let metrics = Arc::new(Metrics::new(routes, live.stats(), lanes, file));
     let address = listeners.first().and_then(Listener::address);
     let shared = Shared {
+        figures: Figures::new(&source, &live),
         source,
-        metrics,
         live,
         answers: LargeAnswers::new(config.limits.max_answer_bytes_in_flight),
         naive: Arc::default(),
@@ -182,12 +208,15 @@ fn start(
     let (shared, cors_origins) = (shared.clone(), config.cors_origins.clone());
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
-            let Shared { source, metrics, live, answers, naive, log, hosts, stop } = shared;
+            let Shared { source, figures, live, answers, naive, log, hosts, stop } = shared;
             let store = source.attach();
+            let stats = (figures.connections, live.stats());
             let state = HttpState {
                 store,
                 limits,
-                metrics: Arc::clone(&metrics),
+                registry: figures.registry,
+                requests: figures.requests,
+                readiness: figures.readiness,
                 answers,
                 pages: PageGate::default(),
                 turns: Arc::default(),
@@ -197,7 +226,7 @@ fn start(
                 hosts,
                 cors_origins,
             };
-            worker.run(http::router(state), limits, metrics, stop, grace).await;
+            worker.run(http::router(state), limits, stats, stop, grace).await;
         });
     })
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use axum::http::HeaderValue;
 
 use super::limits::{Limits, PageGate, Turns};
+use super::metrics::RequestMetrics;
 use super::middleware::{Hosts, Origin, RequestLog};
+use super::readiness::Readiness;
 use super::server::LargeAnswers;
 use crate::demo::NaiveTable;
 use crate::live::Hub;
 use crate::store::{AnyStore, Deadline};
-use crate::telemetry::Metrics;
+use crate::telemetry::Registry;
 
 /// What nearly every answer is.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -25,8 +27,12 @@ pub struct HttpState {
     pub store: AnyStore,
     /// The bounds.
     pub limits: Limits,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
+    /// All figures.
+    pub registry: Arc<Registry>,
+    /// The requests of all workers.
+    pub requests: Arc<RequestMetrics>,
+    /// Whether taps can be counted.
+    pub readiness: Arc<Readiness>,
     /// How large answers are bounded, those of all workers together.
     pub answers: Arc<LargeAnswers>,
     /// How pages are let in.

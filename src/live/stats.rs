@@ -1,20 +1,21 @@
-//! Counters of what streams do.
+//! What streams count. The doc comments are the help texts at `/metrics`.
 
-use crate::store::Counter;
+use crate::telemetry::stats;
 
-/// What the streams have done.
-#[derive(Debug, Default)]
-pub struct LiveStats {
-    /// Streams that are open now.
-    pub streams: Counter,
-    /// Streams refused because as many were open as there is room for.
-    pub refused: Counter,
-    /// Events that were given to a connection to send.
-    pub sent: Counter,
-    /// Events that a newer one replaced before they were sent.
-    pub superseded: Counter,
-    /// Streams closed because what they watch could not be read for too long.
-    pub closed_stale: Counter,
-    /// Streams cut because their reader did not read.
-    pub cut_slow: Counter,
+stats! {
+    /// What the streams have done.
+    pub struct LiveStats {
+        /// Streams open now.
+        Gauge streams: "live_streams",
+        /// Events sent on streams.
+        Counter sent: "live_events",
+        /// Events that a newer one replaced before they were sent.
+        Counter superseded: "live_events_superseded",
+        /// Streams refused because as many were open as there is room for.
+        Counter refused: "live_streams_refused",
+        /// Streams closed because what they watch could not be read, or went back in its history.
+        Counter closed_stale: "live_streams_closed_stale",
+        /// Streams cut because their reader did not read.
+        Counter cut_slow: "live_streams_cut_slow",
+    }
 }

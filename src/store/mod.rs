@@ -20,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use change_log::{ChangeLog, LogCursor, LogPage};
 pub use error::StoreError;
 pub use follow::{News, WatchedPartitions};
-pub use stats::{Counter, FileStats, LaneStats};
+pub use stats::{Counter, FileSize, FileStats, LaneStats};
 pub use throttled::{Severity, ThrottledWarnings};
 use tokio::sync::mpsc;
 

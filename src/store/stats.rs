@@ -1,72 +1,65 @@
-//! Counters of what stores do, for whoever shows them.
+//! What stores count. The doc comments are the help texts at `/metrics`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::PathBuf;
 
-macro_rules! counters {
-    ($(#[$about:meta])* $stats:ident: $($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        $(#[$about])*
-        #[derive(Debug, Default)]
-        pub struct $stats { $($(#[$doc])* pub $name: Counter),* }
-    };
-}
+pub use crate::telemetry::Counter;
+use crate::telemetry::{Collector, DescriptorEncoder, Figure, Kind, encode_figures, stats};
 
-counters! {
+stats! {
     /// What the lanes of a store have done, added up over all lanes.
-    LaneStats:
-    /// Lanes that have a connection now.
-    connected,
-    /// Connections that were opened.
-    connections_opened,
-    /// Attempts to open a connection that failed.
-    connect_failures,
-    /// Script calls that were sent; each carries a batch.
-    batches_sent,
-    /// Taps and reads that were sent in those batches.
-    calls_sent,
-    /// Calls that had no answer by their deadline.
-    deadlines_missed,
-    /// Batches sent again as source because the server did not know the script.
-    scripts_reloaded,
-    /// Calls sent again, refused or without an answer, of which no harm can come.
-    calls_sent_again,
-    /// Calls refused because the queue was full.
-    overloads,
+    pub struct LaneStats {
+        /// Lanes that have a connection to Redis now.
+        Gauge connected: "lanes_connected",
+        /// Connections to Redis opened.
+        Counter connections_opened: "lane_connections",
+        /// Attempts to connect to Redis that failed.
+        Counter connect_failures: "lane_connect_failures",
+        /// Script calls sent; each carries a batch.
+        Counter batches_sent: "lane_batches",
+        /// Taps and reads sent in batches.
+        Counter calls_sent: "lane_calls",
+        /// Calls without an answer at their deadline.
+        Counter deadlines_missed: "lane_deadlines_missed",
+        /// Batches sent again as source because the server did not know the script.
+        Counter scripts_reloaded: "lane_scripts_reloaded",
+        /// Calls retried because a retry was safe.
+        Counter calls_sent_again: "lane_calls_sent_again",
+        /// Calls refused because the queue was full.
+        Counter overloads: "lane_overloads",
+    }
 }
 
-counters! {
+stats! {
     /// What the writer of a store file has done.
-    FileStats:
-    /// Group commits: each makes everything that waited durable at once.
-    commits,
-    /// Taps that wrote something in those commits.
-    taps_committed,
-    /// Commits that failed, so that nothing of them was acknowledged.
-    commits_failed,
-    /// Times that the disk was told to sync.
-    syncs,
-    /// Bytes that were given to the disk.
-    bytes_written,
-    /// Taps refused because the queue was full.
-    overloads,
+    pub struct FileStats {
+        /// Group commits of the store file.
+        Counter commits: "file_commits",
+        /// Taps made durable by those commits.
+        Counter taps_committed: "file_taps",
+        /// Group commits that failed; nothing of them was acknowledged.
+        Counter commits_failed: "file_commits_failed",
+        /// Syncs of the store file to the disk.
+        Counter syncs: "file_syncs",
+        /// Bytes written to the store file.
+        Counter bytes_written: "file_written_bytes",
+        /// Taps refused because the queue was full.
+        Counter overloads: "file_overloads",
+    }
 }
 
-/// A number that any thread may move.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+/// The size of a store file, looked up at each scrape. A file that is gone has none.
+#[derive(Debug)]
+pub struct FileSize(pub PathBuf);
 
-impl Counter {
-    /// Adds.
-    pub fn add(&self, n: u64) {
-        self.0.fetch_add(n, Ordering::Relaxed);
-    }
-
-    /// Takes away what was added before.
-    pub fn sub(&self, n: u64) {
-        self.0.fetch_sub(n, Ordering::Relaxed);
-    }
-
-    /// The number as it is.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+impl Collector for FileSize {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+        let Ok(file) = std::fs::metadata(&self.0) else { return Ok(()) };
+        let figure = Figure {
+            name: "file_size_bytes",
+            help: "Size of the store file.",
+            kind: Kind::Gauge,
+            value: file.len(),
+        };
+        encode_figures(encoder, &[figure])
     }
 }

@@ -23,6 +23,7 @@ mod http_idempotency;
 mod http_ids;
 mod http_limits;
 mod http_log;
+mod http_metrics;
 mod http_problems;
 mod http_reads;
 mod http_revisions;

@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::super::metrics::{RequestMetrics, RouteMetrics};
 use super::super::problem::{Code, Problem};
 use super::super::router::{ROUTES, TAPS};
 use super::super::state::HttpState;
@@ -23,7 +24,6 @@ use super::cors::Origin;
 use super::csrf;
 use super::host::Hosts;
 use super::request_id::{RequestIds, X_REQUEST_ID};
-use crate::telemetry::Metrics;
 
 /// The detail of a panic: it says nothing of how far the tap got.
 const UNFORESEEN: &str = "the tap may have been applied: repeat it with the same idempotency key, \
@@ -36,7 +36,8 @@ pub(in crate::http) struct MeteredLayer(Arc<Shared>);
 /// What all requests of a worker share: one pointer, since a connection keeps room for a request's
 /// state as long as it lives.
 struct Shared {
-    metrics: Arc<Metrics>,
+    /// By place in the list of routes; the last one is for paths without a route.
+    routes: Vec<Arc<RouteMetrics>>,
     max_uri_bytes: usize,
     origins: Vec<Origin>,
     hosts: Hosts,
@@ -47,7 +48,7 @@ struct Shared {
 impl MeteredLayer {
     pub(in crate::http) fn new(state: &HttpState) -> Self {
         Self(Arc::new(Shared {
-            metrics: Arc::clone(&state.metrics),
+            routes: all_routes(&state.requests),
             max_uri_bytes: state.limits.max_uri_bytes,
             origins: state.cors_origins.clone(),
             hosts: state.hosts.clone(),
@@ -55,6 +56,11 @@ impl MeteredLayer {
             log: Arc::clone(&state.log),
         }))
     }
+}
+
+fn all_routes(requests: &RequestMetrics) -> Vec<Arc<RouteMetrics>> {
+    let paths = ROUTES.iter().map(|(path, _)| *path).chain(["unmatched"]);
+    paths.map(|path| requests.route(path)).collect()
 }
 
 impl Shared {
@@ -144,7 +150,8 @@ impl Measure {
     /// Counts the answer, logs it if it has a line, and gives it the request's id.
     fn answered(&self, response: &mut Response) {
         let (status, took) = (response.status().as_u16(), self.started.elapsed());
-        self.shared.metrics.request(self.route, self.method, status, took);
+        let route = self.route.unwrap_or(ROUTES.len());
+        self.shared.routes[route].answered(self.method, status, took);
         let id = self.id.to_str().unwrap_or_default();
         let problem = Problem::named(response, id);
         response.headers_mut().insert(X_REQUEST_ID, self.id.clone());
@@ -216,19 +223,19 @@ mod tests {
 
     use super::super::cors;
     use super::*;
-    use crate::live::LiveStats;
+    use crate::telemetry::{Format, Registry};
 
     /// Also with the headers that let a page of another origin read it.
     #[tokio::test]
     async fn a_panic_is_an_answer_like_any_other() {
-        let metrics =
-            Arc::new(Metrics::new(Vec::new(), Arc::new(LiveStats::default()), None, None));
+        let (requests, mut registry) = (Arc::new(RequestMetrics::default()), Registry::default());
+        registry.register(Arc::clone(&requests));
         let panics = async |_: Request| -> Response { panic!("a bug") };
         let origin = "https://forum.example".parse().expect("an origin");
         let mut service = axum::Router::new()
             .fallback(panics)
             .layer(MeteredLayer(Arc::new(Shared {
-                metrics: Arc::clone(&metrics),
+                routes: all_routes(&requests),
                 max_uri_bytes: 100,
                 origins: Vec::new(),
                 hosts: Hosts::new(None, Vec::new()),
@@ -243,6 +250,7 @@ mod tests {
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
         assert_eq!(answer.headers()["access-control-allow-origin"], "https://forum.example");
-        assert!(metrics.encode().contains("status=\"500\"} 1"), "{}", metrics.encode());
+        let text = registry.encode(Format::OpenMetrics);
+        assert!(text.contains("status=\"500\"} 1"), "{text}");
     }
 }

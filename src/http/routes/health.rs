@@ -1,7 +1,5 @@
 //! How the service is: liveness, readiness, figures.
 
-use std::collections::HashSet;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, VARY};
@@ -12,7 +10,8 @@ use super::super::dto::HealthAnswer;
 use super::super::openapi::ReadyProblems;
 use super::super::problem::{Code, Problem};
 use super::super::state::SharedState;
-use crate::store::{Store as _, StoreError};
+use crate::store::StoreError;
+use crate::telemetry::Format;
 
 /// Whether the process answers. Touches nothing else.
 #[utoipa::path(
@@ -39,7 +38,8 @@ pub(in crate::http) async fn ready(
     State(state): State<SharedState>,
 ) -> Result<Json<HealthAnswer>, Problem> {
     let store = state.store.kind();
-    state.store.probe(state.deadline()).await.map_err(|error| match error {
+    let checked = state.readiness.check(&state.store, state.deadline()).await;
+    checked.map_err(|error| match error {
         // Only the operator can do something about it. No reason holds a password.
         StoreError::Unavailable(why) => {
             Problem::new(Code::StoreUnavailable, format!("the store ({store}) is not ready: {why}"))
@@ -68,14 +68,11 @@ pub(in crate::http) async fn metrics(
     State(state): State<SharedState>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let text = state.metrics.encode();
-    let (kind, text) = if wants_plain_text(&headers) {
-        ("text/plain; version=0.0.4; charset=utf-8", plain_text(&text))
-    } else {
-        ("application/openmetrics-text; version=1.0.0; charset=utf-8", text)
-    };
-    let mut answer =
-        state.answers.answer(HeaderValue::from_static(kind), text.into_bytes()).await?;
+    state.readiness.refresh(&state.store).await;
+    let format = if wants_plain_text(&headers) { Format::Prometheus } else { Format::OpenMetrics };
+    let kind = HeaderValue::from_static(format.content_type());
+    let text = state.registry.encode(format).into_bytes();
+    let mut answer = state.answers.answer(kind, text).await?;
     answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
     Ok(answer)
 }
@@ -96,29 +93,6 @@ fn wants_plain_text(headers: &HeaderMap) -> bool {
         }
     }
     plain > open
-}
-
-/// OpenMetrics as Prometheus' older format says it: a counter is named with its `_total`, and there
-/// are no units and no end.
-fn plain_text(open: &str) -> String {
-    let counters: HashSet<&str> = open
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
-        .collect();
-    let mut text = String::with_capacity(open.len());
-    for line in open.lines() {
-        let mut words = line.splitn(4, ' ');
-        match (words.next(), words.next(), words.next(), words.next()) {
-            (Some("#"), Some("UNIT" | "EOF"), ..) => continue,
-            (Some("#"), Some(what), Some(name), rest) if counters.contains(name) => {
-                let rest = rest.unwrap_or_default();
-                text.extend(["# ", what, " ", name, "_total ", rest]);
-            }
-            _ => text.push_str(line),
-        }
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]
@@ -144,14 +118,5 @@ mod tests {
             headers.extend(accept.map(|accept| (ACCEPT, HeaderValue::from_static(accept))));
             assert_eq!(wants_plain_text(&headers), plain, "{accept:?}");
         }
-    }
-
-    #[test]
-    fn a_counter_is_named_with_its_total_in_plain_text() {
-        let open = "# HELP a_b Many of them.\n# TYPE a_b counter\n# UNIT a_b b\na_b_total{x=\"1\"} 2\n\
-                    # HELP g One.\n# TYPE g gauge\ng 1\n# EOF\n";
-        let plain = "# HELP a_b_total Many of them.\n# TYPE a_b_total counter\na_b_total{x=\"1\"} 2\n\
-                     # HELP g One.\n# TYPE g gauge\ng 1\n";
-        assert_eq!(plain_text(open), plain);
     }
 }

@@ -18,9 +18,10 @@ use tokio_util::task::TaskTracker;
 use super::super::limits::{ByteBudget, Limits};
 use super::listener::{Accepted, Listener, Listening};
 use super::places::{Place, Places};
+use super::stats::ConnectionStats;
 use super::watch::End;
+use crate::live::LiveStats;
 use crate::store::ThrottledWarnings;
-use crate::telemetry::Metrics;
 
 /// After an accept that failed for want of descriptors or memory.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
@@ -129,26 +130,27 @@ impl Worker {
         mut self,
         router: Router,
         limits: Limits,
-        metrics: Arc<Metrics>,
+        stats: (Arc<ConnectionStats>, Arc<LiveStats>),
         stop: CancellationToken,
         grace: Duration,
     ) {
+        let (stats, live) = stats;
         let connections = TaskTracker::new();
         // Ends when the acceptor is gone and what it dealt out is taken.
         while let Some((stream, place)) = self.accepted.recv().await {
             let Ok(stream) = stream.taken(&limits) else { continue };
             let (router, stop) = (router.clone(), stop.clone());
-            let counted = Counted::new(&metrics, place);
+            let (counted, live) = (Counted::new(&stats, place), Arc::clone(&live));
             connections.spawn(async move {
                 let watch = Arc::clone(&counted.place.watch);
                 match super::connection::serve(stream, watch, router, limits, stop).await {
                     End::Done => {}
-                    End::SlowReader => counted.metrics.slow_reader_cut(),
-                    End::MadeRoom => counted.metrics.made_room(),
-                    End::GaveUp => counted.metrics.answer_given_up(),
+                    End::SlowReader => live.cut_slow.add(1),
+                    End::MadeRoom => counted.stats.closed_for_room.add(1),
+                    End::GaveUp => counted.stats.answers_given_up.add(1),
                 }
                 if counted.place.watch.is_refused() {
-                    counted.metrics.refused_for_bytes();
+                    counted.stats.refused_for_bytes.add(1);
                 }
                 drop(counted);
             });
@@ -165,20 +167,20 @@ impl Worker {
 
 /// A connection that is counted for as long as this lives, however it ends.
 struct Counted {
-    metrics: Arc<Metrics>,
+    stats: Arc<ConnectionStats>,
     place: Place,
 }
 
 impl Counted {
-    fn new(metrics: &Arc<Metrics>, place: Place) -> Self {
-        metrics.connection_opened();
-        Self { metrics: Arc::clone(metrics), place }
+    fn new(stats: &Arc<ConnectionStats>, place: Place) -> Self {
+        stats.open.add(1);
+        Self { stats: Arc::clone(stats), place }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.metrics.connection_closed();
+        self.stats.open.sub(1);
     }
 }
 

@@ -5,10 +5,12 @@ mod answers;
 mod connection;
 mod listener;
 mod places;
+mod stats;
 mod watch;
 
 pub use acceptor::{Acceptor, Worker};
 pub use answers::LargeAnswers;
 pub(super) use connection::Endless;
 pub use listener::Listener;
+pub use stats::ConnectionStats;
 pub(super) use watch::{Phase, Watch};
