@@ -12,6 +12,7 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use clap::Parser as _;
@@ -21,7 +22,7 @@ use http_body_util::BodyExt as _;
 use onetap::config::{Cli, Config};
 use onetap::domain::machine::Post;
 use onetap::domain::{Micros, PostId, Revision, Tap, Verb};
-use onetap::http::{Hosts, HttpState, LargeAnswers, PageGate, RequestLog, router};
+use onetap::http::{Edge, Hosts, HttpState, LargeAnswers, RequestLog, router};
 use onetap::live::Hub;
 use onetap::store::memory::MemoryStore;
 use onetap::store::{AnyStore, Retention, Store, SummaryQuery};
@@ -156,21 +157,14 @@ fn http_codec(c: &mut Criterion) {
     let mut group = c.benchmark_group("encode and decode: http");
     let runtime = runtime();
     let config = Config::new(Cli::try_parse_from(["onetap"]).unwrap().serve).unwrap();
-    let mut service = router(HttpState {
-        naive: Arc::default(),
-        store: AnyStore::Memory(MemoryStore::new(Retention::default())),
-        limits: config.limits,
-        answers: LargeAnswers::new(usize::MAX),
-        pages: PageGate::default(),
-        turns: Arc::default(),
-        registry: Arc::default(),
-        requests: Arc::default(),
-        readiness: Arc::default(),
-        live: Hub::new(1),
-        hosts: Hosts::new("127.0.0.1:8080".parse().ok(), Vec::new()),
-        log: RequestLog::new(false),
-        cors_origins: Vec::new(),
-    });
+    let (limits, hosts) = (config.limits, Hosts::new("127.0.0.1:8080".parse().ok(), Vec::new()));
+    let (requests, log) = (Arc::default(), RequestLog::new(false));
+    let edge = Edge::new(hosts, Vec::new(), limits.max_uri_bytes, requests, log);
+    let store = AnyStore::Memory(MemoryStore::new(Retention::default()));
+    let answers = LargeAnswers::new(usize::MAX);
+    let (live, registry, readiness) = (Hub::new(1), Arc::default(), Arc::default());
+    let state = HttpState::new(store, &limits, answers, live, registry, readiness);
+    let mut service = router(state, &edge, Router::new());
     let mut answer = |request: Request<Body>| {
         runtime.block_on(async {
             let response = service.call(request).await.unwrap();

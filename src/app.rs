@@ -9,9 +9,9 @@ use std::thread::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ConfigError, StoreConfig};
-use crate::demo::NaiveTable;
+use crate::demo::{self, NaiveTable};
 use crate::http::{
-    self, Acceptor, ConnectionStats, Hosts, HttpState, LargeAnswers, Listener, PageGate, Readiness,
+    self, Acceptor, ConnectionStats, Edge, Hosts, HttpState, LargeAnswers, Listener, Readiness,
     RequestLog, RequestMetrics, Worker,
 };
 use crate::live::Hub;
@@ -68,6 +68,7 @@ struct Shared {
     figures: Figures,
     live: Hub,
     answers: Arc<LargeAnswers>,
+    /// Of the demo.
     naive: Arc<NaiveTable>,
     log: Arc<RequestLog>,
     hosts: Hosts,
@@ -209,24 +210,12 @@ fn start(
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
             let Shared { source, figures, live, answers, naive, log, hosts, stop } = shared;
-            let store = source.attach();
-            let stats = (figures.connections, live.stats());
-            let state = HttpState {
-                store,
-                limits,
-                registry: figures.registry,
-                requests: figures.requests,
-                readiness: figures.readiness,
-                answers,
-                pages: PageGate::default(),
-                turns: Arc::default(),
-                live,
-                naive,
-                log,
-                hosts,
-                cors_origins,
-            };
-            worker.run(http::router(state), limits, stats, stop, grace).await;
+            let Figures { registry, requests, connections, readiness } = figures;
+            let (store, stats) = (source.attach(), (connections, live.stats()));
+            let edge = Edge::new(hosts, cors_origins, limits.max_uri_bytes, requests, log);
+            let state = HttpState::new(store, &limits, answers, live, registry, readiness);
+            let router = http::router(state, &edge, demo::router(&edge, naive));
+            worker.run(router, limits, stats, stop, grace).await;
         });
     })
 }

@@ -3,6 +3,8 @@
 //! A request is parsed into the domain's types ([`extract`]), asks the store, and is answered from
 //! [`dto`] or as a [`problem`]. All routes stand in [`mod@router`].
 
+mod access;
+mod call;
 mod dto;
 mod extract;
 mod limits;
@@ -16,13 +18,16 @@ mod routes;
 mod server;
 mod state;
 
-pub use limits::{Limits, PageGate, Turns};
+pub use access::Access;
+pub(crate) use extract::{Query, TapPath};
+pub use limits::Limits;
 pub use metrics::RequestMetrics;
-pub use middleware::{HostName, Hosts, Origin, RequestLog};
-pub use openapi::document as openapi_document;
+pub(crate) use middleware::Routes;
+pub use middleware::{Edge, HostName, Hosts, Origin, RequestLog};
 pub use problem::{Code, Problem};
 pub use readiness::Readiness;
-pub use router::{ROUTES, router};
+pub use router::{openapi_document, router};
 pub use routes::stream::event;
+pub(crate) use routes::web;
 pub use server::{Acceptor, ConnectionStats, LargeAnswers, Listener, Worker};
 pub use state::HttpState;

@@ -1,76 +1,63 @@
-//! All routes, in one list.
+//! All routes.
 
-use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::body::Bytes;
 
-use super::middleware::{MeteredLayer, cors};
-use super::routes::{docs, fallback, health, naive, reactors, stream, summaries, taps, web};
-use super::state::{HttpState, SharedState};
+use super::call::{Call, calls};
+use super::middleware::{Edge, Routes, cors_around};
+use super::openapi;
+use super::routes::{docs, health, reactors, stream, summaries, taps, web};
+use super::state::{AppState, HttpState};
 
-type Route = (&'static str, fn() -> MethodRouter<SharedState>);
-
-/// Every path of the service and what it answers to; the most asked ones first, since figures are
-/// kept by place in this list.
-pub const ROUTES: &[Route] = &[
-    ("/v1/posts/{post_id}/reactions/{reaction}/users/{user_id}/toggle", || post(taps::toggle)),
-    ("/v1/posts/{post_id}/reactions/{reaction}/users/{user_id}", || {
-        put(taps::set).merge(delete(taps::unset))
-    }),
-    ("/v1/posts/{post_id}/reactions/{reaction}/users", || get(reactors::of_reaction)),
-    ("/v1/posts/{post_id}/reactions", || get(summaries::of_post)),
-    ("/v1/posts/{post_id}/users", || get(reactors::of_post)),
-    ("/v1/posts/reactions", || get(summaries::of_page)),
-    ("/v1/posts/reactions/query", || post(summaries::query)),
-    ("/v1/posts/reactions/stream", || get(stream::of_posts)),
-    ("/healthz", || get(health::live)),
-    ("/readyz", || get(health::ready)),
-    ("/metrics", || get(health::metrics)),
-    ("/openapi.json", || get(docs::document)),
-    ("/", || get(docs::root)),
-    ("/docs", || get(docs::index)),
-    ("/docs/", || get(docs::page)),
-    ("/docs/{*file}", || get(docs::page)),
-    ("/onetap.js", || web::file(&web::CLIENT)),
-    ("/onetap.d.ts", || web::file(&web::CLIENT_TYPES)),
-    ("/onetap-bar.js", || web::file(&web::BAR)),
-    ("/onetap-card.js", || web::file(&web::BAR_CARD)),
-    ("/onetap-dialog.js", || web::file(&web::BAR_DIALOG)),
-    ("/onetap-images.js", || web::file(&web::BAR_IMAGES)),
-    ("/onetap-picker.js", || web::file(&web::BAR_PICKER)),
-    ("/onetap-bar.d.ts", || web::file(&web::BAR_TYPES)),
-    ("/onetap-bar.css", || web::file(&web::BAR_STYLE)),
-    ("/demo", || web::file(&web::DEMO)),
-    ("/demo/", || get(web::demo_with_slash)),
-    ("/demo/demo.js", || web::file(&web::DEMO_SCRIPT)),
-    ("/demo/phones.js", || web::file(&web::DEMO_PHONES)),
-    ("/demo/demo.css", || web::file(&web::DEMO_STYLE)),
-    ("/demo/naive/posts", || get(naive::posts)),
-    ("/demo/naive/posts/{post_id}/reactions/{reaction}/users/{user_id}/toggle", || {
-        post(naive::toggle)
-    }),
-];
-
-/// The places of those in it that count taps.
-pub(super) const TAPS: Range<usize> = 0..2;
-
-/// The service as one tower service.
-pub fn router(state: HttpState) -> Router {
-    let mut router = Router::new();
-    for (path, methods) in ROUTES {
-        router = router.route(path, methods());
+/// The calls of the API, by their tags. Each handler states its path and its method.
+fn api() -> Vec<Call> {
+    calls! {
+        "taps": [taps::toggle, taps::set, taps::unset],
+        "reads": [
+            summaries::of_post,
+            summaries::of_page,
+            summaries::query,
+            stream::of_posts,
+            reactors::of_reaction,
+            reactors::of_post,
+        ],
+        "operation": [health::live, health::ready, health::metrics],
     }
-    let cors = (!state.cors_origins.is_empty()).then(|| cors::layer(&state.cors_origins));
-    let router = router
-        .method_not_allowed_fallback(fallback::method_not_allowed)
-        .fallback(fallback::not_found)
-        .layer(MeteredLayer::new(&state))
-        .with_state(Arc::new(state));
-    match cors {
-        // Outermost, so that no error of ours is without its headers.
-        Some(cors) => router.layer(cors),
-        None => router,
-    }
+}
+
+/// What browsers load.
+fn pages(routes: Routes<AppState>) -> Routes<AppState> {
+    routes
+        .get("/openapi.json", || docs::document(&DOCUMENT))
+        .get("/", docs::root)
+        .get("/docs", docs::index)
+        .get("/docs/", docs::page)
+        .get("/docs/{*file}", docs::page)
+        .get("/onetap.js", web::file(&web::CLIENT))
+        .get("/onetap.d.ts", web::file(&web::CLIENT_TYPES))
+        .get("/onetap-bar.js", web::file(&web::BAR))
+        .get("/onetap-card.js", web::file(&web::BAR_CARD))
+        .get("/onetap-dialog.js", web::file(&web::BAR_DIALOG))
+        .get("/onetap-images.js", web::file(&web::BAR_IMAGES))
+        .get("/onetap-picker.js", web::file(&web::BAR_PICKER))
+        .get("/onetap-bar.d.ts", web::file(&web::BAR_TYPES))
+        .get("/onetap-bar.css", web::file(&web::BAR_STYLE))
+}
+
+/// Made once: however many read it, they read the same.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi_document().into());
+
+/// The OpenAPI document as pretty JSON.
+pub fn openapi_document() -> String {
+    openapi::document(&api())
+}
+
+/// The service as one tower service, with routes of others beside its own.
+pub fn router(state: HttpState, edge: &Arc<Edge>, beside: Router) -> Router {
+    let mut routes = Routes::new(edge);
+    api().into_iter().for_each(|call| call.attach(&mut routes));
+    let router = pages(routes).into_whole_router().with_state(state.into());
+    cors_around(router.merge(beside), edge.origins())
 }

@@ -4,16 +4,16 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::super::limits::BodyLimits;
 use super::super::problem::{Code, Problem};
 use super::super::server::{Phase, Watch};
-use super::super::state::SharedState;
 
 /// The detail where bodies that are on their way take up all that they may.
 const NO_ROOM: &str = "requests that are on their way fill --max-request-bytes-in-flight; nothing was \
@@ -27,17 +27,20 @@ pub(in crate::http) struct NoBody {}
 /// A JSON body; no body at all counts as the default of `T`.
 pub(in crate::http) struct JsonBody<T>(pub(in crate::http) T);
 
-impl<T: DeserializeOwned + Default> FromRequest<SharedState> for JsonBody<T> {
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for JsonBody<T>
+where
+    BodyLimits: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &SharedState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         use axum::body::HttpBody as _;
         let (parts, body) = request.into_parts();
         // Most taps have no body; they wait for nothing.
         if body.is_end_stream() {
             return Ok(Self(T::default()));
         }
-        let max = state.limits.max_body_bytes;
+        let BodyLimits { timeout, max_bytes: max } = BodyLimits::from_ref(state);
         let declared = declared_length(&parts.headers);
         if declared.is_some_and(|length| length > max as u64) {
             return Err(too_large(max));
@@ -48,7 +51,7 @@ impl<T: DeserializeOwned + Default> FromRequest<SharedState> for JsonBody<T> {
         if watch.is_some_and(|watch| !watch.expect_body(expected)) {
             return Err(Problem::new(Code::Overloaded, NO_ROOM));
         }
-        let bytes = tokio::time::timeout(state.limits.body_timeout, collect(body, max))
+        let bytes = tokio::time::timeout(timeout, collect(body, max))
             .await
             .map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))??;
         if let Some(watch) = watch {

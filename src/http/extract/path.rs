@@ -1,8 +1,9 @@
 //! Ids in the path. They are decoded from percent-encoding exactly once.
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{FromRef, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 
+use super::super::access::Access;
 use super::super::problem::{Code, Problem};
 use crate::domain::{PostId, Reaction, UserId};
 
@@ -18,10 +19,10 @@ pub(in crate::http) struct ReactionPath {
 }
 
 /// `…/posts/{post_id}/reactions/{reaction}/users/{user_id}…`
-pub(in crate::http) struct TapPath {
-    pub(in crate::http) post: PostId,
-    pub(in crate::http) reaction: Reaction,
-    pub(in crate::http) user: UserId,
+pub(crate) struct TapPath {
+    pub(crate) post: PostId,
+    pub(crate) reaction: Reaction,
+    pub(crate) user: UserId,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for PostPath {
@@ -42,15 +43,19 @@ impl<S: Send + Sync> FromRequestParts<S> for ReactionPath {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for TapPath {
+impl<S: Send + Sync> FromRequestParts<S> for TapPath
+where
+    Access: FromRef<S>,
+{
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::read(parts, state).await?;
+        let caller = Access::from_ref(state).caller(parts);
         Ok(Self {
             post: params.get("post_id").parse()?,
             reaction: params.get("reaction").parse()?,
-            user: super::user(params.get("user_id"))?,
+            user: caller.user(params.get("user_id"))?,
         })
     }
 }

@@ -1,9 +1,10 @@
 //! The query part of an address. Unknown names and doubled ones are errors: a caller that misspells
 //! `limit` should hear of it.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 
+use super::super::access::{Access, Caller};
 use super::super::problem::{Code, Problem};
 use crate::domain::{PostId, UserId};
 
@@ -18,14 +19,22 @@ const MAX_LIMIT: usize = 100;
 const DEFAULT_LIMIT: usize = 25;
 
 /// The query as names and values, decoded once.
-pub(in crate::http) struct Query(Vec<(String, String)>);
+pub(crate) struct Query {
+    pairs: Vec<(String, String)>,
+    /// Whom `user_id` may mean.
+    caller: Caller,
+}
 
-impl<S: Send + Sync> FromRequestParts<S> for Query {
+impl<S: Send + Sync> FromRequestParts<S> for Query
+where
+    Access: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
-        Ok(Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+        let pairs = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        Ok(Self { pairs, caller: Access::from_ref(state).caller(parts) })
     }
 }
 
@@ -35,8 +44,8 @@ fn invalid(detail: impl Into<String>) -> Problem {
 
 impl Query {
     /// Refuses names that the call does not take.
-    pub(in crate::http) fn only(self, names: &[&str]) -> Result<Self, Problem> {
-        match self.0.iter().find(|(name, _)| !names.contains(&name.as_str())) {
+    pub(crate) fn only(self, names: &[&str]) -> Result<Self, Problem> {
+        match self.pairs.iter().find(|(name, _)| !names.contains(&name.as_str())) {
             None => Ok(self),
             Some((name, _)) if names.is_empty() => {
                 Err(invalid(format!("this call takes no query, but there is `{name}`")))
@@ -48,7 +57,7 @@ impl Query {
     }
 
     fn one(&self, name: &str) -> Result<Option<&str>, Problem> {
-        let mut values = self.0.iter().filter(|(key, _)| key == name);
+        let mut values = self.pairs.iter().filter(|(key, _)| key == name);
         let first = values.next().map(|(_, value)| value.as_str());
         if values.next().is_some() {
             return Err(invalid(format!("`{name}` is there more than once")));
@@ -66,8 +75,13 @@ impl Query {
     }
 
     /// `user_id`: the viewer.
-    pub(in crate::http) fn viewer(&self) -> Result<Option<UserId>, Problem> {
-        self.one("user_id")?.map(super::user).transpose()
+    pub(crate) fn viewer(&self) -> Result<Option<UserId>, Problem> {
+        self.one("user_id")?.map(|text| self.user(text)).transpose()
+    }
+
+    /// The user that the request names, here or in its body.
+    pub(in crate::http) fn user(&self, text: &str) -> Result<UserId, Problem> {
+        self.caller.user(text)
     }
 
     /// `recent`: how many of the newest users.
@@ -86,8 +100,8 @@ impl Query {
     }
 
     /// `post_id`, any number of times.
-    pub(in crate::http) fn posts(&self) -> Result<Vec<PostId>, Problem> {
-        let texts = self.0.iter().filter(|(name, _)| name == "post_id");
+    pub(crate) fn posts(&self) -> Result<Vec<PostId>, Problem> {
+        let texts = self.pairs.iter().filter(|(name, _)| name == "post_id");
         posts(texts.map(|(_, text)| text), Code::InvalidQuery, "post_id")
     }
 }

@@ -7,9 +7,8 @@ mod turns;
 use std::time::Duration;
 
 pub(super) use budget::ByteBudget;
-pub use page_gate::PageGate;
-pub(super) use turns::Turn;
-pub use turns::Turns;
+pub(super) use page_gate::PageGate;
+pub(super) use turns::{Turn, Turns};
 
 /// The bounds on a request and its connection.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +35,21 @@ pub struct Limits {
     pub max_answer_bytes_in_flight: usize,
 }
 
+/// The bounds on a request's body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyLimits {
+    /// For it to arrive.
+    pub(super) timeout: Duration,
+    /// The largest one.
+    pub(super) max_bytes: usize,
+}
+
 impl Limits {
+    /// Those on bodies.
+    pub(super) fn of_bodies(&self) -> BodyLimits {
+        BodyLimits { timeout: self.body_timeout, max_bytes: self.max_body_bytes }
+    }
+
     /// Of the times that a connection is watched for, the shortest.
     pub(in crate::http) fn shortest_on_a_connection(&self) -> Duration {
         self.head_timeout.min(self.idle_timeout).min(self.write_timeout)

@@ -17,7 +17,7 @@ const WAITING: usize = 512;
 
 /// The gate of one worker.
 #[derive(Debug)]
-pub struct PageGate {
+pub(in crate::http) struct PageGate {
     posts: Semaphore,
     waiting: AtomicUsize,
 }

@@ -19,7 +19,7 @@ const A_ROUND: usize = 4;
 /// Who has had a turn in this round, and who waits. All of one worker, which is one thread: the
 /// atomics are here because tasks have to be `Send`.
 #[derive(Debug, Default)]
-pub struct Turns {
+pub(in crate::http) struct Turns {
     waiting: AtomicUsize,
     taken: AtomicUsize,
     next: Arc<Notify>,

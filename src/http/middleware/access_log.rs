@@ -1,9 +1,10 @@
 //! One log line for a write that failed, or for every request.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::uri::PathAndQuery;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::super::problem::Problem;
@@ -30,7 +31,8 @@ struct Window {
 pub(super) struct Answered<'a> {
     pub(super) id: &'a str,
     pub(super) method: &'static str,
-    pub(super) route: &'static str,
+    pub(super) route: &'a str,
+    pub(super) counts_taps: bool,
     /// Only if every request has a line.
     pub(super) path: Option<&'a PathAndQuery>,
     pub(super) status: u16,
@@ -50,9 +52,18 @@ impl RequestLog {
         self.all
     }
 
+    /// Logs a request if it has a line.
+    pub(super) fn note(self: &Arc<Self>, answered: &Answered<'_>) {
+        if self.all {
+            answered.log("answered");
+        } else if answered.counts_taps && answered.problem.is_some() {
+            self.failed_write(answered);
+        }
+    }
+
     /// Logs a write that has failed, or counts it for the line that tells how many there were.
-    pub(super) fn failed_write(self: &Arc<Self>, answered: &Answered<'_>) {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+    fn failed_write(self: &Arc<Self>, answered: &Answered<'_>) {
+        let mut window = self.window.lock();
         let now = Instant::now();
         if now >= window.began + WINDOW && window.left_out == 0 {
             *window = Window { began: now, lines: 0, left_out: 0 };
@@ -67,7 +78,7 @@ impl RequestLog {
             let (log, end) = (Arc::clone(self), window.began + WINDOW);
             tokio::spawn(async move {
                 tokio::time::sleep_until(end).await;
-                let mut window = log.window.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut window = log.window.lock();
                 let left_out = window.left_out;
                 *window = Window { began: Instant::now(), lines: 0, left_out: 0 };
                 drop(window);
@@ -78,8 +89,8 @@ impl RequestLog {
 }
 
 impl Answered<'_> {
-    pub(super) fn log(&self, what: &str) {
-        let Self { id, method, route, path, status, problem, took } = self;
+    fn log(&self, what: &str) {
+        let Self { id, method, route, path, status, problem, took, .. } = self;
         // The query may name people; the path says what was asked for.
         let path = path.map(PathAndQuery::path);
         let (code, cause) = (

@@ -1,13 +1,18 @@
-//! What every request passes through, one concern a file.
+//! What every request passes through, one concern a file. [`guarded`] has their order.
 
 mod access_log;
-pub(super) mod cors;
+mod cors;
 mod csrf;
+mod guarded;
 mod host;
-mod metered;
+mod panics;
 mod request_id;
+mod routes;
+mod uri_limit;
 
 pub use access_log::RequestLog;
 pub use cors::Origin;
+pub(super) use cors::around as cors_around;
+pub use guarded::Edge;
 pub use host::{HostName, Hosts};
-pub(super) use metered::MeteredLayer;
+pub(crate) use routes::Routes;

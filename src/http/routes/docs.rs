@@ -11,19 +11,15 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::response::{IntoResponse, Redirect, Response};
 use utoipa_swagger_ui::{Config, SwaggerFile};
 
-use super::super::openapi;
 use super::super::problem::Problem;
-use super::super::state::SharedState;
+use super::super::state::Reactions;
 
 static CONFIG: LazyLock<Arc<Config<'static>>> =
     LazyLock::new(|| Arc::new(Config::from("/openapi.json")));
 
-/// Made once: however many read it, they read the same.
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi::document().into());
-
 /// The OpenAPI document.
-pub(in crate::http) async fn document() -> Response {
-    ([(CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
+pub(in crate::http) async fn document(text: &'static LazyLock<Bytes>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], Bytes::clone(text)).into_response()
 }
 
 /// Who opens the service in a browser wants to know what it is.
@@ -38,7 +34,7 @@ pub(in crate::http) async fn index() -> Redirect {
 
 /// The page that shows the document, and its files. They are in the binary.
 pub(in crate::http) async fn page(
-    State(state): State<SharedState>,
+    State(reactions): State<Arc<Reactions>>,
     params: Result<RawPathParams, RawPathParamsRejection>,
 ) -> Result<Response, Problem> {
     let params = params.map_err(|_| Problem::not_found())?;
@@ -49,7 +45,7 @@ pub(in crate::http) async fn page(
     let kind = HeaderValue::try_from(content_type).map_err(|_| Problem::not_found())?;
     let mut response = match bytes {
         Cow::Borrowed(bytes) => ([(CONTENT_TYPE, kind)], Body::from(bytes)).into_response(),
-        Cow::Owned(bytes) => state.answers.answer(kind, bytes).await?,
+        Cow::Owned(bytes) => reactions.answers.answer(kind, bytes).await?,
     };
     if gzpipped {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));

@@ -1,15 +1,16 @@
 //! How the service is: liveness, readiness, figures.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, VARY};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 
-use super::super::dto::HealthAnswer;
-use super::super::openapi::ReadyProblems;
+use super::super::dto::{HealthAnswer, ReadyProblems};
 use super::super::problem::{Code, Problem};
-use super::super::state::SharedState;
+use super::super::state::{Operation, Reactions};
 use crate::store::StoreError;
 use crate::telemetry::Format;
 
@@ -17,7 +18,6 @@ use crate::telemetry::Format;
 #[utoipa::path(
     get,
     path = "/healthz",
-    tag = "operation",
     responses((status = 200, description = "It does", body = HealthAnswer)),
 )]
 pub(in crate::http) async fn live() -> Json<HealthAnswer> {
@@ -28,17 +28,17 @@ pub(in crate::http) async fn live() -> Json<HealthAnswer> {
 #[utoipa::path(
     get,
     path = "/readyz",
-    tag = "operation",
     responses(
         (status = 200, description = "They can", body = HealthAnswer),
         ReadyProblems,
     ),
 )]
 pub(in crate::http) async fn ready(
-    State(state): State<SharedState>,
+    State(operation): State<Arc<Operation>>,
+    State(reactions): State<Arc<Reactions>>,
 ) -> Result<Json<HealthAnswer>, Problem> {
-    let store = state.store.kind();
-    let checked = state.readiness.check(&state.store, state.deadline()).await;
+    let store = reactions.store.kind();
+    let checked = operation.readiness.check(&reactions.store, reactions.deadline()).await;
     checked.map_err(|error| match error {
         // Only the operator can do something about it. No reason holds a password.
         StoreError::Unavailable(why) => {
@@ -58,21 +58,21 @@ pub(in crate::http) async fn ready(
 #[utoipa::path(
     get,
     path = "/metrics",
-    tag = "operation",
     responses((status = 200, description = "The figures", content(
         (String = "application/openmetrics-text"),
         (String = "text/plain"),
     ))),
 )]
 pub(in crate::http) async fn metrics(
-    State(state): State<SharedState>,
+    State(operation): State<Arc<Operation>>,
+    State(reactions): State<Arc<Reactions>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    state.readiness.refresh(&state.store).await;
+    operation.readiness.refresh(&reactions.store).await;
     let format = if wants_plain_text(&headers) { Format::Prometheus } else { Format::OpenMetrics };
     let kind = HeaderValue::from_static(format.content_type());
-    let text = state.registry.encode(format).into_bytes();
-    let mut answer = state.answers.answer(kind, text).await?;
+    let text = operation.registry.encode(format).into_bytes();
+    let mut answer = reactions.answers.answer(kind, text).await?;
     answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
     Ok(answer)
 }

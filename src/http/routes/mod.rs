@@ -1,11 +1,9 @@
 //! The handlers, by what they are about.
 
 pub(super) mod docs;
-pub(super) mod fallback;
 pub(super) mod health;
-pub(super) mod naive;
 pub(super) mod reactors;
 pub(super) mod stream;
 pub(super) mod summaries;
 pub(super) mod taps;
-pub(super) mod web;
+pub(crate) mod web;

@@ -8,12 +8,14 @@ use axum::http::{HeaderValue, Uri};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::super::dto::{PostUserAnswer, PostUsersAnswer, UserAnswer, UsersAnswer};
+use super::super::dto::{
+    PageParams, PostParams, PostUserAnswer, PostUsersAnswer, ReactionParams, ReadProblems,
+    UserAnswer, UsersAnswer,
+};
 use super::super::extract::{PostPath, Query, ReactionPath, decode_cursor, encode_cursor};
-use super::super::openapi::{PageParams, PostParams, ReactionParams, ReadProblems};
 use super::super::problem::Problem;
 use super::super::server::LargeAnswers;
-use super::super::state::{JSON, SharedState};
+use super::super::state::{JSON, Reactions};
 use crate::domain::{PostId, Reaction, ReactorsPage};
 use crate::store::{ReactorsQuery, Store as _};
 
@@ -21,7 +23,6 @@ use crate::store::{ReactorsQuery, Store as _};
 #[utoipa::path(
     get,
     path = "/v1/posts/{post_id}/reactions/{reaction}/users",
-    tag = "reads",
     params(
         ReactionParams,
         PageParams,
@@ -33,23 +34,22 @@ use crate::store::{ReactorsQuery, Store as _};
     ),
 )]
 pub(in crate::http) async fn of_reaction(
-    State(state): State<SharedState>,
+    State(reactions): State<Arc<Reactions>>,
     uri: Uri,
     ReactionPath { post, reaction }: ReactionPath,
     query: Query,
 ) -> Result<Response, Problem> {
-    let (page, limit) = read(&state, post, Some(reaction.clone()), query).await?;
+    let (page, limit) = read(&reactions, post, Some(reaction.clone()), query).await?;
     let next_cursor = page.next().map(|place| encode_cursor(post, Some(&reaction), place));
     let link = next_link(&uri, limit, next_cursor.as_deref());
     let users = page.reactors.iter().map(UserAnswer::new).collect();
-    linked(&state.answers, &UsersAnswer { users, next_cursor }, link).await
+    linked(&reactions.answers, &UsersAnswer { users, next_cursor }, link).await
 }
 
 /// Who has any reaction on a post, newest first.
 #[utoipa::path(
     get,
     path = "/v1/posts/{post_id}/users",
-    tag = "reads",
     params(
         PostParams,
         PageParams,
@@ -61,20 +61,20 @@ pub(in crate::http) async fn of_reaction(
     ),
 )]
 pub(in crate::http) async fn of_post(
-    State(state): State<SharedState>,
+    State(reactions): State<Arc<Reactions>>,
     uri: Uri,
     PostPath { post }: PostPath,
     query: Query,
 ) -> Result<Response, Problem> {
-    let (page, limit) = read(&state, post, None, query).await?;
+    let (page, limit) = read(&reactions, post, None, query).await?;
     let next_cursor = page.next().map(|place| encode_cursor(post, None, place));
     let link = next_link(&uri, limit, next_cursor.as_deref());
     let users = page.reactors.iter().map(PostUserAnswer::new).collect();
-    linked(&state.answers, &PostUsersAnswer { users, next_cursor }, link).await
+    linked(&reactions.answers, &PostUsersAnswer { users, next_cursor }, link).await
 }
 
 async fn read(
-    state: &SharedState,
+    reactions: &Reactions,
     post: PostId,
     reaction: Option<Reaction>,
     query: Query,
@@ -84,7 +84,7 @@ async fn read(
     let place = |cursor| decode_cursor(post, reaction.as_ref(), cursor);
     let after = query.cursor()?.map(place).transpose()?;
     let question = ReactorsQuery { post, reaction, after, limit };
-    Ok((state.store.reactors(question, state.deadline()).await?, limit))
+    Ok((reactions.store.reactors(question, reactions.deadline()).await?, limit))
 }
 
 /// The address of the next page, relative to the host.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,13 +15,12 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::Stream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::super::dto::SummaryAnswer;
+use super::super::dto::{ReadProblems, SummaryAnswer};
 use super::super::extract::Query;
 use super::super::limits::Turn;
-use super::super::openapi::ReadProblems;
 use super::super::problem::Problem;
 use super::super::server::Endless;
-use super::super::state::SharedState;
+use super::super::state::Streams;
 use crate::domain::Summary;
 use crate::live::Watching;
 
@@ -51,7 +51,6 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 #[utoipa::path(
     get,
     path = "/v1/posts/reactions/stream",
-    tag = "reads",
     params(
         ("post_id" = Vec<uuid::Uuid>, Query, description = "1 to 100 posts, each `post_id=…`"),
         ("recent" = Option<u32>, Query, maximum = 20,
@@ -63,14 +62,14 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
     ),
 )]
 pub(in crate::http) async fn of_posts(
-    State(state): State<SharedState>,
+    State(streams): State<Arc<Streams>>,
     query: Query,
 ) -> Result<Response, Problem> {
     let query = query.only(&["post_id", "recent"])?;
-    let mut turn = state.turns.place();
+    let mut turn = streams.turns.place();
     // To join is work, too.
     poll_fn(|cx| turn.poll_take(cx)).await;
-    let watching = match state.live.watch(query.posts()?, query.recent()?).await {
+    let watching = match streams.hub.watch(query.posts()?, query.recent()?).await {
         Ok(watching) => watching,
         Err(refused) => {
             // Left open, its connection would take the very place that is kept for others.

@@ -8,12 +8,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
-use super::super::dto::{PostIdJson, SummariesAnswer, SummariesQuestion, SummaryAnswer};
+use super::super::dto::{
+    PostIdJson, PostParams, ReadProblems, SummariesAnswer, SummariesQuestion, SummaryAnswer,
+    SummaryParams, UserIdJson,
+};
 use super::super::extract::{self, JsonBody, PostPath, Query};
-use super::super::openapi::{PostParams, ReadProblems, SummaryParams};
 use super::super::problem::{Code, Problem, TRY_AGAIN};
 use super::super::server::LargeAnswers;
-use super::super::state::{JSON, SharedState};
+use super::super::state::{JSON, Reactions};
 use crate::domain::Summary;
 use crate::store::{Store as _, SummaryQuery};
 
@@ -27,7 +29,6 @@ const WRITTEN_AT_ONCE: usize = 32 * 1024;
 #[utoipa::path(
     get,
     path = "/v1/posts/{post_id}/reactions",
-    tag = "reads",
     params(
         PostParams,
         SummaryParams,
@@ -40,7 +41,7 @@ const WRITTEN_AT_ONCE: usize = 32 * 1024;
     ),
 )]
 pub(in crate::http) async fn of_post(
-    State(state): State<SharedState>,
+    State(reactions): State<Arc<Reactions>>,
     PostPath { post }: PostPath,
     query: Query,
     headers: HeaderMap,
@@ -48,19 +49,18 @@ pub(in crate::http) async fn of_post(
     let query = query.only(&["user_id", "recent"])?;
     let (viewer, recent) = (query.viewer()?, query.recent()?);
     let question = SummaryQuery { posts: vec![post], viewer, recent };
-    let mut summaries = state.store.summaries(question, state.deadline()).await?;
+    let mut summaries = reactions.store.summaries(question, reactions.deadline()).await?;
     let summary = summaries.pop().ok_or_else(|| Problem::new(Code::StoreUnavailable, TRY_AGAIN))?;
     let answer = SummaryAnswer::new(summary, recent);
     let body = serde_json::to_vec(&answer).expect("a summary is plain data");
     let tag = Uuid::new_v5(&Uuid::NAMESPACE_OID, &body);
-    tagged(&state.answers, &headers, tag, body).await
+    tagged(&reactions.answers, &headers, tag, body).await
 }
 
 /// The counts of a page of posts.
 #[utoipa::path(
     get,
     path = "/v1/posts/reactions",
-    tag = "reads",
     params(
         ("post_id" = Vec<uuid::Uuid>, Query, description = "1 to 100 posts, each `post_id=…`"),
         SummaryParams,
@@ -73,26 +73,25 @@ pub(in crate::http) async fn of_post(
     ),
 )]
 pub(in crate::http) async fn of_page(
-    State(state): State<SharedState>,
+    State(reactions): State<Arc<Reactions>>,
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = query.only(&["post_id", "user_id", "recent"])?;
     let (viewer, recent) = (query.viewer()?, query.recent()?);
     let question = SummaryQuery { posts: query.posts()?, viewer, recent };
-    let deadline = state.deadline();
-    let _turn = state.pages.enter(question.posts.len(), deadline).await?;
-    let summaries = state.store.summaries(question, deadline).await?;
+    let deadline = reactions.deadline();
+    let _turn = reactions.pages.enter(question.posts.len(), deadline).await?;
+    let summaries = reactions.store.summaries(question, deadline).await?;
     let mut tag = Uuid::NAMESPACE_OID;
     let body = page(summaries, recent, |part| tag = Uuid::new_v5(&tag, part)).await;
-    tagged(&state.answers, &headers, tag, body).await
+    tagged(&reactions.answers, &headers, tag, body).await
 }
 
 /// The counts of a page of posts, asked in a body.
 #[utoipa::path(
     post,
     path = "/v1/posts/reactions/query",
-    tag = "reads",
     request_body(content = SummariesQuestion, content_type = "application/json"),
     responses(
         (status = 200, description = "The counts, in the order asked", body = SummariesAnswer),
@@ -100,20 +99,21 @@ pub(in crate::http) async fn of_page(
     ),
 )]
 pub(in crate::http) async fn query(
-    State(state): State<SharedState>,
+    State(reactions): State<Arc<Reactions>>,
     query: Query,
     JsonBody(body): JsonBody<SummariesQuestion>,
 ) -> Result<Response, Problem> {
-    query.only(&[])?;
+    let query = query.only(&[])?;
     let texts = body.post_ids.into_iter().map(PostIdJson::into_text);
     let posts = extract::posts(texts, Code::InvalidBody, "post_ids")?;
-    let viewer = body.user_id.map(super::super::dto::UserIdJson::parse).transpose()?;
+    let viewer = body.user_id.map(UserIdJson::into_text);
+    let viewer = viewer.map(|text| query.user(&text)).transpose()?;
     let recent = extract::recent_in_body(body.recent)?;
     let question = SummaryQuery { posts, viewer, recent };
-    let deadline = state.deadline();
-    let _turn = state.pages.enter(question.posts.len(), deadline).await?;
-    let summaries = state.store.summaries(question, deadline).await?;
-    state.answers.answer(JSON, page(summaries, recent, |_| ()).await).await
+    let deadline = reactions.deadline();
+    let _turn = reactions.pages.enter(question.posts.len(), deadline).await?;
+    let summaries = reactions.store.summaries(question, deadline).await?;
+    reactions.answers.answer(JSON, page(summaries, recent, |_| ()).await).await
 }
 
 /// A [`SummariesAnswer`], written out post by post; `note` is given one part after the other.

@@ -1,15 +1,16 @@
 //! Writes: toggle, set, unset.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::super::dto::{TapAnswer, ToggleBody};
+use super::super::dto::{KeyParams, TapAnswer, TapParams, ToggleBody, WriteProblems};
 use super::super::extract::{IdempotencyHeader, JsonBody, NoBody, Query, TapPath};
-use super::super::openapi::{KeyParams, TapParams, WriteProblems};
 use super::super::problem::Problem;
-use super::super::state::SharedState;
+use super::super::state::Reactions;
 use crate::domain::{Form, Tap};
 use crate::store::Store as _;
 
@@ -23,7 +24,6 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 #[utoipa::path(
     post,
     path = "/v1/posts/{post_id}/reactions/{reaction}/users/{user_id}/toggle",
-    tag = "taps",
     params(TapParams, KeyParams),
     request_body(content = Option<ToggleBody>, content_type = "application/json"),
     responses(
@@ -33,14 +33,14 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
     ),
 )]
 pub(in crate::http) async fn toggle(
-    State(state): State<SharedState>,
+    State(reactions): State<Arc<Reactions>>,
     path: TapPath,
     key: IdempotencyHeader,
     query: Query,
     body: JsonBody<ToggleBody>,
 ) -> Result<Response, Problem> {
     let form = body.0.from.map_or(Form::Toggle, Form::ToggleFrom);
-    count(&state, path, &key, form, query).await
+    count(&reactions, path, &key, form, query).await
 }
 
 /// Turn a reaction on.
@@ -49,7 +49,6 @@ pub(in crate::http) async fn toggle(
 #[utoipa::path(
     put,
     path = "/v1/posts/{post_id}/reactions/{reaction}/users/{user_id}",
-    tag = "taps",
     params(TapParams, KeyParams),
     responses(
         (status = 200, description = "It was on already", body = TapAnswer,
@@ -60,13 +59,13 @@ pub(in crate::http) async fn toggle(
     ),
 )]
 pub(in crate::http) async fn set(
-    State(state): State<SharedState>,
+    State(reactions): State<Arc<Reactions>>,
     path: TapPath,
     key: IdempotencyHeader,
     query: Query,
     _: JsonBody<NoBody>,
 ) -> Result<Response, Problem> {
-    count(&state, path, &key, Form::Set, query).await
+    count(&reactions, path, &key, Form::Set, query).await
 }
 
 /// Turn a reaction off.
@@ -75,7 +74,6 @@ pub(in crate::http) async fn set(
 #[utoipa::path(
     delete,
     path = "/v1/posts/{post_id}/reactions/{reaction}/users/{user_id}",
-    tag = "taps",
     params(TapParams, KeyParams),
     responses(
         (status = 200, description = "It is off", body = TapAnswer,
@@ -84,18 +82,18 @@ pub(in crate::http) async fn set(
     ),
 )]
 pub(in crate::http) async fn unset(
-    State(state): State<SharedState>,
+    State(reactions): State<Arc<Reactions>>,
     path: TapPath,
     key: IdempotencyHeader,
     query: Query,
     _: JsonBody<NoBody>,
 ) -> Result<Response, Problem> {
-    count(&state, path, &key, Form::Unset, query).await
+    count(&reactions, path, &key, Form::Unset, query).await
 }
 
 /// Counts a tap, and makes the answer.
 async fn count(
-    state: &SharedState,
+    reactions: &Reactions,
     TapPath { post, user, reaction }: TapPath,
     key: &IdempotencyHeader,
     form: Form,
@@ -103,7 +101,7 @@ async fn count(
 ) -> Result<Response, Problem> {
     query.only(&[])?;
     let tap = Tap { post, user, reaction, verb: form.verb(), keyed: key.keyed(post, user, form)? };
-    let outcome = state.store.tap(tap.clone(), state.deadline()).await?;
+    let outcome = reactions.store.tap(tap.clone(), reactions.deadline()).await?;
     let created = form == Form::Set && outcome.changed;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = (status, Json(TapAnswer::new(&tap, outcome))).into_response();

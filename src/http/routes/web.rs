@@ -1,5 +1,7 @@
-//! What browsers load: the client, its element, and the demo page. All of it is in the binary.
+//! What browsers load: the client and its element, all of it in the binary; and how a file is
+//! served.
 
+use std::future::{Ready, ready};
 use std::io::Write as _;
 use std::sync::OnceLock;
 
@@ -8,29 +10,21 @@ use axum::http::header::{
     VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{MethodRouter, get};
+use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use uuid::Uuid;
 
-use super::super::state::SharedState;
 use super::summaries::is_held;
 
-/// The demo loads nothing from elsewhere, runs no script but its own and sends nothing elsewhere.
-const DEMO_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-);
-
-const SCRIPT: HeaderValue = HeaderValue::from_static("text/javascript; charset=utf-8");
-const STYLE: HeaderValue = HeaderValue::from_static("text/css; charset=utf-8");
-const PAGE: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+pub(crate) const SCRIPT: HeaderValue = HeaderValue::from_static("text/javascript; charset=utf-8");
+pub(crate) const STYLE: HeaderValue = HeaderValue::from_static("text/css; charset=utf-8");
+pub(crate) const PAGE: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 // No type is registered for TypeScript; people open it, compilers read it from the disk.
 const TYPES: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// A file that is served.
-pub(in crate::http) struct File {
+pub(crate) struct File {
     text: &'static str,
     kind: HeaderValue,
     policy: Option<HeaderValue>,
@@ -70,35 +64,19 @@ pub(in crate::http) static BAR_TYPES: File =
 /// How its children look before it is there.
 pub(in crate::http) static BAR_STYLE: File =
     File::new(include_str!("../../../web/onetap-bar.css"), STYLE);
-/// The demo.
-pub(in crate::http) static DEMO: File =
-    File::with_policy(include_str!("../../../web/demo/index.html"), PAGE, Some(DEMO_POLICY));
-/// What the demo does.
-pub(in crate::http) static DEMO_SCRIPT: File =
-    File::new(include_str!("../../../web/demo/demo.js"), SCRIPT);
-/// The phones and the forum of the demo.
-pub(in crate::http) static DEMO_PHONES: File =
-    File::new(include_str!("../../../web/demo/phones.js"), SCRIPT);
-/// How the demo looks.
-pub(in crate::http) static DEMO_STYLE: File =
-    File::new(include_str!("../../../web/demo/demo.css"), STYLE);
-
-/// Answers GET with the file.
-pub(in crate::http) fn file(file: &'static File) -> MethodRouter<SharedState> {
-    get(move |headers: HeaderMap| async move { file.answer(&headers) })
-}
-
-/// The demo has no slash behind it: its files are named from beside it.
-pub(in crate::http) async fn demo_with_slash() -> Redirect {
-    Redirect::permanent("../demo")
+/// Answers with the file.
+pub(crate) fn file(
+    file: &'static File,
+) -> impl Fn(HeaderMap) -> Ready<Response> + Clone + Send + Sync + 'static {
+    move |headers| ready(file.answer(&headers))
 }
 
 impl File {
-    const fn new(text: &'static str, kind: HeaderValue) -> Self {
+    pub(crate) const fn new(text: &'static str, kind: HeaderValue) -> Self {
         Self::with_policy(text, kind, None)
     }
 
-    const fn with_policy(
+    pub(crate) const fn with_policy(
         text: &'static str,
         kind: HeaderValue,
         policy: Option<HeaderValue>,

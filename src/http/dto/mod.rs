@@ -1,9 +1,15 @@
 //! The JSON of requests and answers. Field names are a promise to callers.
 
+mod params;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::problem::{Code, Problem};
+pub(super) use params::{
+    KeyParams, PageParams, PostParams, ReactionParams, ReadProblems, ReadyProblems, SummaryParams,
+    TapParams, WriteProblems,
+};
+
 use crate::domain::{Outcome, PostId, ReactionSummary, Reactor, Summary, Tap, UserId};
 
 /// Writes what displays as text as a JSON string.
@@ -13,7 +19,7 @@ fn as_text<T: std::fmt::Display, S: Serializer>(value: &T, to: S) -> Result<S::O
 
 /// What a tap did.
 #[derive(Serialize, ToSchema)]
-pub(super) struct TapAnswer<'a> {
+pub(in crate::http) struct TapAnswer<'a> {
     #[serde(serialize_with = "as_text")]
     #[schema(value_type = uuid::Uuid)]
     post_id: PostId,
@@ -38,13 +44,13 @@ pub(super) struct TapAnswer<'a> {
 
 /// A reaction that a tap replaced.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Replaced {
+pub(in crate::http) struct Replaced {
     reaction: String,
     count: u64,
 }
 
 impl<'a> TapAnswer<'a> {
-    pub(super) fn new(tap: &'a Tap, outcome: Outcome) -> Self {
+    pub(in crate::http) fn new(tap: &'a Tap, outcome: Outcome) -> Self {
         Self {
             post_id: tap.post,
             reaction: tap.reaction.as_str(),
@@ -61,12 +67,12 @@ impl<'a> TapAnswer<'a> {
 /// The body of a toggle.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ToggleBody {
+pub(in crate::http) struct ToggleBody {
     /// What the user saw before the tap. With it the toggle is the absolute form: from `false` on,
     /// from `true` off, and repeating it is harmless.
     #[serde(default, deserialize_with = "never_null")]
     #[schema(value_type = bool, required = false, example = false)]
-    pub(super) from: Option<bool>,
+    pub(in crate::http) from: Option<bool>,
 }
 
 /// Whoever sends `null` has lost what the user saw, and must not flip what they did not see.
@@ -76,7 +82,7 @@ fn never_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Err
 
 /// The counts of one post.
 #[derive(Serialize, ToSchema)]
-pub(super) struct SummaryAnswer {
+pub(in crate::http) struct SummaryAnswer {
     #[serde(serialize_with = "as_text")]
     #[schema(value_type = uuid::Uuid)]
     post_id: PostId,
@@ -92,7 +98,7 @@ pub(super) struct SummaryAnswer {
 
 /// One reaction of a summary.
 #[derive(Serialize, ToSchema)]
-pub(super) struct ReactionAnswer {
+pub(in crate::http) struct ReactionAnswer {
     #[schema(example = "like")]
     reaction: String,
     count: u64,
@@ -105,7 +111,7 @@ pub(super) struct ReactionAnswer {
 }
 
 impl SummaryAnswer {
-    pub(super) fn new(summary: Summary, recent: usize) -> Self {
+    pub(in crate::http) fn new(summary: Summary, recent: usize) -> Self {
         let total = summary.total();
         let reaction = |r: ReactionSummary| ReactionAnswer {
             reaction: r.reaction.to_string(),
@@ -125,37 +131,37 @@ impl SummaryAnswer {
 
 /// The counts of a page of posts.
 #[derive(Serialize, ToSchema)]
-pub(super) struct SummariesAnswer {
+pub(in crate::http) struct SummariesAnswer {
     /// In the order asked, every post present, a doubled one once.
-    pub(super) posts: Vec<SummaryAnswer>,
+    pub(in crate::http) posts: Vec<SummaryAnswer>,
 }
 
 /// Which posts' counts.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SummariesQuestion {
+pub(in crate::http) struct SummariesQuestion {
     /// 1 to 100 post ids.
     #[serde(default)]
     #[schema(value_type = Vec<uuid::Uuid>, min_items = 1, max_items = 100)]
-    pub(super) post_ids: Vec<PostIdJson>,
+    pub(in crate::http) post_ids: Vec<PostIdJson>,
     /// Whose own flags to answer as `mine`.
     #[serde(default)]
-    pub(super) user_id: Option<UserIdJson>,
+    pub(in crate::http) user_id: Option<UserIdJson>,
     /// How many of the newest users of each reaction to add, at most 20.
     #[serde(default)]
-    pub(super) recent: Option<u64>,
+    pub(in crate::http) recent: Option<u64>,
 }
 
 /// A post id in a request. An integer is none, but whoever sends it is to hear what becomes of it.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a post id is a string: a UUID of 36 characters with hyphens")]
-pub(super) enum PostIdJson {
+pub(in crate::http) enum PostIdJson {
     Text(String),
     Number(serde_json::Number),
 }
 
 impl PostIdJson {
-    pub(super) fn into_text(self) -> String {
+    pub(in crate::http) fn into_text(self) -> String {
         match self {
             Self::Text(text) => text,
             Self::Number(number) => number.to_string(),
@@ -166,7 +172,7 @@ impl PostIdJson {
 /// A user id in a request: a string of decimal digits, or an integer.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged, expecting = "a user id is a string of digits or an integer")]
-pub(super) enum UserIdJson {
+pub(in crate::http) enum UserIdJson {
     /// Exact in every language.
     Text(String),
     /// Exact in those that have 64-bit integers.
@@ -175,20 +181,17 @@ pub(super) enum UserIdJson {
 }
 
 impl UserIdJson {
-    pub(super) fn parse(self) -> Result<UserId, Problem> {
+    pub(in crate::http) fn into_text(self) -> String {
         match self {
-            Self::Text(text) if text == "me" => {
-                Err(Problem::new(Code::Unauthenticated, "`me` needs a token; name the user id"))
-            }
-            Self::Text(text) => Ok(text.parse()?),
-            Self::Number(number) => Ok(number.to_string().parse()?),
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
         }
     }
 }
 
 /// A user that has a reaction.
 #[derive(Serialize, ToSchema)]
-pub(super) struct UserAnswer {
+pub(in crate::http) struct UserAnswer {
     #[serde(serialize_with = "as_text")]
     #[schema(value_type = String, example = "42")]
     user_id: UserId,
@@ -198,23 +201,23 @@ pub(super) struct UserAnswer {
 }
 
 impl UserAnswer {
-    pub(super) fn new(reactor: &Reactor) -> Self {
+    pub(in crate::http) fn new(reactor: &Reactor) -> Self {
         Self { user_id: reactor.user, reacted_at: reactor.reacted_at.to_string() }
     }
 }
 
 /// A page of the users that have one reaction.
 #[derive(Serialize, ToSchema)]
-pub(super) struct UsersAnswer {
+pub(in crate::http) struct UsersAnswer {
     /// Newest first.
-    pub(super) users: Vec<UserAnswer>,
+    pub(in crate::http) users: Vec<UserAnswer>,
     /// Where the next page begins; null at the end.
-    pub(super) next_cursor: Option<String>,
+    pub(in crate::http) next_cursor: Option<String>,
 }
 
 /// A user that has a reaction, and which.
 #[derive(Serialize, ToSchema)]
-pub(super) struct PostUserAnswer {
+pub(in crate::http) struct PostUserAnswer {
     #[serde(serialize_with = "as_text")]
     #[schema(value_type = String, example = "42")]
     user_id: UserId,
@@ -226,7 +229,7 @@ pub(super) struct PostUserAnswer {
 }
 
 impl PostUserAnswer {
-    pub(super) fn new(reactor: &Reactor) -> Self {
+    pub(in crate::http) fn new(reactor: &Reactor) -> Self {
         Self {
             user_id: reactor.user,
             reaction: reactor.reaction.to_string(),
@@ -237,16 +240,16 @@ impl PostUserAnswer {
 
 /// A page of the users that have any reaction on a post.
 #[derive(Serialize, ToSchema)]
-pub(super) struct PostUsersAnswer {
+pub(in crate::http) struct PostUsersAnswer {
     /// Newest first; a user once for each of its reactions.
-    pub(super) users: Vec<PostUserAnswer>,
+    pub(in crate::http) users: Vec<PostUserAnswer>,
     /// Where the next page begins; null at the end.
-    pub(super) next_cursor: Option<String>,
+    pub(in crate::http) next_cursor: Option<String>,
 }
 
 /// That the service is well.
 #[derive(Serialize, ToSchema)]
-pub(super) struct HealthAnswer {
+pub(in crate::http) struct HealthAnswer {
     #[schema(example = "ok")]
-    pub(super) status: &'static str,
+    pub(in crate::http) status: &'static str,
 }

@@ -2,13 +2,14 @@
 //! it. Reading and saving are two steps here as they are there; between them others come and go.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::domain::{PostId, Reaction, UserId};
 
 /// How long a forum's database takes to answer, from the same data centre.
-pub const ROUND_TRIP: Duration = Duration::from_millis(2);
+pub(super) const ROUND_TRIP: Duration = Duration::from_millis(2);
 
 /// The most rows; the oldest go first. Whoever finds the demo must not be able to fill the memory.
 const MAX_ROWS: usize = 10_000;
@@ -28,17 +29,17 @@ struct Rows {
 }
 
 /// A reaction of a post, with its count and whether the viewer has it.
-pub type Counted = (Reaction, u64, bool);
+pub(super) type Counted = (Reaction, u64, bool);
 
 impl NaiveTable {
     /// Reads a row.
-    pub fn is_active(&self, post: PostId, reaction: &Reaction, user: UserId) -> bool {
+    pub(super) fn is_active(&self, post: PostId, reaction: &Reaction, user: UserId) -> bool {
         let key = (reaction.clone(), user.get());
         self.rows().posts.get(&post).and_then(|rows| rows.get(&key)).copied().unwrap_or(false)
     }
 
     /// Saves a row, whatever it has become since it was read.
-    pub fn save(&self, post: PostId, reaction: &Reaction, user: UserId, active: bool) {
+    pub(super) fn save(&self, post: PostId, reaction: &Reaction, user: UserId, active: bool) {
         let key = (reaction.clone(), user.get());
         let mut rows = self.rows();
         if rows.posts.entry(post).or_default().insert(key.clone(), active).is_none() {
@@ -56,7 +57,7 @@ impl NaiveTable {
     }
 
     /// The counts of a post, by reaction.
-    pub fn counts(&self, post: PostId, viewer: Option<UserId>) -> Vec<Counted> {
+    pub(super) fn counts(&self, post: PostId, viewer: Option<UserId>) -> Vec<Counted> {
         let mut counts: Vec<Counted> = Vec::new();
         let rows = self.rows();
         let of_post = rows.posts.get(&post).into_iter().flatten();
@@ -74,7 +75,7 @@ impl NaiveTable {
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -1,24 +1,24 @@
 //! The demo's counterexample over HTTP: what a forum without onetap does with a tap.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::super::extract::{Query, TapPath};
-use super::super::problem::Problem;
-use super::super::state::SharedState;
-use crate::demo::{NaiveTable, ROUND_TRIP};
+use super::table::{NaiveTable, ROUND_TRIP};
 use crate::domain::{PostId, Reaction, UserId};
+use crate::http::{Problem, Query, TapPath};
 
 /// What became of a tap.
 #[derive(Serialize)]
-pub(in crate::http) struct NaiveTap {
+pub(super) struct NaiveTap {
     active: bool,
 }
 
 /// Counts as the forum knows them.
 #[derive(Serialize)]
-pub(in crate::http) struct NaivePosts {
+pub(super) struct NaivePosts {
     posts: Vec<NaivePost>,
 }
 
@@ -36,13 +36,13 @@ struct NaiveReaction {
 }
 
 /// Reads, flips and saves, with a round trip to the database for each.
-pub(in crate::http) async fn toggle(
-    State(state): State<SharedState>,
+pub(super) async fn toggle(
+    State(table): State<Arc<NaiveTable>>,
     TapPath { post, user, reaction }: TapPath,
     query: Query,
 ) -> Result<Json<NaiveTap>, Problem> {
     query.only(&[])?;
-    let active = flip(&state.naive, post, &reaction, user).await;
+    let active = flip(&table, post, &reaction, user).await;
     Ok(Json(NaiveTap { active }))
 }
 
@@ -55,15 +55,15 @@ async fn flip(table: &NaiveTable, post: PostId, reaction: &Reaction, user: UserI
 }
 
 /// The counts of a page of posts.
-pub(in crate::http) async fn posts(
-    State(state): State<SharedState>,
+pub(super) async fn posts(
+    State(table): State<Arc<NaiveTable>>,
     query: Query,
 ) -> Result<Json<NaivePosts>, Problem> {
     let query = query.only(&["post_id", "user_id"])?;
     let (posts, viewer) = (query.posts()?, query.viewer()?);
     tokio::time::sleep(ROUND_TRIP).await;
     let posts = posts.into_iter().map(|post| {
-        let counted = state.naive.counts(post, viewer).into_iter();
+        let counted = table.counts(post, viewer).into_iter();
         let reactions = counted.map(|(reaction, count, mine)| NaiveReaction {
             reaction: reaction.to_string(),
             count,

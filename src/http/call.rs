@@ -1,0 +1,67 @@
+//! A call of the API: its path and methods, its description and its handler, stated once in the
+//! `utoipa::path` of the handler.
+
+use axum::handler::Handler;
+use axum::routing::MethodFilter;
+use utoipa::openapi::path::{HttpMethod, Operation};
+
+use super::middleware::Routes;
+use super::state::AppState;
+
+/// Adds a handler to the routes.
+type Attach = dyn FnOnce(MethodFilter, &str, &mut Routes<AppState>);
+
+/// A call of the API.
+pub(super) struct Call {
+    pub(super) path: String,
+    pub(super) methods: Vec<HttpMethod>,
+    pub(super) operation: Operation,
+    attach: Box<Attach>,
+}
+
+impl Call {
+    /// The call that `P`, which `utoipa::path` has made of the handler, describes.
+    pub(super) fn new<P: utoipa::Path, H: Handler<T, AppState>, T: 'static>(
+        tag: &str,
+        handler: H,
+    ) -> Self {
+        let counts_taps = tag == "taps";
+        let attach = move |methods, path: &str, routes: &mut Routes<AppState>| {
+            routes.add(path, methods, handler, counts_taps);
+        };
+        let mut operation = P::operation();
+        operation.tags = Some(vec![tag.to_owned()]);
+        let attach = Box::new(attach);
+        Self { path: P::path(), methods: P::methods(), operation, attach }
+    }
+
+    /// Adds its handler to the routes.
+    pub(super) fn attach(self, routes: &mut Routes<AppState>) {
+        let methods = self.methods.iter().map(filter).reduce(MethodFilter::or);
+        (self.attach)(methods.expect("a call has a method"), &self.path, routes);
+    }
+}
+
+fn filter(method: &HttpMethod) -> MethodFilter {
+    match method {
+        HttpMethod::Get => MethodFilter::GET,
+        HttpMethod::Post => MethodFilter::POST,
+        HttpMethod::Put => MethodFilter::PUT,
+        HttpMethod::Delete => MethodFilter::DELETE,
+        HttpMethod::Options => MethodFilter::OPTIONS,
+        HttpMethod::Head => MethodFilter::HEAD,
+        HttpMethod::Patch => MethodFilter::PATCH,
+        HttpMethod::Trace => MethodFilter::TRACE,
+    }
+}
+
+/// The calls of these handlers, by tag. `utoipa::path` names what it makes of a handler `__path_`
+/// and the handler's name; utoipa's own router relies on that, too.
+macro_rules! calls {
+    ($($tag:literal: [$($room:ident::$handler:ident),* $(,)?]),* $(,)?) => {
+        ::pastey::paste! {
+            vec![$($(Call::new::<$room::[<__path_ $handler>], _, _>($tag, $room::$handler)),*),*]
+        }
+    };
+}
+pub(super) use calls;

@@ -1,0 +1,120 @@
+//! Parameters and problems of calls, as the OpenAPI document describes them. Extractors read the
+//! parameters; see [`extract`](super::super::extract).
+
+use utoipa::{IntoParams, IntoResponses};
+
+use super::super::problem::ProblemBody;
+
+/// What can go wrong with a write.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) enum WriteProblems {
+    /// Nothing was applied: the request is at fault.
+    #[response(status = "4XX", content_type = "application/problem+json")]
+    Refused(#[to_schema] ProblemBody<'static>),
+    /// Nothing was applied: try again.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(#[to_schema] ProblemBody<'static>),
+    /// It may have been applied; it will not be applied later.
+    #[response(status = 504, content_type = "application/problem+json")]
+    Unknown(#[to_schema] ProblemBody<'static>),
+}
+
+/// What can go wrong with a read.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) enum ReadProblems {
+    /// The request is at fault.
+    #[response(status = "4XX", content_type = "application/problem+json")]
+    Refused(#[to_schema] ProblemBody<'static>),
+    /// The store is not available.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(#[to_schema] ProblemBody<'static>),
+}
+
+/// Why taps cannot be counted.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) enum ReadyProblems {
+    /// They cannot: the store is not available.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(#[to_schema] ProblemBody<'static>),
+    /// They cannot: the store does not answer.
+    #[response(status = 504, content_type = "application/problem+json")]
+    Unknown(#[to_schema] ProblemBody<'static>),
+}
+
+/// The ids of a tap.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) struct TapParams {
+    /// The post.
+    #[param(example = "0192f0c1-2345-7890-abcd-ef0123456789")]
+    post_id: uuid::Uuid,
+    /// A name of 1 to 32 characters a-z 0-9 + - _, or one emoji, percent-encoded.
+    #[param(example = "like")]
+    reaction: String,
+    /// The user: an integer from 1 to 2^63 − 1.
+    #[param(example = "42")]
+    user_id: String,
+}
+
+/// What makes a tap safe to repeat.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) struct KeyParams {
+    /// 1 to 255 visible ASCII characters, bare or as a quoted string. The first request of a user
+    /// on a post with a key is counted, every other is answered what that one was. A new tap needs
+    /// a new key.
+    #[param(rename = "Idempotency-Key", example = "\"8e03978e-40d5-43e8-bc93-6894a57f9324\"")]
+    idempotency_key: Option<String>,
+}
+
+/// The ids of a reaction on a post.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) struct ReactionParams {
+    /// The post.
+    #[param(example = "0192f0c1-2345-7890-abcd-ef0123456789")]
+    post_id: uuid::Uuid,
+    /// A name of 1 to 32 characters a-z 0-9 + - _, or one emoji, percent-encoded.
+    #[param(example = "like")]
+    reaction: String,
+}
+
+/// The id of a post.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) struct PostParams {
+    /// The post.
+    #[param(example = "0192f0c1-2345-7890-abcd-ef0123456789")]
+    post_id: uuid::Uuid,
+}
+
+/// Which page of a list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) struct PageParams {
+    /// The length of the page.
+    #[param(minimum = 1, maximum = 100, default = 25)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// What to add to a summary.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) struct SummaryParams {
+    /// Whose own flags to answer as `mine`.
+    user_id: Option<String>,
+    /// How many of the newest users of each reaction to add.
+    #[param(maximum = 20, default = 0)]
+    recent: Option<u32>,
+}

@@ -1,0 +1,181 @@
+//! The order in which a request passes through the middleware, and its answer back.
+//!
+//! A handler is wrapped by itself, and not the router or a route of it: so each has the figures of
+//! its route at hand, and nothing is boxed or cloned that the handler does not need anyway.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderValue, Method};
+use axum::response::{IntoResponse as _, Response};
+use pin_project_lite::pin_project;
+
+use super::super::metrics::{RequestMetrics, RouteMetrics};
+use super::super::problem::Problem;
+use super::access_log::{Answered, RequestLog};
+use super::cors::Origin;
+use super::host::Hosts;
+use super::panics::{self, Caught};
+use super::request_id::{RequestIds, X_REQUEST_ID};
+use super::{csrf, uri_limit};
+
+/// What the middleware of one worker shares.
+#[derive(Debug)]
+pub struct Edge {
+    pub(super) requests: Arc<RequestMetrics>,
+    hosts: Hosts,
+    max_uri_bytes: usize,
+    origins: Vec<Origin>,
+    ids: RequestIds,
+    log: Arc<RequestLog>,
+}
+
+impl Edge {
+    /// The middleware of a worker that answers to these names, to pages of these origins, and to
+    /// addresses of at most so many bytes.
+    pub fn new(
+        hosts: Hosts,
+        origins: Vec<Origin>,
+        max_uri_bytes: usize,
+        requests: Arc<RequestMetrics>,
+        log: Arc<RequestLog>,
+    ) -> Arc<Self> {
+        let ids = RequestIds::new();
+        Arc::new(Self { requests, hosts, max_uri_bytes, origins, ids, log })
+    }
+
+    /// Whose pages may call from browsers.
+    pub(in crate::http) fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
+    /// Why a request is not even given to its handler.
+    fn refusal(&self, request: &Request) -> Option<Problem> {
+        (self.hosts.refusal(request))
+            .or_else(|| uri_limit::refusal(request.uri(), self.max_uri_bytes))
+            .or_else(|| csrf::refusal(request.method(), request.headers(), &self.origins))
+    }
+}
+
+/// A route as the middleware knows it.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) edge: Arc<Edge>,
+    pub(super) metrics: Arc<RouteMetrics>,
+    /// Its path, or none where no route was found.
+    pub(super) path: Option<String>,
+    /// A problem here is a tap that failed, which has a log line.
+    pub(super) counts_taps: bool,
+}
+
+/// A handler behind the middleware.
+#[derive(Clone)]
+pub(super) struct Guarded<H> {
+    pub(super) handler: H,
+    pub(super) route: Arc<Route>,
+}
+
+impl<H: Handler<T, S>, T, S> Handler<T, S> for Guarded<H> {
+    type Future = GuardedFuture<H::Future>;
+
+    fn call(self, request: Request, state: S) -> Self::Future {
+        let exchange = Exchange::begin(self.route, &request);
+        let inner = match exchange.route.edge.refusal(&request) {
+            Some(problem) => Inner::Refused { problem },
+            None => Inner::Handler { future: panics::catch(self.handler.call(request, state)) },
+        };
+        GuardedFuture { inner, exchange }
+    }
+}
+
+/// A request on its way to its answer.
+struct Exchange {
+    route: Arc<Route>,
+    id: HeaderValue,
+    method: &'static str,
+    /// Only if every request has a log line.
+    path: Option<Box<PathAndQuery>>,
+    started: Instant,
+}
+
+impl Exchange {
+    fn begin(route: Arc<Route>, request: &Request) -> Self {
+        let path = || request.uri().path_and_query().cloned().map(Box::new);
+        Self {
+            id: route.edge.ids.of(request.headers()),
+            path: if route.edge.log.is_of_all() { path() } else { None },
+            method: known(request.method()),
+            started: Instant::now(),
+            route,
+        }
+    }
+
+    /// Counts the answer, gives it the request's id, and logs it if it has a line.
+    fn end(&self, response: &mut Response) {
+        let (status, took) = (response.status().as_u16(), self.started.elapsed());
+        self.route.metrics.answered(self.method, status, took);
+        let id = self.id.to_str().unwrap_or_default();
+        let problem = Problem::named(response, id);
+        response.headers_mut().insert(X_REQUEST_ID, self.id.clone());
+        self.route.edge.log.note(&Answered {
+            id,
+            method: self.method,
+            route: self.route.path.as_deref().unwrap_or("none"),
+            counts_taps: self.route.counts_taps,
+            path: self.path.as_deref(),
+            status,
+            problem: problem.as_ref(),
+            took,
+        });
+    }
+}
+
+/// Methods are labels of figures, and callers can make them up.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+pin_project! {
+    #[project = InnerProjection]
+    enum Inner<F> {
+        Handler { #[pin] future: Caught<F> },
+        Refused { problem: Problem },
+    }
+}
+
+pin_project! {
+    /// An answer on its way.
+    pub(super) struct GuardedFuture<F> {
+        #[pin]
+        inner: Inner<F>,
+        exchange: Exchange,
+    }
+}
+
+impl<F: Future<Output = Response>> Future for GuardedFuture<F> {
+    type Output = Response;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        let this = self.project();
+        let mut response = match this.inner.project() {
+            InnerProjection::Handler { future } => panics::answer(ready!(future.poll(cx))),
+            InnerProjection::Refused { problem } => problem.clone().into_response(),
+        };
+        this.exchange.end(&mut response);
+        Poll::Ready(response)
+    }
+}
