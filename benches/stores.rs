@@ -12,7 +12,6 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use clap::Parser as _;
@@ -164,7 +163,7 @@ fn http_codec(c: &mut Criterion) {
     let answers = LargeAnswers::new(usize::MAX);
     let (live, registry, readiness) = (Hub::new(1), Arc::default(), Arc::default());
     let state = HttpState::new(store, &limits, answers, live, registry, readiness);
-    let mut service = router(state, &edge, Router::new());
+    let mut service = router(state, &edge, None);
     let mut answer = |request: Request<Body>| {
         runtime.block_on(async {
             let response = service.call(request).await.unwrap();

@@ -139,7 +139,7 @@ pub async fn run(
 
     tracing::warn!("no authentication: every caller may do everything in the name of every user");
     match address {
-        Some(address) => greet(address),
+        Some(address) => greet(address, config.demo),
         None => say(&format!("Listening on {}\n", config.listen)),
     }
     tracing::info!(
@@ -205,7 +205,7 @@ fn start(
     shared: &Shared,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (limits, grace) = (config.limits, config.shutdown_grace);
+    let (limits, grace, demo) = (config.limits, config.shutdown_grace, config.demo);
     let (shared, cors_origins) = (shared.clone(), config.cors_origins.clone());
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
@@ -214,7 +214,7 @@ fn start(
             let (store, stats) = (source.attach(), (connections, live.stats()));
             let edge = Edge::new(hosts, cors_origins, limits.max_uri_bytes, requests, log);
             let state = HttpState::new(store, &limits, answers, live, registry, readiness);
-            let router = http::router(state, &edge, demo::router(&edge, naive));
+            let router = http::router(state, &edge, demo.then(|| demo::router(&edge, naive)));
             worker.run(router, limits, stats, stop, grace).await;
         });
     })
@@ -232,13 +232,15 @@ fn start_hub(
         .spawn(move || runtime.block_on(live.run(|| source.attach(), http::event, stop)))
 }
 
-fn greet(address: SocketAddr) {
+fn greet(address: SocketAddr, demo: bool) {
     say(&format!(
         "Listening on http://{address}\n\
          Try: curl -w '\\n' -X PUT http://{address}/v1/posts/{EXAMPLE_POST}/reactions/like/users/42\n\
-         Docs: http://{address}/docs\n\
-         Demo: http://{address}/demo\n"
+         Docs: http://{address}/docs\n"
     ));
+    if demo {
+        say(&format!("Demo: http://{address}/demo\n"));
+    }
 }
 
 const EXAMPLE_POST: &str = "0192f0c1-2345-7890-abcd-ef0123456789";

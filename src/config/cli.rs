@@ -88,10 +88,10 @@ pub struct ServeArgs {
     #[arg(long, env = "ONETAP_ALLOWED_HOST", value_name = "HOST", value_delimiter = ',')]
     pub allowed_host: Vec<HostName>,
 
-    /// Serve the demo at /demo also where callers have to say who they are; without authentication,
-    /// which is all there is in this release, it is always there
-    #[arg(long, env = "ONETAP_DEMO", value_parser = BoolishValueParser::new())]
-    pub demo: bool,
+    /// Serve the demo at /demo; `--demo=false` leaves it out [default: true]
+    #[arg(long, env = "ONETAP_DEMO", value_parser = BoolishValueParser::new(), num_args = 0..=1)]
+    #[arg(require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub demo: Option<bool>,
 
     /// What every key in Redis begins with [default: ot]
     #[arg(long, env = "ONETAP_KEY_PREFIX")]

@@ -33,7 +33,7 @@ pub struct Config {
     pub allowed_hosts: Vec<HostName>,
     /// Whose pages may call from browsers.
     pub cors_origins: Vec<Origin>,
-    /// Whether the demo is served where callers have to say who they are.
+    /// Whether the demo is served.
     pub demo: bool,
     /// How many threads answer requests.
     pub threads: usize,
@@ -111,7 +111,8 @@ impl Config {
             store: store_url::store(&args, retention)?,
             allowed_hosts: args.allowed_host,
             cors_origins: args.cors_origin,
-            demo: args.demo,
+            // Nobody has to say who they are; where they have to, it will be off unless asked for.
+            demo: args.demo.unwrap_or(true),
             threads: args.threads.map_or_else(cores, usize::from),
             limits,
             shutdown_grace,

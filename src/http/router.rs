@@ -54,10 +54,10 @@ pub fn openapi_document() -> String {
     openapi::document(&api())
 }
 
-/// The service as one tower service, with routes of others beside its own.
-pub fn router(state: HttpState, edge: &Arc<Edge>, beside: Router) -> Router {
+/// The service as one tower service, with the routes of others beside its own, if there are any.
+pub fn router(state: HttpState, edge: &Arc<Edge>, beside: Option<Router>) -> Router {
     let mut routes = Routes::new(edge);
     api().into_iter().for_each(|call| call.attach(&mut routes));
     let router = pages(routes).into_whole_router().with_state(state.into());
-    cors_around(router.merge(beside), edge.origins())
+    cors_around(router.merge(beside.unwrap_or_default()), edge.origins())
 }

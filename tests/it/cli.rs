@@ -249,12 +249,15 @@ fn check_config_says_what_it_comes_to() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("127.0.0.1:8080") && said.contains("file:./onetap.redb"), "{said}");
     let demo = |said: &str| said.lines().find(|l| l.starts_with("--demo")).unwrap().to_owned();
-    assert!(demo(&said).ends_with(" false"), "{said}");
-    for with_demo in [
-        run(&["check-config", "--demo"]),
-        onetap(&["check-config"]).env("ONETAP_DEMO", "yes").output().unwrap(),
+    for (expected, output) in [
+        (" true", run(&["check-config"])),
+        (" true", run(&["--demo", "check-config"])),
+        (" false", run(&["check-config", "--demo=false"])),
+        (" true", onetap(&["check-config"]).env("ONETAP_DEMO", "yes").output().unwrap()),
+        (" false", onetap(&["check-config"]).env("ONETAP_DEMO", "no").output().unwrap()),
     ] {
-        assert!(demo(&String::from_utf8_lossy(&with_demo.stdout)).ends_with(" true"));
+        let said = demo(&String::from_utf8_lossy(&output.stdout));
+        assert!(said.ends_with(expected), "{expected}: {said}");
     }
     let by_variable = onetap(&["check-config"]).env("ONETAP_THREADS", "3").output().unwrap();
     assert_eq!(by_variable.stdout, output.stdout);

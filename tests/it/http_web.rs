@@ -131,6 +131,19 @@ async fn the_demo_may_load_and_send_nothing_elsewhere() {
     assert_eq!(inline, 0);
 }
 
+/// The client and the element stay.
+#[tokio::test]
+async fn the_demo_can_be_left_out() {
+    let service = Service::with(&["--demo=false"]);
+    let naive = format!("/demo/naive/posts?post_id={}", post());
+    for path in ["/demo", "/demo/", "/demo/demo.js", &naive] {
+        service.send("GET", path).await.assert_problem(404, "not_found");
+    }
+    assert_eq!(service.send("GET", "/onetap-bar.js").await.status, 200);
+    let figures = service.send("GET", "/metrics").await.body;
+    assert!(!figures.contains("route=\"/demo"), "{figures}");
+}
+
 #[tokio::test]
 async fn the_demo_is_found_with_a_slash_too() {
     let service = Service::memory();
@@ -139,7 +152,7 @@ async fn the_demo_is_found_with_a_slash_too() {
     assert_eq!((response.status, response.header("location")), (308, Some("../demo")));
 }
 
-// That it loses taps: `http::routes::naive`, where it can be said which comes when.
+// That it loses taps: `demo::naive`, where it can be said which comes when.
 #[tokio::test]
 async fn the_naive_table_flips() {
     let service = Service::memory();

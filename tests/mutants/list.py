@@ -223,8 +223,8 @@ MUTANTS = {
     "live-slow-reader-kept": (WATCH, "        if stalled > 0 && since", "        if false && since", "http_stream_faults::"),
     "commits-not-told-to-followers": (WRITER, "        logs.into_iter().for_each(|partition| self.shared.written.tell(partition));\n", "        drop(logs);\n", "contract::file::law_13"),
     "memory-not-told-to-followers": ("src/store/memory/mod.rs", "            self.written.tell(tap.post.partition());\n", "", "contract::memory::law_13"),
-    "cors-under-the-errors": ("src/http/router.rs", "    cors_around(router.merge(beside), edge.origins())\n",
-        "    cors_around(router.merge(beside).reset_fallback(), edge.origins())\n"
+    "cors-under-the-errors": ("src/http/router.rs", "    cors_around(router.merge(beside.unwrap_or_default()), edge.origins())\n",
+        "    cors_around(router.merge(beside.unwrap_or_default()).reset_fallback(), edge.origins())\n"
         "        .fallback(|| async { super::problem::Problem::not_found() })\n", "http_cors::"),
     "foreign-pages-write": ("src/http/middleware/csrf.rs", "if method.is_safe() || !matches!", "if true || method.is_safe() || !matches!", "http_cors::"),
     "foreign-pages-of-the-site-write": ("src/http/middleware/csrf.rs", 'b"same-site" | b"cross-site"', 'b"cross-site"', "http_cors::"),
