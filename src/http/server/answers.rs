@@ -5,13 +5,14 @@
 //! whose answers have been on their way for longest.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
+use parking_lot::Mutex;
 use tokio::time::sleep;
 
 use super::super::limits::ByteBudget;
@@ -90,7 +91,7 @@ impl LargeAnswers {
         let here = Arc::new(OnItsWay { since, bytes, connection: OnceLock::new() });
         let held = Held { text, on_its_way: Arc::clone(&here), answers: Arc::clone(self) };
         {
-            let mut all = self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = self.on_their_way.lock();
             if all.len() == all.capacity() {
                 all.retain(|answer| answer.strong_count() > 0);
                 let length = all.len();
@@ -107,7 +108,7 @@ impl LargeAnswers {
     /// Closes the connections whose answers have been on their way for longest, for so many bytes.
     /// Says whether there are so many.
     fn give_up(&self, mut bytes: usize) -> bool {
-        let all = self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.on_their_way.lock();
         for answer in all.iter().filter_map(Weak::upgrade) {
             if bytes == 0 || answer.since.elapsed() < READ_AT_LEAST {
                 break;

@@ -1,8 +1,9 @@
 //! Places for connections: so many, and some of them kept free for who comes next.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::super::limits::ByteBudget;
@@ -73,7 +74,7 @@ impl Places {
     /// Gives a place to a connection.
     pub(super) fn take(&self, permit: OwnedSemaphorePermit) -> Place {
         let watch = Arc::new(Watch::new(Arc::clone(&self.budget)));
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken.lock();
         if taken.watches.len() == taken.watches.capacity() {
             taken.watches.retain(|watch| watch.strong_count() > 0);
             let length = taken.watches.len();
@@ -91,7 +92,7 @@ impl Places {
         if free >= self.kept {
             return;
         }
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken.lock();
         let now = Instant::now();
         // One that was asked something in the meantime goes on.
         taken.ending.retain(|watch| watch.upgrade().is_some_and(|watch| watch.is_told()));
