@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::super::dto::{KeyParams, TapAnswer, TapParams, ToggleBody, WriteProblems};
 use super::super::extract::{IdempotencyHeader, JsonBody, NoBody, Query, TapPath};
 use super::super::problem::Problem;
-use super::super::state::Reactions;
+use super::super::state::{JSON, Reactions};
 use crate::domain::{Form, Tap};
 use crate::store::Store as _;
 
 /// On an answer that repeats what an earlier tap with the same key was answered.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// An answer is about so long; a buffer that has to grow is copied.
+const ANSWER_BYTES: usize = 256;
 
 /// Flip a reaction.
 ///
@@ -103,8 +107,13 @@ async fn count(
     let tap = Tap { post, user, reaction, verb: form.verb(), keyed: key.keyed(post, user, form)? };
     let outcome = reactions.store.tap(tap.clone(), reactions.deadline()).await?;
     let created = form == Form::Set && outcome.changed;
-    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = (status, Json(TapAnswer::new(&tap, outcome))).into_response();
+    let mut text = Vec::with_capacity(ANSWER_BYTES);
+    serde_json::to_writer(&mut text, &TapAnswer::new(&tap, outcome)).expect("it is plain data");
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    if created {
+        *response.status_mut() = StatusCode::CREATED;
+    }
     if outcome.replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
