@@ -226,6 +226,9 @@ MUTANTS = {
     "cors-under-the-errors": ("src/http/router.rs", "    cors_around(router.merge(beside.unwrap_or_default()), edge.origins())\n",
         "    cors_around(router.merge(beside.unwrap_or_default()).reset_fallback(), edge.origins())\n"
         "        .fallback(|| async { super::problem::Problem::not_found() })\n", "http_cors::"),
+    "demo-always-there": ("src/app.rs", "demo.then(|| demo::router(&edge, naive))", "Some(demo::router(&edge, naive))", "http_web::"),
+    "described-and-not-served": ("src/http/call.rs", "routes.add(path, methods", 'routes.add(&path.replace("query", "queries"), methods', "openapi::"),
+    "ready-whatever-was-found": ("src/http/readiness.rs", "value: ready.into(),", "value: u64::from(ready) | 1,", "http_metrics::"),
     "foreign-pages-write": ("src/http/middleware/csrf.rs", "if method.is_safe() || !matches!", "if true || method.is_safe() || !matches!", "http_cors::"),
     "foreign-pages-of-the-site-write": ("src/http/middleware/csrf.rs", 'b"same-site" | b"cross-site"', 'b"cross-site"', "http_cors::"),
     "file-sync-left-out": (BACKEND, "        let synced = self.inner.sync_data();\n", "        let synced = Ok(());\n", FILE_TESTS),
