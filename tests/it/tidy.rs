@@ -43,7 +43,7 @@ const LAW: &[(&str, &[&str])] = &[
     ("src/config", &["http", "store", "telemetry"]),
     // The demo is behind the middleware of the API, which knows nothing of the demo.
     ("src/demo", &["domain", "http"]),
-    ("src/http", &["domain", "live", "store", "telemetry"]),
+    ("src/http", &["domain", "live", "store", "sync", "telemetry"]),
     ("src/live", &["domain", "store", "sync", "telemetry"]),
     ("src/store/redis", &["domain", "store"]),
     ("src/store/file", &["domain", "store"]),

@@ -91,18 +91,13 @@ pub(super) async fn serve(
     let linger = tokio::time::sleep(LINGER);
     tokio::pin!(linger);
     let (mut stopping, mut told) = (false, false);
-    poll_fn(|cx| {
-        watch.runs_in(cx);
-        Poll::Ready(())
-    })
-    .await;
     loop {
         tokio::select! {
             // The connection first: what has come in is read before its end is considered.
             biased;
             // An error here is the client's: it went away, or did not speak HTTP.
             _ = &mut connection => return End::Done,
-            () = poll_fn(|_| if watch.is_wanted() { Poll::Ready(()) } else { Poll::Pending }) => {
+            () = poll_fn(|cx| watch.poll_wanted(cx)) => {
                 if let Some(end) = watch.wanted_end() {
                     return end;
                 }

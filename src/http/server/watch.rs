@@ -6,12 +6,11 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures_util::task::AtomicWaker;
-
 use super::super::limits::{ByteBudget, Limits};
+use crate::sync::{Stamped, WakeCell};
 
 /// So many bytes of a request are not counted: more than a usual one has.
 const FREE_REQUEST_BYTES: usize = 8 * 1024;
@@ -22,9 +21,6 @@ pub(super) const IDLE_AT_LEAST: Duration = Duration::from_millis(100);
 
 /// The same for one whose request is not complete.
 const UNFINISHED_AT_LEAST: Duration = Duration::from_secs(1);
-
-const PHASE_BITS: u32 = 3;
-const PHASE_MASK: u64 = (1 << PHASE_BITS) - 1;
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +58,8 @@ pub(super) type Spare = (bool, Reverse<Duration>);
 #[derive(Debug)]
 pub(in crate::http) struct Watch {
     base: Instant,
-    /// Milliseconds since `base`, shifted left; the phase in the bits below.
-    state: AtomicU64,
+    /// The phase, and since how many milliseconds after `base`.
+    phase: Stamped,
     /// Milliseconds since `base` at which the client stopped to take what it is sent, and one; none
     /// if it takes it.
     stalled: AtomicU64,
@@ -74,40 +70,42 @@ pub(in crate::http) struct Watch {
     budget: Arc<ByteBudget>,
     /// A request was refused for its bytes: what comes after it is not read.
     refused: AtomicBool,
+    wishes: WakeCell<Wishes>,
+}
+
+/// What others want of a connection; its task waits for it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wishes {
     /// The acceptor wants its place.
-    told: AtomicBool,
+    told: bool,
     /// A large answer has been on its way for too long.
-    too_slow: AtomicBool,
-    task: AtomicWaker,
+    too_slow: bool,
 }
 
 impl Watch {
     pub(super) fn new(budget: Arc<ByteBudget>) -> Self {
         Self {
             base: Instant::now(),
-            state: AtomicU64::new(Phase::Idle as u64),
+            phase: Stamped::new(Phase::Idle as u8),
             stalled: AtomicU64::new(0),
             received: AtomicUsize::new(0),
             counted: AtomicUsize::new(0),
             budget,
             refused: AtomicBool::new(false),
-            told: AtomicBool::new(false),
-            too_slow: AtomicBool::new(false),
-            task: AtomicWaker::new(),
+            wishes: WakeCell::new(Wishes::default()),
         }
     }
 
     fn millis(&self) -> u64 {
-        u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX >> PHASE_BITS)
+        u64::try_from(self.base.elapsed().as_millis()).unwrap_or(Stamped::MAX_MILLIS)
     }
 
     pub(in crate::http) fn enter(&self, phase: Phase) {
-        let state = (self.millis() << PHASE_BITS) | phase as u64;
-        self.state.store(state, Ordering::Relaxed);
+        self.phase.set(self.millis(), phase as u8);
     }
 
     pub(super) fn is_in(&self, phase: Phase) -> bool {
-        self.state.load(Ordering::Relaxed) & PHASE_MASK == phase as u64
+        self.phase.get().1 == phase as u8
     }
 
     /// An answer is there: its request is held no longer.
@@ -189,22 +187,26 @@ impl Watch {
         if stalled > 0 && since(stalled - 1) >= patience {
             return Some(if endless { End::SlowReader } else { End::Done });
         }
-        let spent = since(self.state.load(Ordering::Relaxed) >> PHASE_BITS);
+        let (entered, phase) = self.phase.get();
+        let spent = since(entered);
         // Who has not taken all of its answer is not idle, however short that deadline.
-        let over = self.is_in(Phase::Idle) && stalled == 0 && spent >= limits.idle_timeout
-            || self.is_in(Phase::Head) && spent >= limits.head_timeout;
+        let is_in = |other: Phase| phase == other as u8;
+        let over = is_in(Phase::Idle) && stalled == 0 && spent >= limits.idle_timeout
+            || is_in(Phase::Head) && spent >= limits.head_timeout;
         over.then_some(End::Done)
     }
 
     /// How dear the connection is, if nobody would miss much of it: nothing is asked on it and all
     /// has been read, or its request is not complete, so that nothing of it was applied.
     pub(super) fn spare(&self, now: Instant) -> Option<Spare> {
-        let since = Duration::from_millis(self.state.load(Ordering::Relaxed) >> PHASE_BITS);
+        let (entered, phase) = self.phase.get();
+        let since = Duration::from_millis(entered);
         let spent = now.saturating_duration_since(self.base).saturating_sub(since);
-        let unfinished = self.is_in(Phase::Head) || self.is_in(Phase::Body);
+        let is_in = |other: Phase| phase == other as u8;
+        let unfinished = is_in(Phase::Head) || is_in(Phase::Body);
         let at_least = if unfinished {
             UNFINISHED_AT_LEAST
-        } else if self.is_in(Phase::Idle) && self.stalled.load(Ordering::Relaxed) == 0 {
+        } else if is_in(Phase::Idle) && self.stalled.load(Ordering::Relaxed) == 0 {
             IDLE_AT_LEAST
         } else {
             return None;
@@ -214,39 +216,35 @@ impl Watch {
 
     /// Asks the connection's task to end, if nobody misses it then either.
     pub(super) fn tell_to_end(&self) {
-        self.told.store(true, Ordering::Release);
-        self.task.wake();
+        self.wishes.change(|wishes| (wishes.told = true, true));
     }
 
     /// Asks the connection's task to end, if its client is still taking an answer then.
     pub(super) fn give_answer_up(&self) {
-        self.too_slow.store(true, Ordering::Release);
-        self.task.wake();
+        self.wishes.change(|wishes| (wishes.too_slow = true, true));
     }
 
     /// How the connection ends if it was asked to; none if something was asked in the meantime:
     /// then it goes on.
     pub(super) fn wanted_end(&self) -> Option<End> {
-        if self.too_slow.swap(false, Ordering::Acquire) && self.is_in(Phase::Idle) {
+        let Wishes { told, too_slow } = self.wishes.with(std::mem::take);
+        if too_slow && self.is_in(Phase::Idle) {
             return Some(End::GaveUp);
         }
-        let told = self.told.swap(false, Ordering::Acquire);
         (told && self.spare(Instant::now()).is_some()).then_some(End::MadeRoom)
     }
 
-    /// Whether one of that was asked.
-    pub(super) fn is_wanted(&self) -> bool {
-        self.is_told() || self.too_slow.load(Ordering::Acquire)
+    /// Waits until somebody asks the connection to end.
+    pub(super) fn poll_wanted(&self, cx: &Context<'_>) -> Poll<()> {
+        self.wishes.poll(cx, |wishes| match wishes.told || wishes.too_slow {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
     }
 
     /// Whether the acceptor has asked for its place.
     pub(super) fn is_told(&self) -> bool {
-        self.told.load(Ordering::Acquire)
-    }
-
-    /// Which task is to be woken to end.
-    pub(super) fn runs_in(&self, cx: &Context<'_>) {
-        self.task.register(cx.waker());
+        self.wishes.with(|wishes| wishes.told)
     }
 }
 
