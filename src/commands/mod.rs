@@ -93,6 +93,8 @@ fn with_settings(
     let settings = Settings::merge(flags)?;
     work(&settings).map_err(|failure| match failure {
         Failure::Config(error) => settings.given.name(error).into(),
-        other => other,
+        Failure::Data(line) => Failure::Data(settings.given.name_in(&line)),
+        Failure::Taken(line) => Failure::Taken(settings.given.name_in(&line)),
+        Failure::Io(error) => Failure::Io(error),
     })
 }

@@ -92,7 +92,7 @@ impl Given {
     /// What was given, as a command line.
     pub(super) fn arguments(&self) -> impl Iterator<Item = OsString> {
         let one = |key: &str, value: &OsStr| {
-            let mut argument = OsString::from(format!("--{}=", key.replace('_', "-")));
+            let mut argument = OsString::from(flag(key) + "=");
             argument.push(value);
             argument
         };
@@ -103,22 +103,30 @@ impl Given {
     /// An error that speaks of flags, in the words of who gave the values: a variable or a key of
     /// the file is called by its own name.
     pub fn name(&self, error: ConfigError) -> ConfigError {
-        let ConfigError { mut key, mut problem, mut hint } = error;
-        let mut file = None;
-        for (setting, winner) in &self.0 {
-            let flag = format!("--{}", setting.replace('_', "-"));
-            let renamed = replace_flag(&key, &flag, &winner.name);
-            if renamed != key {
-                file = file.or(winner.place.as_ref());
-            }
-            key = renamed;
-            problem = replace_flag(&problem, &flag, &winner.name);
-            hint = replace_flag(&hint, &flag, &winner.name);
+        ConfigError {
+            key: self.name_in(&error.key),
+            problem: self.rename(&error.problem),
+            hint: self.rename(&error.hint),
         }
-        if let Some(place) = file {
-            key = format!("{place}: {key}");
-        }
-        ConfigError { key, problem, hint }
+    }
+
+    /// Likewise a line that begins with a flag.
+    pub fn name_in(&self, line: &str) -> String {
+        let begins = |(setting, _): &(&String, &Winner)| {
+            let flag = flag(setting);
+            let rest = line.strip_prefix(&*flag);
+            rest.is_some_and(|rest| !rest.starts_with(is_in_a_name))
+        };
+        let place = self.0.iter().find(begins).and_then(|(_, winner)| winner.place.as_ref());
+        let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
+        place + &self.rename(line)
+    }
+
+    fn rename(&self, text: &str) -> String {
+        let one = |text: String, (setting, winner): (&String, &Winner)| {
+            replace_flag(&text, &flag(setting), &winner.name)
+        };
+        self.0.iter().fold(text.to_owned(), one)
     }
 }
 
@@ -182,7 +190,14 @@ fn replace_flag(line: &str, flag: &str, name: &str) -> String {
     let mut parts = line.split(flag);
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |line, rest| {
-        let longer = rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
-        line + if longer { flag } else { name } + rest
+        line + if rest.starts_with(is_in_a_name) { flag } else { name } + rest
     })
+}
+
+fn is_in_a_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-'
+}
+
+fn flag(key: &str) -> String {
+    format!("--{}", key.replace('_', "-"))
 }

@@ -49,3 +49,16 @@ impl RetentionConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Settings;
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_stores() {
+        let settings = Settings::read(["onetap"]).expect("the defaults");
+        let own = settings.sections.retention.retention();
+        assert_eq!(format!("{own:?}"), format!("{:?}", Retention::default()));
+    }
+}

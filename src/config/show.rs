@@ -34,8 +34,13 @@ impl Settings {
                 let _ = writeln!(table, "\n[{section}]{unused}");
                 last = setting.section();
             }
-            let value = shown(&self.matches, setting.key());
-            let value = value.unwrap_or_else(|| setting.default_in_words());
+            let value = shown(&self.matches, setting.key()).unwrap_or_else(|| {
+                let words = setting.default_in_words();
+                match setting.key() {
+                    "threads" => format!("{} ({words})", super::cores()),
+                    _ => words,
+                }
+            });
             row(&mut table, &setting.flag(), self.given.source(setting.key()), &value);
             if setting.key() == "redis_password_file" {
                 let set = std::env::var_os(PASSWORD_VARIABLE).is_some_and(|it| !it.is_empty());
