@@ -105,10 +105,14 @@ fn without_passwords(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {
         let end = after.find(|c: char| c.is_whitespace() || c == '`').unwrap_or(after.len());
-        let host = after[..end].rfind('@').unwrap_or(0);
-        shown += before;
-        shown += if host > 0 { "://***" } else { "://" };
-        rest = &after[host..];
+        shown = shown + before + "://";
+        rest = match after[..end].rfind('@') {
+            Some(host) => {
+                shown += "***";
+                &after[host..]
+            }
+            None => after,
+        };
     }
     shown + rest
 }

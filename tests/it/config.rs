@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::cli::{assert_usage, onetap, run};
-use crate::support::program::Program;
+use crate::support::program::{Program, outcome};
 use crate::support::redis_server::{Kind, free_port, shared};
 use crate::support::{http::Connection, prefix};
 
@@ -126,7 +126,7 @@ fn a_bad_file_is_one_line_that_names_the_line_and_exit_code_64() {
     for (content, words) in BAD_FILES {
         let folder = Folder::with(content);
         for command in [&["check-config"][..], &["serve"], &[]] {
-            let output = folder.onetap(command).output().unwrap();
+            let output = outcome(&mut folder.onetap(command));
             assert_usage(&output, 64, &[words]);
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
             assert_eq!(text.lines().count(), 1, "{text}");
@@ -153,7 +153,7 @@ fn a_file_that_cannot_be_read_is_one_line_and_exit_code_64() {
         let path = name(&path);
         let by_flag = run(&["check-config", "--config", &path]);
         assert_usage(&by_flag, 64, &[&format!("--config {path}: "), words]);
-        let by_variable = onetap(&[]).env("ONETAP_CONFIG", &path).output().unwrap();
+        let by_variable = outcome(onetap(&[]).env("ONETAP_CONFIG", &path));
         assert_usage(&by_variable, 64, &[&format!("ONETAP_CONFIG {path}: "), words]);
     }
     // Root may read everything, so the program runs as somebody else where the tests run as root.
@@ -248,7 +248,7 @@ fn an_unknown_variable_is_refused_with_the_nearest_name() {
         ("ONETAP_ZZZ", "onetap --help"),
     ] {
         for command in ["serve", "check-config"] {
-            let output = onetap(&[command]).env(name, "1").output().unwrap();
+            let output = outcome(onetap(&[command, "--store", "memory:"]).env(name, "1"));
             assert_usage(&output, 64, &[words]);
         }
         // What has no settings does not mind.
@@ -489,7 +489,7 @@ async fn check_config_opens_a_store_file_when_asked_and_leaves_it_as_it_is() {
         (onetap(&[]).env("ONETAP_STORE", &store), format!("onetap: ONETAP_STORE {store}: ")),
         (&mut by_file.onetap(&[]), format!("onetap: onetap.toml:2: store.store {store}: ")),
     ] {
-        let output = command.output().unwrap();
+        let output = outcome(command);
         assert_eq!(output.status.code(), Some(65), "{output:?}");
         assert!(String::from_utf8_lossy(&output.stderr).starts_with(&words), "{output:?}");
     }

@@ -16,6 +16,7 @@ BACKEND, OPEN = "src/store/file/backend.rs", "src/store/file/open.rs"
 ROOM, MAILBOX, SCHEDULER = "src/live/room.rs", "src/live/mailbox.rs", "src/live/scheduler.rs"
 CONNECTION = "src/http/connection.rs"
 HOST = "src/http/host.rs"
+GIVEN = "src/config/given.rs"
 WATCH, PLACES, GATE = ("src/http/" + name + ".rs" for name in ("watch", "places", "page_gate"))
 FILE_TESTS = "file_store:: file_crash:: faults_recorded_file:: contract:: differential::"
 
@@ -267,6 +268,10 @@ MUTANTS = {
         "call.fail(StoreError::OutcomeUnknown);", "redis_store::"),
     "machine-keeps-the-revision": (MACHINE, "        if changed {\n            self.revision", "        if false {\n            self.revision"),
     "machine-lists-oldest-first": (MACHINE, "found.sort_by(|a, b| b.cmp(a));", "found.sort();"),
+    "config-file-before-flag": (GIVEN, ".or_insert(winner);", ".and_modify(|old| old.clone_from(&winner)).or_insert(winner);", "config::"),
+    "config-unknown-variable-taken": (GIVEN, "None => return Err(unknown_variable(&name, settings)),", "None => {}", "config::"),
+    "config-empty-variable-counts": (GIVEN, ' && !value.is_empty())', ')', "config::"),
+    "config-password-repeated": ("src/config/error.rs", "match after[..end].rfind('@') {", "match None::<usize> {", "cli::"),
 }
 
 # The burst of the load test and the command line are not needed to catch any of these.
