@@ -88,7 +88,7 @@ impl fmt::Display for ConfigError {
         let parts = [(&self.key, ": "), (&self.problem, "; "), (&self.hint, "")];
         let said: Vec<_> = parts.iter().filter(|(part, _)| !part.is_empty()).collect();
         for (i, (part, joint)) in said.iter().enumerate() {
-            f.write_str(&without_passwords(part))?;
+            f.write_str(&in_one_line(&without_passwords(part)))?;
             if i + 1 < said.len() {
                 f.write_str(joint)?;
             }
@@ -98,6 +98,15 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// A value may hold line breaks and worse.
+fn in_one_line(text: &str) -> String {
+    let shown = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(shown).collect()
+}
 
 /// An address may have been written where it does not belong, and with it a password.
 fn without_passwords(text: &str) -> String {

@@ -156,6 +156,9 @@ fn by_variable<'a>(
                     let problem = format!("it says the same as {other}, and both are set");
                     return Err(ConfigError::new(name, problem, "unset one of them"));
                 }
+                if value.to_str().is_none() && !setting.is_path() {
+                    return Err(ConfigError::new(name, "it is not UTF-8", "write it in UTF-8"));
+                }
                 given.push((*setting, name, value));
             }
             None if name == PASSWORD_VARIABLE || is_foreign(&name) => {}

@@ -133,7 +133,7 @@ pub(super) fn password_variable() -> Result<Option<Secret>, ConfigError> {
         return Ok(None);
     };
     let text = text.into_string();
-    let not_text = |_| ConfigError::new(PASSWORD_VARIABLE, "it is not UTF-8", "");
+    let not_text = |_| ConfigError::new(PASSWORD_VARIABLE, "it is not UTF-8", "write it in UTF-8");
     text.map(|text| Some(Secret::new(text))).map_err(not_text)
 }
 

@@ -3,6 +3,7 @@
 
 use std::any::TypeId;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -84,6 +85,11 @@ impl<'a> Setting<'a> {
 
     pub(super) fn kind(self) -> Kind {
         Kind::of(self.0)
+    }
+
+    /// Whether it is a path, which may be no text.
+    pub(super) fn is_path(self) -> bool {
+        self.0.get_value_parser().type_id() == TypeId::of::<PathBuf>()
     }
 
     /// The flag as it stands on a command line, which may be by an old name.

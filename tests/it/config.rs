@@ -87,6 +87,7 @@ const BAD_FILES: &[(&str, &str)] = &[
     ),
     ("[server]\nlisten = {}", ":2: server.listen: it is a section"),
     ("[server]\nlisten = ''", ":2: server.listen: `` is not IP:PORT"),
+    (r#"server.listen = "a\nb\u0000""#, r":1: server.listen: `a\nb\u{0}` is not IP:PORT"),
     (
         "[server]\ndemo = 'yes'",
         ":2: server.demo: it is text, which this setting does not take; write true or",
@@ -251,6 +252,9 @@ fn an_unknown_variable_is_refused_with_the_nearest_name() {
             let output = outcome(onetap(&[command, "--store", "memory:"]).env(name, "1"));
             assert_usage(&output, 64, &[words]);
         }
+        let bytes = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"\xff");
+        let output = onetap(&["check-config"]).env("ONETAP_LISTEN", bytes).output().unwrap();
+        assert_usage(&output, 64, &["ONETAP_LISTEN: it is not UTF-8"]);
         // What has no settings does not mind.
         assert!(onetap(&["openapi"]).env(name, "1").output().unwrap().status.success());
     }
