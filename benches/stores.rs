@@ -262,15 +262,7 @@ fn lanes_against_checkout(c: &mut Criterion) {
             }))
         });
     });
-    let source = concat!(
-        "#!lua\n",
-        include_str!("../lua/prelude.lua"),
-        include_str!("../lua/prelude_log.lua"),
-        include_str!("../lua/prelude_floor.lua"),
-        include_str!("../lua/prelude_tap.lua"),
-        include_str!("../lua/prelude_keyed.lua"),
-        include_str!("../lua/toggle.lua")
-    );
+    let source = include_str!(concat!(env!("OUT_DIR"), "/lua/toggle.lua"));
     let script = redis::Script::new(source);
     let pool: Pool = deadpool_redis::Config::from_url(server.url())
         .builder()

@@ -1,5 +1,5 @@
-//! The memory store's own code under concurrency, and that of the followers of its log, and broken
-//! twins of it that the same scenarios have to catch.
+//! The memory store's own code under concurrency, the pieces of `sync`, and broken twins of both that
+//! the same scenarios have to catch.
 //!
 //! `make loom` (`--cfg onetap_loom`) runs every interleaving of the threads of each scenario. An
 //! ordinary `cargo test` runs the same scenarios on threads of the system, some thousand times.
@@ -9,13 +9,15 @@
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use onetap::domain::{Form, IdempotencyKey, Keyed, Outcome, PostId, Revision, Summary, Tap, Verb};
 use onetap::store::memory::MemoryStore;
 use onetap::store::{Deadline, Retention, Store as _, SummaryQuery};
-use onetap::sync::{Sharded, Versions};
+use onetap::sync::{Sharded, Stamped, Versions, WakeCell};
 use threads::{Meeting, gap, model, spawn};
 
 #[cfg(onetap_loom)]
@@ -433,4 +435,101 @@ fn a_follower_misses_nothing_that_was_written() {
     model(|| followed(Gossip::Sound));
     must_fail("told before it is written", || followed(Gossip::ToldBefore));
     must_fail("read before the question", || followed(Gossip::ReadBefore));
+}
+
+/// How a task that waits and a task that changes what it waits for are broken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Sound,
+    /// The waiting task looks, and leaves its waker afterwards.
+    WakerLeftAfter,
+    /// The other task wakes it, and makes the change afterwards.
+    WokenBefore,
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A task finds nothing and waits, while another makes the change: it is woken, or has found it.
+fn waited(waiting: Waiting) {
+    let cell = Arc::new(WakeCell::new(false));
+    let meeting = Arc::new(Meeting::default());
+    let changing = {
+        let (cell, meeting) = (Arc::clone(&cell), Arc::clone(&meeting));
+        spawn(move || {
+            meeting.wait();
+            if waiting == Waiting::WokenBefore {
+                cell.change(|_| ((), true));
+                gap();
+                cell.with(|value| *value = true);
+            } else {
+                cell.change(|value| (*value = true, true));
+            }
+        })
+    };
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let cx = Context::from_waker(&waker);
+    let ready = |value: &mut bool| if *value { Poll::Ready(()) } else { Poll::Pending };
+    meeting.wait();
+    let polled = if waiting == Waiting::WakerLeftAfter {
+        let polled = cell.with(ready);
+        gap();
+        if polled.is_pending() {
+            let _ = cell.poll(&cx, |_| Poll::<()>::Pending);
+        }
+        polled
+    } else {
+        cell.poll(&cx, ready)
+    };
+    changing.join().unwrap();
+    assert!(polled.is_ready() || woken.0.load(Ordering::SeqCst), "it sleeps for ever");
+    assert!(cell.poll(&cx, ready).is_ready());
+}
+
+#[test]
+fn a_task_that_waits_is_woken() {
+    model(|| waited(Waiting::Sound));
+    must_fail("the waker is left after the look", || waited(Waiting::WakerLeftAfter));
+    must_fail("woken before the change", || waited(Waiting::WokenBefore));
+}
+
+/// A reader sees a value with the time since when it holds; a twin reads them one after the other.
+fn stamped(twice: bool) {
+    let stamped = Arc::new(Stamped::new(0));
+    let meeting = Arc::new(Meeting::default());
+    let writing = {
+        let (stamped, meeting) = (Arc::clone(&stamped), Arc::clone(&meeting));
+        spawn(move || {
+            meeting.wait();
+            if twice {
+                gap();
+            }
+            stamped.set(5, 1);
+        })
+    };
+    meeting.wait();
+    let seen = if twice {
+        let millis = stamped.get().0;
+        gap();
+        gap();
+        (millis, stamped.get().1)
+    } else {
+        stamped.get()
+    };
+    writing.join().unwrap();
+    assert!([(0, 0), (5, 1)].contains(&seen), "{seen:?}");
+    assert_eq!(stamped.get(), (5, 1));
+}
+
+#[test]
+fn a_value_and_its_time_are_of_one_moment() {
+    model(|| stamped(false));
+    must_fail("time and value read one after the other", || stamped(true));
 }

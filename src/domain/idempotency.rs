@@ -75,6 +75,13 @@ impl Form {
         }
     }
 
+    /// The form that records spell so.
+    pub fn from_letter(letter: &[u8]) -> Option<Self> {
+        let forms =
+            [Self::Toggle, Self::ToggleFrom(false), Self::ToggleFrom(true), Self::Set, Self::Unset];
+        forms.into_iter().find(|form| form.letter().as_bytes() == letter)
+    }
+
     /// How records spell it. Part of the layout, so it must never change.
     pub fn letter(self) -> &'static str {
         match self {
@@ -100,12 +107,61 @@ pub struct Records {
     by_age: VecDeque<(Micros, IdempotencyKey)>,
 }
 
-#[derive(Debug)]
-struct Record {
-    form: Form,
-    reaction: Reaction,
-    outcome: Outcome,
-    expires_at: Micros,
+/// What a store keeps under an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// How the request was made.
+    pub form: Form,
+    /// For which reaction.
+    pub reaction: Reaction,
+    /// The answer.
+    pub outcome: Outcome,
+    /// Until when the record is valid.
+    pub expires_at: Micros,
+}
+
+impl Record {
+    /// The answer to a tap that comes with the record's key: a replay; none if the record has
+    /// expired.
+    ///
+    /// # Errors
+    ///
+    /// If the record is of another request.
+    pub fn answer(&self, form: Form, tap: &Tap, now: Micros) -> Result<Option<Outcome>, KeyReused> {
+        match self.expires_at > now {
+            false => Ok(None),
+            true if (self.form, &self.reaction) == (form, &tap.reaction) => {
+                Ok(Some(Outcome { replayed: true, ..self.outcome }))
+            }
+            true => Err(KeyReused),
+        }
+    }
+}
+
+/// What a sweep does with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It stays.
+    Keep,
+    /// It has expired.
+    Drop,
+    /// A clock that was too far ahead wrote it, and it would stay until then. It expires at this
+    /// time instead: someone may have corrected the clock a moment ago, and callers may still ask.
+    Redate(Micros),
+}
+
+impl Fate {
+    /// The fate of a record that expires at `then`, if records are kept for `retention`.
+    pub fn at(now: Micros, then: Micros, retention: Duration) -> Self {
+        let expires_at = now.later(retention);
+        if then <= now {
+            Self::Drop
+        } else if then > expires_at.later(retention) {
+            Self::Redate(expires_at)
+        } else {
+            Self::Keep
+        }
+    }
 }
 
 impl Records {
@@ -131,13 +187,7 @@ impl Records {
     /// If the record is of another request.
     pub fn find(&self, tap: &Tap, now: Micros) -> Result<Option<Outcome>, KeyReused> {
         let Some(Keyed { key, form }) = &tap.keyed else { return Ok(None) };
-        match self.kept.get(key).filter(|record| now < record.expires_at) {
-            None => Ok(None),
-            Some(record) if (record.form, &record.reaction) == (*form, &tap.reaction) => {
-                Ok(Some(Outcome { replayed: true, ..record.outcome }))
-            }
-            Some(_) => Err(KeyReused),
-        }
+        self.kept.get(key).map_or(Ok(None), |record| record.answer(*form, tap, now))
     }
 
     /// Keeps what is answered to a tap, if it has a key, and drops what is too old.
@@ -149,24 +199,20 @@ impl Records {
         self.by_age.push_back((expires_at, key));
     }
 
-    /// Drops what is too old.
-    ///
-    /// What was kept while the clock was further ahead than records are kept would stay until it
-    /// is that late, and everything behind it, too. It is kept from now on instead: the clock may
-    /// have been put right a moment ago, and its callers may still ask.
+    /// Drops what is too old, from the oldest on.
     pub fn sweep(&mut self, now: Micros) {
-        let expires_at = now.later(self.retention);
-        let latest = expires_at.later(self.retention);
-        while let Some((then, key)) = self.by_age.front().copied()
-            && (then <= now || then > latest)
-        {
+        while let Some((then, key)) = self.by_age.front().copied() {
+            let fate = Fate::at(now, then, self.retention);
+            if fate == Fate::Keep {
+                break;
+            }
             self.by_age.pop_front();
-            // A key that was used anew after its record had gone has a later one.
+            // A key that came again after its record had gone has a later record.
             let Some(record) = self.kept.get_mut(&key).filter(|record| record.expires_at == then)
             else {
                 continue;
             };
-            if then > latest {
+            if let Fate::Redate(expires_at) = fate {
                 record.expires_at = expires_at;
                 self.by_age.push_back((expires_at, key));
             } else {

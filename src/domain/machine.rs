@@ -1,11 +1,11 @@
-//! The rules of a tap as a pure state machine over one post. Time comes in as an argument.
+//! One post in memory, as the rule of a tap moves it. Time comes in as an argument.
 
 use std::collections::BTreeMap;
 
 use super::members::Members;
 use super::{
-    Cause, Change, Micros, Outcome, Position, PostId, Reaction, ReactionSummary, Reactor, Revision,
-    Summary, Tap, UserId,
+    Before, Change, Decision, Micros, Outcome, Position, PostId, Reaction, ReactionSummary,
+    Reactor, Revision, Summary, Tap, UserId, decide,
 };
 
 /// The state of one post.
@@ -20,35 +20,26 @@ pub struct Post {
 }
 
 impl Post {
-    /// Applies a tap to this post at `now`: what came of it and, if the flag changed, the entry for
-    /// the change log. `floor` is that of its partition.
+    /// Applies a tap to this post at `now`: the outcome and, if the flag changed, the entry for the
+    /// change log. `floor` is that of its partition.
     pub fn apply(&mut self, tap: &Tap, now: Micros, floor: Revision) -> (Outcome, Option<Change>) {
-        let was = self.has(tap);
-        let active = tap.verb.turns(was);
-        let changed = if active {
-            self.members.entry(tap.reaction.clone()).or_default().add(tap.user, now)
-        } else {
-            self.remove(&tap.reaction, tap.user)
-        };
-        if changed {
-            self.revision = Some(Revision::next(self.revision_or(floor), now));
-        }
-        let outcome = Outcome {
-            active,
-            changed,
-            count: self.members.get(&tap.reaction).map_or(0, Members::count),
+        let members = self.members.get(&tap.reaction).map_or(0, Members::count);
+        let before = Before {
+            active: self.has(tap),
+            members,
+            shown: members,
+            others: self.members.len() > usize::from(members > 0),
             revision: self.revision_or(floor),
-            replayed: false,
         };
-        let change = changed.then(|| Change {
-            post: tap.post,
-            user: tap.user,
-            reaction: tap.reaction.clone(),
-            active,
-            revision: outcome.revision,
-            occurred_at: now,
-            cause: Cause::Tap,
-        });
+        let Decision { outcome, change, .. } = decide(&before, tap, now);
+        if outcome.changed {
+            self.revision = Some(outcome.revision);
+            if outcome.active {
+                self.members.entry(tap.reaction.clone()).or_default().add(tap.user, now);
+            } else {
+                self.remove(&tap.reaction, tap.user);
+            }
+        }
         (outcome, change)
     }
 
@@ -92,13 +83,12 @@ impl Post {
         found
     }
 
-    fn remove(&mut self, reaction: &Reaction, user: UserId) -> bool {
-        let Some(members) = self.members.get_mut(reaction) else { return false };
-        let removed = members.remove(user);
+    fn remove(&mut self, reaction: &Reaction, user: UserId) {
+        let Some(members) = self.members.get_mut(reaction) else { return };
+        members.remove(user);
         if members.count() == 0 {
             self.members.remove(reaction);
         }
-        removed
     }
 
     /// Whether the user of a tap has its reaction.

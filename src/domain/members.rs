@@ -1,5 +1,6 @@
 //! The users that have one reaction on one post.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use super::{Micros, UserId};
@@ -15,18 +16,18 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// Adds a user; says whether it was not there before. One that was keeps its time.
-    pub(super) fn add(&mut self, user: UserId, at: Micros) -> bool {
-        if self.since.contains_key(&user) {
-            return false;
+    /// Adds a user. One that is there already keeps its time.
+    pub(super) fn add(&mut self, user: UserId, at: Micros) {
+        if let Entry::Vacant(place) = self.since.entry(user) {
+            place.insert(at);
+            self.ordered.insert((at, user));
         }
-        self.since.insert(user, at);
-        self.ordered.insert((at, user))
     }
 
-    /// Removes a user; says whether it was there.
-    pub(super) fn remove(&mut self, user: UserId) -> bool {
-        self.since.remove(&user).is_some_and(|at| self.ordered.remove(&(at, user)))
+    pub(super) fn remove(&mut self, user: UserId) {
+        if let Some(at) = self.since.remove(&user) {
+            self.ordered.remove(&(at, user));
+        }
     }
 
     pub(super) fn contains(&self, user: UserId) -> bool {

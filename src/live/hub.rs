@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::yield_now;
 use tokio::time::sleep_until;
@@ -78,7 +79,7 @@ impl Hub {
         encode: Encode,
         stop: CancellationToken,
     ) {
-        let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let arrivals = self.arrivals.lock().take();
         if let Some(arrivals) = arrivals {
             tokio::select! {
                 () = stop.cancelled() => {}

@@ -1,11 +1,11 @@
 //! What one stream has still to send: for each of its posts the latest event, if it is not sent.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
 use crate::domain::Revision;
+use crate::sync::WakeCell;
 
 /// A summary, encoded once for all streams that are to be sent it.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Event {
 
 /// Filled by the hub, emptied by a connection.
 #[derive(Debug)]
-pub(super) struct Mailbox(Mutex<State>);
+pub(super) struct Mailbox(WakeCell<State>);
 
 #[derive(Debug)]
 struct State {
@@ -32,7 +32,8 @@ struct State {
     /// How many slots, from the first on, have been queued with their snapshots.
     begun: u16,
     closed: bool,
-    waker: Option<Waker>,
+    /// The connection has something new to send, or the end.
+    news: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -65,92 +66,65 @@ pub(super) enum Put {
 
 impl Mailbox {
     pub(super) fn new(slots: usize) -> Self {
-        Self(Mutex::new(State {
+        Self(WakeCell::new(State {
             slots: vec![Slot::default(); slots].into(),
             queue: None,
             begun: 0,
             closed: false,
-            waker: None,
+            news: false,
         }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Changes what is to be sent, and wakes the connection if there is something new.
+    fn change<R>(&self, step: impl FnOnce(&mut State) -> R) -> R {
+        self.0.change(|state| {
+            let result = step(state);
+            (result, std::mem::take(&mut state.news))
+        })
     }
 
     /// The first slot from `slot` on that has never had an event; none if the stream has ended.
     pub(super) fn lacks_from(&self, slot: usize) -> Option<usize> {
-        let state = self.state();
-        let from = slot.max(state.begun.into());
-        let lacking = state.slots.iter().skip(from).position(|slot| !slot.told);
-        lacking.filter(|_| !state.closed).map(|place| from + place)
+        self.0.with(|state| {
+            let from = slot.max(state.begun.into());
+            let lacking = state.slots.iter().skip(from).position(|slot| !slot.told);
+            lacking.filter(|_| !state.closed).map(|place| from + place)
+        })
     }
 
     /// Whether there has been a snapshot of every post.
     pub(super) fn is_complete(&self) -> bool {
-        self.state().is_complete()
+        self.0.with(|state| state.is_complete())
     }
 
     pub(super) fn put(&self, slot: u8, event: &Event) -> Put {
-        let mut state = self.state();
-        if state.closed {
-            return Put::Known;
-        }
-        let complete = state.is_complete();
-        let place = &mut state.slots[usize::from(slot)];
-        let first = !place.told;
-        if !first && !place.is_followed_by(event) {
-            state.close();
-            return Put::Contradicted;
-        }
-        let known = !first && (place.revision == event.revision.0 || place.blank && event.blank);
-        place.told = true;
-        (place.revision, place.hash, place.blank) = (event.revision.0, event.hash, event.blank);
-        if known {
-            return Put::Known;
-        }
-        let replaced = place.unsent.replace(event.text.clone()).is_some();
-        if first {
-            state.begin();
-        } else if !replaced {
-            place.held = !complete;
-            if complete {
-                state.push(slot);
-                state.wake();
-            }
-        }
-        if replaced { Put::Replaced } else { Put::Queued }
+        self.change(|state| state.put(slot, event))
     }
 
     /// Ends the stream, if it has not ended. What is not sent is not sent.
     pub(super) fn close(&self) -> bool {
-        let mut state = self.state();
-        let open = !state.closed;
-        state.close();
-        open
+        self.change(|state| {
+            let open = !state.closed;
+            state.close();
+            open
+        })
     }
 
     /// Whether there is something to send, or the end.
     pub(super) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut state = self.state();
-        if state.closed || state.queue.is_some() {
-            return Poll::Ready(());
-        }
-        state.wakes(cx);
-        Poll::Pending
+        self.0.poll(cx, |state| match state.closed || state.queue.is_some() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
     }
 
     /// The next event to send; none at the end of the stream.
     pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
-        let mut state = self.state();
-        if state.closed {
-            return Poll::Ready(None);
-        }
-        if let Some(text) = state.pop() {
-            return Poll::Ready(Some(text));
-        }
-        state.wakes(cx);
-        Poll::Pending
+        self.0.poll(cx, |state| match (state.closed, state.pop()) {
+            (true, _) => Poll::Ready(None),
+            (false, Some(text)) => Poll::Ready(Some(text)),
+            (false, None) => Poll::Pending,
+        })
     }
 }
 
@@ -163,6 +137,36 @@ impl Slot {
 }
 
 impl State {
+    fn put(&mut self, slot: u8, event: &Event) -> Put {
+        if self.closed {
+            return Put::Known;
+        }
+        let complete = self.is_complete();
+        let place = &mut self.slots[usize::from(slot)];
+        let first = !place.told;
+        if !first && !place.is_followed_by(event) {
+            self.close();
+            return Put::Contradicted;
+        }
+        let known = !first && (place.revision == event.revision.0 || place.blank && event.blank);
+        place.told = true;
+        (place.revision, place.hash, place.blank) = (event.revision.0, event.hash, event.blank);
+        if known {
+            return Put::Known;
+        }
+        let replaced = place.unsent.replace(event.text.clone()).is_some();
+        if first {
+            self.begin();
+        } else if !replaced {
+            place.held = !complete;
+            if complete {
+                self.push(slot);
+                self.news = true;
+            }
+        }
+        if replaced { Put::Replaced } else { Put::Queued }
+    }
+
     /// Queues the snapshots whose turn has come: they go out in the order in which the posts were
     /// asked for. Behind the last of them comes what has changed meanwhile.
     fn begin(&mut self) {
@@ -180,9 +184,7 @@ impl State {
                 }
             }
         }
-        if self.begun > before {
-            self.wake();
-        }
+        self.news |= self.begun > before;
     }
 
     fn is_complete(&self) -> bool {
@@ -204,29 +206,18 @@ impl State {
         slot.unsent.take()
     }
 
-    /// The task to wake from now on.
-    fn wakes(&mut self, cx: &Context<'_>) {
-        if self.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
-            self.waker = Some(cx.waker().clone());
-        }
-    }
-
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-
     fn close(&mut self) {
         self.closed = true;
         self.queue = None;
         self.slots.iter_mut().for_each(|slot| slot.unsent = None);
-        self.wake();
+        self.news = true;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
 
     fn event(revision: u64, text: &'static str) -> Event {
@@ -272,7 +263,7 @@ mod tests {
         for revision in 10..1000 {
             mailbox.put(1, &event(revision, "later"));
         }
-        assert_eq!(mailbox.state().queue, Some((1, 1)));
+        assert_eq!(mailbox.0.with(|state| state.queue), Some((1, 1)));
         assert_eq!(sent(&mailbox), ["later"]);
     }
 

@@ -26,3 +26,10 @@ pub enum StoreError {
     #[error("no answer came from the store: the tap may have been applied")]
     OutcomeUnknown,
 }
+
+impl StoreError {
+    /// The deadline had passed before the store came to the write.
+    pub(crate) fn too_late() -> Self {
+        Self::Unavailable("the deadline had passed before the tap's turn came".into())
+    }
+}

@@ -23,7 +23,7 @@ pub(super) const RETRY: Duration = Duration::from_millis(100);
 pub(super) const MOST_ENTRIES: usize = 100;
 
 /// Which partitions are to be followed, as it changes.
-pub type Watched = watch::Receiver<BTreeSet<Partition>>;
+pub type WatchedPartitions = watch::Receiver<BTreeSet<Partition>>;
 
 /// What a follower of the change log hears.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub enum News {
 
 /// What one look at the log has found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct Heard {
     pub(super) following: Vec<Partition>,
     pub(super) changed: HashSet<PostId>,
     pub(super) lost: Vec<Partition>,
@@ -48,7 +48,7 @@ pub(super) struct Found {
     pub(super) heard: Option<Instant>,
 }
 
-impl Found {
+impl Heard {
     /// Adds the entries behind `place` in a partition, and says which place is the last now; none
     /// if there were too many to go through.
     pub(super) fn add(&mut self, entries: &[LogEntry]) -> Option<LogPosition> {
@@ -124,7 +124,7 @@ impl Written {
 pub(super) async fn follow(
     log: &(impl EmbeddedLog + Sync),
     written: &Written,
-    mut watched: Watched,
+    mut watched: WatchedPartitions,
     news: mpsc::Sender<News>,
 ) {
     let mut follower = Follower::default();
@@ -169,10 +169,10 @@ impl Follower {
         log: &impl EmbeddedLog,
         versions: &Versions,
         wanted: &BTreeSet<Partition>,
-    ) -> Found {
+    ) -> Heard {
         let written = versions.changed(&mut self.seen);
         self.places.retain(|partition, _| wanted.contains(partition));
-        let mut found = Found::default();
+        let mut found = Heard::default();
         for &partition in wanted {
             let known = self.places.get(&partition).copied();
             if known.is_some() && written.binary_search(&partition.index()).is_err() {
@@ -195,7 +195,7 @@ fn look_at(
     log: &impl EmbeddedLog,
     partition: Partition,
     known: Option<Option<LogPosition>>,
-    found: &mut Found,
+    found: &mut Heard,
 ) -> Result<Option<LogPosition>, StoreError> {
     let place = match known {
         Some(place) => behind(log, partition, place)?.and_then(|entries| match entries {
@@ -275,7 +275,7 @@ mod tests {
         let versions = Versions::new(PARTITIONS);
         let mut told = |log: &Entries| {
             versions.raise(Partition::FIRST.index());
-            let Found { following, changed, lost, .. } = follower.look(log, &versions, &wanted);
+            let Heard { following, changed, lost, .. } = follower.look(log, &versions, &wanted);
             (following.len(), changed.len(), lost.len())
         };
         assert_eq!(told(&log), (1, 0, 0));

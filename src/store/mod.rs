@@ -2,6 +2,7 @@
 //!
 //! The laws are run against every store by `tests/it/contract.rs`, by their numbers.
 
+mod change_log;
 mod error;
 pub mod file;
 mod follow;
@@ -14,16 +15,18 @@ mod throttled;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub use change_log::{ChangeLog, LogCursor, LogPage};
 pub use error::StoreError;
-pub use follow::{News, Watched};
+pub use follow::{News, WatchedPartitions};
 pub use stats::{Counter, FileStats, LaneStats};
 pub use throttled::{Severity, ThrottledWarnings};
 use tokio::sync::mpsc;
 
 use crate::domain::{
-    Change, Outcome, Partition, Position, PostId, Reaction, ReactorsPage, Summary, Tap, UserId,
+    Change, Micros, Outcome, Partition, Position, PostId, Reaction, ReactorsPage, Summary, Tap,
+    UserId,
 };
 
 /// The time by which a question must be answered. A write that has not been applied by then is
@@ -42,6 +45,12 @@ impl Deadline {
     pub fn has_passed(&self) -> bool {
         Instant::now() > self.0
     }
+}
+
+/// The clock of the embedded stores. A Redis has its own.
+fn now() -> Micros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// How long, and how much, a store keeps of what is not state.
@@ -172,18 +181,12 @@ pub trait Store: Clone + Send + Sync + 'static {
         deadline: Deadline,
     ) -> impl Future<Output = Result<ReactorsPage, StoreError>> + Send;
 
-    /// Reads the change log of a partition behind a place, or from the oldest entry kept.
-    fn changes(
-        &self,
-        partition: Partition,
-        after: Option<LogPosition>,
-        limit: usize,
-        deadline: Deadline,
-    ) -> impl Future<Output = Result<Vec<LogEntry>, StoreError>> + Send;
-
     /// Follows the logs of the watched partitions and tells what it hears, until nobody listens.
-    fn follow(&self, watched: Watched, news: mpsc::Sender<News>)
-    -> impl Future<Output = ()> + Send;
+    fn follow(
+        &self,
+        watched: WatchedPartitions,
+        news: mpsc::Sender<News>,
+    ) -> impl Future<Output = ()> + Send;
 
     /// Runs the real write path on something that no caller can reach, and leaves nothing behind.
     fn probe(&self, deadline: Deadline) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -258,13 +261,20 @@ impl StoreSource {
     }
 }
 
+/// The same call on whichever store it is.
+macro_rules! on_store {
+    ($any:ident, $store:ident => $call:expr) => {
+        match $any {
+            AnyStore::Memory($store) => $call,
+            AnyStore::File($store) => $call,
+            AnyStore::Redis($store) => $call,
+        }
+    };
+}
+
 impl Store for AnyStore {
     async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
-        match self {
-            Self::Memory(store) => store.tap(tap, deadline).await,
-            Self::File(store) => store.tap(tap, deadline).await,
-            Self::Redis(store) => store.tap(tap, deadline).await,
-        }
+        on_store!(self, store => store.tap(tap, deadline).await)
     }
 
     async fn summaries(
@@ -272,11 +282,7 @@ impl Store for AnyStore {
         query: SummaryQuery,
         deadline: Deadline,
     ) -> Result<Vec<Summary>, StoreError> {
-        match self {
-            Self::Memory(store) => store.summaries(query, deadline).await,
-            Self::File(store) => store.summaries(query, deadline).await,
-            Self::Redis(store) => store.summaries(query, deadline).await,
-        }
+        on_store!(self, store => store.summaries(query, deadline).await)
     }
 
     async fn reactors(
@@ -284,40 +290,26 @@ impl Store for AnyStore {
         query: ReactorsQuery,
         deadline: Deadline,
     ) -> Result<ReactorsPage, StoreError> {
-        match self {
-            Self::Memory(store) => store.reactors(query, deadline).await,
-            Self::File(store) => store.reactors(query, deadline).await,
-            Self::Redis(store) => store.reactors(query, deadline).await,
-        }
+        on_store!(self, store => store.reactors(query, deadline).await)
     }
 
-    async fn changes(
-        &self,
-        partition: Partition,
-        after: Option<LogPosition>,
-        limit: usize,
-        deadline: Deadline,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        match self {
-            Self::Memory(store) => store.changes(partition, after, limit, deadline).await,
-            Self::File(store) => store.changes(partition, after, limit, deadline).await,
-            Self::Redis(store) => store.changes(partition, after, limit, deadline).await,
-        }
-    }
-
-    async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {
-        match self {
-            Self::Memory(store) => store.follow(watched, news).await,
-            Self::File(store) => store.follow(watched, news).await,
-            Self::Redis(store) => store.follow(watched, news).await,
-        }
+    async fn follow(&self, watched: WatchedPartitions, news: mpsc::Sender<News>) {
+        on_store!(self, store => store.follow(watched, news).await);
     }
 
     async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
-        match self {
-            Self::Memory(store) => store.probe(deadline).await,
-            Self::File(store) => store.probe(deadline).await,
-            Self::Redis(store) => store.probe(deadline).await,
-        }
+        on_store!(self, store => store.probe(deadline).await)
+    }
+}
+
+impl ChangeLog for AnyStore {
+    async fn read(
+        &self,
+        partition: Partition,
+        after: Option<LogCursor>,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<LogPage, StoreError> {
+        on_store!(self, store => store.read(partition, after, limit, deadline).await)
     }
 }

@@ -5,8 +5,9 @@
 //! that taps one post does not use up what the others have. A bucket takes half of its records at
 //! once and the other half over the time that a record is kept; so there are never more than all.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::{Retention, StoreError};
 use crate::domain::{Outcome, PARTITIONS, Partition};
@@ -98,7 +99,7 @@ impl RecordBudget {
     }
 
     fn with<R>(&self, own: usize, step: impl FnOnce(&mut Bucket, &mut Bucket) -> R) -> R {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock();
         let (all, partitions) = buckets.split_at_mut(1);
         step(&mut all[0], &mut partitions[own - 1])
     }

@@ -3,8 +3,10 @@
 //! trouble comes and goes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// A trouble that has not been seen for so long is over.
 const QUIET: Duration = Duration::from_secs(30);
@@ -108,8 +110,8 @@ impl ThrottledWarnings {
     }
 }
 
-fn lock(all: &Mutex<Troubles>) -> std::sync::MutexGuard<'_, Troubles> {
-    all.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(all: &Mutex<Troubles>) -> parking_lot::MutexGuard<'_, Troubles> {
+    all.lock()
 }
 
 fn watch_until_over(all: &Weak<Mutex<Troubles>>) {

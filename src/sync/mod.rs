@@ -4,7 +4,11 @@
 
 mod prim;
 mod sharded;
+mod stamped;
 mod versions;
+mod wake_cell;
 
 pub use sharded::Sharded;
+pub use stamped::Stamped;
 pub use versions::Versions;
+pub use wake_cell::WakeCell;

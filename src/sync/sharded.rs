@@ -1,7 +1,5 @@
 //! State split over locks.
 
-use std::sync::PoisonError;
-
 use super::prim::Mutex;
 
 /// Values behind a lock each. All that must agree lives in one value and is changed under one hold
@@ -22,7 +20,7 @@ impl<T> Sharded<T> {
     /// A step that panicked has left its shard as far as it came. The steps of the stores are the
     /// domain's pure functions; refusing the whole shard for ever would not undo anything.
     pub fn with<R>(&self, index: usize, step: impl FnOnce(&mut T) -> R) -> R {
-        let mut shard = self.shards[index].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shards[index].lock();
         step(&mut shard)
     }
 }

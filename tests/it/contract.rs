@@ -10,7 +10,8 @@ use onetap::domain::{
 };
 use onetap::store::memory::MemoryStore;
 use onetap::store::{
-    AnyStore, Deadline, LogEntry, News, ReactorsQuery, Retention, Store, StoreError, SummaryQuery,
+    AnyStore, ChangeLog, Deadline, LogEntry, News, ReactorsQuery, Retention, Store, StoreError,
+    SummaryQuery,
 };
 use tokio::sync::{Barrier, mpsc, watch};
 
@@ -119,11 +120,13 @@ async fn all(store: &AnyStore, post: PostId, name: Option<&str>, limit: usize) -
 async fn changes(store: &AnyStore, post: PostId) -> Vec<Change> {
     let (mut found, mut after) = (Vec::<LogEntry>::new(), None);
     loop {
-        let next = store.changes(post.partition(), after, 7, soon()).await.unwrap();
-        let Some(last) = next.last() else { break };
-        assert!(next.iter().all(|entry| Some(entry.position) > after));
-        after = Some(last.position);
-        found.extend(next);
+        let page = store.read(post.partition(), after, 7, soon()).await.unwrap();
+        if page.entries.is_empty() {
+            break;
+        }
+        assert!(!page.gap, "nothing is trimmed yet");
+        after = Some(page.next);
+        found.extend(page.entries);
     }
     assert!(found.windows(2).all(|pair| pair[0].position < pair[1].position));
     found.into_iter().map(|entry| entry.change).filter(|change| change.post == post).collect()
@@ -293,19 +296,29 @@ async fn law_5_a_summary_is_of_one_moment(store: AnyStore) {
     let post = post();
     let mut truth = HashMap::new();
     let (reader, stop) = (store.clone(), Arc::new(tokio::sync::Notify::new()));
+    let (told, distinct) = watch::channel(0);
     let reading = {
         let stop = Arc::clone(&stop);
         tokio::spawn(async move {
-            let mut seen = Vec::new();
+            let mut seen = HashSet::new();
             loop {
                 tokio::select! {
                     () = stop.notified() => return seen,
-                    read = summary(&reader, post, None, 0) => seen.push((read.revision, read.total())),
+                    read = summary(&reader, post, None, 0) => {
+                        seen.insert((read.revision, read.total()));
+                        told.send_replace(seen.len());
+                    }
                 }
+                // Memory answers at once, and nobody else would have a turn.
+                tokio::task::yield_now().await;
             }
         })
     };
-    for _ in 0..100 {
+    let (mut rounds, started) = (0, Instant::now());
+    // On a busy machine the reader may have its turns late.
+    while rounds < 100 || *distinct.borrow() <= 5 {
+        assert!(started.elapsed() < Duration::from_secs(60), "the reader has no turn");
+        rounds += 1;
         let taps = (1..=10).map(|id| tap(Verb::Toggle, post, id, "like")).collect();
         for outcome in together(&store, taps).await {
             truth.insert(outcome.revision, outcome.count);
@@ -314,7 +327,6 @@ async fn law_5_a_summary_is_of_one_moment(store: AnyStore) {
     stop.notify_one();
     let first = truth.keys().min().copied().unwrap();
     let seen = reading.await.unwrap();
-    assert!(seen.iter().collect::<HashSet<_>>().len() > 5, "the reader saw too little: {seen:?}");
     for (revision, total) in seen {
         let expected = if revision < first { Some(&0) } else { truth.get(&revision) };
         assert_eq!(expected, Some(&total), "at {revision}");
@@ -690,6 +702,6 @@ async fn the_probe_leaves_nothing_behind(store: AnyStore) {
         store.probe(soon()).await.unwrap();
     }
     for partition in nil {
-        assert!(store.changes(partition, None, 10, soon()).await.unwrap().is_empty());
+        assert!(store.read(partition, None, 10, soon()).await.unwrap().entries.is_empty());
     }
 }

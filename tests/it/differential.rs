@@ -15,7 +15,7 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use crate::support::file::fresh;
 use crate::support::redis_server::{Kind, shared};
-use crate::support::{keyed_tap, post, soon, tap, user};
+use crate::support::{changes, keyed_tap, post, soon, tap, user};
 
 /// A tap of a stream: which post, who, what. Small ranges, so that taps meet.
 #[derive(Clone, Debug)]
@@ -147,18 +147,18 @@ async fn by_store(store: &AnyStore, stream: &[Step], ids: &[PostId]) -> Seen {
     }
     let query = SummaryQuery { posts: ids.to_vec(), viewer: Some(user(1)), recent: 0 };
     let summaries = store.summaries(query, soon()).await.unwrap();
-    let (mut posts, mut changes) = (Vec::new(), Vec::new());
+    let (mut posts, mut logs) = (Vec::new(), Vec::new());
     for (summary, id) in summaries.into_iter().zip(ids) {
         let listed = summary.reactions.into_iter();
         let reactions = listed.map(|r| (r.reaction.to_string(), r.count, r.mine)).collect();
         let query = ReactorsQuery { post: *id, reaction: None, after: None, limit: 1000 };
         let page = store.reactors(query, soon()).await.unwrap();
         posts.push(SeenPost { reactions, reactors: reactors(page.reactors) });
-        let log = store.changes(id.partition(), None, 100_000, soon()).await.unwrap();
+        let log = changes(store, id.partition(), 100_000).await.unwrap();
         let own = log.into_iter().map(|entry| entry.change).filter(|change| change.post == *id);
-        changes.push(own.map(|c| (c.user.get(), c.reaction.to_string(), c.active)).collect());
+        logs.push(own.map(|c| (c.user.get(), c.reaction.to_string(), c.active)).collect());
     }
-    Seen { answers, posts, changes }
+    Seen { answers, posts, changes: logs }
 }
 
 /// Compares on streams from a fixed seed, so that a failure is there again.

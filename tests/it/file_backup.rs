@@ -13,7 +13,7 @@ use onetap::store::{ReactorsQuery, Store as _};
 use crate::support::file::{fresh, open_at};
 use crate::support::http::Connection;
 use crate::support::program::{Program, onetap, outcome};
-use crate::support::{keyed_tap, post, posts, soon, tap};
+use crate::support::{changes, keyed_tap, post, posts, soon, tap};
 
 fn start(file: &Path) -> Program {
     Program::start(&["--store", &format!("file:{}", file.display())])
@@ -234,7 +234,7 @@ async fn a_copy_has_all_that_the_file_has() {
     let all = |store: FileStore| async move {
         let reactors = ReactorsQuery { post, reaction: None, limit: 100, after: None };
         (
-            store.changes(post.partition(), None, 100, soon()).await.unwrap(),
+            changes(&store, post.partition(), 100).await.unwrap(),
             store.reactors(reactors, soon()).await.unwrap(),
         )
     };

@@ -23,7 +23,7 @@ use crate::support::power::{Disk, Fault, Left, random};
 use crate::support::program::{Program, onetap, outcome};
 use crate::support::redis_server::ShiftedClock;
 use crate::support::service::Service;
-use crate::support::{keyed_tap, post, soon, tap, two_posts_of_one_partition};
+use crate::support::{changes, keyed_tap, post, soon, tap, two_posts_of_one_partition};
 
 fn on(disk: &Disk) -> FileStore {
     let disk = disk.clone();
@@ -172,11 +172,15 @@ async fn a_truncated_or_overwritten_file_is_exit_code_65() {
         assert_refused(&output, 65, &file, &[]);
         assert_eq!(fs::read(&file).unwrap().len(), length, "it stays for who restores it");
     }
-    let mut found = 0;
-    for _ in 0..10 {
+    let (mut found, mut tried) = (0, 0);
+    // How many pages still hold something depends on how the taps shared their commits.
+    while found < 3 && tried < 300 {
+        tried += 1;
         // Bytes of the tables change: what is read there must not be believed.
-        let (at, mut damaged) =
-            (8192 + usize::try_from(random(&mut seed)).unwrap() % 200_000, bytes.clone());
+        let (at, mut damaged) = (
+            8192 + usize::try_from(random(&mut seed)).unwrap() % (bytes.len() - 8192),
+            bytes.clone(),
+        );
         let Some(place) = damaged.get_mut(at..at + 64) else { continue };
         if place.iter().all(|byte| *byte == 0) {
             continue;
@@ -190,7 +194,7 @@ async fn a_truncated_or_overwritten_file_is_exit_code_65() {
             Err(error) => panic!("{error}"),
         }
     }
-    assert!(found > 0, "no damage was noticed");
+    assert_eq!(found, 3, "of {tried} damages");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -410,7 +414,7 @@ async fn records_and_log_entries_go_when_they_are_too_old() {
     for _ in 0..256 {
         store.probe(soon()).await.unwrap();
     }
-    let log = store.changes(one.post.partition(), None, 10, soon()).await.unwrap();
+    let log = changes(&store, one.post.partition(), 10).await.unwrap();
     assert!(log.is_empty(), "{log:?}");
     drop(store);
     let engine = redb::Database::open(&file).unwrap();
@@ -513,7 +517,7 @@ async fn the_log_of_a_hot_post_does_not_outgrow_its_trimming() {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let left = store.changes(post.partition(), None, 10_000, soon()).await.unwrap();
+    let left = changes(&store, post.partition(), 10_000).await.unwrap();
     assert!((1..=2000).contains(&left.len()), "{} of 4000 entries are left", left.len());
 }
 
@@ -550,7 +554,7 @@ async fn a_clock_that_was_ahead_once_keeps_nothing_for_as_long() {
     service.terminate();
     assert_eq!(service.exit_code().await, Some(0));
     let store = open_at(&file);
-    let log = store.changes(post.partition(), None, 1000, soon()).await.unwrap();
+    let log = changes(&store, post.partition(), 1000).await.unwrap();
     assert!(log.is_empty(), "{} entries are left", log.len());
     drop(store);
     let engine = redb::Database::open(&file).unwrap();
@@ -585,7 +589,7 @@ async fn a_count_that_is_false_is_healed_by_the_next_tap() {
     let healed = store.tap(tap(Verb::Set, post, 1, "like"), soon()).await.unwrap();
     assert_eq!((healed.count, healed.changed), (3, false));
     assert!(healed.revision > before.revision);
-    assert_eq!(store.changes(post.partition(), None, 10, soon()).await.unwrap().len(), 3);
+    assert_eq!(changes(&store, post.partition(), 10).await.unwrap().len(), 3);
 }
 
 /// Puts a number into the top of a file that is closed.
@@ -660,7 +664,7 @@ async fn a_log_keeps_no_more_entries_than_it_may() {
         let taps = (0..100).map(|id| store.tap(tap(Verb::Toggle, post, 1 + id, "like"), soon()));
         let outcomes = futures_util::future::join_all(taps).await;
         let last = outcomes.into_iter().map(|o| o.unwrap().revision).max();
-        let log = store.changes(post.partition(), None, 10_000, soon()).await.unwrap();
+        let log = changes(&store, post.partition(), 10_000).await.unwrap();
         assert!(log.len() <= 400, "{} entries after {round} rounds", log.len());
         assert_eq!(log.last().map(|entry| entry.change.revision), last);
     }

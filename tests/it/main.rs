@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod change_log;
 mod cli;
 mod config;
 mod contract;
@@ -33,6 +34,7 @@ mod http_stream_load;
 mod http_taps;
 mod http_web;
 mod in_doubt;
+mod lua;
 mod openapi;
 mod overload;
 mod protocol;

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::support::cluster::Cluster;
 use crate::support::fault_proxy::until;
 use crate::support::redis_server::{Kind, RedisServer, options};
-use crate::support::{keyed_tap, post, posts, prefix, soon, tap};
+use crate::support::{changes, keyed_tap, post, posts, prefix, soon, tap};
 
 /// What docs/operations.md tells an operator to allow, on the keys of this prefix.
 fn documented(prefix: &str) -> Vec<String> {
@@ -109,7 +109,7 @@ async fn the_documented_rights_suffice_and_reach_no_other_key() {
         let query = ReactorsQuery { post, reaction: None, after, limit: 1 };
         assert_eq!(store.reactors(query, soon()).await.unwrap().reactors.len(), 1);
         for _ in 0..2 {
-            let entries = store.changes(post.partition(), None, 10, soon()).await.unwrap();
+            let entries = changes(&store, post.partition(), 10).await.unwrap();
             assert_eq!(entries.len(), 2);
         }
         for user in [1, 2] {
@@ -173,7 +173,7 @@ async fn a_tap_with_a_key_whose_script_broke_off_is_not_sent_again() {
     assert_eq!(tapping.await.unwrap(), Err(StoreError::OutcomeUnknown));
     let flag = tap(Verb::Set, post, 2, "like");
     until("taps are counted again", async || store.tap(flag.clone(), soon()).await.is_ok()).await;
-    let entries = store.changes(post.partition(), None, 10, soon()).await.unwrap();
+    let entries = changes(&store, post.partition(), 10).await.unwrap();
     assert_eq!(entries.len(), 2, "{entries:?}");
 }
 
@@ -189,7 +189,7 @@ async fn the_documented_rights_suffice_for_a_cluster() {
     let store = source.attach();
     for post in posts(20) {
         assert_eq!(set(&store, post).await, Ok(1));
-        let entries = store.changes(post.partition(), None, 10, soon()).await.unwrap();
+        let entries = changes(&store, post.partition(), 10).await.unwrap();
         assert!(!entries.is_empty());
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::support::fault_proxy::FaultProxy;
 use crate::support::redis_server::{Kind, RedisServer, options, shared};
-use crate::support::{keyed_tap, post, prefix, reaction, soon, tap};
+use crate::support::{changes, keyed_tap, post, prefix, reaction, soon, tap};
 
 /// A store, a connection to look with, and the keys of a post.
 struct Bench {
@@ -287,7 +287,7 @@ async fn revisions_go_on_from_one_that_is_ahead_of_the_clock() {
     }
     // Of two histories that part there, hardly any revision is in both.
     assert!(steps.len() > 20, "{steps:?}");
-    let entries = bench.store.changes(post.partition(), None, 100, soon()).await.unwrap();
+    let entries = changes(&bench.store, post.partition(), 100).await.unwrap();
     let last = &entries.last().unwrap().change;
     assert_eq!(last.revision.0, before);
     assert!(last.occurred_at.0 < ahead, "the time is the clock's, not the revision");
@@ -308,7 +308,7 @@ async fn the_change_log_is_trimmed_by_age() {
     for _ in 0..300 {
         store.tap(tap(Verb::Toggle, post, 1, "like"), soon()).await.unwrap();
     }
-    let left = store.changes(post.partition(), None, 2000, soon()).await.unwrap().len();
+    let left = changes(&store, post.partition(), 2000).await.unwrap().len();
     // Redis drops whole nodes of 100 entries, so up to one node of old ones may stay.
     assert!((300..=500).contains(&left), "{left} entries are left");
 }
@@ -338,7 +338,7 @@ async fn a_clock_that_was_ahead_once_does_not_stop_the_trimming() {
     for _ in 0..500 {
         store.tap(tap(Verb::Toggle, post, 1, "love"), soon()).await.unwrap();
     }
-    let left = store.changes(post.partition(), None, 30_000, soon()).await.unwrap();
+    let left = changes(&store, post.partition(), 30_000).await.unwrap();
     // By whole nodes of 100.
     assert!((10_000..=10_600).contains(&left.len()), "{} entries are left", left.len());
     assert!(left[0].change.user.get() > 1000, "it is the oldest that go");
@@ -579,12 +579,12 @@ async fn a_read_of_the_log_that_is_led_to_another_server_is_not_believed_alone()
     store.tap(tap(Verb::Set, post, 1, "like"), soon()).await.unwrap();
     for other in [&replica, &new] {
         proxy.repoint(other.address());
-        let read = store.changes(post.partition(), None, 10, soon()).await;
+        let read = changes(&store, post.partition(), 10).await;
         assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
     }
     // The lane has heard of it, and is there as well.
     let there = store.tap(tap(Verb::Set, post, 2, "like"), soon()).await.unwrap();
     assert_eq!(there.count, 1, "the old one would have counted two");
-    let entries = store.changes(post.partition(), None, 10, soon()).await.unwrap();
+    let entries = changes(&store, post.partition(), 10).await.unwrap();
     assert_eq!(entries.len(), 1);
 }

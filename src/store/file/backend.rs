@@ -45,7 +45,7 @@ impl RoomyFile {
 
 /// Storage as the engine sees it.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct CountedSync {
     pub(super) inner: Box<dyn StorageBackend>,
     pub(super) stats: Arc<FileStats>,
     /// Whether a sync has failed since the store was opened.
@@ -127,7 +127,7 @@ impl StorageBackend for RoomyFile {
     }
 }
 
-impl StorageBackend for Watched {
+impl StorageBackend for CountedSync {
     locks_of_inner!();
 
     fn len(&self) -> io::Result<u64> {

@@ -16,7 +16,7 @@
 use redb::TableDefinition;
 use uuid::Uuid;
 
-use super::trouble::{Found, Trouble};
+use super::file_error::{FileError, FileResult};
 use crate::domain::{IdempotencyKey, Micros, Partition, PostId, Reaction, UserId};
 
 /// The layout that this release reads and writes.
@@ -35,6 +35,11 @@ pub(super) const META_FLOOR: &str = "floor";
 /// The name in [`META`] of a partition's floor, above which posts without state begin.
 pub(super) fn floor(partition: Partition) -> String {
     format!("floor/{}", partition.index())
+}
+
+/// The name in [`META`] of how many entries a partition's log no longer has.
+pub(super) fn dropped(partition: Partition) -> String {
+    format!("dropped/{}", partition.index())
 }
 
 /// What is of a post.
@@ -79,7 +84,7 @@ pub(super) fn counts(post: PostId) -> (Key, Key) {
 }
 
 /// The reaction of a key of a count.
-pub(super) fn reaction_of_count(key: &[u8]) -> Found<Reaction> {
+pub(super) fn reaction_of_count(key: &[u8]) -> FileResult<Reaction> {
     reaction(key.get(17..).unwrap_or_default())
 }
 
@@ -101,7 +106,7 @@ pub(super) fn orders(post: PostId, reaction: &Reaction) -> (Key, Key) {
 }
 
 /// Time and user of a key of the order of this reaction's members.
-pub(super) fn member_of_order(key: &[u8], reaction: &Reaction) -> Found<(Micros, UserId)> {
+pub(super) fn member_of_order(key: &[u8], reaction: &Reaction) -> FileResult<(Micros, UserId)> {
     let rest = key.get(18 + reaction.as_str().len()..).unwrap_or_default();
     let (at, user) = rest.split_first_chunk().ok_or_else(|| odd("order"))?;
     let user = str::from_utf8(user).ok().and_then(|user| user.parse().ok());
@@ -119,21 +124,21 @@ pub(super) fn record_of(post: &[u8; 16], key: &[u8; 16]) -> Key {
 }
 
 /// A number from its bytes.
-pub(super) fn number(bytes: &[u8], of: &str) -> Found<u64> {
+pub(super) fn number(bytes: &[u8], of: &str) -> FileResult<u64> {
     bytes.try_into().map(u64::from_be_bytes).map_err(|_| odd(of))
 }
 
 /// A reaction from its bytes.
-pub(super) fn reaction(bytes: &[u8]) -> Found<Reaction> {
+pub(super) fn reaction(bytes: &[u8]) -> FileResult<Reaction> {
     str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or_else(|| odd("reaction"))
 }
 
 /// A post from its bytes.
-pub(super) fn post(bytes: &[u8; 16]) -> Found<PostId> {
+pub(super) fn post(bytes: &[u8; 16]) -> FileResult<PostId> {
     Uuid::from_bytes(*bytes).try_into().map_err(|_| odd("post"))
 }
 
 /// What is said of an entry that onetap does not write in this form.
-pub(super) fn odd(what: &str) -> Trouble {
-    Trouble::Damaged(format!("an entry of the store file ({what}) is not of onetap's form"))
+pub(super) fn odd(what: &str) -> FileError {
+    FileError::Damaged(format!("an entry of the store file ({what}) is not of onetap's form"))
 }

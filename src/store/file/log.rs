@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use redb::{ReadableTable, Table};
 
+use super::file_error::FileResult;
 use super::keys;
-use super::trouble::Found;
 use super::{LogEntry, LogPosition};
 use crate::domain::{Cause, Change, Micros, PARTITIONS, Partition, Revision, UserId};
 
@@ -20,7 +20,7 @@ fn number(partition: Partition) -> u8 {
 }
 
 /// Appends an entry to the log of its post's partition. Places rise also when the clock goes back.
-pub(super) fn append(log: &mut Log<'_>, change: &Change, now: Micros) -> Found<()> {
+pub(super) fn append(log: &mut Log<'_>, change: &Change, now: Micros) -> FileResult<()> {
     let (partition, now) = (number(change.post.partition()), now.0 / 1000);
     let place = {
         let mut own = log.range((partition, 0, 0)..=(partition, u64::MAX, u64::MAX))?;
@@ -51,7 +51,7 @@ pub(super) fn trim(
     now: Micros,
     retention: Duration,
     at_most: usize,
-) -> Found<usize> {
+) -> FileResult<usize> {
     let partition = number(partition);
     let (mut last_old, mut old) = (None, 0);
     for found in log.range((partition, 0, 0)..=(partition, u64::MAX, u64::MAX))?.take(at_most) {
@@ -69,7 +69,7 @@ pub(super) fn trim(
 }
 
 /// Drops the oldest entries of one partition, so many of them.
-pub(super) fn cut(log: &mut Log<'_>, partition: Partition, entries: usize) -> Found<usize> {
+pub(super) fn cut(log: &mut Log<'_>, partition: Partition, entries: usize) -> FileResult<usize> {
     let partition = number(partition);
     let last = {
         let mut own = log.range((partition, 0, 0)..=(partition, u64::MAX, u64::MAX))?;
@@ -92,7 +92,9 @@ impl Default for Lengths {
 }
 
 impl Lengths {
-    pub(super) fn count(log: &impl ReadableTable<(u8, u64, u64), &'static [u8]>) -> Found<Self> {
+    pub(super) fn count(
+        log: &impl ReadableTable<(u8, u64, u64), &'static [u8]>,
+    ) -> FileResult<Self> {
         let mut lengths = Self::default();
         for found in log.iter()? {
             let (partition, _, _) = found?.0.value();
@@ -122,18 +124,37 @@ fn occurred_at((_, millis, _): (u8, u64, u64), value: &[u8]) -> Micros {
     Micros(own.unwrap_or(millis.saturating_mul(1000)))
 }
 
+/// How many entries the log of a partition no longer has.
+pub(super) fn dropped(
+    meta: &impl ReadableTable<&'static str, u64>,
+    partition: Partition,
+) -> FileResult<u64> {
+    Ok(meta.get(&keys::dropped(partition)[..])?.map_or(0, |dropped| dropped.value()))
+}
+
 /// The entries behind a place, or from the oldest on.
 pub(super) fn read(
     log: &impl ReadableTable<(u8, u64, u64), &'static [u8]>,
     partition: Partition,
     after: Option<LogPosition>,
     limit: usize,
-) -> Found<Vec<LogEntry>> {
+) -> FileResult<Vec<LogEntry>> {
+    let behind = after.map(|LogPosition { millis, sequence }| LogPosition {
+        millis,
+        sequence: sequence.saturating_add(1),
+    });
+    read_from(log, partition, behind, limit)
+}
+
+/// The entries from a place on, or from the oldest on.
+pub(super) fn read_from(
+    log: &impl ReadableTable<(u8, u64, u64), &'static [u8]>,
+    partition: Partition,
+    from: Option<LogPosition>,
+    limit: usize,
+) -> FileResult<Vec<LogEntry>> {
     let partition = number(partition);
-    let from = match after {
-        None => (partition, 0, 0),
-        Some(LogPosition { millis, sequence }) => (partition, millis, sequence.saturating_add(1)),
-    };
+    let from = from.map_or((partition, 0, 0), |at| (partition, at.millis, at.sequence));
     let mut entries = Vec::new();
     for found in log.range(from..=(partition, u64::MAX, u64::MAX))?.take(limit) {
         let (place, value) = found?;
@@ -148,7 +169,7 @@ pub(super) fn read(
 pub(super) fn end(
     log: &impl ReadableTable<(u8, u64, u64), &'static [u8]>,
     partition: Partition,
-) -> Found<Option<LogPosition>> {
+) -> FileResult<Option<LogPosition>> {
     let partition = number(partition);
     let mut own = log.range((partition, 0, 0)..=(partition, u64::MAX, u64::MAX))?;
     let last = own.next_back().transpose()?;
@@ -158,7 +179,7 @@ pub(super) fn end(
     }))
 }
 
-fn change(value: &[u8]) -> Found<Change> {
+fn change(value: &[u8]) -> FileResult<Change> {
     let odd = || keys::odd("log");
     let ([cause, active], rest) = value.split_first_chunk().ok_or_else(odd)?;
     let (post, rest) = rest.split_first_chunk().ok_or_else(odd)?;

@@ -6,6 +6,7 @@
 
 mod backend;
 mod backup;
+mod file_error;
 mod keys;
 mod log;
 mod open;
@@ -13,37 +14,37 @@ mod place;
 mod read;
 mod records;
 mod step;
-mod trouble;
 mod writer;
 
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use backend::Source;
 use backup::Holder;
 pub use backup::{BackupError, BackupProgress, back_up, unfinished};
+use file_error::{FileError, FileResult};
 use open::Opener;
 pub use open::{FileCheck, OpenError, check};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 pub use place::GONE;
 use place::Place;
 use redb::{Database, ReadTransaction, ReadableDatabase as _, StorageBackend};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout_at;
-use trouble::{Found, Trouble};
-use writer::{Answer, Job, Writer};
+use writer::{Job, TapResult, Writer};
 
 use super::follow::{self, EmbeddedLog, Written};
 use super::record_budget::RecordBudget;
 use super::{
-    Deadline, FileStats, LogEntry, LogPosition, News, ReactorsQuery, Retention, Severity, Store,
-    StoreError, SummaryQuery, ThrottledWarnings, Watched,
+    ChangeLog, Deadline, FileStats, LogCursor, LogEntry, LogPage, LogPosition, News, ReactorsQuery,
+    Retention, Severity, Store, StoreError, SummaryQuery, ThrottledWarnings, WatchedPartitions,
 };
-use crate::domain::{Micros, Outcome, Partition, ReactorsPage, Summary, Tap};
+use crate::domain::{Outcome, Partition, ReactorsPage, Summary, Tap};
 
 /// How many large reads run at a time.
 const READERS: usize = 2;
@@ -67,7 +68,7 @@ pub struct FileOptions {
 pub struct FileStore(Arc<Inner>);
 
 struct Inner {
-    shared: Arc<Shared>,
+    shared: Arc<FileCore>,
     /// None only while this is dropped.
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
@@ -76,7 +77,7 @@ struct Inner {
 }
 
 /// What the writer and the readers have in common.
-struct Shared {
+struct FileCore {
     /// None while the file cannot be opened. Locked for writing only to take and put it.
     database: RwLock<Option<Database>>,
     /// Where it is, if it is at a path.
@@ -93,19 +94,19 @@ struct Shared {
     records: RecordBudget,
 }
 
-impl Shared {
+impl FileCore {
     fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
-        self.database.read().unwrap_or_else(PoisonError::into_inner)
+        self.database.read()
     }
 
     fn take_database(&self) -> Option<Database> {
-        let taken = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        let taken = self.database.write().take();
         self.written.tell_all();
         taken
     }
 
     fn put_database(&self, database: Database) {
-        *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
+        *self.database.write() = Some(database);
         self.written.tell_all();
     }
 
@@ -127,7 +128,7 @@ impl Shared {
     async fn read_in_time<R>(
         &self,
         deadline: Deadline,
-        look: impl FnOnce(&ReadTransaction) -> Found<R>,
+        look: impl FnOnce(&ReadTransaction) -> FileResult<R>,
     ) -> Result<R, StoreError> {
         self.until_none_is_overdue(deadline).await?;
         self.read(look)
@@ -137,7 +138,7 @@ impl Shared {
     async fn read_much<R: Send + 'static>(
         self: &Arc<Self>,
         deadline: Deadline,
-        look: impl FnOnce(&ReadTransaction) -> Found<R> + Send + 'static,
+        look: impl FnOnce(&ReadTransaction) -> FileResult<R> + Send + 'static,
     ) -> Result<R, StoreError> {
         self.until_none_is_overdue(deadline).await?;
         let waiting = Waiting::begin(&self.waiting).ok_or(StoreError::Overloaded)?;
@@ -155,13 +156,16 @@ impl Shared {
         read.await.unwrap_or_else(|_| Err(stopped()))
     }
 
-    fn read<R>(&self, look: impl FnOnce(&ReadTransaction) -> Found<R>) -> Result<R, StoreError> {
+    fn read<R>(
+        &self,
+        look: impl FnOnce(&ReadTransaction) -> FileResult<R>,
+    ) -> Result<R, StoreError> {
         if let Some(gone) = self.place.as_ref().and_then(|place| place.refusal()) {
             return Err(gone);
         }
         let database = self.database();
         let closed = || StoreError::Unavailable("the store file is closed".into());
-        let txn = database.as_ref().ok_or_else(closed)?.begin_read().map_err(Trouble::from)?;
+        let txn = database.as_ref().ok_or_else(closed)?.begin_read().map_err(FileError::from)?;
         Ok(look(&txn)?)
     }
 }
@@ -230,7 +234,7 @@ impl FileStore {
         let sync_failed = Arc::new(AtomicBool::new(false));
         let opener = Opener { source, cache_bytes, stats: Arc::clone(&stats), sync_failed };
         let (database, top) = opener.open(true)?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(FileCore {
             database: RwLock::new(Some(database)),
             stats,
             written: place.as_ref().map(|place| Arc::clone(&place.written)).unwrap_or_default(),
@@ -258,7 +262,7 @@ impl FileStore {
     pub fn give_copies(&self) -> io::Result<()> {
         let Some(place) = &self.0.shared.place else { return Ok(()) };
         let holder = Holder::begin(place.path(), Arc::clone(&self.0.shared))?;
-        *self.0.holder.lock().unwrap_or_else(PoisonError::into_inner) = Some(holder);
+        *self.0.holder.lock() = Some(holder);
         Ok(())
     }
 
@@ -268,10 +272,10 @@ impl FileStore {
     }
 
     /// Has something written, and waits for it until the deadline.
-    async fn write(&self, tap: Option<Tap>, deadline: Deadline) -> Answer {
+    async fn write(&self, tap: Option<Tap>, deadline: Deadline) -> TapResult {
         let ((turn, mut came), (answer, mut answered)) = (oneshot::channel(), oneshot::channel());
         let job = Job { tap, deadline, turn, answer };
-        let jobs = self.0.jobs.as_ref().ok_or_else(too_late)?;
+        let jobs = self.0.jobs.as_ref().ok_or_else(StoreError::too_late)?;
         match jobs.try_send(job) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
@@ -287,7 +291,7 @@ impl FileStore {
                 match (answered.try_recv(), came.try_recv()) {
                     (Ok(answer), _) => answer,
                     (Err(_), Ok(())) => Err(StoreError::OutcomeUnknown),
-                    (Err(_), Err(_)) => Err(too_late()),
+                    (Err(_), Err(_)) => Err(StoreError::too_late()),
                 }
             }
         }
@@ -297,7 +301,7 @@ impl FileStore {
 impl Drop for Inner {
     fn drop(&mut self) {
         // A copy that is being made would keep the file from being closed.
-        drop(self.holder.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.holder.get_mut().take());
         // The writer ends when it has written what waits and nobody can ask any more.
         drop(self.jobs.take());
         if let Some(writer) = self.writer.take()
@@ -312,15 +316,6 @@ impl fmt::Debug for FileStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileStore").finish_non_exhaustive()
     }
-}
-
-fn clock() -> Micros {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
-}
-
-fn too_late() -> StoreError {
-    StoreError::Unavailable("the deadline had passed before the tap's turn came".into())
 }
 
 fn stopped() -> StoreError {
@@ -364,23 +359,25 @@ impl Store for FileStore {
         Ok(ReactorsPage::cut(found, limit))
     }
 
-    async fn changes(
-        &self,
-        partition: Partition,
-        after: Option<LogPosition>,
-        limit: usize,
-        deadline: Deadline,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        let look = |txn: &ReadTransaction| read::changes(txn, partition, after, limit);
-        self.0.shared.read_in_time(deadline, look).await
-    }
-
-    async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {
+    async fn follow(&self, watched: WatchedPartitions, news: mpsc::Sender<News>) {
         follow::follow(self, &self.0.shared.written, watched, news).await;
     }
 
     async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
         self.write(None, deadline).await.map(|_| ())
+    }
+}
+
+impl ChangeLog for FileStore {
+    async fn read(
+        &self,
+        partition: Partition,
+        after: Option<LogCursor>,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<LogPage, StoreError> {
+        let look = |txn: &ReadTransaction| read::log_page(txn, partition, after, limit);
+        self.0.shared.read_in_time(deadline, look).await
     }
 }
 

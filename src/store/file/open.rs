@@ -10,10 +10,10 @@ use std::sync::atomic::AtomicBool;
 use redb::{Database, DatabaseError, ReadableDatabase, StorageBackend, StorageError, TableError};
 
 use super::super::FileStats;
-use super::backend::{RoomyFile, Source, Watched};
+use super::backend::{CountedSync, RoomyFile, Source};
+use super::file_error::{FileError, FileResult};
 use super::log::Lengths;
 use super::place::{GONE, Place};
-use super::trouble::{Found, Trouble};
 use super::{keys, read};
 
 /// Why the file cannot be used, and what to change, without saying which file it is.
@@ -56,7 +56,7 @@ impl Opener {
         let database = Database::builder()
             .set_cache_size(self.cache_bytes)
             .set_check_integrity_on_open(check)
-            .create_with_backend(Watched { inner, stats, sync_failed })
+            .create_with_backend(CountedSync { inner, stats, sync_failed })
             .map_err(judge)?;
         let top = top(&database)?;
         Ok((database, top))
@@ -127,8 +127,8 @@ pub fn check(path: &Path) -> Result<FileCheck, OpenError> {
         return Ok(FileCheck::Absent);
     }
     let inner = StoreFile(Place::at(path)).open().map_err(|error| judge_io(&error))?;
-    let watched = Watched { inner, stats: Arc::default(), sync_failed: Arc::default() };
-    let database = match Database::builder().open_read_only_with_backend(watched) {
+    let counted = CountedSync { inner, stats: Arc::default(), sync_failed: Arc::default() };
+    let database = match Database::builder().open_read_only_with_backend(counted) {
         Ok(database) => database,
         Err(DatabaseError::RepairAborted) => return Ok(FileCheck::Unrepaired),
         Err(error) => return Err(judge(error)),
@@ -189,8 +189,8 @@ fn fill(file: File) -> io::Result<()> {
     let backend = RoomyFile::new(file)?;
     let database = Database::builder().create_with_backend(backend).map_err(to_io)?;
     write_top(&database).map_err(|trouble| match trouble {
-        Trouble::Engine(error) => to_io(*error),
-        Trouble::Damaged(what) => io::Error::other(what),
+        FileError::Engine(error) => to_io(*error),
+        FileError::Damaged(what) => io::Error::other(what),
     })?;
     database.close().map_err(to_io)
 }
@@ -250,10 +250,10 @@ fn top(database: &Database) -> Result<Top, OpenError> {
 }
 
 /// The top of a file, if it is one of this layout.
-fn known(found: Found<(u64, Top)>) -> Result<Top, OpenError> {
+fn known(found: FileResult<(u64, Top)>) -> Result<Top, OpenError> {
     let (layout, top) = found.map_err(|trouble| match trouble {
-        Trouble::Damaged(_) => foreign(),
-        Trouble::Engine(error) => damaged(&error.to_string()),
+        FileError::Damaged(_) => foreign(),
+        FileError::Engine(error) => damaged(&error.to_string()),
     })?;
     if layout == keys::LAYOUT {
         return Ok(top);
@@ -265,7 +265,7 @@ fn known(found: Found<(u64, Top)>) -> Result<Top, OpenError> {
     )))
 }
 
-fn read_top(database: &impl ReadableDatabase) -> Found<Option<(u64, Top)>> {
+fn read_top(database: &impl ReadableDatabase) -> FileResult<Option<(u64, Top)>> {
     let txn = database.begin_read()?;
     let meta = match txn.open_table(keys::META) {
         Ok(meta) => meta,
@@ -281,7 +281,7 @@ fn read_top(database: &impl ReadableDatabase) -> Found<Option<(u64, Top)>> {
     Ok(Some((number(keys::META_LAYOUT)?, top)))
 }
 
-fn write_top(database: &Database) -> Found<(u64, Top)> {
+fn write_top(database: &Database) -> FileResult<(u64, Top)> {
     let top = Top { commits: 0, lengths: Lengths::default() };
     let txn = database.begin_write()?;
     {

@@ -2,22 +2,25 @@
 
 use redb::{ReadOnlyTable, ReadTransaction};
 
-use super::trouble::Found;
-use super::{LogEntry, LogPosition, ReactorsQuery, SummaryQuery, keys, log, step};
+use super::file_error::FileResult;
+use super::{
+    LogCursor, LogEntry, LogPage, LogPosition, ReactorsQuery, SummaryQuery, keys, log, step,
+};
 use crate::domain::{
     Partition, Position, PostId, Reaction, ReactionSummary, Reactor, Revision, Summary,
 };
+use crate::store::change_log::read_with;
 
 type Posts = ReadOnlyTable<&'static [u8], &'static [u8]>;
 type Meta = ReadOnlyTable<&'static str, u64>;
 
-pub(super) fn summaries(txn: &ReadTransaction, query: &SummaryQuery) -> Found<Vec<Summary>> {
+pub(super) fn summaries(txn: &ReadTransaction, query: &SummaryQuery) -> FileResult<Vec<Summary>> {
     let posts = txn.open_table(keys::POSTS)?;
     let meta = txn.open_table(keys::META)?;
     query.posts.iter().map(|post| summary(&posts, &meta, *post, query)).collect()
 }
 
-fn summary(posts: &Posts, meta: &Meta, post: PostId, query: &SummaryQuery) -> Found<Summary> {
+fn summary(posts: &Posts, meta: &Meta, post: PostId, query: &SummaryQuery) -> FileResult<Summary> {
     let Some(head) = posts.get(&keys::head(post)[..])? else {
         return Ok(Summary::new(post, step::floor(meta, post.partition())?, Vec::new()));
     };
@@ -30,7 +33,7 @@ fn summary(posts: &Posts, meta: &Meta, post: PostId, query: &SummaryQuery) -> Fo
         let recent = newest(posts, post, &reaction, None, query.recent)?;
         Ok(ReactionSummary { reaction, count, mine, recent })
     });
-    Ok(Summary::new(post, revision, reactions.collect::<Found<_>>()?))
+    Ok(Summary::new(post, revision, reactions.collect::<FileResult<_>>()?))
 }
 
 /// The first `take` reactors behind the place that is asked for, newest first.
@@ -38,7 +41,7 @@ pub(super) fn reactors(
     txn: &ReadTransaction,
     query: &ReactorsQuery,
     take: usize,
-) -> Found<Vec<Reactor>> {
+) -> FileResult<Vec<Reactor>> {
     let posts = txn.open_table(keys::POSTS)?;
     let after = query.after.as_ref();
     if let Some(reaction) = &query.reaction {
@@ -58,20 +61,37 @@ pub(super) fn changes(
     partition: Partition,
     after: Option<LogPosition>,
     limit: usize,
-) -> Found<Vec<LogEntry>> {
+) -> FileResult<Vec<LogEntry>> {
     log::read(&txn.open_table(keys::LOG)?, partition, after, limit)
 }
 
+/// A stretch of the log of a partition, with what the reader has missed.
+pub(super) fn log_page(
+    txn: &ReadTransaction,
+    partition: Partition,
+    after: Option<LogCursor>,
+    limit: usize,
+) -> FileResult<LogPage> {
+    let (log, meta) = (txn.open_table(keys::LOG)?, txn.open_table(keys::META)?);
+    let dropped = log::dropped(&meta, partition)?;
+    read_with(after, limit, |from, most| {
+        Ok((dropped, log::read_from(&log, partition, from, most)?))
+    })
+}
+
 /// How long the logs are.
-pub(super) fn log_lengths(txn: &ReadTransaction) -> Found<log::Lengths> {
+pub(super) fn log_lengths(txn: &ReadTransaction) -> FileResult<log::Lengths> {
     log::Lengths::count(&txn.open_table(keys::LOG)?)
 }
 
-pub(super) fn log_end(txn: &ReadTransaction, partition: Partition) -> Found<Option<LogPosition>> {
+pub(super) fn log_end(
+    txn: &ReadTransaction,
+    partition: Partition,
+) -> FileResult<Option<LogPosition>> {
     log::end(&txn.open_table(keys::LOG)?, partition)
 }
 
-fn counts(posts: &Posts, post: PostId) -> Found<Vec<(Reaction, u64)>> {
+fn counts(posts: &Posts, post: PostId) -> FileResult<Vec<(Reaction, u64)>> {
     let (from, end) = keys::counts(post);
     let found = posts.range::<&[u8]>(&from[..]..&end[..])?.map(|entry| {
         let (key, count) = entry?;
@@ -86,7 +106,7 @@ fn newest(
     reaction: &Reaction,
     after: Option<&Position>,
     take: usize,
-) -> Found<Vec<Reactor>> {
+) -> FileResult<Vec<Reactor>> {
     let (from, end) = keys::orders(post, reaction);
     // The place itself belongs to the page if it is of another reaction; see the filter below.
     let end = match after {
@@ -101,7 +121,7 @@ fn newest(
         let (reacted_at, user) = keys::member_of_order(entry?.0.value(), reaction)?;
         Ok(Reactor { reacted_at, user, reaction: reaction.clone() })
     });
-    let behind = |found: &Found<Reactor>| match (found, after) {
+    let behind = |found: &FileResult<Reactor>| match (found, after) {
         (Ok(reactor), Some(after)) => reactor < after,
         _ => true,
     };

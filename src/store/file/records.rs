@@ -1,12 +1,12 @@
-//! Records of taps with an idempotency key, as [`crate::domain::Records`] has them in memory.
+//! Idempotency records in the file; the rules are those of [`crate::domain::Record`].
 
 use std::time::Duration;
 
 use redb::{ReadableTable, Table};
 
+use super::file_error::FileResult;
 use super::keys;
-use super::trouble::Found;
-use crate::domain::{KeyReused, Keyed, Micros, Outcome, Revision, Tap};
+use crate::domain::{Fate, Form, KeyReused, Keyed, Micros, Outcome, Record, Revision, Tap};
 
 type Posts<'txn> = Table<'txn, &'static [u8], &'static [u8]>;
 type Expiry<'txn> = Table<'txn, (u64, &'static [u8; 16], &'static [u8; 16]), ()>;
@@ -19,25 +19,28 @@ pub(super) fn find(
     posts: &Posts<'_>,
     tap: &Tap,
     now: Micros,
-) -> Found<Result<Option<Outcome>, KeyReused>> {
+) -> FileResult<Result<Option<Outcome>, KeyReused>> {
     let Some(Keyed { key, form }) = &tap.keyed else { return Ok(Ok(None)) };
     let Some(found) = posts.get(&keys::record(tap.post, key)[..])? else { return Ok(Ok(None)) };
-    let bytes = found.value();
-    let (fixed, reaction) = bytes.split_at_checked(FIXED).ok_or_else(|| keys::odd("record"))?;
+    Ok(read(found.value())?.answer(*form, tap, now))
+}
+
+fn read(bytes: &[u8]) -> FileResult<Record> {
+    let odd = || keys::odd("record");
+    let (fixed, reaction) = bytes.split_at_checked(FIXED).ok_or_else(odd)?;
     let number = |at: usize| keys::number(&fixed[at..at + 8], "record");
-    if number(0)? <= now.0 {
-        return Ok(Ok(None));
-    }
-    if fixed[8..9] != *form.letter().as_bytes() || reaction != tap.reaction.as_str().as_bytes() {
-        return Ok(Err(KeyReused));
-    }
-    Ok(Ok(Some(Outcome {
-        active: fixed[9] == 1,
-        changed: fixed[10] == 1,
-        count: number(11)?,
-        revision: Revision(number(19)?),
-        replayed: true,
-    })))
+    Ok(Record {
+        expires_at: Micros(number(0)?),
+        form: Form::from_letter(&fixed[8..9]).ok_or_else(odd)?,
+        reaction: keys::reaction(reaction)?,
+        outcome: Outcome {
+            active: fixed[9] == 1,
+            changed: fixed[10] == 1,
+            count: number(11)?,
+            revision: Revision(number(19)?),
+            replayed: false,
+        },
+    })
 }
 
 /// Keeps what is answered to a tap, if it has a key. Says whether it has.
@@ -47,7 +50,7 @@ pub(super) fn keep(
     tap: &Tap,
     outcome: &Outcome,
     expires_at: Micros,
-) -> Found<bool> {
+) -> FileResult<bool> {
     let Some(Keyed { key, form }) = &tap.keyed else { return Ok(false) };
     let value = [
         &expires_at.0.to_be_bytes()[..],
@@ -71,26 +74,25 @@ pub(super) fn sweep(
     now: Micros,
     retention: Duration,
     at_most: usize,
-) -> Found<()> {
+) -> FileResult<()> {
     for _ in 0..at_most {
         let Some((then, post, key)) = expiry.first()?.map(|(entry, _)| dated(entry.value())) else {
             break;
         };
-        if then > now.0 {
+        if Fate::at(now, Micros(then), retention) != Fate::Drop {
             break;
         }
         if take(posts, expiry, then, &post, &key)?.is_some() {
             posts.remove(&keys::record_of(&post, &key)[..])?;
         }
     }
-    let expires_at = now.later(retention).0;
     for _ in 0..at_most {
         let Some((then, post, key)) = expiry.last()?.map(|(entry, _)| dated(entry.value())) else {
             break;
         };
-        if then <= Micros(expires_at).later(retention).0 {
+        let Fate::Redate(Micros(expires_at)) = Fate::at(now, Micros(then), retention) else {
             break;
-        }
+        };
         if let Some(mut record) = take(posts, expiry, then, &post, &key)? {
             record[..8].copy_from_slice(&expires_at.to_be_bytes());
             posts.insert(&keys::record_of(&post, &key)[..], &record[..])?;
@@ -113,7 +115,7 @@ fn take(
     at: u64,
     post: &[u8; 16],
     key: &[u8; 16],
-) -> Found<Option<Vec<u8>>> {
+) -> FileResult<Option<Vec<u8>>> {
     expiry.remove((at, post, key))?;
     let record = posts.get(&keys::record_of(post, key)[..])?.map(|found| found.value().to_vec());
     Ok(record.filter(|record| record.starts_with(&at.to_be_bytes())))

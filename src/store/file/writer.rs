@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use redb::Database;
 use tokio::sync::{mpsc, oneshot};
 
+use super::file_error::FileResult;
 use super::open::{OpenError, Opener, STALE, Top, judge_io};
 use super::place::GONE;
 use super::step::Tables;
-use super::trouble::Found;
-use super::{Deadline, Retention, Severity, Shared, StoreError, ThrottledWarnings, clock};
+use super::{Deadline, FileCore, Retention, Severity, StoreError, ThrottledWarnings};
 use crate::domain::{KeyReused, Outcome, Partition, Tap};
 
 /// The most that travels in one transaction: an answer should not wait for thousands of others.
@@ -30,17 +30,17 @@ pub(super) struct Job {
     pub(super) tap: Option<Tap>,
     pub(super) deadline: Deadline,
     pub(super) turn: oneshot::Sender<()>,
-    pub(super) answer: oneshot::Sender<Answer>,
+    pub(super) answer: oneshot::Sender<TapResult>,
 }
 
 /// What a job comes to. The probe has no outcome.
-pub(super) type Answer = Result<Option<Outcome>, StoreError>;
+pub(super) type TapResult = Result<Option<Outcome>, StoreError>;
 
 /// Jobs whose turn has come, with what they come to if the transaction is committed.
-type Done = Vec<(oneshot::Sender<Answer>, Answer)>;
+type Done = Vec<(oneshot::Sender<TapResult>, TapResult)>;
 
 pub(super) struct Writer {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<FileCore>,
     pub(super) opener: Opener,
     pub(super) retention: Retention,
     pub(super) top: Top,
@@ -67,7 +67,12 @@ enum Failed {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, opener: Opener, retention: Retention, top: Top) -> Self {
+    pub(super) fn new(
+        shared: Arc<FileCore>,
+        opener: Opener,
+        retention: Retention,
+        top: Top,
+    ) -> Self {
         let warnings = ThrottledWarnings::new(Severity::Error);
         Self { shared, opener, retention, top, failed: None, warnings }
     }
@@ -180,12 +185,12 @@ impl Writer {
         txn: &redb::WriteTransaction,
         batch: &mut Vec<Job>,
         done: &mut Done,
-    ) -> Found<Option<Applied>> {
-        let now = clock();
+    ) -> FileResult<Option<Applied>> {
+        let now = crate::store::now();
         let mut tables = Tables::open(txn, self.retention, self.top.lengths.clone())?;
         for job in batch.drain(..) {
             if job.deadline.has_passed() {
-                drop(job.answer.send(Err(super::too_late())));
+                drop(job.answer.send(Err(StoreError::too_late())));
                 continue;
             }
             if job.turn.send(()).is_err() {
@@ -201,7 +206,7 @@ impl Writer {
                     let answer = outcome.map_err(|KeyReused| StoreError::KeyReused);
                     done.push((job.answer, answer));
                 }
-                Err(super::Trouble::Damaged(what)) => {
+                Err(super::FileError::Damaged(what)) => {
                     done.push((job.answer, Err(StoreError::Damaged(what))));
                 }
                 Err(engine) => {

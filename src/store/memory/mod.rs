@@ -6,18 +6,18 @@
 mod partition;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use partition::{PartitionState, Room};
 use tokio::sync::mpsc;
 
+use super::change_log::read_with;
 use super::follow::{self, EmbeddedLog, Written};
 use super::record_budget::RecordBudget;
 use super::{
-    Counter, Deadline, LogEntry, LogPosition, News, ReactorsQuery, Retention, Store, StoreError,
-    SummaryQuery, Watched,
+    ChangeLog, Counter, Deadline, LogCursor, LogEntry, LogPage, LogPosition, News, ReactorsQuery,
+    Retention, Store, StoreError, SummaryQuery, WatchedPartitions, now,
 };
-use crate::domain::{Micros, Outcome, PARTITIONS, Partition, PostId, ReactorsPage, Summary, Tap};
+use crate::domain::{Outcome, PARTITIONS, Partition, PostId, ReactorsPage, Summary, Tap};
 use crate::sync::Sharded;
 
 /// The part of the bound that is left for records of removals when the rest is used up.
@@ -68,7 +68,7 @@ impl MemoryStore {
         }
         self.measured(tap.post.partition(), |partition| {
             if deadline.has_passed() {
-                return Err(too_late());
+                return Err(StoreError::too_late());
             }
             partition.tap(tap, now(), room)
         })
@@ -88,15 +88,6 @@ impl MemoryStore {
     fn on<R>(&self, partition: Partition, step: impl FnOnce(&mut PartitionState) -> R) -> R {
         self.partitions.with(partition.index(), step)
     }
-}
-
-fn now() -> Micros {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
-}
-
-fn too_late() -> StoreError {
-    StoreError::Unavailable("the deadline had passed before the tap's turn came".into())
 }
 
 impl Store for MemoryStore {
@@ -139,17 +130,7 @@ impl Store for MemoryStore {
         Ok(ReactorsPage::cut(found, limit))
     }
 
-    async fn changes(
-        &self,
-        partition: Partition,
-        after: Option<LogPosition>,
-        limit: usize,
-        _deadline: Deadline,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        Ok(self.on(partition, |partition| partition.changes(after, limit)))
-    }
-
-    async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {
+    async fn follow(&self, watched: WatchedPartitions, news: mpsc::Sender<News>) {
         follow::follow(self, &self.written, watched, news).await;
     }
 
@@ -157,6 +138,20 @@ impl Store for MemoryStore {
         // Nothing can refuse here. That the locks are free shows that nobody died holding one.
         Partition::all().for_each(|partition| self.on(partition, |_| ()));
         Ok(())
+    }
+}
+
+impl ChangeLog for MemoryStore {
+    async fn read(
+        &self,
+        partition: Partition,
+        after: Option<LogCursor>,
+        limit: usize,
+        _deadline: Deadline,
+    ) -> Result<LogPage, StoreError> {
+        self.on(partition, |partition| {
+            read_with(after, limit, |from, most| Ok(partition.log_from(from, most)))
+        })
     }
 }
 

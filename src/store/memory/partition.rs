@@ -37,6 +37,8 @@ pub(super) struct PartitionState {
     /// The greatest revision of any post that became empty.
     floor: Revision,
     log: VecDeque<LogEntry>,
+    /// How many entries the log no longer has.
+    dropped: u64,
     records: Records,
     retention: Retention,
     /// What posts and their members take.
@@ -49,6 +51,7 @@ impl PartitionState {
             posts: HashMap::new(),
             floor: Revision::default(),
             log: VecDeque::new(),
+            dropped: 0,
             records: Records::new(retention.records),
             retention,
             state_bytes: 0,
@@ -135,6 +138,12 @@ impl PartitionState {
         self.log.range(start..).take(limit).cloned().collect()
     }
 
+    /// How many entries are gone, and those from a place on, that of the place included.
+    pub(super) fn log_from(&self, from: Option<LogPosition>, most: usize) -> (u64, Vec<LogEntry>) {
+        let start = self.log.partition_point(|entry| Some(entry.position) < from);
+        (self.dropped, self.log.range(start..).take(most).cloned().collect())
+    }
+
     pub(super) fn log_end(&self) -> Option<LogPosition> {
         self.log.back().map(|entry| entry.position)
     }
@@ -168,6 +177,7 @@ impl PartitionState {
         let is_old = |entry: &LogEntry| entry.change.occurred_at.is_old(now, change_log);
         while self.log.len() > most || self.log.front().is_some_and(is_old) {
             self.log.pop_front();
+            self.dropped += 1;
         }
     }
 }

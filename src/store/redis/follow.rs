@@ -11,13 +11,15 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::address::Node;
-use super::connection::Connection;
-use super::topology::Topology;
-use super::{Shared, keys, reply};
+use super::cluster::Topology;
+use super::keys;
+use super::lane::LaneContext;
+use super::log_entry::{log_entry, log_place};
+use super::net::{Connection, Node};
+use super::value::text;
 use crate::domain::Partition;
-use crate::store::follow::{Found, MOST_ENTRIES, PACE, RETRY, Unheard};
-use crate::store::{LogPosition, News, Watched};
+use crate::store::follow::{Heard, MOST_ENTRIES, PACE, RETRY, Unheard};
+use crate::store::{LogPosition, News, WatchedPartitions};
 
 /// How long a read waits for news. What is newly watched waits no longer than that.
 const BLOCK: Duration = Duration::from_millis(BLOCK_MILLIS);
@@ -30,33 +32,38 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Follows the watched partitions, each at the server that has it.
-pub(super) async fn follow(shared: Arc<Shared>, mut watched: Watched, news: mpsc::Sender<News>) {
+pub(super) async fn follow(
+    context: Arc<LaneContext>,
+    mut watched: WatchedPartitions,
+    news: mpsc::Sender<News>,
+) {
     let (mut followers, mut followed) = (FuturesUnordered::new(), HashSet::new());
     loop {
         let wanted: Vec<Partition> = watched.borrow_and_update().iter().copied().collect();
-        let (nodes, homeless) = nodes(&shared, wanted);
+        let (nodes, homeless) = nodes(&context, wanted);
         for node in nodes {
             if followed.insert(node.clone()) {
-                let (shared, watched, news) = (Arc::clone(&shared), watched.clone(), news.clone());
-                followers.push(Follower { shared, node, watched, news }.run());
+                let (context, watched, news) =
+                    (Arc::clone(&context), watched.clone(), news.clone());
+                followers.push(Follower { context, node, watched, news }.run());
             }
         }
-        if (Found { lost: homeless, ..Found::default() }).tell(&news).await.is_err() {
+        if (Heard { lost: homeless, ..Heard::default() }).tell(&news).await.is_err() {
             return;
         }
         tokio::select! {
             Some(node) = followers.next() => drop(followed.remove(&node)),
             changed = watched.changed() => if changed.is_err() { return },
             () = news.closed() => return,
-            () = sleep(LOOK), if shared.connector.cluster().is_some() => {}
+            () = sleep(LOOK), if context.connector.cluster().is_some() => {}
         }
     }
 }
 
 /// Which servers these partitions are at, and the partitions that no server has. There is but one
 /// server, without a name, where there is no cluster.
-fn nodes(shared: &Shared, wanted: Vec<Partition>) -> (HashSet<Option<Node>>, Vec<Partition>) {
-    let Some(topology) = shared.connector.cluster() else {
+fn nodes(context: &LaneContext, wanted: Vec<Partition>) -> (HashSet<Option<Node>>, Vec<Partition>) {
+    let Some(topology) = context.connector.cluster() else {
         return (wanted.first().map(|_| None).into_iter().collect(), Vec::new());
     };
     let map = topology.map().unwrap_or_default();
@@ -71,9 +78,9 @@ fn nodes(shared: &Shared, wanted: Vec<Partition>) -> (HashSet<Option<Node>>, Vec
 
 /// Follows what is watched at one server.
 struct Follower {
-    shared: Arc<Shared>,
+    context: Arc<LaneContext>,
     node: Option<Node>,
-    watched: Watched,
+    watched: WatchedPartitions,
     news: mpsc::Sender<News>,
 }
 
@@ -85,13 +92,13 @@ impl Follower {
     async fn run(self) -> Option<Node> {
         let mut heard = Instant::now();
         while !self.mine().is_empty() {
-            let ended = match self.shared.connector.open(self.node.as_ref()).await {
+            let ended = match self.context.connector.open(self.node.as_ref()).await {
                 Ok(connection) => self.follow_on(connection, &mut heard).await,
                 Err(_) => Ok(()),
             };
             // Whatever has happened: if partitions have moved, others follow them now.
-            self.shared.connector.cluster().into_iter().for_each(Topology::want);
-            let lost = Found { lost: self.mine(), heard: Some(heard), ..Found::default() };
+            self.context.connector.cluster().into_iter().for_each(Topology::want);
+            let lost = Heard { lost: self.mine(), heard: Some(heard), ..Heard::default() };
             if ended.is_err() || lost.tell(&self.news).await.is_err() {
                 break;
             }
@@ -105,7 +112,7 @@ impl Follower {
     /// The watched partitions that its server has.
     fn mine(&self) -> Vec<Partition> {
         let watched: Vec<Partition> = self.watched.borrow().iter().copied().collect();
-        let Some(topology) = self.shared.connector.cluster() else { return watched };
+        let Some(topology) = self.context.connector.cluster() else { return watched };
         let map = topology.map().unwrap_or_default();
         let is_mine = |partition: &Partition| map.owner(keys::slot(*partition));
         watched.into_iter().filter(|partition| is_mine(partition) == self.node.as_ref()).collect()
@@ -118,7 +125,7 @@ impl Follower {
         loop {
             let mine: HashSet<Partition> = self.mine().into_iter().collect();
             // A server that has been replaced hears of no more changes.
-            if mine.is_empty() || !connection.standing.holds() {
+            if mine.is_empty() || !connection.lease.holds() {
                 return Ok(());
             }
             places.retain(|_, (partition, _)| mine.contains(partition));
@@ -152,9 +159,9 @@ async fn begin(
     connection: &Connection,
     new: Vec<Partition>,
     places: &mut Places,
-) -> Found {
+) -> Heard {
     let ends = new.into_iter().map(|partition| async move {
-        let key = follower.shared.keys.log(partition);
+        let key = follower.context.settings.keys.log(partition);
         let mut cmd = redis::cmd("XREVRANGE");
         cmd.arg(&key).arg("+").arg("-").arg("COUNT").arg(1);
         let found: Result<Value, RedisError> =
@@ -162,13 +169,13 @@ async fn begin(
         let end = match &found {
             Ok(Value::Array(entries)) => match entries.first() {
                 None => Some(LogPosition { millis: 0, sequence: 0 }),
-                Some(entry) => reply::log_place(entry),
+                Some(entry) => log_place(entry),
             },
             _ => None,
         };
         (partition, key, end)
     });
-    let mut found = Found::default();
+    let mut found = Heard::default();
     for (partition, key, end) in join_all(ends).await {
         match end {
             Some(end) => {
@@ -196,13 +203,13 @@ async fn read(connection: &Connection, places: &Places) -> Result<Value, RedisEr
 
 /// What a reply says: `{log: [entry, …], …}`. A log with too much to go through, or with something
 /// that cannot be read, loses its place, and is begun anew.
-fn take(reply: Value, places: &mut Places) -> Found {
-    let mut found = Found::default();
+fn take(reply: Value, places: &mut Places) -> Heard {
+    let mut found = Heard::default();
     let Value::Map(logs) = reply else { return found };
     for (key, entries) in &logs {
-        let Some(key) = reply::text(key) else { continue };
+        let Some(key) = text(key) else { continue };
         let entries: Option<Vec<_>> = match entries {
-            Value::Array(entries) => entries.iter().map(reply::log_entry).collect(),
+            Value::Array(entries) => entries.iter().map(log_entry).collect(),
             _ => None,
         };
         match (places.get_mut(key), entries.and_then(|entries| found.add(&entries))) {

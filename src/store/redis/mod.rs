@@ -1,52 +1,39 @@
-//! The store over Redis. Nothing outside this module names redis, a key or Lua.
+//! The store over Redis. Nothing outside this room names redis, a key or Lua.
 //!
-//! Taps and reads travel on [`lane`]s: a few shared, pipelined connections, one per runtime that
-//! asks for one. The pool's connections are for exclusive use, where a command is not a script.
+//! [`net`] knows one server, [`cluster`] which server to use, [`ops`] what can be asked, and
+//! [`lane`] carries it: taps and reads travel on a few shared, pipelined connections. Imports go one
+//! way: lane → {ops, cluster} → net.
 
-mod address;
-mod batch;
-mod call;
-mod clock;
-mod connect;
-mod connection;
-mod credentials;
-mod dial;
-mod exclusive;
+mod change_log;
+mod cluster;
 mod follow;
-mod inspect;
 mod keys;
 mod lane;
-mod primary;
-mod refusal;
-mod reply;
-mod role;
-mod routes;
-mod script;
-mod sentinel;
-mod slots;
-mod standing;
-mod startup;
-mod topology;
+mod log_entry;
+mod net;
+mod ops;
+mod value;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::mpsc;
 
-pub use self::address::{Address, Form, InvalidAddress, Node, Secret};
-use self::call::{Call, Item, ReactorsItem, SummaryItem};
-use self::connect::Connector;
-pub use self::credentials::{CredentialFiles, password_in};
-pub use self::dial::ConnectError;
-use self::exclusive::Exclusive;
+use self::change_log::ChangeLogs;
+use self::cluster::{Connector, Pools};
 use self::keys::Keys;
-use self::routes::WayIn;
+use self::lane::{Call, LaneContext, Lanes};
+use self::net::CredentialSource;
+pub use self::net::{
+    Address, ConnectError, CredentialFiles, Deployment, InvalidAddress, Node, Secret, password_in,
+};
+use self::ops::{Item, Operation, Pending, Probe, ReadReactors, ReadSummary, Reply, Settings};
 use super::record_budget::RecordBudget;
 use super::{
-    Deadline, LaneStats, LogEntry, LogPosition, News, ReactorsQuery, Retention, Store, StoreError,
-    SummaryQuery, ThrottledWarnings, Watched,
+    ChangeLog, Deadline, LaneStats, LogCursor, LogPage, News, ReactorsQuery, Retention, Store,
+    StoreError, SummaryQuery, WatchedPartitions,
 };
 use crate::domain::{Outcome, Partition, ReactorsPage, Summary, Tap};
 
@@ -72,39 +59,16 @@ pub struct RedisOptions {
     pub retention: Retention,
 }
 
-/// A Redis that reactions are kept in. [`RedisSource::attach`] opens a lane to it.
+/// A Redis that reactions are kept in. [`RedisSource::attach`] opens lanes to it.
 #[derive(Clone, Debug)]
-pub struct RedisSource(Arc<Shared>);
+pub struct RedisSource(Arc<RedisCore>);
 
-/// What all lanes to one Redis share.
+/// What all stores of one source share.
 #[derive(Debug)]
-struct Shared {
-    connector: Arc<Connector>,
-    exclusive: Exclusive,
-    keys: Keys,
-    queue_bound: usize,
-    change_log_retention_millis: u64,
-    change_log_entries: u32,
+struct RedisCore {
+    lanes: Arc<LaneContext>,
+    logs: ChangeLogs,
     records: RecordBudget,
-    record_retention_millis: u64,
-    stats: Arc<LaneStats>,
-    /// About connections.
-    warnings: ThrottledWarnings,
-    /// About calls: that a connection is there again says nothing of them.
-    call_warnings: ThrottledWarnings,
-    /// About single answers: that other posts are well says nothing of a damaged one.
-    answer_warnings: ThrottledWarnings,
-    /// Tells that a lane has just got a connection, or that the primary is said to be another one:
-    /// nobody need wait out a pause.
-    reachable: watch::Sender<()>,
-}
-
-impl Shared {
-    /// Sees to it that lanes leave a primary that has been replaced, also one that goes on
-    /// answering. Returns at once, if there is nobody who would say so.
-    async fn look_out(&self) {
-        self.connector.look_out(|| self.reachable.send_replace(())).await;
-    }
 }
 
 /// Certificates that cannot be read.
@@ -119,23 +83,29 @@ impl RedisSource {
     ///
     /// If there is no certificate in [`RedisOptions::ca`].
     pub fn new(options: &RedisOptions) -> Result<Self, InvalidCa> {
+        let RedisOptions { address, ca, files, retention, .. } = options;
         let keys = Keys::new(&options.key_prefix);
-        let connector = Arc::new(Connector::new(options, &keys).map_err(InvalidCa)?);
+        let credentials =
+            CredentialSource::new(address, ca.clone(), files.clone()).map_err(InvalidCa)?;
+        let connector = Arc::new(Connector::new(
+            address.clone(),
+            credentials,
+            &keys,
+            options.strict,
+            options.connect_timeout,
+        ));
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        Ok(Self(Arc::new(Shared {
-            exclusive: Exclusive::new(Arc::clone(&connector)),
-            connector,
-            keys,
-            queue_bound: options.queue_bound,
-            change_log_retention_millis: millis(options.retention.change_log),
-            change_log_entries: options.retention.change_log_entries,
-            records: RecordBudget::new(&options.retention),
-            record_retention_millis: millis(options.retention.records),
-            stats: Arc::default(),
-            warnings: ThrottledWarnings::default(),
-            call_warnings: ThrottledWarnings::default(),
-            answer_warnings: ThrottledWarnings::default(),
-            reachable: watch::Sender::default(),
+        let settings = Settings {
+            keys: keys.clone(),
+            change_log_retention_millis: millis(retention.change_log),
+            change_log_entries: retention.change_log_entries,
+            record_retention_millis: millis(retention.records),
+        };
+        let logs = ChangeLogs::new(Pools::new(Arc::clone(&connector)), keys);
+        Ok(Self(Arc::new(RedisCore {
+            lanes: Arc::new(LaneContext::new(connector, settings, options.queue_bound)),
+            logs,
+            records: RecordBudget::new(retention),
         })))
     }
 
@@ -145,23 +115,23 @@ impl RedisSource {
     ///
     /// If nobody answers, or if what is there is not for this release.
     pub async fn check(&self) -> Result<(), ConnectError> {
-        self.0.connector.check_all().await
+        self.0.lanes.connector.check_all().await
     }
 
     /// Host, port and database, for people.
     pub fn place(&self) -> &str {
-        &self.0.connector.place
+        &self.0.lanes.connector.place
     }
 
     /// A store with lanes of its own, whose work runs on the current runtime.
     pub fn attach(&self) -> RedisStore {
-        let (taps, reads) = (WayIn::open(&self.0), WayIn::open(&self.0));
+        let (taps, reads) = (Lanes::open(&self.0.lanes), Lanes::open(&self.0.lanes));
         RedisStore { shared: Arc::clone(&self.0), taps, reads }
     }
 
     /// What all lanes have done so far.
     pub fn lane_stats(&self) -> Arc<LaneStats> {
-        Arc::clone(&self.0.stats)
+        Arc::clone(&self.0.lanes.stats)
     }
 }
 
@@ -169,35 +139,31 @@ impl RedisSource {
 /// these to each node. Clones share them.
 #[derive(Clone, Debug)]
 pub struct RedisStore {
-    shared: Arc<Shared>,
-    taps: WayIn,
-    /// Reads have connections and queues of their own: whoever reads much waits for himself alone.
-    reads: WayIn,
+    shared: Arc<RedisCore>,
+    taps: Lanes,
+    /// Reads have connections and queues of their own, so that no tap waits behind them.
+    reads: Lanes,
 }
 
-type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
-
 impl RedisStore {
-    /// Puts an item on its lane.
-    fn ask<T>(
-        lanes: &WayIn,
-        deadline: Deadline,
-        item: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Item,
-    ) -> Answer<T> {
-        let (sender, answer) = oneshot::channel();
-        lanes.send(Call::new(deadline, item(sender)));
+    /// Puts an operation on its lane.
+    fn ask<O: Operation>(lanes: &Lanes, deadline: Deadline, operation: O) -> Reply<O>
+    where
+        Item: From<Pending<O>>,
+    {
+        let (pending, answer) = Pending::new(operation);
+        lanes.send(Call::new(deadline, pending.into()));
         answer
     }
 
     async fn probe_one(&self, partition: Partition, deadline: Deadline) -> Result<(), StoreError> {
-        let answer = Self::ask(&self.taps, deadline, |waiting| Item::Probe(partition, waiting));
+        let answer = Self::ask(&self.taps, deadline, Probe(partition));
         match answer.await.unwrap_or_else(|_| Err(stopped())) {
-            Ok(_) => Ok(()),
-            // What became of the probe itself is of no interest.
+            // The outcome of the probe itself does not matter.
             Err(StoreError::OutcomeUnknown) => {
                 Err(StoreError::Unavailable("the write path does not answer".into()))
             }
-            Err(error) => Err(error),
+            result => result,
         }
     }
 }
@@ -211,7 +177,7 @@ impl Store for RedisStore {
         self.taps.ready(deadline).await?;
         let keyed = tap.record_partition();
         let step = async {
-            let answer = Self::ask(&self.taps, deadline, |waiting| Item::Tap(tap, waiting));
+            let answer = Self::ask(&self.taps, deadline, tap);
             // A batch dropped with its runtime may have been sent.
             answer.await.unwrap_or(Err(StoreError::OutcomeUnknown))
         };
@@ -226,11 +192,8 @@ impl Store for RedisStore {
         let SummaryQuery { posts, viewer, recent } = query;
         self.reads.ready(deadline).await?;
         // All are asked before the first answer is waited for.
-        let asked = posts.into_iter().map(|post| {
-            let item = SummaryItem { post, viewer, recent };
-            Self::ask(&self.reads, deadline, |waiting| Item::Summary(item, waiting))
-        });
-        let answers: Vec<Answer<Summary>> = asked.collect();
+        let ask = |post| Self::ask(&self.reads, deadline, ReadSummary { post, viewer, recent });
+        let answers: Vec<_> = posts.into_iter().map(ask).collect();
         let mut summaries = Vec::with_capacity(answers.len());
         for answer in answers {
             summaries.push(answer.await.unwrap_or_else(|_| Err(stopped()))?);
@@ -245,36 +208,18 @@ impl Store for RedisStore {
     ) -> Result<ReactorsPage, StoreError> {
         let ReactorsQuery { post, reaction, after, limit } = query;
         // One more to know whether there are more, and one for the place itself.
-        let item = ReactorsItem { post, reaction, after: after.clone(), take: limit + 2 };
+        let page = ReadReactors { post, reaction, after: after.clone(), take: limit + 2 };
         self.reads.ready(deadline).await?;
-        let answer = Self::ask(&self.reads, deadline, |waiting| Item::Reactors(item, waiting));
+        let answer = Self::ask(&self.reads, deadline, page);
         let mut found = answer.await.unwrap_or_else(|_| Err(stopped()))?;
         found.retain(|reactor| after.as_ref().is_none_or(|after| reactor < after));
         found.sort_by(|a, b| b.cmp(a));
         Ok(ReactorsPage::cut(found, limit))
     }
 
-    async fn changes(
-        &self,
-        partition: Partition,
-        after: Option<LogPosition>,
-        limit: usize,
-        deadline: Deadline,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        let read = async {
-            let after = after.map(|at| format!("{}-{}", at.millis, at.sequence));
-            let key = self.shared.keys.log(partition);
-            self.shared.exclusive.read_stream(partition, &key, after, limit).await
-        };
-        let values = tokio::time::timeout_at(tokio::time::Instant::from_std(deadline.0), read)
-            .await
-            .map_err(|_| StoreError::Unavailable("no reply in time".into()))??;
-        let entries: Option<Vec<_>> = values.iter().map(reply::log_entry).collect();
-        entries.ok_or_else(|| StoreError::Damaged("the change log of a partition".into()))
-    }
-
-    async fn follow(&self, watched: Watched, news: mpsc::Sender<News>) {
-        follow::follow(Arc::clone(&self.shared), watched, news).await;
+    async fn follow(&self, watched: WatchedPartitions, news: mpsc::Sender<News>) {
+        let context = Arc::clone(&self.shared.lanes);
+        follow::follow(context, watched, news).await;
     }
 
     /// In a cluster every node is tried, and the first that counts taps is enough: were the service
@@ -292,5 +237,17 @@ impl Store for RedisStore {
             result = probed;
         }
         result
+    }
+}
+
+impl ChangeLog for RedisStore {
+    async fn read(
+        &self,
+        partition: Partition,
+        after: Option<LogCursor>,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<LogPage, StoreError> {
+        self.shared.logs.read(partition, after, limit, deadline).await
     }
 }

@@ -6,7 +6,7 @@ use onetap::domain::{Change, Form, Outcome, Partition, PostId, Reaction, Revisio
 use onetap::store::{AnyStore, ReactorsQuery, Store as _, StoreError, SummaryQuery};
 
 use super::power::random;
-use super::{keyed_tap, numbered_post, soon, tap};
+use super::{changes, keyed_tap, numbered_post, soon, tap};
 
 const FORMS: [Form; 5] =
     [Form::Toggle, Form::Set, Form::Unset, Form::ToggleFrom(true), Form::ToggleFrom(false)];
@@ -92,13 +92,13 @@ impl Ledger {
 
 /// The log of all partitions, each in its order.
 async fn whole_log(store: &AnyStore) -> Vec<Change> {
-    let mut changes = Vec::new();
+    let mut log = Vec::new();
     for partition in Partition::all() {
-        let entries = store.changes(partition, None, usize::MAX, soon()).await.unwrap();
+        let entries = changes(store, partition, usize::MAX).await.unwrap();
         assert!(entries.windows(2).all(|pair| pair[0].position < pair[1].position));
-        changes.extend(entries.into_iter().map(|entry| entry.change));
+        log.extend(entries.into_iter().map(|entry| entry.change));
     }
-    changes
+    log
 }
 
 /// The log, replayed, gives the members; the members are as many as the counts say.

@@ -10,6 +10,7 @@ pub(crate) mod http;
 pub(crate) mod keyed_load;
 pub(crate) mod ledger;
 pub(crate) mod load;
+pub(crate) mod lua;
 pub(crate) mod power;
 pub(crate) mod program;
 pub(crate) mod redis_server;
@@ -19,8 +20,8 @@ pub(crate) mod service;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use onetap::domain::{Form, IdempotencyKey, Keyed, PostId, Reaction, Tap, UserId, Verb};
-use onetap::store::Deadline;
+use onetap::domain::{Form, IdempotencyKey, Keyed, Partition, PostId, Reaction, Tap, UserId, Verb};
+use onetap::store::{ChangeLog, Deadline, LogEntry, StoreError};
 
 /// A key prefix that no other test uses.
 pub(crate) fn prefix() -> String {
@@ -72,4 +73,13 @@ pub(crate) fn keyed_tap(form: Form, post: PostId, user_id: u64, name: &str, key:
 /// Time enough.
 pub(crate) fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(20))
+}
+
+/// The oldest entries of a partition's change log.
+pub(crate) async fn changes(
+    store: &impl ChangeLog,
+    partition: Partition,
+    limit: usize,
+) -> Result<Vec<LogEntry>, StoreError> {
+    Ok(store.read(partition, None, limit, soon()).await?.entries)
 }

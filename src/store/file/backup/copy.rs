@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use redb::{Database, Durability};
 
 use super::super::backend::RoomyFile;
+use super::super::file_error::{FileError, FileResult};
 use super::super::keys;
 use super::super::open::OWNER_ONLY;
-use super::super::trouble::{Found, Trouble};
 use super::entries::{Entries, Entry, Table};
 use super::{BackupError, BackupProgress, read_error, sync_folder};
 
@@ -126,7 +126,7 @@ impl Drop for Copy {
 }
 
 /// Writes entries as they are, with one sync.
-fn write(database: &Database, entries: impl Iterator<Item = Entry>) -> Found<()> {
+fn write(database: &Database, entries: impl Iterator<Item = Entry>) -> FileResult<()> {
     let mut txn = database.begin_write()?;
     txn.set_durability(Durability::Immediate).map_err(io::Error::other).map_err(redb::Error::Io)?;
     {
@@ -158,11 +158,11 @@ fn write(database: &Database, entries: impl Iterator<Item = Entry>) -> Found<()>
     Ok(txn.commit()?)
 }
 
-fn odd() -> Trouble {
+fn odd() -> FileError {
     keys::odd("key")
 }
 
-fn two_numbers(bytes: &[u8]) -> Found<(u64, u64)> {
+fn two_numbers(bytes: &[u8]) -> FileResult<(u64, u64)> {
     let (first, second) = bytes.split_first_chunk::<8>().ok_or_else(odd)?;
     Ok((u64::from_be_bytes(*first), keys::number(second, "log")?))
 }

@@ -9,8 +9,8 @@ use std::io::{self, Read, Write};
 
 use redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata as _};
 
+use super::super::file_error::{FileError, FileResult};
 use super::super::keys;
-use super::super::trouble::{Found, Trouble};
 
 const GREETING: &[u8] = b"onetap backup 1\n";
 const END: u8 = 0xff;
@@ -75,8 +75,8 @@ impl From<io::Error> for Failed {
     }
 }
 
-impl From<Trouble> for Failed {
-    fn from(trouble: Trouble) -> Self {
+impl From<FileError> for Failed {
+    fn from(trouble: FileError) -> Self {
         Self::Source(trouble.to_string())
     }
 }
@@ -92,31 +92,31 @@ struct Sender<'a, W, F> {
 
 impl<W: Write, F: Fn() -> Result<(), String>> Sender<'_, W, F> {
     fn all(&mut self, txn: &ReadTransaction) -> Result<(), Failed> {
-        let read = |error: redb::Error| Failed::from(Trouble::from(error));
+        let read = |error: redb::Error| Failed::from(FileError::from(error));
         let meta = txn.open_table(keys::META).map_err(|error| read(error.into()))?;
         let posts = txn.open_table(keys::POSTS).map_err(|error| read(error.into()))?;
         let log = txn.open_table(keys::LOG).map_err(|error| read(error.into()))?;
         let expiry = txn.open_table(keys::EXPIRY).map_err(|error| read(error.into()))?;
         let lengths =
-            || -> Found<u64> { Ok(meta.len()? + posts.len()? + log.len()? + expiry.len()?) };
+            || -> FileResult<u64> { Ok(meta.len()? + posts.len()? + log.len()? + expiry.len()?) };
         self.out.write_all(GREETING)?;
         self.out.write_all(&lengths()?.to_be_bytes())?;
-        for entry in meta.iter().map_err(Trouble::from)? {
-            let (key, value) = entry.map_err(Trouble::from)?;
+        for entry in meta.iter().map_err(FileError::from)? {
+            let (key, value) = entry.map_err(FileError::from)?;
             self.entry(Table::Meta, key.value().as_bytes(), &value.value().to_be_bytes())?;
         }
-        for entry in posts.iter().map_err(Trouble::from)? {
-            let (key, value) = entry.map_err(Trouble::from)?;
+        for entry in posts.iter().map_err(FileError::from)? {
+            let (key, value) = entry.map_err(FileError::from)?;
             self.entry(Table::Posts, key.value(), value.value())?;
         }
-        for entry in log.iter().map_err(Trouble::from)? {
-            let (key, value) = entry.map_err(Trouble::from)?;
+        for entry in log.iter().map_err(FileError::from)? {
+            let (key, value) = entry.map_err(FileError::from)?;
             let (partition, millis, number) = key.value();
             let key = [&[partition][..], &millis.to_be_bytes(), &number.to_be_bytes()].concat();
             self.entry(Table::Log, &key, value.value())?;
         }
-        for entry in expiry.iter().map_err(Trouble::from)? {
-            let (key, _) = entry.map_err(Trouble::from)?;
+        for entry in expiry.iter().map_err(FileError::from)? {
+            let (key, _) = entry.map_err(FileError::from)?;
             let (at, post, record) = key.value();
             let key = [&at.to_be_bytes()[..], post, record].concat();
             self.entry(Table::Expiry, &key, &[])?;

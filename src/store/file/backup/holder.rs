@@ -6,9 +6,11 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use super::super::Shared;
+use parking_lot::Mutex;
+
+use super::super::FileCore;
 use super::super::open;
 use super::{PATIENCE, entries};
 use redb::ReadableDatabase as _;
@@ -49,7 +51,7 @@ struct State {
 
 impl Holder {
     /// Listens beside the file, which the caller has open; so a socket that is there is left over.
-    pub(in super::super) fn begin(file: &Path, shared: Arc<Shared>) -> io::Result<Self> {
+    pub(in super::super) fn begin(file: &Path, shared: Arc<FileCore>) -> io::Result<Self> {
         let socket = socket_of(file);
         let mut new = socket.clone().into_os_string();
         new.push(format!(".{}", std::process::id()));
@@ -94,12 +96,12 @@ fn identity(socket: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(socket).map(|about| (about.dev(), about.ino()))
 }
 
-fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &Mutex<State>) -> parking_lot::MutexGuard<'_, State> {
+    state.lock()
 }
 
 /// One after the other: two would read twice as much while taps wait for the disk.
-fn give_copies(listener: &UnixListener, state: &Mutex<State>, shared: &Shared) {
+fn give_copies(listener: &UnixListener, state: &Mutex<State>, shared: &FileCore) {
     loop {
         let client = listener.accept().map(|(client, _)| client);
         {
@@ -120,7 +122,7 @@ fn give_copies(listener: &UnixListener, state: &Mutex<State>, shared: &Shared) {
     }
 }
 
-fn give_copy(client: UnixStream, shared: &Shared) {
+fn give_copy(client: UnixStream, shared: &FileCore) {
     let began = std::time::Instant::now();
     let _ = client.set_write_timeout(Some(PATIENCE));
     let mut out = io::BufWriter::with_capacity(1 << 18, client);

@@ -1,0 +1,28 @@
+-- Shows that the server counts taps: turns a flag on and off again with the code of the taps and an
+-- idempotency key, on keys that no post has, and deletes these. Redis refuses it when memory is
+-- full, as it refuses a tap.
+-- KEYS, ARGV, returns: see tap.lua; the answer is that of the second tap. Derived keys: floor, of
+-- the probe's own. Flags: none.
+-- Commands  DEL
+
+--- @include "batch"
+
+local answer = { now }
+for i = 1, #KEYS / 4 do
+  local key, arg = 4 * i - 3, 5 * i
+  local post, members, log, record = unpack(KEYS, key, key + 3)
+  local id, user, reaction, not_after, form = unpack(ARGV, arg + 1, arg + 5)
+  local function tapped()
+    return tap_once(record, form, true, true, post, members, log, id, user, reaction, not_after)
+  end
+  local status, count, revision = tapped()
+  if status >= 0 then
+    -- With its record the second tap would be a replay of the first.
+    call('DEL', record)
+    status, count, revision = tapped()
+  end
+  answer[3 * i - 1], answer[3 * i], answer[3 * i + 1] = status, count, revision
+  delete_post(post, members)
+  call('DEL', log, record, of_partition(post, 'floor'))
+end
+return answer

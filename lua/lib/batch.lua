@@ -1,0 +1,26 @@
+-- Runs a batch of taps: keys and arguments of the first tap, then those of the second, and so on.
+-- The answer is one flat list: the server's clock in µs, then the elements of each tap.
+-- Commands  none
+
+--- @include "record"
+
+-- `turns_on`: a flag that is off goes on. `turns_off`: a flag that is on goes off.
+local function taps(turns_on, turns_off)
+  local answer, at, key = { now }, 1, 0
+  for arg = 5, #ARGV - 5, 5 do
+    local post, members, log = KEYS[key + 1], KEYS[key + 2], KEYS[key + 3]
+    local id, user, reaction = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3]
+    local not_after, form = ARGV[arg + 4], ARGV[arg + 5]
+    if form == '' then
+      answer[at + 1], answer[at + 2], answer[at + 3] =
+        tap(turns_on, turns_off, post, members, log, id, user, reaction, not_after)
+      key = key + 3
+    else
+      answer[at + 1], answer[at + 2], answer[at + 3] = tap_once(KEYS[key + 4], form,
+        turns_on, turns_off, post, members, log, id, user, reaction, not_after)
+      key = key + 4
+    end
+    at = at + 3
+  end
+  return answer
+end

@@ -1,0 +1,31 @@
+-- Appends to the change log of a partition, which is bounded by age and by length.
+--
+-- Keys      log  stream: one entry per change, field `tap`
+-- Commands  XADD XLEN XTRIM
+
+--- @include "deadline"
+
+-- Memory is full, and only what removes goes on; unset_full sets it.
+local full = false
+
+local retention, most_entries = tonumber(ARGV[1]), ARGV[5]
+-- Trimming costs a little, so one batch in sixteen trims the logs that it appends to.
+local oldest = now % 16 == 0 and string.format('%.0f', now / 1000 - retention) or false
+
+-- While memory is full each entry replaces the oldest one, but the log keeps this many: a follower
+-- reads 100 at a time, and has to notice when it missed some.
+local KEPT_WHEN_FULL = 128
+
+local function append(log, entry)
+  if full then
+    local length = try('XLEN', log)
+    if type(length) == 'table' then return length end
+    return try('XADD', log, 'MAXLEN', '=', math.max(length, KEPT_WHEN_FULL), '*', 'tap', entry)
+  end
+  if not oldest then return try('XADD', log, '*', 'tap', entry) end
+  local place = try('XADD', log, 'MINID', '~', oldest, '*', 'tap', entry)
+  -- Age alone is no bound: one client writes thousands a second, and after the clock was ahead for
+  -- a while no entry grows old.
+  if type(place) == 'string' then call('XTRIM', log, 'MAXLEN', '~', most_entries) end
+  return place
+end

@@ -1,0 +1,28 @@
+-- Keys that all posts of a partition share, and the floor: the revision of its posts without state,
+-- which is the greatest revision of any post that became empty.
+--
+-- Keys      floor  string: a revision
+-- Commands  GET
+
+--- @include "status"
+
+local REVISION_LIMIT = 9007199254740992 -- 2^53: above it a double skips integers
+
+-- A post's key ends in 'p:' and the 36 characters of its id.
+local function of_partition(post, name)
+  return string.sub(post, 1, -39) .. name
+end
+
+-- The text as a revision, or nil if it is none.
+local function revision_of(text)
+  local revision = tonumber(text)
+  return revision and revision >= 0 and revision < REVISION_LIMIT and revision or nil
+end
+
+-- The floor; or nil and a failure. The third value says whether the key is missing.
+local function floor_of(post)
+  local kept = try('GET', of_partition(post, 'floor'))
+  if type(kept) == 'table' then return nil, failure(kept) end
+  local floor = revision_of(kept or 0)
+  return floor, not floor and DAMAGED or nil, not kept
+end

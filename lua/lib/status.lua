@@ -1,0 +1,22 @@
+-- What an item of a batch answers first: a failure below zero, or for a tap a sum of flags.
+--
+-- An item that fails says so by itself; the others go on. An answer is a flat list, and Redis cuts
+-- a list at its first nil: a missing value is false, never nil.
+-- Commands  none
+
+local call, try = redis.call, redis.pcall
+
+local DAMAGED    = -1 -- something that onetap never writes lies at one of the item's keys
+local TOO_LATE   = -2 -- the item's not_after has passed
+local REFUSED    = -3 -- the server refused to read, for a reason other than the data
+local KEY_REUSED = -4 -- the idempotency key belongs to another request
+local PUT_BACK   = -5 -- the server's clock was put back after the batch was sent
+local FULL       = -6 -- memory is full, and the item would add to it
+local NOT_READ   = -7 -- the call has done enough work; ask for the item again
+
+local ACTIVE, CHANGED, REPLAYED = 1, 2, 4
+
+-- The status that an error reply of a read means.
+local function failure(reply)
+  return string.find(reply.err, 'WRONGTYPE', 1, true) and DAMAGED or REFUSED
+end

@@ -1,4 +1,0 @@
--- Flips a user's flag for one reaction on one post. Refused when memory is full.
--- KEYS, ARGV, returns: see prelude_tap.lua. Derived keys: floor.
-
-return taps(true, true)

@@ -1,0 +1,168 @@
+//! Reading the change log of one partition.
+
+use std::future::Future;
+
+use super::{Deadline, LogEntry, LogPosition, StoreError};
+use crate::domain::Partition;
+
+/// Before every entry.
+const START: LogPosition = LogPosition { millis: 0, sequence: 0 };
+
+/// Up to where a reader has read the log of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogCursor {
+    /// The place of the last entry that it has read.
+    pub position: LogPosition,
+    /// The number of that entry, counted from the first that the log ever had. Places alone do not
+    /// show whether an entry between two of them is gone.
+    pub ordinal: u64,
+}
+
+/// A stretch of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPage {
+    /// The entries behind the cursor, oldest first.
+    pub entries: Vec<LogEntry>,
+    /// Where to go on.
+    pub next: LogCursor,
+    /// An entry that the reader has not had is gone; the entries begin with the oldest kept one.
+    pub gap: bool,
+}
+
+/// The change log of a store.
+///
+/// The law, for every store:
+///
+/// 14. **Gaps.** A page says `gap` exactly if an entry that the reader has not had is gone: it was
+///     trimmed, or lost together with the newest changes of a store that failed over or went back.
+///     A page without `gap` continues what the reader has read, with no entry left out. A quiet
+///     log, or one whose every gone entry the reader has had, is no gap.
+pub trait ChangeLog {
+    /// Reads at most `limit` entries behind a cursor; without one, from the oldest entry kept.
+    fn read(
+        &self,
+        partition: Partition,
+        after: Option<LogCursor>,
+        limit: usize,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<LogPage, StoreError>> + Send;
+}
+
+impl LogPage {
+    /// Judges what a store has found. `dropped`: how many entries the log no longer has. `found`:
+    /// its entries from the cursor's place on, the entry at that place included; without a cursor
+    /// all of them. None if there is a gap: then the store reads anew, without the cursor.
+    pub(super) fn judge(
+        after: Option<LogCursor>,
+        dropped: u64,
+        mut found: Vec<LogEntry>,
+        limit: usize,
+    ) -> Option<Self> {
+        let last = after.unwrap_or(LogCursor { position: START, ordinal: dropped });
+        if last.ordinal < dropped {
+            return None;
+        }
+        if last.ordinal > dropped {
+            // The log still has the entry that was read last, unless its history is another one.
+            if found.first().is_none_or(|first| first.position != last.position) {
+                return None;
+            }
+            found.remove(0);
+        }
+        Some(Self::behind(last, found, limit))
+    }
+
+    /// What a reader gets that has missed entries: all from the oldest on.
+    pub(super) fn after_a_gap(dropped: u64, found: Vec<LogEntry>, limit: usize) -> Self {
+        let last = LogCursor { position: START, ordinal: dropped };
+        Self { gap: true, ..Self::behind(last, found, limit) }
+    }
+
+    fn behind(last: LogCursor, mut found: Vec<LogEntry>, limit: usize) -> Self {
+        found.truncate(limit);
+        let next = found.last().map_or(last, |entry| LogCursor {
+            position: entry.position,
+            ordinal: last.ordinal + found.len() as u64,
+        });
+        Self { entries: found, next, gap: false }
+    }
+}
+
+/// Reads with a cursor, and from the oldest entry on where there is a gap. `look` answers how many
+/// entries are gone, and those from a place on, at most so many.
+pub(super) fn read_with<E>(
+    after: Option<LogCursor>,
+    limit: usize,
+    mut look: impl FnMut(Option<LogPosition>, usize) -> Result<(u64, Vec<LogEntry>), E>,
+) -> Result<LogPage, E> {
+    // One more, for the entry at the cursor.
+    let most = limit.saturating_add(1);
+    let (dropped, found) = look(after.map(|cursor| cursor.position), most)?;
+    if let Some(page) = LogPage::judge(after, dropped, found, limit) {
+        return Ok(page);
+    }
+    let (dropped, found) = look(None, limit)?;
+    Ok(LogPage::after_a_gap(dropped, found, limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Cause, Change, Micros, Revision};
+
+    fn entry(millis: u64) -> LogEntry {
+        let change = Change {
+            post: "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id"),
+            user: 1.try_into().expect("a user id"),
+            reaction: "like".parse().expect("a reaction"),
+            active: true,
+            revision: Revision(millis),
+            occurred_at: Micros(millis),
+            cause: Cause::Tap,
+        };
+        LogEntry { position: LogPosition { millis, sequence: 0 }, change }
+    }
+
+    fn cursor(millis: u64, ordinal: u64) -> Option<LogCursor> {
+        Some(LogCursor { position: LogPosition { millis, sequence: 0 }, ordinal })
+    }
+
+    /// A log that once had entries 1 to 9 and has lost the oldest.
+    fn read(after: Option<LogCursor>, oldest: u64) -> (Vec<u64>, LogCursor, bool) {
+        let page = read_with::<()>(after, 3, |from, most| {
+            let from = from.map_or(0, |from| from.millis).max(oldest);
+            Ok((oldest - 1, (from..=9).map(entry).take(most).collect()))
+        });
+        let LogPage { entries, next, gap } = page.expect("a page");
+        (entries.into_iter().map(|entry| entry.position.millis).collect(), next, gap)
+    }
+
+    #[test]
+    fn a_gap_is_an_entry_that_the_reader_has_not_had() {
+        let next = |ordinal| cursor(ordinal, ordinal).expect("a cursor");
+        assert_eq!(read(None, 4), (vec![4, 5, 6], next(6), false));
+        assert_eq!(read(cursor(6, 6), 4), (vec![7, 8, 9], next(9), false));
+        // The reader has had all that is gone, up to the very last.
+        assert_eq!(read(cursor(3, 3), 4), (vec![4, 5, 6], next(6), false));
+        assert_eq!(read(cursor(2, 2), 4), (vec![4, 5, 6], next(6), true));
+        assert_eq!(read(cursor(9, 9), 10), (vec![], next(9), false));
+        assert_eq!(read(cursor(8, 8), 10), (vec![], LogCursor { ordinal: 9, ..next(0) }, true));
+    }
+
+    #[test]
+    fn a_log_with_another_history_is_a_gap() {
+        // The entry that was read last is not there, although nothing as late is gone.
+        let another = LogCursor { ordinal: 7, position: LogPosition { millis: 7, sequence: 5 } };
+        assert!(read(Some(another), 4).2);
+        assert!(read(cursor(12, 12), 4).2);
+    }
+
+    #[test]
+    fn a_quiet_log_is_none() {
+        let empty = |after| read_with::<()>(after, 3, |_, _| Ok((0, Vec::new()))).expect("a page");
+        let first = empty(None);
+        assert_eq!((first.next.ordinal, first.gap), (0, false));
+        assert_eq!(empty(Some(first.next)), first);
+        assert!(empty(cursor(5, 1)).gap, "what was read is not there any more");
+    }
+}

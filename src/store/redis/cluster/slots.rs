@@ -1,0 +1,159 @@
+//! Which node of a cluster serves which slots.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+use deadpool_redis::redis::Value;
+
+use crate::domain::Partition;
+use crate::store::redis::keys;
+use crate::store::redis::net::Node;
+use crate::store::redis::value::text;
+
+/// What one node of a cluster said of all of them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct SlotMap {
+    ranges: Vec<Range>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Range {
+    slots: RangeInclusive<u16>,
+    owner: Node,
+    /// The configuration epoch of its owner. Whoever takes slots over takes a greater one first, so
+    /// that of two claims to a slot the greater is the later; 0 if it is not known.
+    epoch: u64,
+}
+
+impl SlotMap {
+    /// Reads the reply to CLUSTER SLOTS: per range its first and last slot, then the primary, as
+    /// host, port and id. A node that does not know its own host leaves it out: it is where it was
+    /// `asked`. The epochs are in that to CLUSTER NODES, if the user may ask.
+    pub(crate) fn read(slots: &Value, nodes: Option<&str>, asked: &Node) -> Option<Self> {
+        let Value::Array(ranges) = slots else { return None };
+        let epochs: HashMap<&str, u64> =
+            nodes.into_iter().flat_map(str::lines).filter_map(epoch).collect();
+        let range = |range: &Value| {
+            let Value::Array(parts) = range else { return None };
+            let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = parts.as_slice()
+            else {
+                return None;
+            };
+            let [host, Value::Int(port), rest @ ..] = primary.as_slice() else { return None };
+            let host = text(host).filter(|host| !host.is_empty()).unwrap_or(&asked.host);
+            let id = rest.first().and_then(text);
+            Some(Range {
+                slots: u16::try_from(*first).ok()?..=u16::try_from(*last).ok()?,
+                owner: Node { host: host.to_owned(), port: u16::try_from(*port).ok()? },
+                epoch: id.and_then(|id| epochs.get(id)).copied().unwrap_or(0),
+            })
+        };
+        ranges.iter().map(range).collect::<Option<_>>().map(|ranges| Self { ranges })
+    }
+
+    fn range(&self, slot: u16) -> Option<&Range> {
+        self.ranges.iter().find(|range| range.slots.contains(&slot))
+    }
+
+    /// The node that has this slot, if any has.
+    pub(crate) fn owner(&self, slot: u16) -> Option<&Node> {
+        self.range(slot).map(|range| &range.owner)
+    }
+
+    /// Whether this node has a slot.
+    pub(crate) fn has(&self, node: &Node) -> bool {
+        self.owners().any(|owner| owner == node)
+    }
+
+    /// The owner of each range.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = &Node> {
+        self.ranges.iter().map(|range| &range.owner)
+    }
+
+    /// Whether it knows less of a partition than `other` does: it names nobody, or somebody by an
+    /// earlier claim.
+    pub(crate) fn is_behind(&self, other: &Self) -> bool {
+        let claim = |map: &Self, partition| map.range(keys::slot(partition)).map(|it| it.epoch);
+        Partition::all().any(|partition| claim(self, partition) < claim(other, partition))
+    }
+
+    /// The node that has each partition.
+    pub(crate) fn by_partition(&self) -> impl Iterator<Item = Option<&Node>> {
+        Partition::all().map(|partition| self.owner(keys::slot(partition)))
+    }
+
+    /// Every node that has a partition, with the first that it has.
+    pub(crate) fn nodes(&self) -> Vec<(&Node, Partition)> {
+        let mut found: Vec<(&Node, Partition)> = Vec::new();
+        for (partition, node) in Partition::all().zip(self.by_partition()) {
+            if let Some(node) = node
+                && found.iter().all(|(known, _)| *known != node)
+            {
+                found.push((node, partition));
+            }
+        }
+        found
+    }
+}
+
+/// A line of the reply to CLUSTER NODES: the id of the node, and its configuration epoch.
+fn epoch(line: &str) -> Option<(&str, u64)> {
+    let mut fields = line.split_ascii_whitespace();
+    Some((fields.next()?, fields.nth(5)?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(first: i64, last: i64, host: &str, port: i64) -> Value {
+        let node = vec![Value::BulkString(host.into()), Value::Int(port), Value::Nil];
+        Value::Array(vec![Value::Int(first), Value::Int(last), Value::Array(node)])
+    }
+
+    fn node(host: &str, port: u16) -> Node {
+        Node { host: host.into(), port }
+    }
+
+    #[test]
+    fn every_partition_finds_its_node_and_a_gap_none() {
+        let reply =
+            vec![range(0, 5460, "a", 1), range(5461, 10_922, "", 2), range(11_000, 16_383, "c", 3)];
+        let map = SlotMap::read(&Value::Array(reply), None, &node("asked", 9)).expect("a map");
+        assert_eq!(map.owner(5460), Some(&node("a", 1)));
+        assert_eq!(map.owner(5461), Some(&node("asked", 2)));
+        assert_eq!(map.owner(10_999), None);
+        assert!(map.has(&node("c", 3)) && !map.has(&node("c", 1)));
+        let owners: Vec<_> = map.by_partition().collect();
+        assert_eq!(owners.len(), crate::domain::PARTITIONS);
+        assert_eq!(owners[85], Some(&node("a", 1)), "slot 5440");
+        assert_eq!(owners[86], Some(&node("asked", 2)), "slot 5504");
+        assert_eq!(owners[171], None, "slot 10944");
+        let firsts: Vec<_> = map.nodes().iter().map(|(_, first)| first.index()).collect();
+        assert_eq!(firsts, [0, 86, 172]);
+    }
+
+    #[test]
+    fn what_is_no_map_is_none() {
+        let asked = node("asked", 9);
+        assert!(SlotMap::read(&Value::Nil, None, &asked).is_none());
+        assert!(SlotMap::read(&Value::Array(vec![Value::Int(1)]), None, &asked).is_none());
+        let negative = Value::Array(vec![range(-1, 5, "a", 1)]);
+        assert!(SlotMap::read(&negative, None, &asked).is_none());
+        assert_eq!(SlotMap::read(&Value::Array(vec![]), None, &asked), Some(SlotMap::default()));
+    }
+
+    /// As Redis 7.0 and Valkey 9.1 say it, with and without a name of the host.
+    #[test]
+    fn epochs_are_those_of_the_owners() {
+        let nodes = "07c3 127.0.0.1:30004@31004,name slave 67ed 0 1426238317239 9 connected\n\
+                     67ed 127.0.0.1:30002@31002 master - 0 1426238316232 7 connected 0-8191\n\
+                     292f 127.0.0.1:30003@31003,,shard-id=1 myself,master - 0 0 8 connected \
+                     8192-16383 [8192->-67ed]\n";
+        assert_eq!(
+            nodes.lines().filter_map(epoch).collect::<Vec<_>>(),
+            [("07c3", 9), ("67ed", 7), ("292f", 8)]
+        );
+        assert_eq!(epoch(""), None);
+    }
+}

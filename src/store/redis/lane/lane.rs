@@ -1,0 +1,352 @@
+//! A lane: one pipelined connection that many requests share, and that heals itself.
+//!
+//! Calls queue up while a batch is in flight and travel together in the next one, so batches grow
+//! with the load and a single call does not wait for others. Until the lane hands a call to a
+//! connection, it may answer `Unavailable`, which promises that nothing was applied; afterwards the
+//! batch answers. The lane retries, within the deadline, only when a retry is safe: Redis did not
+//! run the call, or its record makes the second run a replay, or it reads.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::batch::{Batch, Returned};
+use super::call::Call;
+use super::clock::StoreClock;
+use super::context::LaneContext;
+use crate::store::StoreError;
+use crate::store::redis::net::{Broken, Connection, Node};
+
+/// The most items of one script call. Redis does nothing else meanwhile: about 0.3 ms.
+const MAX_BATCH: usize = 64;
+
+/// The wait between attempts to connect: doubled from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LAST_PAUSE: Duration = Duration::from_millis(500);
+
+/// The wait before a call is sent again the second time, and the longest: doubled from one to the
+/// other. Its deadline ends it.
+const FIRST_DELAY: Duration = Duration::from_millis(10);
+const LAST_DELAY: Duration = Duration::from_millis(320);
+
+/// Takes calls that are to be sent again, perhaps by another lane.
+pub(super) trait Requeue: Clone + Send + 'static {
+    /// Puts a call on the lane that has its partition now; fails it if there is none any more.
+    fn requeue(&self, call: Call);
+}
+
+/// A connection, and the clock of the server behind it. The lane shares it with its batches.
+pub(super) struct Link {
+    pub(super) connection: Connection,
+    pub(super) clock: StoreClock,
+}
+
+/// The lane's task. It ends when the last sender of `incoming` is gone.
+pub(super) struct Lane<R> {
+    context: Arc<LaneContext>,
+    incoming: mpsc::Receiver<Call>,
+    requeue: R,
+    /// The node of the cluster that it goes to, if there is a cluster.
+    node: Option<Node>,
+    /// Taken from `incoming`, not yet handed to a connection.
+    queue: VecDeque<Call>,
+    /// A reused buffer between `incoming` and `queue`.
+    taken: Vec<Call>,
+    /// How many calls travel in the next batch at most.
+    at_once: usize,
+    /// Nobody holds the lane any more.
+    closed: bool,
+    /// Watches for another primary as long as this lane exists.
+    _primary_watch: Option<AbortOnDropHandle<()>>,
+}
+
+/// Nobody holds the lane any more.
+struct Closed;
+
+impl<R: Requeue> Lane<R> {
+    pub(super) fn new(
+        context: Arc<LaneContext>,
+        incoming: mpsc::Receiver<Call>,
+        requeue: R,
+        node: Option<Node>,
+    ) -> Self {
+        let (queue, taken) = (VecDeque::new(), Vec::new());
+        let primary_watch = node.is_none().then(|| {
+            let context = Arc::clone(&context);
+            AbortOnDropHandle::new(tokio::spawn(async move { context.watch_primary().await }))
+        });
+        Self {
+            context,
+            incoming,
+            requeue,
+            node,
+            queue,
+            taken,
+            at_once: MAX_BATCH,
+            closed: false,
+            _primary_watch: primary_watch,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        while !self.closed {
+            // Ends early only when nobody holds the lane any more.
+            let _ = self.connect_and_serve().await;
+        }
+        // Calls that were not sent belong to another lane, if there is one.
+        std::mem::take(&mut self.queue).into_iter().for_each(|call| self.requeue.requeue(call));
+    }
+
+    async fn connect_and_serve(&mut self) -> Result<(), Closed> {
+        let link = self.connect().await?;
+        self.context.stats.connected.add(1);
+        let end = self.serve(&link).await;
+        self.context.stats.connected.sub(1);
+        let Broken { reason, by_refusal } = end?;
+        let what = format!("lost the connection to Redis at {}", self.place());
+        self.context.connection_warnings.about(&format!("{what}: {reason}"));
+        // A server that accepts connections and then closes them gets a pause, too.
+        if by_refusal {
+            let replaced = link.connection.lease.until_lost();
+            self.refuse_until(Instant::now() + LAST_PAUSE, &reason, replaced).await?;
+        }
+        Ok(())
+    }
+
+    /// Where it goes, for people.
+    fn place(&self) -> String {
+        match &self.node {
+            Some(node) => node.to_string(),
+            None => self.context.connector.place.clone(),
+        }
+    }
+
+    /// Opens a connection, however long it takes. Calls wait for the first attempt; after it has
+    /// failed, they fail at once.
+    async fn connect(&mut self) -> Result<Arc<Link>, Closed> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let (context, node, place) =
+                (Arc::clone(&self.context), self.node.clone(), self.place());
+            // Before the attempt, so that the lane misses no news while it fails.
+            let mut reachable = context.reachable.subscribe();
+            let opened = self.minding_the_queue(context.connector.open(node.as_ref())).await;
+            if self.closed {
+                return Err(Closed);
+            }
+            match opened {
+                Ok(connection) => {
+                    self.context.stats.connections_opened.add(1);
+                    self.context.reachable.send_replace(());
+                    self.context
+                        .connection_warnings
+                        .settled(&format!("connected to Redis at {place}"));
+                    let clock = StoreClock::new(connection.server_micros);
+                    return Ok(Arc::new(Link { connection, clock }));
+                }
+                Err(error) => {
+                    self.context.stats.connect_failures.add(1);
+                    let problem = error.to_string();
+                    self.context.connection_warnings.about(&format!(
+                        "cannot use Redis at {place}: {problem}; trying again, answering 503"
+                    ));
+                    let news = async { drop(reachable.changed().await) };
+                    self.refuse_until(Instant::now() + pause, &problem, news).await?;
+                    pause = (pause * 2).min(LAST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Sends batches until the connection breaks; says why it did.
+    async fn serve(&mut self, link: &Arc<Link>) -> Result<Broken, Closed> {
+        loop {
+            if self.queue.is_empty() {
+                tokio::select! {
+                    biased;
+                    taken = self.incoming.recv_many(&mut self.taken, MAX_BATCH) => {
+                        if taken == 0 {
+                            self.closed = true;
+                            return Err(Closed);
+                        }
+                        self.take_in();
+                    }
+                    reason = link.connection.until_broken() => return Ok(reason),
+                }
+            }
+            if let Some(reason) = link.connection.broken() {
+                return Ok(reason);
+            }
+            self.fill_up();
+            let batches = self.next_batches(link);
+            let sent = join_all(batches.into_iter().map(Batch::run));
+            let returned = self.minding_the_queue(sent).await;
+            // Last first, so that the first is at the front.
+            for Returned { next, again, read } in returned.into_iter().rev() {
+                again.into_iter().rev().for_each(|call| self.send_again(call));
+                next.into_iter().rev().for_each(|call| self.queue.push_front(call));
+                // Where reads cost much, a call gets few of them, so that few are sent in vain.
+                self.at_once = read.unwrap_or(self.at_once.saturating_mul(2)).clamp(1, MAX_BATCH);
+            }
+            if self.closed {
+                return Err(Closed);
+            }
+        }
+    }
+
+    /// Takes in a call that came back: at once the first time, after a delay from then on. In a
+    /// cluster it may belong to another lane by then.
+    fn send_again(&mut self, mut call: Call) {
+        call.returns = call.returns.saturating_add(1);
+        self.context.stats.calls_sent_again.add(1);
+        if call.returns == 1 && self.node.is_none() {
+            return self.queue.push_front(call);
+        }
+        // A call sent in its last moment ends in doubt.
+        let left = Instant::from_std(call.deadline.0).saturating_duration_since(Instant::now());
+        if left < FIRST_DELAY {
+            return call.fail(StoreError::Unavailable("refused until its time was up".into()));
+        }
+        let doubled = 2_u32.saturating_pow(call.returns.saturating_sub(2).into());
+        let delay = FIRST_DELAY.saturating_mul(doubled).min(LAST_DELAY).min(left / 2);
+        let requeue = self.requeue.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            requeue.requeue(call);
+        });
+    }
+
+    /// Takes the next calls from the queue, as one batch for each script among them; in a cluster
+    /// also for each partition, since the keys of a script call share a slot.
+    fn next_batches(&mut self, link: &Arc<Link>) -> Vec<Batch> {
+        let mut batches: Vec<Batch> = Vec::new();
+        let mut left = self.at_once;
+        while left > 0
+            && let Some(call) = self.queue.pop_front()
+        {
+            if call.deadline.has_passed() {
+                self.miss(call);
+            } else if !call.item.is_abandoned() {
+                let script = call.script();
+                let partition = self.node.is_some().then(|| call.partition());
+                let fits = |batch: &&mut Batch| {
+                    ptr::eq(batch.script, script) && batch.partition == partition
+                };
+                match batches.iter_mut().find(fits) {
+                    Some(batch) => batch.calls.push(call),
+                    None => batches.push(Batch {
+                        script,
+                        partition,
+                        calls: vec![call],
+                        context: Arc::clone(&self.context),
+                        link: Arc::clone(link),
+                    }),
+                }
+                left -= 1;
+            }
+        }
+        batches
+    }
+
+    /// Takes what has come in meanwhile, as far as one batch has room.
+    fn fill_up(&mut self) {
+        while self.queue.len() < MAX_BATCH
+            && let Ok(call) = self.incoming.try_recv()
+        {
+            self.taken.push(call);
+            self.take_in();
+        }
+    }
+
+    /// Lines up what was taken. Calls that come back are the oldest: their deadlines come first.
+    fn take_in(&mut self) {
+        for call in self.taken.drain(..) {
+            if call.returns > 0 {
+                self.queue.push_front(call);
+            } else {
+                self.queue.push_back(call);
+            }
+        }
+    }
+
+    /// Runs `work` to its end, and meanwhile takes in calls and answers those whose deadline comes.
+    async fn minding_the_queue<F: Future>(&mut self, work: F) -> F::Output {
+        tokio::pin!(work);
+        loop {
+            let first = self.queue.front().map(|call| Instant::from_std(call.deadline.0));
+            let expiry = tokio::time::sleep_until(first.unwrap_or_else(Instant::now));
+            let bound = self.context.queue_bound;
+            let free = (bound / 2).max(1).saturating_sub(self.queue.len());
+            tokio::select! {
+                biased;
+                output = &mut work => return output,
+                taken = self.incoming.recv_many(&mut self.taken, free),
+                    if free > 0 && !self.closed =>
+                {
+                    self.closed = taken == 0;
+                    self.take_in();
+                }
+                () = expiry, if first.is_some() => {
+                    self.expire();
+                }
+            }
+        }
+    }
+
+    fn expire(&mut self) {
+        while self.queue.front().is_some_and(|call| call.deadline.has_passed())
+            && let Some(call) = self.queue.pop_front()
+        {
+            self.miss(call);
+        }
+    }
+
+    fn miss(&self, call: Call) {
+        self.context.stats.deadlines_missed.add(1);
+        call.fail(StoreError::Unavailable("no connection was free in time".into()));
+    }
+
+    /// Answers everything that is queued or comes in that the store is not available; until then,
+    /// or until there are news.
+    async fn refuse_until(
+        &mut self,
+        until: Instant,
+        problem: &str,
+        news: impl Future<Output = ()>,
+    ) -> Result<(), Closed> {
+        for call in std::mem::take(&mut self.queue) {
+            self.refuse(call, problem);
+        }
+        tokio::pin!(news);
+        loop {
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(until) => return Ok(()),
+                () = &mut news => return Ok(()),
+                call = self.incoming.recv() => match call {
+                    Some(call) => self.refuse(call, problem),
+                    None => {
+                        self.closed = true;
+                        return Err(Closed);
+                    }
+                },
+            }
+        }
+    }
+
+    /// A call that has come back goes on trying: its answer may depend on it.
+    fn refuse(&mut self, call: Call, problem: &str) {
+        if call.returns > 0 {
+            self.send_again(call);
+        } else {
+            call.fail(StoreError::Unavailable(problem.to_owned()));
+        }
+    }
+}

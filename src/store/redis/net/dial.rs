@@ -1,0 +1,212 @@
+//! How a connection to a server is made: credentials, TLS, settings.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::io::tcp::TcpSettings;
+use deadpool_redis::redis::{
+    self, AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind,
+    IntoConnectionInfo as _, RedisConnectionInfo, RedisError, TlsCertificates,
+};
+use deadpool_redis::{Hook, Manager, Pool, PoolConfig, Runtime, Timeouts};
+use tokio::io::AsyncReadExt;
+
+use super::address::Node;
+use super::credentials::{CredentialSource, Credentials};
+
+/// Connections for exclusive use that the pool keeps. Taps never wait for one.
+const POOL_SIZE: usize = 4;
+
+/// How long a server has to say why it turns a client away. It says so at once.
+const GREETING: Duration = Duration::from_millis(100);
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody answered in time, or the answer was an error that may pass.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Somebody answered, and it is not what the configuration says, or not for this release.
+    #[error("{0}")]
+    Foreign(String),
+}
+
+/// Knows everything about a connection but where it goes.
+pub(crate) struct Dialer {
+    credentials: CredentialSource,
+    config: AsyncConnectionConfig,
+    timeout: Duration,
+}
+
+impl Dialer {
+    pub(crate) fn new(credentials: CredentialSource, timeout: Duration) -> Self {
+        let config = AsyncConnectionConfig::new()
+            // A little less, so that there is time to say what timed out.
+            .set_connection_timeout(Some(timeout * 9 / 10))
+            // Batches have a deadline for each of their calls; the default of 500 ms would cut in.
+            .set_response_timeout(None);
+        Self { credentials, config, timeout }
+    }
+
+    /// A new connection to this server, whose reader runs on the current runtime. What the server
+    /// says unasked goes to `news`.
+    pub(crate) async fn dial(
+        &self,
+        node: &Node,
+        news: impl redis::aio::AsyncPushSender,
+    ) -> Result<MultiplexedConnection, ConnectError> {
+        let config = self.config.clone().set_push_sender(news);
+        let Credentials { settings, tls } = self.credentials.now().as_ref().clone();
+        let client = client(node, settings, tls.clone())?;
+        let dialled = client.get_multiplexed_async_connection_with_config(&config).await;
+        let error = match dialled {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        Err(match tls {
+            Some(_) if error.is_timeout() => ConnectError::Unreachable(
+                "no answer to TLS in time (if it does not speak TLS: redis://)".into(),
+            ),
+            None if error.is_connection_dropped() && !error.is_connection_refusal() => {
+                ConnectError::Unreachable(match greeting(node).await {
+                    Some(said) => said,
+                    None => format!("{error} (if it wants TLS: rediss://)"),
+                })
+            }
+            _ => error.into(),
+        })
+    }
+
+    /// A connection to a sentinel: as nobody, as most of them want it, or as whom the Redis knows.
+    pub(crate) async fn dial_sentinel(
+        &self,
+        node: &Node,
+        as_nobody: bool,
+    ) -> Result<MultiplexedConnection, ConnectError> {
+        let Credentials { settings, tls } = self.credentials.now().as_ref().clone();
+        let settings = match as_nobody {
+            true => RedisConnectionInfo::default(),
+            false => settings.set_db(0),
+        };
+        let client = client(node, settings, tls)?;
+        Ok(client.get_multiplexed_async_connection_with_config(&self.config).await?)
+    }
+
+    /// Lends connections to this server for exclusive use, each after a `look` at it.
+    pub(crate) fn pool(&self, node: &Node, look: Hook) -> Result<Pool, ConnectError> {
+        let Credentials { settings, tls } = self.credentials.now().as_ref().clone();
+        let info = client(node, settings, tls)?.get_connection_info().clone();
+        let timeouts = Timeouts {
+            wait: Some(self.timeout),
+            create: Some(self.timeout),
+            recycle: Some(self.timeout),
+        };
+        let pool = Pool::builder(Manager::new_with_config(info, self.config.clone())?)
+            .config(PoolConfig { timeouts, ..PoolConfig::new(POOL_SIZE) })
+            .runtime(Runtime::Tokio1)
+            .post_create(look)
+            .build();
+        Ok(pool.expect("a pool with a runtime can have timeouts"))
+    }
+}
+
+fn client(
+    node: &Node,
+    settings: RedisConnectionInfo,
+    tls: Option<TlsCertificates>,
+) -> Result<Client, RedisError> {
+    let (host, port) = (node.host.clone(), node.port);
+    // Nagle's algorithm holds a small command back until the last one is acknowledged.
+    let tcp = TcpSettings::default().set_nodelay(true);
+    let info = |address: ConnectionAddr| -> Result<ConnectionInfo, RedisError> {
+        let info = address.into_connection_info()?;
+        Ok(info.set_tcp_settings(tcp.clone()).set_redis_settings(settings))
+    };
+    match tls {
+        None => Client::open(info(ConnectionAddr::Tcp(host, port))?),
+        Some(certificates) => {
+            let address = ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
+            Client::build_with_tls(info(address)?, certificates)
+        }
+    }
+}
+
+/// What a server says unasked to a client that it turns away, such as one too many. A client that
+/// sends something first may find only that the connection has gone.
+async fn greeting(node: &Node) -> Option<String> {
+    let listen = async {
+        let mut stream =
+            tokio::net::TcpStream::connect((node.host.as_str(), node.port)).await.ok()?;
+        let mut said = Vec::new();
+        AsyncReadExt::take(&mut stream, 256).read_to_end(&mut said).await.ok()?;
+        let line = std::str::from_utf8(&said).ok()?.strip_prefix("-")?.lines().next()?;
+        Some(format!("it turned the connection away: {line}"))
+    };
+    tokio::time::timeout(GREETING, listen).await.ok()?
+}
+
+impl From<RedisError> for ConnectError {
+    fn from(error: RedisError) -> Self {
+        let foreign = |what: &str| Self::Foreign(what.into());
+        match (error.code(), error.kind()) {
+            (Some("WRONGTYPE"), _) => foreign(
+                "the layout key is of another type: another program uses this key prefix; \
+                 choose another with --key-prefix",
+            ),
+            (Some("NOAUTH"), _) => {
+                foreign("it wants a password: give one in --redis-password-file")
+            }
+            (Some("WRONGPASS"), _) | (_, ErrorKind::AuthenticationFailed) => {
+                foreign("the user name or the password is wrong")
+            }
+            (Some("NOPERM"), _) => Self::Foreign(format!(
+                "the user may not do what onetap has to ({}): allow it",
+                error.detail().unwrap_or("NOPERM")
+            )),
+            (Some("ERR"), _) if is_about_the_database(&error) => Self::Foreign(format!(
+                "it refuses the database that --store names ({}): name another number, or let it \
+                 have that one (`databases`, and SELECT for the user)",
+                error.detail().unwrap_or("SELECT")
+            )),
+            _ if is_unknown_command(&error) => Self::Foreign(format!(
+                "it lacks a command ({}): Redis 7.0 or later is needed, with all its commands under \
+                 their own names",
+                error.detail().unwrap_or("HELLO").trim_end()
+            )),
+            (_, ErrorKind::Parse) => {
+                foreign("what answers there does not speak the Redis protocol")
+            }
+            _ => match tls_error(&error) {
+                Some(rustls::Error::InvalidCertificate(why)) => Self::Foreign(format!(
+                    "its TLS certificate is not valid ({why}): the certificate has to name the \
+                     host in --store, and whoever signed it to be in --redis-ca-file"
+                )),
+                Some(rustls::Error::InvalidMessage(_)) => {
+                    foreign("what answers there does not speak TLS: redis:// instead of rediss://?")
+                }
+                Some(why) => Self::Unreachable(format!("TLS: {why}")),
+                None => Self::Unreachable(error.to_string()),
+            },
+        }
+    }
+}
+
+/// redis-rs says so of SELECT, and leaves out its code.
+fn is_about_the_database(error: &RedisError) -> bool {
+    error.to_string().starts_with("Redis server refused to switch database")
+}
+
+fn is_unknown_command(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::RESP3NotSupported
+        || error.detail().is_some_and(|detail| detail.starts_with("unknown command"))
+}
+
+/// What TLS has to say about an error, if it is its own. redis-rs shares what it was told.
+fn tls_error(error: &RedisError) -> Option<&rustls::Error> {
+    let shared = error.source()?.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
+    let told: &(dyn Error + 'static) = shared.as_ref();
+    told.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
+}

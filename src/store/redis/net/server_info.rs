@@ -1,0 +1,107 @@
+//! What an operator should change about a Redis that could be used as it is. Said once in a while
+//! as a warning, or, with `--strict`, a reason not to use it.
+
+use std::collections::HashMap;
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{self, RedisError};
+
+/// The first release whose scripts may declare flags, which ours do.
+const OLDEST_MAJOR: u32 = 7;
+
+/// Whether a server that says this version of itself can run our scripts at all.
+pub(crate) fn is_too_old(version: &str) -> bool {
+    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    major.is_some_and(|major| major < OLDEST_MAJOR)
+}
+
+/// What the server says of itself, if this user may ask.
+pub(crate) async fn info(
+    connection: &mut MultiplexedConnection,
+) -> Result<Option<String>, RedisError> {
+    allowed(redis::cmd("INFO").query_async(connection).await)
+}
+
+/// Which process it is: another one after each start.
+pub(crate) fn run_id(info: &str) -> Option<&str> {
+    field(info, "run_id").filter(|id| !id.is_empty())
+}
+
+/// What is wrong, one line each. What the user may not ask is a fault only if `strict`.
+pub(crate) async fn faults(
+    connection: &mut MultiplexedConnection,
+    info: Option<&str>,
+    strict: bool,
+) -> Result<Vec<String>, RedisError> {
+    let Some(info) = info else {
+        let fault = "the user may not run INFO, so that eviction and persistence cannot be checked: \
+                     allow it";
+        return Ok(if strict { vec![fault.into()] } else { Vec::new() });
+    };
+    let mut faults = Vec::new();
+    match field(info, "maxmemory_policy") {
+        Some("noeviction") => {}
+        policy => faults.push(format!(
+            "maxmemory-policy is {}: Redis may throw reactions away when memory is full; set it \
+             to noeviction",
+            policy.unwrap_or("unknown")
+        )),
+    }
+    if field(info, "aof_enabled") != Some("1") {
+        let mut ask = redis::cmd("CONFIG");
+        ask.arg("GET").arg("save");
+        let settings: Option<HashMap<String, String>> = allowed(ask.query_async(connection).await)?;
+        match settings.as_ref().and_then(|settings| settings.get("save")) {
+            Some(save) if save.is_empty() => faults.push(
+                "Redis keeps nothing over a restart (appendonly no, save \"\"): reactions will be \
+                 lost with it; set appendonly yes"
+                    .into(),
+            ),
+            None if strict => faults.push(
+                "appendonly is no and the user may not run CONFIG GET save, so that it cannot be \
+                 checked whether Redis keeps anything over a restart: set appendonly yes"
+                    .into(),
+            ),
+            _ => {}
+        }
+    }
+    Ok(faults)
+}
+
+/// The answer, or none if the server does not let this user ask (or nobody: managed services take
+/// CONFIG away, and say that there is no such command).
+pub(crate) fn allowed<T>(answer: Result<T, RedisError>) -> Result<Option<T>, RedisError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if matches!(error.code(), Some("NOPERM" | "ERR")) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A field of what INFO says.
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_older_than_7_is_too_old() {
+        for version in ["6.2.14", "6.0", "5.0.7", "2.8"] {
+            assert!(is_too_old(version), "{version}");
+        }
+        for version in ["7.0.0", "7.0.15", "8.2.1", "9.1.2", "10.0", "255.255.255", ""] {
+            assert!(!is_too_old(version), "{version}");
+        }
+    }
+
+    #[test]
+    fn fields_are_found_by_their_whole_name() {
+        let info = "# Memory\r\nxmaxmemory_policy:a\r\nmaxmemory_policy:noeviction\r\nlast:1\r\n";
+        assert_eq!(field(info, "maxmemory_policy"), Some("noeviction"));
+        assert_eq!(field(info, "maxmemory"), None);
+        assert_eq!(field(info, "last"), Some("1"));
+    }
+}

@@ -1,0 +1,149 @@
+//! A verb that only this test has: it shows what a new one needs.
+
+use deadpool_redis::redis::Value;
+
+use super::answer::{ItemResult, Unreadable, failed};
+use super::tap::shared_args;
+use super::{ArgWriter, Effect, KeyWriter, Operation, Retry, Script, Shape, lua};
+use crate::domain::{Partition, PostId, Reaction};
+
+const SHAPE: Shape = Shape { keys: 2, shared_args: 5, args: 2, answers: 2 };
+
+static FORGET: Script = lua!("forget", Effect::Removes, SHAPE, shared_args);
+
+/// Forgets one reaction of a post; answers how many users had it.
+#[derive(Debug)]
+pub(crate) struct Forget {
+    post: PostId,
+    reaction: Reaction,
+}
+
+impl Operation for Forget {
+    type Answer = u64;
+
+    const SCRIPTS: &'static [&'static Script] = &[&FORGET];
+
+    fn script(&self) -> &'static Script {
+        &FORGET
+    }
+
+    fn retry(&self) -> Retry {
+        Retry::Never
+    }
+
+    fn partition(&self) -> Partition {
+        self.post.partition()
+    }
+
+    fn write_keys(&self, keys: &mut KeyWriter<'_>) {
+        keys.key(|keys, key| keys.write_post(key, &self.post));
+        keys.key(|keys, key| keys.write_members(key, &self.post, &self.reaction));
+    }
+
+    fn write_args(&self, args: &mut ArgWriter<'_>, not_after: i64) {
+        args.arg(self.reaction.as_str()).arg(not_after);
+    }
+
+    fn read(&self, elements: &[Value]) -> ItemResult<u64> {
+        match elements {
+            [Value::Int(0..=2), Value::Int(removed)] => {
+                Ok(Ok(u64::try_from(*removed).map_err(|_| Unreadable)?))
+            }
+            [Value::Int(status), ..] => failed(*status, &format_args!("post {}", self.post)),
+            _ => Err(Unreadable),
+        }
+    }
+}
+
+mod tests {
+    use std::net::TcpListener;
+    use std::process::{Child, Command};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::domain::{Tap, Verb};
+    use crate::store::redis::{CredentialFiles, RedisOptions, RedisSource, RedisStore};
+    use crate::store::{Deadline, Retention, Store as _, StoreError, SummaryQuery};
+
+    /// A Redis that ends with the test.
+    struct Server(Child, u16);
+
+    impl Server {
+        fn start() -> Self {
+            let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+            let port = free.expect("a free port").port();
+            let program = std::env::var_os("ONETAP_TEST_REDIS").unwrap_or("redis-server".into());
+            let server = Command::new(program)
+                .args(["--bind", "127.0.0.1", "--save", "", "--port", &port.to_string()])
+                .args(["--logfile", "/dev/null"])
+                .spawn()
+                .expect("redis-server is installed: `make tools` does that");
+            Self(server, port)
+        }
+
+        async fn store(&self) -> RedisStore {
+            let source = RedisSource::new(&RedisOptions {
+                address: format!("redis://127.0.0.1:{}", self.1).parse().expect("an address"),
+                ca: None,
+                files: CredentialFiles::default(),
+                strict: false,
+                key_prefix: "ot".into(),
+                connect_timeout: Duration::from_secs(1),
+                queue_bound: 100,
+                retention: Retention::default(),
+            });
+            let source = source.expect("a source");
+            let started = Instant::now();
+            while source.check().await.is_err() {
+                assert!(started.elapsed() < Duration::from_secs(20), "redis-server did not start");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            source.attach()
+        }
+    }
+
+    impl Drop for Server {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_secs(20))
+    }
+
+    async fn forget(
+        store: &RedisStore,
+        post: PostId,
+        name: &str,
+        deadline: Deadline,
+    ) -> Result<u64, StoreError> {
+        let reaction = name.parse().expect("a reaction");
+        RedisStore::ask(&store.taps, deadline, Forget { post, reaction }).await.expect("a lane")
+    }
+
+    #[tokio::test]
+    async fn a_new_verb_travels_beside_the_others() {
+        let server = Server::start();
+        let store = server.store().await;
+        let post: PostId = "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id");
+        for (user, name) in [(1, "like"), (2, "like"), (1, "love")] {
+            let (user, reaction) =
+                (user.try_into().expect("a user"), name.parse().expect("a reaction"));
+            let tap = Tap { post, user, reaction, verb: Verb::Set, keyed: None };
+            assert!(store.tap(tap, soon()).await.expect("a tap").changed);
+        }
+        assert_eq!(forget(&store, post, "like", soon()).await.expect("an answer"), 2);
+        assert_eq!(forget(&store, post, "like", soon()).await.expect("an answer"), 0);
+        let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
+        let summary = store.summaries(query, soon()).await.expect("a summary").remove(0);
+        let left: Vec<_> =
+            summary.reactions.iter().map(|it| (it.reaction.as_str(), it.count)).collect();
+        assert_eq!(left, [("love", 1)]);
+        // Its deadline is judged in the script, like that of a tap.
+        let late = forget(&store, post, "love", Deadline(Instant::now())).await;
+        assert!(late.is_err(), "{late:?}");
+        assert_eq!(forget(&store, post, "love", soon()).await.expect("an answer"), 1);
+    }
+}

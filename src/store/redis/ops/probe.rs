@@ -1,0 +1,52 @@
+//! The readiness probe: the write path, on keys that no post has.
+
+use deadpool_redis::redis::Value;
+
+use super::answer::{self, ItemResult};
+use super::tap::{SHAPE, shared_args};
+use super::{ArgWriter, Effect, KeyWriter, Operation, Retry, Script, lua};
+use crate::domain::{Form, Partition};
+use crate::store::redis::keys::PROBE;
+
+static PROBE_TAP: Script = lua!("probe", Effect::Adds, SHAPE, shared_args);
+
+/// Probes the server that has a partition.
+#[derive(Debug)]
+pub(crate) struct Probe(pub(crate) Partition);
+
+impl Operation for Probe {
+    type Answer = ();
+    #[cfg(test)]
+    const SCRIPTS: &'static [&'static Script] = &[&PROBE_TAP];
+
+    fn script(&self) -> &'static Script {
+        &PROBE_TAP
+    }
+
+    fn retry(&self) -> Retry {
+        Retry::Never
+    }
+
+    fn partition(&self) -> Partition {
+        self.0
+    }
+
+    /// The record.
+    fn extra_keys(&self) -> usize {
+        1
+    }
+
+    fn write_keys(&self, keys: &mut KeyWriter<'_>) {
+        for part in PROBE {
+            keys.key(|keys, key| keys.write_probe(key, self.0, part));
+        }
+    }
+
+    fn write_args(&self, args: &mut ArgWriter<'_>, not_after: i64) {
+        args.arg("probe").arg(1).arg("probe").arg(not_after).arg(Form::Toggle.letter());
+    }
+
+    fn read(&self, elements: &[Value]) -> ItemResult<()> {
+        Ok(answer::outcome(elements, &"the readiness probe")?.map(drop))
+    }
+}

@@ -1,0 +1,131 @@
+//! A script: its source, its name for Redis, and how a batch for it is laid out.
+
+use std::sync::OnceLock;
+
+use deadpool_redis::redis::{self, Cmd};
+
+use super::BatchFrame;
+
+/// A command of `lua/commands/`, as `build.rs` assembles it. Each operation has a static one.
+#[derive(Debug)]
+pub(crate) struct Script {
+    /// The whole source, as EVAL takes it.
+    pub(crate) source: &'static str,
+    pub(crate) effect: Effect,
+    pub(crate) shape: Shape,
+    /// Writes the arguments that stand once, before those of the items.
+    pub(crate) shared_args: fn(&mut Cmd, &BatchFrame<'_>),
+    sha: OnceLock<String>,
+}
+
+/// What a script does to the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing.
+    Reads,
+    /// It writes, and Redis refuses it when memory is full: an answer shows that taps are counted.
+    Adds,
+    /// It writes, and may follow another that was refused when memory was full.
+    Removes,
+}
+
+/// How many of each an item of a batch has. The header of the script says what they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Keys, but for those that only some items have.
+    pub(crate) keys: usize,
+    /// Arguments that stand once, before those of the items.
+    pub(crate) shared_args: usize,
+    pub(crate) args: usize,
+    pub(crate) answers: usize,
+}
+
+impl Script {
+    pub(super) const fn new(
+        source: &'static str,
+        effect: Effect,
+        shape: Shape,
+        shared_args: fn(&mut Cmd, &BatchFrame<'_>),
+    ) -> Self {
+        Self { source, effect, shape, shared_args, sha: OnceLock::new() }
+    }
+
+    /// Whether an answer that never came leaves open what happened.
+    pub(crate) fn writes(&self) -> bool {
+        self.effect != Effect::Reads
+    }
+
+    /// The SHA-1 of the source, as EVALSHA takes it.
+    pub(crate) fn sha(&self) -> &str {
+        self.sha.get_or_init(|| redis::Script::new(self.source).get_hash().to_owned())
+    }
+}
+
+/// The script of the command with this name.
+macro_rules! lua {
+    ($name:literal, $effect:expr, $shape:expr, $shared_args:expr) => {
+        Script::new(
+            include_str!(concat!(env!("OUT_DIR"), "/lua/", $name, ".lua")),
+            $effect,
+            $shape,
+            $shared_args,
+        )
+    };
+}
+pub(super) use lua;
+
+/// What one call that reads may do before it answers that the rest was not read: about half a
+/// millisecond of Redis' time, in which it does nothing else for anybody.
+const READ_WORK: u32 = 600;
+
+/// What every script that reads takes once.
+pub(super) fn read_work(cmd: &mut Cmd, _: &BatchFrame<'_>) {
+    cmd.arg(READ_WORK);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SCRIPTS;
+    use super::*;
+
+    /// The items that a header numbers in the section with this title: `KEYS, per tap   1 post …`,
+    /// and lines that begin further in.
+    fn items(source: &str, title: &str) -> Vec<String> {
+        let is_title = |line: &&str| line.strip_prefix("-- ").is_some_and(|l| l.starts_with(title));
+        let mut lines = source.lines().skip_while(|line| !is_title(line));
+        let first = lines.next().unwrap_or_default().trim_start_matches("-- ");
+        let words = first[first.len().min(title.len())..].split_whitespace().chain(
+            lines.take_while(|line| line.starts_with("--  ")).flat_map(str::split_whitespace),
+        );
+        let mut items: Vec<String> = Vec::new();
+        for word in words {
+            if word == (items.len() + 1).to_string() {
+                items.push(String::new());
+            } else if let Some(item) = items.last_mut() {
+                item.push_str(word);
+                item.push(' ');
+            }
+        }
+        items
+    }
+
+    #[test]
+    fn the_headers_of_the_scripts_state_their_shapes() {
+        for script in SCRIPTS.concat() {
+            let source = script.source;
+            let per_item = |word: &str| {
+                ["tap", "post", "page"]
+                    .map(|item| items(source, &format!("{word}, per {item} ")))
+                    .concat()
+            };
+            let keys = per_item("KEYS");
+            let stated = Shape {
+                keys: keys.iter().filter(|key| !key.contains("only for")).count(),
+                shared_args: items(source, "ARGV, once ").len(),
+                args: per_item("ARGV").len(),
+                answers: per_item("Returns").len(),
+            };
+            assert_eq!(stated, script.shape, "{source}");
+        }
+    }
+}

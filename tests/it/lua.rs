@@ -1,0 +1,65 @@
+//! The Lua files against their headers, and the rights that onetap checks against what taps run.
+
+use std::collections::BTreeSet;
+
+use crate::support::lua::{LuaFile, lua_files};
+
+fn all_files() -> Vec<LuaFile> {
+    ["lua/lib", "lua/commands", "tests/lua"].into_iter().flat_map(lua_files).collect()
+}
+
+/// The commands that a text calls: `call('GET', …)`, `try('GET', …)`.
+fn called(code: &str) -> BTreeSet<String> {
+    let calls = ["call('", "try('"].into_iter().flat_map(|call| code.split(call).skip(1));
+    calls.filter_map(|rest| rest.split('\'').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn each_header_states_the_commands_of_its_file() {
+    for file in all_files() {
+        let mut stated = &file.commands_of_taps() | &file.stated("Commands of reads");
+        let none = stated.remove("none");
+        assert_eq!(stated, called(&file.code), "{}", file.name);
+        let included = file.code.is_empty() || file.header.contains("KEYS, ARGV, returns: see");
+        assert!(none || included || !stated.is_empty(), "{} states no commands", file.name);
+    }
+}
+
+#[test]
+fn the_header_of_each_command_states_keys_arguments_answers_and_flags() {
+    for file in ["lua/commands", "tests/lua"].into_iter().flat_map(lua_files) {
+        for word in ["KEYS", "ARGV", "eturns", "Flags: "] {
+            assert!(file.header.contains(word), "{} does not state {word}", file.name);
+        }
+    }
+}
+
+/// Only one file names what the keys of members and counts hold.
+#[test]
+fn members_and_counts_are_kept_in_one_file() {
+    let members = lua_files("lua/lib").into_iter().find(|file| file.name == "members").unwrap();
+    let own = &members.stated("Commands of taps") | &members.stated("Commands of reads");
+    let own: Vec<_> = own.iter().filter(|command| command.starts_with(['H', 'Z'])).collect();
+    assert!(own.len() > 8, "{own:?}");
+    for file in all_files().iter().filter(|file| !["members", "rights"].contains(&&*file.name)) {
+        for command in called(&file.code) {
+            assert!(!own.contains(&&command), "{} runs {command}", file.name);
+        }
+        assert!(!file.code.contains("'_rev'"), "{} names the revision's field", file.name);
+    }
+}
+
+#[test]
+fn the_rights_that_are_checked_are_those_that_taps_need() {
+    let commands = lua_files("lua/commands");
+    let find = |name: &str| commands.iter().find(|file| file.name == name).unwrap();
+    let rows = find("rights").code.split("{ '").skip(1).map(|row| row.split('\'').next().unwrap());
+    let checked: BTreeSet<String> = rows.map(str::to_owned).collect();
+    let mut needed = find("probe").commands_of_taps();
+    for file in lua_files("lua/lib") {
+        needed.extend(file.commands_of_taps());
+    }
+    needed.remove("none");
+    needed.insert("EVALSHA".into());
+    assert_eq!(checked, needed);
+}
