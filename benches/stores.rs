@@ -14,11 +14,10 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::Request;
-use clap::Parser as _;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use deadpool_redis::{Pool, Runtime, redis};
 use http_body_util::BodyExt as _;
-use onetap::config::{Cli, Config};
+use onetap::config::{Config, Settings};
 use onetap::domain::machine::Post;
 use onetap::domain::{Micros, PostId, Revision, Tap, Verb};
 use onetap::http::{Edge, Hosts, HttpState, LargeAnswers, RequestLog, router};
@@ -155,7 +154,7 @@ fn pages(c: &mut Criterion) {
 fn http_codec(c: &mut Criterion) {
     let mut group = c.benchmark_group("encode and decode: http");
     let runtime = runtime();
-    let config = Config::new(Cli::try_parse_from(["onetap"]).unwrap().serve).unwrap();
+    let config = Config::new(&Settings::read(["onetap"]).unwrap()).unwrap();
     let (limits, hosts) = (config.limits, Hosts::new("127.0.0.1:8080".parse().ok(), Vec::new()));
     let (requests, log) = (Arc::default(), RequestLog::new(false));
     let edge = Edge::new(hosts, Vec::new(), limits.max_uri_bytes, requests, log);

@@ -50,11 +50,11 @@ impl Failure {
 }
 
 pub(crate) fn file_failure(path: &Path, error: OpenError) -> Failure {
-    let line = format!("--store file:{}: {error}", path.display());
+    let key = format!("--store file:{}", path.display());
     match error {
-        OpenError::Unusable(_) => Failure::Config(ConfigError(line)),
-        OpenError::Damaged(_) => Failure::Data(line),
-        OpenError::Locked => Failure::Taken(line),
+        OpenError::Unusable(why) => Failure::Config(ConfigError::told(key, &why)),
+        OpenError::Damaged(why) => Failure::Data(format!("{key}: {why}")),
+        OpenError::Locked => Failure::Taken(format!("{key}: {error}")),
     }
 }
 
@@ -182,12 +182,12 @@ async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
         }
         StoreConfig::Redis(options) => {
             let source = RedisSource::new(options)
-                .map_err(|error| ConfigError(format!("--store: {error}")))?;
+                .map_err(|error| ConfigError::told("--redis-ca-file", &error.to_string()))?;
             match source.check().await {
                 Ok(()) => {}
                 Err(ConnectError::Foreign(problem)) => {
-                    let line = format!("Redis at {}: {problem}", source.place());
-                    return Err(ConfigError(line).into());
+                    let key = format!("Redis at {}", source.place());
+                    return Err(ConfigError::told(key, &problem).into());
                 }
                 // The lanes go on trying, and say what is in the way.
                 Err(ConnectError::Unreachable(_)) => {}

@@ -15,7 +15,7 @@ use crate::store::file::{BackupError, OpenError, back_up, unfinished};
 pub(super) fn run(args: &BackupArgs) -> Result<(), Failure> {
     let Some(from) = args.from.strip_prefix("file:").filter(|path| !path.is_empty()) else {
         // It may be the address of a Redis, with a password in it.
-        return Err(ConfigError("--from names no store file: say file:PATH".into()).into());
+        return Err(ConfigError::new("--from", "it names no store file", "write file:PATH").into());
     };
     // Taps go first.
     let _ = rustix::process::nice(10);
@@ -66,9 +66,11 @@ fn copy(from: &Path, to: &Path) -> Result<u64, Failure> {
         Err(error) => {
             let line = error.to_string();
             Err(match error {
-                BackupError::Target(..) => Failure::Config(ConfigError(line)),
-                BackupError::Source(_, OpenError::Unusable(_)) => {
-                    Failure::Config(ConfigError(line))
+                BackupError::Target(path, why) => {
+                    ConfigError::told(format!("--to {}", path.display()), &why).into()
+                }
+                BackupError::Source(path, OpenError::Unusable(why)) => {
+                    ConfigError::told(format!("--from file:{}", path.display()), &why).into()
                 }
                 BackupError::Source(_, OpenError::Damaged(_)) => Failure::Data(line),
                 BackupError::Source(_, OpenError::Locked)

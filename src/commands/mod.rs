@@ -1,6 +1,8 @@
 //! What the program can be asked to do: one file a command.
 
 mod backup;
+mod check_config;
+mod default_config;
 mod serve;
 
 use std::ffi::OsString;
@@ -10,10 +12,9 @@ use std::process::ExitCode;
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Hangup, SignalKind, signal};
 
-use crate::app::{Failure, file_failure, say};
-use crate::config::{self, Command, Config, Parsed, StoreConfig};
+use crate::app::{Failure, say};
+use crate::config::{self, Command, Flags, Parsed, Settings};
 use crate::http;
-use crate::store::file::FileStore;
 
 /// Signals that would end the process where nobody means to: a limit on the size of files is an
 /// error of the write, and nothing is to be reloaded.
@@ -60,35 +61,40 @@ pub fn main() -> ExitCode {
 }
 
 fn command(args: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
-    let args: Vec<_> = args.into_iter().collect();
-    run_command(&args).map_err(|failure| match failure {
-        Failure::Config(error) => config::by_variable(error, &args).into(),
-        other => other,
-    })
-}
-
-fn run_command(args: &[OsString]) -> Result<(), Failure> {
-    let cli = match config::parse(args.iter().cloned())? {
-        Parsed::Run(cli) => cli,
+    let (command, flags) = match config::parse(args)? {
+        Parsed::Run(command, flags) => (command, flags),
         Parsed::Print(text) => {
             say(&text);
             return Ok(());
         }
     };
-    match cli.command {
-        None | Some(Command::Serve) => serve::run(cli.serve),
-        Some(Command::CheckConfig) => {
-            let config = Config::new(cli.serve)?;
-            if let StoreConfig::File(path, _) = &config.store {
-                FileStore::look(path).map_err(|error| file_failure(path, error))?;
-            }
-            say(&config.describe());
+    match command {
+        Command::Serve => with_settings(&flags, serve::run),
+        Command::CheckConfig(args) => {
+            with_settings(&flags, |settings| check_config::run(&args, settings))
+        }
+        Command::DefaultConfig(args) => {
+            default_config::run(&args);
             Ok(())
         }
-        Some(Command::Openapi) => {
+        Command::Openapi => {
             say(&http::openapi_document());
             Ok(())
         }
-        Some(Command::Backup(args)) => backup::run(&args),
+        Command::Backup(args) => backup::run(&args),
     }
+}
+
+/// Does what needs the settings. What is wrong with one is said by the name that its giver knows.
+fn with_settings(
+    flags: &Flags,
+    work: impl FnOnce(&Settings) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let settings = Settings::merge(flags)?;
+    work(&settings).map_err(|failure| match failure {
+        Failure::Config(error) => settings.given.name(error).into(),
+        Failure::Data(line) => Failure::Data(settings.given.name_in(&line)),
+        Failure::Taken(line) => Failure::Taken(settings.given.name_in(&line)),
+        Failure::Io(error) => Failure::Io(error),
+    })
 }

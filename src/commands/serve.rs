@@ -10,18 +10,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{self, Failure};
-use crate::config::{self, Config, ConfigError, Listen, ServeArgs};
+use crate::config::{Config, ConfigError, Listen, Settings};
 use crate::http::Listener;
 use crate::telemetry;
 
 /// Serves until a signal asks for an end.
-pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
-    let config = Config::new(args)?;
+pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
+    let config = Config::new(settings)?;
     telemetry::log_to_stderr(&config.log, config.log_format)
-        .map_err(|problem| ConfigError(format!("--log: {problem}")))?;
-    for name in config::unknown_variables() {
-        tracing::warn!("{name} is no variable of onetap and means nothing; see onetap --help");
-    }
+        .map_err(|problem| ConfigError::told("--log", &problem))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
@@ -67,17 +64,16 @@ fn bind(listen: &Listen) -> Result<(Listener, Option<SocketFile>), Failure> {
     };
     bound.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => Failure::Taken(format!(
-            "--listen {listen}: another program has taken it; stop that, or choose another"
+            "--listen {listen}: another program has taken it; stop that program, or choose another \
+             address"
         )),
-        _ => Failure::Config(ConfigError(match listen {
-            Listen::Tcp(_) => format!(
-                "--listen {listen}: {error}; choose an address of this machine and a port that \
-                 you may use"
-            ),
-            Listen::Unix(_) => format!(
-                "--listen {listen}: {error}; choose a path in a directory that you may write to"
-            ),
-        })),
+        _ => {
+            let hint = match listen {
+                Listen::Tcp(_) => "choose an address of this machine and a port that you may use",
+                Listen::Unix(_) => "choose a path in a directory that you may write to",
+            };
+            ConfigError::new(format!("--listen {listen}"), error.to_string(), hint).into()
+        }
     })
 }
 
@@ -85,8 +81,9 @@ fn bind(listen: &Listen) -> Result<(Listener, Option<SocketFile>), Failure> {
 fn clear_away(listen: &Listen, path: &Path) -> Result<(), Failure> {
     let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
     if !found.file_type().is_socket() {
-        let line = format!("--listen {listen}: there is a file that is no socket; choose another");
-        return Err(ConfigError(line).into());
+        let problem = "a file that is not a socket is there";
+        let key = format!("--listen {listen}");
+        return Err(ConfigError::new(key, problem, "choose another path").into());
     }
     if UnixStream::connect(path)
         .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)

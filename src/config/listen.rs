@@ -3,8 +3,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use super::ConfigError;
+use super::InvalidSetting;
 
 /// The port, where none is named.
 const PORT: u16 = 8080;
@@ -32,16 +33,20 @@ impl Listen {
     pub(super) fn is_open(&self) -> bool {
         matches!(self, Self::Tcp(address) if !address.ip().is_loopback())
     }
+}
 
-    /// Reads `IP:PORT`, `localhost`, `localhost:PORT` or `unix:PATH`.
-    pub(super) fn read(text: &str) -> Result<Self, ConfigError> {
+/// Reads `IP:PORT`, `localhost`, `localhost:PORT` or `unix:PATH`.
+impl FromStr for Listen {
+    type Err = InvalidSetting;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
         if let Some(path) = text.strip_prefix("unix:") {
             return match path {
-                "" => Err(ConfigError("--listen unix: names no socket; say unix:PATH".into())),
-                _ if path.starts_with("//") => Err(ConfigError(format!(
-                    "--listen `{text}` is no path: `unix:/{}`?",
-                    path.trim_start_matches('/')
-                ))),
+                "" => Err(InvalidSetting::new("`unix:` names no socket", "write unix:PATH")),
+                _ if path.starts_with("//") => Err(InvalidSetting::new(
+                    format!("`{text}` is a URL, not a path"),
+                    format!("did you mean `unix:/{}`?", path.trim_start_matches('/')),
+                )),
                 path => Ok(Self::Unix(path.into())),
             };
         }
@@ -54,7 +59,8 @@ impl Listen {
             ];
             let meant = whole.into_iter().find(|whole| address(whole).is_some());
             let say = meant.unwrap_or_else(|| format!("127.0.0.1:{PORT}"));
-            ConfigError(format!("--listen `{text}` is not IP:PORT, such as {say}"))
+            let problem = format!("`{text}` is not IP:PORT");
+            InvalidSetting::new(problem, format!("write an address such as {say}"))
         })
     }
 }

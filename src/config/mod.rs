@@ -1,26 +1,50 @@
-//! The configuration: flags and `ONETAP_…` variables, read and judged before anything starts.
+//! The configuration: flags, `ONETAP_…` variables and a file, merged and judged before anything
+//! starts.
 
 mod cli;
+mod config_file;
+mod cors;
+mod error;
+mod file;
+mod given;
+mod limits;
 mod listen;
-mod store_url;
+mod log;
+mod memory;
+mod redis;
+mod retention;
+mod sections;
+mod server;
+mod setting;
+mod show;
+mod store;
+mod units;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-pub use cli::{BackupArgs, Cli, Command, Parsed, ServeArgs, by_variable, parse, unknown_variables};
+pub use cli::{BackupArgs, CheckConfigArgs, Cli, Command, DefaultConfigArgs, Flags, Parsed, parse};
+pub use cors::CorsConfig;
+pub use error::{ConfigError, InvalidSetting};
+pub use file::FileConfig;
+pub use given::{Given, Source};
+pub use limits::LimitsConfig;
 pub use listen::Listen;
+pub use log::LogConfig;
+pub use memory::MemoryConfig;
+pub use redis::RedisConfig;
+pub use retention::RetentionConfig;
+pub use sections::{Sections, Settings};
+pub use server::ServerConfig;
+pub use show::{default_config, markdown};
+pub use store::{StoreSection, StoreUrl};
 
 use crate::http::{HostName, Limits, Origin};
 use crate::store::Retention;
 use crate::store::file::FileOptions;
 use crate::store::redis::RedisOptions;
 use crate::telemetry::LogFormat;
-
-/// What is wrong with the configuration, in one line that says what to change.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(pub String);
 
 /// A configuration that can be run.
 #[derive(Clone, Debug)]
@@ -63,120 +87,96 @@ pub enum StoreConfig {
 }
 
 impl Config {
-    /// Judges the arguments.
+    /// Judges the settings.
     ///
     /// # Errors
     ///
     /// If they contradict each other, or are not allowed as they are.
-    pub fn new(args: ServeArgs) -> Result<Self, ConfigError> {
-        let listen = Listen::read(&args.listen)?;
-        if listen.is_open() && !args.insecure_no_auth {
-            return Err(ConfigError(format!(
-                "--listen {listen} can be reached from other machines, and without authentication \
-                 every caller may do everything: listen on 127.0.0.1, or add --insecure-no-auth"
-            )));
-        }
-        let limits = args.limits();
-        let shutdown_grace = Duration::from_millis(args.shutdown_grace_ms);
-        if shutdown_grace < limits.request_timeout {
-            return Err(ConfigError(
-                "--shutdown-grace-ms is shorter than --request-timeout-ms: a stop would cut off \
-                 requests that still have time; make it at least as long"
-                    .into(),
-            ));
-        }
-        if limits.idle_timeout < limits.head_timeout {
-            return Err(ConfigError(
-                "--idle-timeout-ms is shorter than --head-timeout-ms; make it at least as long"
-                    .into(),
-            ));
-        }
-        crate::telemetry::read_filter(&args.log)
-            .map_err(|problem| ConfigError(format!("--log: {problem}")))?;
-        let retention = Retention {
-            change_log_entries: args.change_log_max_entries,
-            most_records: args.idempotency_max_records,
-            change_log: Duration::from_secs(args.change_log_retention_seconds),
-            records: Duration::from_secs(args.idempotency_retention_seconds),
-        };
-        if retention.records < 2 * limits.request_timeout {
-            return Err(ConfigError(
-                "--idempotency-retention-seconds is shorter than twice --request-timeout-ms: a tap \
-                 that is sent again could outlive the record of its first time; make it longer"
-                    .into(),
-            ));
-        }
-        Ok(Self {
-            listen,
-            store: store_url::store(&args, retention)?,
-            allowed_hosts: args.allowed_host,
-            cors_origins: args.cors_origin,
-            // Nobody has to say who they are; where they have to, it will be off unless asked for.
-            demo: args.demo.unwrap_or(true),
-            threads: args.threads.map_or_else(cores, usize::from),
-            limits,
-            shutdown_grace,
-            retention,
-            log: args.log,
-            log_format: args.log_format,
-            access_log: args.access_log,
-        })
+    pub fn new(settings: &Settings) -> Result<Self, ConfigError> {
+        judge(settings).map_err(|error| settings.given.name(error))
     }
+}
 
-    /// The configuration as `check-config` shows it: a line a flag, without secrets.
-    pub fn describe(&self) -> String {
-        let limits = &self.limits;
-        let mut lines =
-            vec![("--listen", self.listen.to_string()), ("--threads", self.threads.to_string())];
-        lines.extend(self.allowed_hosts.iter().map(|host| ("--allowed-host", host.to_string())));
-        lines.extend(self.cors_origins.iter().map(|origin| ("--cors-origin", origin.to_string())));
-        match &self.store {
-            StoreConfig::Memory(most) => lines.extend([
-                ("--store", "memory:".into()),
-                ("--memory-max", most.display().iec().to_string()),
-            ]),
-            StoreConfig::File(path, options) => lines.extend([
-                ("--store", format!("file:{}", path.display())),
-                ("--file-queue-taps", options.queue_bound.to_string()),
-                ("--file-cache-mib", (options.cache_bytes >> 20).to_string()),
-            ]),
-            StoreConfig::Redis(options) => lines.extend([
-                ("--store", options.address.to_string()),
-                ("--strict", options.strict.to_string()),
-                ("--key-prefix", options.key_prefix.clone()),
-                ("--redis-connect-timeout-ms", options.connect_timeout.as_millis().to_string()),
-                ("--redis-queue-calls", options.queue_bound.to_string()),
-            ]),
+fn judge(settings: &Settings) -> Result<Config, ConfigError> {
+    let Sections { server, limits, cors, retention, log, .. } = &settings.sections;
+    if server.listen.is_open() && !server.insecure_no_auth {
+        return Err(ConfigError::new(
+            format!("--listen {}", server.listen),
+            "other machines can reach it, and without authentication every caller may do \
+             everything",
+            "listen on 127.0.0.1, or add --insecure-no-auth",
+        ));
+    }
+    let limits = limits.limits();
+    if server.shutdown_grace < limits.request_timeout {
+        return Err(ConfigError::new(
+            "--shutdown-grace",
+            "it is shorter than --request-timeout, so a stop would cut off requests that still \
+             have time",
+            "make it at least as long",
+        ));
+    }
+    if limits.idle_timeout < limits.head_timeout {
+        return Err(ConfigError::new(
+            "--idle-timeout",
+            "it is shorter than --head-timeout",
+            "make it at least as long",
+        ));
+    }
+    let retention = retention.retention();
+    if retention.records < 2 * limits.request_timeout {
+        return Err(ConfigError::new(
+            "--idempotency-retention",
+            "it is shorter than twice --request-timeout, so a tap that is sent again could outlive \
+             the record of its first time",
+            "make it longer",
+        ));
+    }
+    crate::telemetry::read_filter(&log.log)
+        .map_err(|problem| ConfigError::told("--log", &problem))?;
+    Ok(Config {
+        listen: server.listen.clone(),
+        store: store(settings, retention)?,
+        allowed_hosts: server.allowed_host.clone(),
+        cors_origins: cors.cors_origin.clone(),
+        demo: server.demo,
+        threads: server.threads.map_or_else(cores, |threads| threads as usize),
+        limits,
+        shutdown_grace: server.shutdown_grace,
+        retention,
+        log: log.log.clone(),
+        log_format: log.log_format,
+        access_log: log.access_log,
+    })
+}
+
+fn store(settings: &Settings, retention: Retention) -> Result<StoreConfig, ConfigError> {
+    let Sections { store, redis, file, memory, .. } = &settings.sections;
+    let kind = store.store.section();
+    let command = cli::definitions();
+    for setting in setting::Setting::all(&command) {
+        let section = setting.section().unwrap_or_default();
+        let other = ["memory", "file", "redis"].contains(&section) && section != kind;
+        if other && settings.given.source(setting.key()) != Source::Default {
+            return Err(ConfigError::new(
+                setting.flag(),
+                format!("it means nothing with --store {kind}:"),
+                "drop it, or use another store",
+            ));
         }
-        lines.extend([
-            ("--change-log-retention-seconds", self.retention.change_log.as_secs().to_string()),
-            ("--change-log-max-entries", self.retention.change_log_entries.to_string()),
-            ("--idempotency-retention-seconds", self.retention.records.as_secs().to_string()),
-            ("--idempotency-max-records", self.retention.most_records.to_string()),
-            ("--head-timeout-ms", limits.head_timeout.as_millis().to_string()),
-            ("--body-timeout-ms", limits.body_timeout.as_millis().to_string()),
-            ("--request-timeout-ms", limits.request_timeout.as_millis().to_string()),
-            ("--idle-timeout-ms", limits.idle_timeout.as_millis().to_string()),
-            ("--write-timeout-ms", limits.write_timeout.as_millis().to_string()),
-            ("--shutdown-grace-ms", self.shutdown_grace.as_millis().to_string()),
-            ("--max-body-bytes", limits.max_body_bytes.to_string()),
-            ("--max-uri-bytes", limits.max_uri_bytes.to_string()),
-            ("--max-connections", limits.max_connections.to_string()),
-            ("--max-request-bytes-in-flight", limits.max_request_bytes_in_flight.to_string()),
-            ("--max-answer-bytes-in-flight", limits.max_answer_bytes_in_flight.to_string()),
-            ("--demo", self.demo.to_string()),
-            ("--log", self.log.clone()),
-            ("--log-format", self.log_format.to_string()),
-            ("--access-log", self.access_log.to_string()),
-        ]);
-        let line = |(flag, value): (&str, String)| format!("{flag:<32}{value}\n");
-        let table: String = lines.into_iter().map(line).collect();
-        let note = match &self.store {
-            StoreConfig::Memory(_) => "Reactions in memory do not survive a restart.\n",
-            StoreConfig::File(..) => "The store file was not opened.\n",
-            StoreConfig::Redis(_) => "Redis was not asked.\n",
-        };
-        table + note
+    }
+    match &store.store {
+        StoreUrl::Memory if store.strict => Err(ConfigError::new(
+            "--strict",
+            "it wants a store that keeps reactions over a restart, and memory: does not",
+            "use --store file:PATH or --store redis://…, or drop it",
+        )),
+        StoreUrl::Memory => Ok(StoreConfig::Memory(memory.memory_max)),
+        StoreUrl::File(path) => Ok(StoreConfig::File(path.clone(), file.options(retention))),
+        StoreUrl::Redis(address) => {
+            let options = redis.options((**address).clone(), store.strict, retention)?;
+            Ok(StoreConfig::Redis(Box::new(options)))
+        }
     }
 }
 

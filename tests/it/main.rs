@@ -4,6 +4,7 @@
 
 mod change_log;
 mod cli;
+mod config;
 mod contract;
 mod declared_keys;
 mod differential;

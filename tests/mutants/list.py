@@ -19,6 +19,7 @@ CONNECTION = "src/http/server/connection.rs"
 HOST = "src/http/middleware/host.rs"
 WATCH, PLACES = ("src/http/server/" + name + ".rs" for name in ("watch", "places"))
 GATE = "src/http/limits/page_gate.rs"
+GIVEN = "src/config/given.rs"
 FILE_TESTS = "file_store:: file_crash:: faults_recorded_file:: contract:: differential::"
 
 # name: file, what is there, what is put there instead
@@ -277,6 +278,10 @@ MUTANTS = {
         "call.fail(StoreError::OutcomeUnknown);", "redis_store::"),
     "machine-keeps-the-revision": (MACHINE, "            self.revision = Some(outcome.revision);\n", ""),
     "machine-lists-oldest-first": (MACHINE, "found.sort_by(|a, b| b.cmp(a));", "found.sort();"),
+    "config-file-before-flag": (GIVEN, ".or_insert(winner);", ".and_modify(|old| old.clone_from(&winner)).or_insert(winner);", "config::"),
+    "config-unknown-variable-taken": (GIVEN, "None => return Err(unknown_variable(&name, settings)),", "None => {}", "config::"),
+    "config-empty-variable-counts": (GIVEN, ' && !value.is_empty())', ')', "config::"),
+    "config-password-repeated": ("src/config/error.rs", "match after[..end].rfind('@') {", "match None::<usize> {", "cli::"),
 }
 
 # The burst of the load test and the command line are not needed to catch any of these.

@@ -7,9 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use redb::{
-    Database, DatabaseError, ReadableDatabase as _, StorageBackend, StorageError, TableError,
-};
+use redb::{Database, DatabaseError, ReadableDatabase, StorageBackend, StorageError, TableError};
 
 use super::super::FileStats;
 use super::backend::{CountedSync, RoomyFile, Source};
@@ -105,6 +103,38 @@ pub(super) fn look(path: &Path) -> Result<(), OpenError> {
         false => fs::metadata(folder_of(path)).map(drop),
     });
     about.map_err(|error| judge_io(&error))
+}
+
+/// What a look into a store file has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileCheck {
+    /// There is no file yet.
+    Absent,
+    /// It is a store file of this layout.
+    Usable,
+    /// It was not closed; a start has to repair it first.
+    Unrepaired,
+}
+
+/// Opens the file if there is one, changes nothing, and closes it. A start also checks each page.
+///
+/// # Errors
+///
+/// As [`FileStore::open`](super::FileStore::open).
+pub fn check(path: &Path) -> Result<FileCheck, OpenError> {
+    look(path)?;
+    if !path.exists() {
+        return Ok(FileCheck::Absent);
+    }
+    let inner = StoreFile(Place::at(path)).open().map_err(|error| judge_io(&error))?;
+    let counted = CountedSync { inner, stats: Arc::default(), sync_failed: Arc::default() };
+    let database = match Database::builder().open_read_only_with_backend(counted) {
+        Ok(database) => database,
+        Err(DatabaseError::RepairAborted) => return Ok(FileCheck::Unrepaired),
+        Err(error) => return Err(judge(error)),
+    };
+    let found = read_top(&database).and_then(|top| top.ok_or_else(|| keys::odd("top")));
+    known(found).map(|_| FileCheck::Usable)
 }
 
 /// Whether there is anything at this path. Where a link leads nowhere, nothing can be made.
@@ -216,6 +246,11 @@ fn top(database: &Database) -> Result<Top, OpenError> {
         Ok(None) => write_top(database),
         Err(trouble) => Err(trouble),
     };
+    known(found)
+}
+
+/// The top of a file, if it is one of this layout.
+fn known(found: FileResult<(u64, Top)>) -> Result<Top, OpenError> {
     let (layout, top) = found.map_err(|trouble| match trouble {
         FileError::Damaged(_) => foreign(),
         FileError::Engine(error) => damaged(&error.to_string()),
@@ -230,7 +265,7 @@ fn top(database: &Database) -> Result<Top, OpenError> {
     )))
 }
 
-fn read_top(database: &Database) -> FileResult<Option<(u64, Top)>> {
+fn read_top(database: &impl ReadableDatabase) -> FileResult<Option<(u64, Top)>> {
     let txn = database.begin_read()?;
     let meta = match txn.open_table(keys::META) {
         Ok(meta) => meta,

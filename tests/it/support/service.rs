@@ -3,9 +3,8 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use clap::Parser as _;
 use onetap::app;
-use onetap::config::{Cli, Config};
+use onetap::config::{Config, Settings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -38,8 +37,8 @@ impl Service {
     /// With these arguments; over memory, if they name no store.
     pub(crate) fn with(args: &[&str]) -> Self {
         let store: &[&str] = if args.contains(&"--store") { &[] } else { &["--store", "memory:"] };
-        let all = ["onetap", "--threads", "2"].iter().chain(store).chain(args);
-        let config = Config::new(Cli::try_parse_from(all).unwrap().serve).unwrap();
+        let all = ["onetap", "--threads", "2"].iter().chain(store).chain(args).copied();
+        let config = Config::new(&Settings::read(all).unwrap()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

@@ -1,0 +1,8 @@
+//! `onetap default-config`: every setting, from its definition.
+
+use crate::app::say;
+use crate::config::{self, DefaultConfigArgs};
+
+pub(super) fn run(args: &DefaultConfigArgs) {
+    say(&if args.markdown { config::markdown() } else { config::default_config() });
+}

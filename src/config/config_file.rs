@@ -1,0 +1,211 @@
+//! The file that `--config` names.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::ConfigError;
+use super::error::{nearest, plain};
+use super::setting::{Kind, Setting};
+
+/// Nobody writes a longer one; a device could go on for ever.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// A setting that the file has.
+pub(super) struct Entry<'a> {
+    pub(super) setting: Setting<'a>,
+    pub(super) values: Vec<OsString>,
+    /// `FILE:LINE`.
+    pub(super) place: String,
+}
+
+/// Reads the file. `key` is how the operator named it.
+pub(super) fn read<'a>(
+    key: &str,
+    path: &Path,
+    settings: &[Setting<'a>],
+) -> Result<Vec<Entry<'a>>, ConfigError> {
+    let key = format!("{key} {}", path.display());
+    let text = text(path).map_err(|(problem, hint)| ConfigError::new(key, problem, hint))?;
+    let document = DeTable::parse(&text).map_err(|error| {
+        let span = error.span().unwrap_or_default();
+        let place = Document { path, text: &text }.place(span.start);
+        if error.message().contains("duplicate key") {
+            let name = text.get(span).and_then(plain).unwrap_or_else(|| "a name".into());
+            let key = format!("{place}: {name}");
+            return ConfigError::new(key, "it is there twice", "write each section and key once");
+        }
+        let hint = "write TOML, as `onetap default-config` prints it";
+        ConfigError::new(place, error.message().replace('\n', " "), hint)
+    })?;
+    Document { path, text: &text }.entries(document.get_ref(), settings)
+}
+
+fn text(path: &Path) -> Result<String, (String, &'static str)> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
+    if let Err(error) = read {
+        return Err(match error.kind() {
+            ErrorKind::NotFound => {
+                ("there is no such file".into(), "`onetap default-config` prints one to begin with")
+            }
+            ErrorKind::IsADirectory => ("it is a directory".into(), "name a file in it"),
+            ErrorKind::PermissionDenied => {
+                ("this user may not read it".into(), "give the user the right, or choose another")
+            }
+            _ => (error.to_string(), "name a text file that can be read"),
+        });
+    }
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(("it is larger than 1 MiB".into(), "name a configuration file"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        (format!("line {line} is not UTF-8"), "save the file as UTF-8")
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Document<'d> {
+    path: &'d Path,
+    text: &'d str,
+}
+
+impl Document<'_> {
+    fn place(self, at: usize) -> String {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        format!("{}:{}", self.path.display(), before.matches('\n').count() + 1)
+    }
+
+    fn entries<'a>(
+        self,
+        document: &DeTable<'_>,
+        settings: &[Setting<'a>],
+    ) -> Result<Vec<Entry<'a>>, ConfigError> {
+        let mut entries = Vec::new();
+        for (section, value) in document {
+            let place = self.place(section.span().start);
+            let section = section.get_ref().as_ref();
+            let known = || settings.iter().filter_map(|setting| setting.section());
+            let table = match value.get_ref() {
+                DeValue::Table(table) if known().any(|known| known == section) => table,
+                DeValue::Table(_) => {
+                    let hint = did_you_mean(section, known(), |meant| format!("[{meant}]"));
+                    let name = plain(section).unwrap_or_else(|| "…".into());
+                    let key = format!("{place}: [{name}]");
+                    return Err(ConfigError::new(key, "onetap has no such section", hint));
+                }
+                _ if known().any(|known| known == section) => {
+                    let (key, hint) = (format!("{place}: {section}"), format!("[{section}]"));
+                    let hint = format!("write {hint} on a line of its own");
+                    return Err(ConfigError::new(key, "it is not written as a section", hint));
+                }
+                _ => return Err(unknown(&place, "", section, settings)),
+            };
+            for (name, value) in table {
+                let place = self.place(name.span().start);
+                let name = name.get_ref().as_ref();
+                let own =
+                    |known: &&Setting<'_>| known.section() == Some(section) && known.key() == name;
+                let Some(setting) = settings.iter().find(own).copied() else {
+                    return Err(unknown(&place, section, name, settings));
+                };
+                let values = values(setting.kind(), value).map_err(|(problem, hint)| {
+                    ConfigError::new(format!("{place}: {section}.{name}"), problem, hint)
+                })?;
+                entries.push(Entry { setting, values, place });
+            }
+        }
+        Ok(entries)
+    }
+}
+
+/// A key that is none, or stands in a section that is not its own.
+fn unknown(place: &str, section: &str, name: &str, settings: &[Setting<'_>]) -> ConfigError {
+    let elsewhere = settings.iter().find(|known| known.key() == name);
+    let (problem, hint) = match elsewhere.and_then(|known| known.section()) {
+        Some(right) => ("it is not in its section", format!("write it in [{right}]")),
+        None => {
+            // A name of the same section is more likely than one of another.
+            let of = |own: bool| {
+                let of = move |known: &&Setting<'_>| (known.section() == Some(section)) == own;
+                settings.iter().filter(of).filter(|known| known.section().is_some())
+            };
+            let own = nearest(name, of(true).map(|known| known.key()));
+            let keys = of(own.is_some()).map(|known| known.key());
+            let hint = did_you_mean(name, keys, |meant| {
+                let found = settings.iter().find(|known| known.key() == meant);
+                let right = found.and_then(|known| known.section()).unwrap_or_default();
+                if right == section {
+                    format!("`{meant}`")
+                } else {
+                    format!("`{meant}` in [{right}]")
+                }
+            });
+            ("onetap has no such setting", hint)
+        }
+    };
+    // A password that was written into the wrong place is not repeated.
+    let name = plain(name).unwrap_or_else(|| "a key".into());
+    let key = if section.is_empty() { name } else { format!("{section}.{name}") };
+    ConfigError::new(format!("{place}: {key}"), problem, hint)
+}
+
+fn did_you_mean<'k>(
+    name: &str,
+    known: impl IntoIterator<Item = &'k str>,
+    show: impl FnOnce(&str) -> String,
+) -> String {
+    match nearest(name, known) {
+        Some(meant) => format!("did you mean {}?", show(meant)),
+        None => "`onetap default-config` prints all that there are".into(),
+    }
+}
+
+/// The values as a command line would have them. What the file holds is not repeated: it may be a
+/// password.
+fn values(
+    kind: Kind,
+    value: &Spanned<DeValue<'_>>,
+) -> Result<Vec<OsString>, (String, &'static str)> {
+    let integer = |number: &toml::de::DeInteger<'_>| {
+        i128::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number.to_string())
+    };
+    let one = match (kind, value.get_ref()) {
+        (Kind::Switch, DeValue::Boolean(on)) => Some(on.to_string()),
+        (Kind::Number | Kind::Quantity, DeValue::Integer(number)) => integer(number),
+        (Kind::Quantity | Kind::Text, DeValue::String(text)) => Some(text.to_string()),
+        (Kind::List, DeValue::Array(items)) => {
+            let texts = items.iter().map(|item| item.get_ref().as_str().map(OsString::from));
+            return texts.collect::<Option<Vec<_>>>().ok_or_else(|| wrong(kind, value));
+        }
+        _ => None,
+    };
+    one.map(|text| vec![text.into()]).ok_or_else(|| wrong(kind, value))
+}
+
+fn wrong(kind: Kind, value: &Spanned<DeValue<'_>>) -> (String, &'static str) {
+    let hint = match kind {
+        Kind::Switch => "write true or false, without quotes",
+        Kind::Number => "write a whole number, without quotes",
+        Kind::Quantity => "write a number with its unit in quotes, such as \"2s\" or \"64KiB\"",
+        Kind::Text => "write a text in quotes",
+        Kind::List => "write a list of texts, such as [\"a\", \"b\"]",
+    };
+    let found = match value.get_ref() {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a point",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or a time",
+        DeValue::Array(_) if kind == Kind::List => "a list of something else than texts",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a section",
+    };
+    (format!("it is {found}, which this setting does not take"), hint)
+}

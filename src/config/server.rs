@@ -1,0 +1,49 @@
+//! `[server]`: where the service listens, and to whom it answers.
+
+use std::time::Duration;
+
+use clap::{ArgAction, Args};
+
+use super::{Listen, units};
+use crate::http::HostName;
+
+/// Where the service listens, and to whom it answers.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "server")]
+pub struct ServerConfig {
+    /// Where to listen: IP:PORT, `localhost`, `localhost:PORT` or `unix:PATH`
+    ///
+    /// Port 0 takes a free one; `localhost` alone is port 8080. The file of a Unix socket gets the
+    /// rights that the umask leaves.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub listen: Listen,
+
+    /// Allow `--listen` on an address that other machines can reach, although every caller may do
+    /// everything
+    #[arg(long, action = ArgAction::Set, default_value = "false")]
+    pub insecure_no_auth: bool,
+
+    /// A name that callers may use for the service, such as `forum.example`, without a port; repeat
+    /// it, or separate names by commas [default: loopback names and the address listened on]
+    ///
+    /// Every IP address is good if the service listens on `0.0.0.0` or `::`, and every name is good
+    /// on a Unix socket. Other names get 403 `foreign_host`, except for `/healthz`, `/readyz` and
+    /// `/metrics`: a web page can make its own name mean 127.0.0.1 (DNS rebinding).
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    pub allowed_host: Vec<HostName>,
+
+    /// Threads that answer requests, each with its own connection to Redis [default: one per core]
+    #[arg(long, value_parser = units::count(1..=1024))]
+    pub threads: Option<u32>,
+
+    /// Serve the demo at `/demo`
+    #[arg(long, action = ArgAction::Set, default_value = "true")]
+    pub demo: bool,
+
+    /// How long a stop waits for requests in flight
+    ///
+    /// SIGTERM, SIGINT and SIGHUP stop the service.
+    #[arg(long, alias = "shutdown-grace-ms", default_value = "10s",
+          value_name = "DURATION", value_parser = units::timeout)]
+    pub shutdown_grace: Duration,
+}

@@ -1,0 +1,166 @@
+//! The settings for people: `check-config`, `default-config`, and the tables of the guide.
+
+use std::fmt::{Display, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use clap::ArgMatches;
+
+use super::cli::definitions;
+use super::redis::PASSWORD_VARIABLE;
+use super::setting::{Kind, Setting};
+use super::store::StoreUrl;
+use super::{Listen, Settings, Source, units};
+use crate::http::{HostName, Origin};
+use crate::telemetry::LogFormat;
+
+/// Where comments in the file break.
+const COMMENT_COLUMNS: usize = 100;
+
+impl Settings {
+    /// Every setting with where its value comes from and the value, without secrets.
+    pub fn describe(&self) -> String {
+        let command = definitions();
+        let kind = self.sections.store.store.section();
+        let mut table = String::new();
+        let mut last = None;
+        for setting in Setting::all(&command) {
+            let section = setting.section();
+            if section != last {
+                let section = section.unwrap_or_default();
+                let other = ["memory", "file", "redis"].contains(&section) && section != kind;
+                let unused = if other { " (another kind of store, not used)" } else { "" };
+                let _ = writeln!(table, "\n[{section}]{unused}");
+                last = setting.section();
+            }
+            let value = shown(&self.matches, setting.key()).unwrap_or_else(|| {
+                let words = setting.default_in_words();
+                match setting.key() {
+                    "threads" => format!("{} ({words})", super::cores()),
+                    _ => words,
+                }
+            });
+            row(&mut table, &setting.flag(), self.given.source(setting.key()), &value);
+            if setting.key() == "redis_password_file" {
+                let set = std::env::var_os(PASSWORD_VARIABLE).is_some_and(|it| !it.is_empty());
+                let (source, value) =
+                    if set { (Source::Variable, "***") } else { (Source::Default, "none") };
+                row(&mut table, PASSWORD_VARIABLE, source, value);
+            }
+        }
+        table
+    }
+}
+
+fn row(table: &mut String, name: &str, source: Source, value: &str) {
+    let _ = writeln!(table, "{name:<32}{source:<10}{value}");
+}
+
+/// A value as it has been read. Each type of a setting is here.
+fn shown(matches: &ArgMatches, key: &str) -> Option<String> {
+    fn all<T: Clone + Send + Sync + 'static>(
+        matches: &ArgMatches,
+        key: &str,
+        show: impl Fn(&T) -> String,
+    ) -> Option<String> {
+        let values = matches.try_get_many::<T>(key).ok()??;
+        Some(values.map(show).collect::<Vec<_>>().join(", "))
+    }
+    fn plain<T: Display + Clone + Send + Sync + 'static>(
+        matches: &ArgMatches,
+        key: &str,
+    ) -> Option<String> {
+        all::<T>(matches, key, ToString::to_string)
+    }
+    plain::<String>(matches, key)
+        .or_else(|| plain::<bool>(matches, key))
+        .or_else(|| plain::<u32>(matches, key))
+        .or_else(|| plain::<Listen>(matches, key))
+        .or_else(|| plain::<StoreUrl>(matches, key))
+        .or_else(|| plain::<HostName>(matches, key))
+        .or_else(|| plain::<Origin>(matches, key))
+        .or_else(|| plain::<LogFormat>(matches, key))
+        .or_else(|| all(matches, key, |time: &Duration| units::show_duration(*time)))
+        .or_else(|| all(matches, key, |size: &ByteSize| units::show_size(*size)))
+        .or_else(|| all(matches, key, |path: &PathBuf| path.display().to_string()))
+}
+
+/// A configuration file with every setting, commented out.
+pub fn default_config() -> String {
+    let mut file = String::new();
+    comment(
+        &mut file,
+        "Settings of onetap. A flag goes before a variable, a variable before this file. To change \
+         a setting, remove the # before its name. Durations and sizes have units, such as \"2s\" \
+         or \"64KiB\". Relative paths begin in the directory in which onetap is started.",
+    );
+    let command = definitions();
+    let mut last = "";
+    for setting in Setting::all(&command) {
+        let Some(section) = setting.section() else { continue };
+        if section != last {
+            let _ = write!(file, "\n\n[{section}]\n");
+            last = section;
+        }
+        file.push('\n');
+        comment(&mut file, &setting.meaning());
+        let value = match (setting.kind(), setting.default()) {
+            (Kind::Switch | Kind::Number, Some(value)) => value.to_owned(),
+            (_, Some(value)) => format!("{value:?}"),
+            (kind, None) => {
+                comment(&mut file, &format!("Default: {}.", setting.default_in_words()));
+                match kind {
+                    Kind::Switch => "false".to_owned(),
+                    Kind::Number => "1".to_owned(),
+                    Kind::Quantity | Kind::Text => "\"\"".to_owned(),
+                    Kind::List => "[]".to_owned(),
+                }
+            }
+        };
+        let _ = writeln!(file, "#{} = {value}", setting.key());
+    }
+    file
+}
+
+fn comment(file: &mut String, text: &str) {
+    let mut width = COMMENT_COLUMNS;
+    for word in text.split_whitespace() {
+        if width + 1 + word.chars().count() > COMMENT_COLUMNS {
+            file.push_str(if file.is_empty() || file.ends_with('\n') { "#" } else { "\n#" });
+            width = 1;
+        }
+        let _ = write!(file, " {word}");
+        width += 1 + word.chars().count();
+    }
+    file.push('\n');
+}
+
+/// The tables of docs/operations.md: one for each section.
+pub fn markdown() -> String {
+    let command = definitions();
+    let mut text = String::new();
+    let mut last = None;
+    for setting in Setting::all(&command) {
+        if setting.section() != last || text.is_empty() {
+            if let Some(section) = setting.section() {
+                let _ = write!(text, "\n`[{section}]`\n\n");
+            }
+            text.push_str("| flag | variable | default | meaning |\n| --- | --- | --- | --- |\n");
+            last = setting.section();
+        }
+        let meaning = setting.meaning().split_whitespace().collect::<Vec<_>>().join(" ");
+        let old: Vec<_> = setting.flags().skip(1).map(|old| format!("`{old}`")).collect();
+        let old =
+            if old.is_empty() { old.concat() } else { format!(" Old name: {}.", old.concat()) };
+        let _ = writeln!(
+            text,
+            "| `{}` | `{}` | {} | {}{old} |",
+            setting.flag(),
+            setting.variable(),
+            setting.default_in_words(),
+            meaning.replace('|', "\\|"),
+        );
+    }
+    text
+}
