@@ -1,5 +1,5 @@
 // onetap in the browser: sends what the user meant, shows it at once, and what others tap, live.
-// What each call promises: onetap.d.ts. Why it is done this way: ARCHITECTURE.md, "The browser".
+// What each call promises: onetap.d.ts. Why it is done this way: web/README.md.
 //
 // All taps of a gesture are one wish, so the first is sent at once: as on (PUT) or off (DELETE),
 // with an Idempotency-Key. A write without an answer may still be counted, however late it arrives.
