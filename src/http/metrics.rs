@@ -24,12 +24,12 @@ pub struct RequestMetrics(Mutex<Vec<Arc<RouteMetrics>>>);
 #[derive(Debug)]
 pub(super) struct RouteMetrics {
     route: String,
-    answered: Mutex<Answered>,
+    tally: Mutex<Tally>,
 }
 
 /// What was answered. All of it is of one moment.
 #[derive(Clone, Debug, Default)]
-struct Answered {
+struct Tally {
     /// By method and status: a handful, the most frequent ones first as a rule.
     by_status: Vec<(&'static str, u16, u64)>,
     by_latency: [u64; BOUNDS.len() + 1],
@@ -39,17 +39,17 @@ struct Answered {
 impl RequestMetrics {
     /// The figures of a route, for one worker.
     pub(super) fn route(&self, route: &str) -> Arc<RouteMetrics> {
-        let metrics = RouteMetrics { route: route.to_owned(), answered: Mutex::default() };
+        let metrics = RouteMetrics { route: route.to_owned(), tally: Mutex::default() };
         let metrics = Arc::new(metrics);
         self.0.lock().push(Arc::clone(&metrics));
         metrics
     }
 
-    fn by_route(&self) -> BTreeMap<String, Answered> {
-        let mut sums: BTreeMap<String, Answered> = BTreeMap::new();
+    fn by_route(&self) -> BTreeMap<String, Tally> {
+        let mut sums: BTreeMap<String, Tally> = BTreeMap::new();
         for metrics in self.0.lock().iter() {
-            let answered = metrics.answered.lock().clone();
-            sums.entry(metrics.route.clone()).or_default().merge(&answered);
+            let tally = metrics.tally.lock().clone();
+            sums.entry(metrics.route.clone()).or_default().merge(&tally);
         }
         sums
     }
@@ -60,14 +60,14 @@ impl RouteMetrics {
     pub(super) fn answered(&self, method: &'static str, status: u16, took: Duration) {
         let seconds = took.as_secs_f64();
         let bucket = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
-        let mut answered = self.answered.lock();
-        answered.count(method, status, 1);
-        answered.by_latency[bucket] += 1;
-        answered.took += took;
+        let mut tally = self.tally.lock();
+        tally.count(method, status, 1);
+        tally.by_latency[bucket] += 1;
+        tally.took += took;
     }
 }
 
-impl Answered {
+impl Tally {
     fn count(&mut self, method: &'static str, status: u16, more: u64) {
         let same = |(of, with, _): &&mut (_, _, _)| *of == method && *with == status;
         match self.by_status.iter_mut().find(same) {
@@ -96,8 +96,8 @@ impl Collector for RequestMetrics {
         let help = "Requests answered, by route, method and status.";
         let mut requests =
             encoder.encode_descriptor("http_requests", help, None, MetricType::Counter)?;
-        for (route, answered) in &by_route {
-            for (method, status, count) in &answered.by_status {
+        for (route, tally) in &by_route {
+            for (method, status, count) in &tally.by_status {
                 let status = status.to_string();
                 let labels = [("route", route.as_str()), ("method", method), ("status", &status)];
                 let mut series = requests.encode_family(&labels)?;
@@ -109,10 +109,10 @@ impl Collector for RequestMetrics {
             "Time from a complete request head to the head of its answer, by route.",
         );
         let mut latency = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        for (route, answered) in &by_route {
+        for (route, tally) in &by_route {
             let labels = [("route", route.as_str())];
-            let (took, buckets) = (answered.took.as_secs_f64(), answered.buckets());
-            let count = answered.by_latency.iter().sum();
+            let (took, buckets) = (tally.took.as_secs_f64(), tally.buckets());
+            let count = tally.by_latency.iter().sum();
             let mut series = latency.encode_family(&labels)?;
             series.encode_histogram::<NoLabelSet>(took, count, &buckets, None)?;
         }
