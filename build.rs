@@ -71,10 +71,10 @@ fn read(path: &Path) -> String {
 
 /// Names the commit for `onetap_build_info`.
 fn name_commit() {
-    println!("cargo::rerun-if-env-changed=ONETAP_COMMIT");
-    let named = env::var("ONETAP_COMMIT").ok().filter(|commit| !commit.is_empty());
+    println!("cargo::rerun-if-env-changed=BUILD_COMMIT");
+    let named = env::var("BUILD_COMMIT").ok().filter(|commit| !commit.is_empty());
     let commit = named.or_else(of_checkout).unwrap_or_else(|| "unknown".into());
-    println!("cargo::rustc-env=ONETAP_COMMIT={commit}");
+    println!("cargo::rustc-env=BUILD_COMMIT={commit}");
 }
 
 /// The commit of the checkout that this is. Only for an optimized build: any other would be built

@@ -13,7 +13,7 @@ impl Collector for Build {
         let help = "The release and the commit that the program was built from.";
         encoder.encode_descriptor("build", help, None, MetricType::Info)?.encode_info(&[
             ("version", env!("CARGO_PKG_VERSION")),
-            ("commit", env!("ONETAP_COMMIT")),
+            ("commit", env!("BUILD_COMMIT")),
         ])
     }
 }
