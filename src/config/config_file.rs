@@ -101,8 +101,11 @@ impl Document<'_> {
                     return Err(ConfigError::new(key, "onetap has no such section", hint));
                 }
                 _ if known().any(|known| known == section) => {
-                    let (key, hint) = (format!("{place}: {section}"), format!("[{section}]"));
-                    let hint = format!("write {hint} on a line of its own");
+                    let mut hint = format!("write [{section}] on a line of its own");
+                    if settings.iter().any(|setting| setting.key() == section) {
+                        hint += &format!(", and the setting `{section}` below it");
+                    }
+                    let key = format!("{place}: {section}");
                     return Err(ConfigError::new(key, "it is not written as a section", hint));
                 }
                 _ => return Err(unknown(&place, "", section, settings)),

@@ -71,6 +71,7 @@ const BAD_FILES: &[(&str, &str)] = &[
     ("config = 'x'", ":1: config: onetap has no such setting"),
     ("[sever]\n", ":1: [sever]: onetap has no such section; did you mean [server]?"),
     ("server = 1", ":1: server: it is not written as a section; write [server]"),
+    ("store = 'memory:'", "write [store] on a line of its own, and the setting `store` below it"),
     ("[[server]]\n", ":1: server: it is not written as a section; write [server]"),
     ("[server]\n[log]\n[server]", ":3: server: it is there twice"),
     ("[server]\nthreads = 1\nthreads = 2", ":3: threads: it is there twice"),
