@@ -86,7 +86,7 @@ const BAD: &[(&[&str], &[&str])] = &[
     (&["--store", "redis://h", "--key-prefix", ""], &["--key-prefix"]),
     (&["--cors-origin", "*"], &["--cors-origin", "name each origin"]),
     (&["--cors-origin", "forum.example"], &["--cors-origin", "https://forum.example"]),
-    (&["--cors-origin", "https://forum.example/"], &["--cors-origin", "say it so"]),
+    (&["--cors-origin", "https://forum.example/"], &["--cors-origin", "write it so"]),
     (&["--cors-origin", "https://a.example,x y"], &["--cors-origin", "SCHEME://HOST"]),
     (&["--write-timeout-ms", "0"], &["--write-timeout-ms"]),
     (&["--threads", "0"], &["--threads", "between 1 and 1024"]),

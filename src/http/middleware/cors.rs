@@ -36,8 +36,8 @@ impl FromStr for Origin {
     fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
         if text.contains('*') {
             return Err(InvalidOrigin(
-                "that would let every web page that anybody opens tap for them: name each origin, \
-                 such as https://forum.example"
+                "with `*`, every web page that a user opens could tap for that user: name each \
+                 origin, such as https://forum.example"
                     .into(),
             ));
         }
@@ -46,7 +46,9 @@ impl FromStr for Origin {
             InvalidOrigin(format!("{form}, such as https://forum.example"))
         })?;
         if spelled != text {
-            return Err(InvalidOrigin(format!("browsers call it {spelled}: say it so")));
+            return Err(InvalidOrigin(format!(
+                "browsers spell this origin {spelled}: write it so"
+            )));
         }
         HeaderValue::from_str(text).map(Self).map_err(|error| InvalidOrigin(error.to_string()))
     }

@@ -37,7 +37,7 @@ impl FromStr for HostName {
             Some(_) if bare == text && port_of(text).is_empty() => {}
             Some(host) => {
                 return Err(InvalidHostName(format!(
-                    "`{text}` is more than a host name: say `{host}`"
+                    "`{text}` is more than a host name: write `{host}`"
                 )));
             }
             None => {

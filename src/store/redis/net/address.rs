@@ -126,7 +126,7 @@ impl FromStr for Address {
         let tls = match protocol {
             "redis" => false,
             "rediss" => true,
-            _ => return Err(InvalidAddress("it is not redis:// nor rediss:// (TLS)")),
+            _ => return Err(InvalidAddress("it begins with neither redis:// nor rediss:// (TLS)")),
         };
         let before_hosts = rest.rfind('@').map_or("", |at| &rest[..at]);
         if before_hosts.contains(['/', '?', '#']) || before_hosts.contains(char::is_whitespace) {
@@ -136,9 +136,7 @@ impl FromStr for Address {
             ));
         }
         if rest.contains(['?', '#']) || rest.contains(char::is_whitespace) {
-            return Err(InvalidAddress(
-                "it has a `?`, a `#` or white space: nothing follows the path",
-            ));
+            return Err(InvalidAddress("it has a `?`, a `#` or white space: remove it"));
         }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (who, hosts) = match authority.rsplit_once('@') {
@@ -157,7 +155,7 @@ impl FromStr for Address {
                 (Deployment::Cluster(nodes(hosts, REDIS_PORT)?), 0)
             }
             "cluster" => return Err(InvalidAddress("a cluster has database 0 only")),
-            _ => return Err(InvalidAddress("behind the `+` it says neither sentinel nor cluster")),
+            _ => return Err(InvalidAddress("after the `+` it has neither sentinel nor cluster")),
         };
         Ok(Self { deployment, tls, database, username, password })
     }
@@ -180,7 +178,7 @@ fn nodes(hosts: &str, default_port: u16) -> Result<Vec<Node>, InvalidAddress> {
 }
 
 fn node(text: &str, default_port: u16) -> Result<Node, InvalidAddress> {
-    const INVALID: InvalidAddress = InvalidAddress("its host is not of the form host[:port]");
+    const INVALID: InvalidAddress = InvalidAddress("its host does not have the form host[:port]");
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or(INVALID)?;
@@ -219,7 +217,7 @@ fn sentinel_name(name: &str) -> Result<String, InvalidAddress> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     if name.is_empty() || !name.chars().all(plain) {
         return Err(InvalidAddress(
-            "it lacks the name that the sentinels know: redis+sentinel://host[:port],…/name[/database]",
+            "it lacks the name of the primary: redis+sentinel://host[:port],…/name[/database]",
         ));
     }
     Ok(name.to_owned())

@@ -156,37 +156,37 @@ impl From<RedisError> for ConnectError {
                 "the layout key is of another type: another program uses this key prefix; \
                  choose another with --key-prefix",
             ),
-            (Some("NOAUTH"), _) => {
-                foreign("it wants a password: give one in --redis-password-file")
-            }
-            (Some("WRONGPASS"), _) | (_, ErrorKind::AuthenticationFailed) => {
-                foreign("the user name or the password is wrong")
-            }
+            (Some("NOAUTH"), _) => foreign(
+                "it requires a password: put it into a file, and name that in --redis-password-file",
+            ),
+            (Some("WRONGPASS"), _) | (_, ErrorKind::AuthenticationFailed) => foreign(
+                "the user name or the password is wrong: check --redis-username and \
+                     --redis-password-file",
+            ),
             (Some("NOPERM"), _) => Self::Foreign(format!(
-                "the user may not do what onetap has to ({}): allow it",
+                "the Redis user lacks a right ({}): allow it (docs/operations.md lists all rights)",
                 error.detail().unwrap_or("NOPERM")
             )),
             (Some("ERR"), _) if is_about_the_database(&error) => Self::Foreign(format!(
-                "it refuses the database that --store names ({}): name another number, or let it \
-                 have that one (`databases`, and SELECT for the user)",
+                "it refuses the database that --store names ({}): name another number, or allow this \
+                 one (raise `databases` in its configuration, and allow SELECT for the user)",
                 error.detail().unwrap_or("SELECT")
             )),
             _ if is_unknown_command(&error) => Self::Foreign(format!(
-                "it lacks a command ({}): Redis 7.0 or later is needed, with all its commands under \
-                 their own names",
+                "it lacks a command ({}): use Redis 7.0 or later, and do not rename its commands",
                 error.detail().unwrap_or("HELLO").trim_end()
             )),
-            (_, ErrorKind::Parse) => {
-                foreign("what answers there does not speak the Redis protocol")
-            }
+            (_, ErrorKind::Parse) => foreign(
+                "the server there does not speak the Redis protocol: check host and port in --store",
+            ),
             _ => match tls_error(&error) {
                 Some(rustls::Error::InvalidCertificate(why)) => Self::Foreign(format!(
-                    "its TLS certificate is not valid ({why}): the certificate has to name the \
-                     host in --store, and whoever signed it to be in --redis-ca-file"
+                    "its TLS certificate is not valid ({why}): use the host name that the certificate \
+                     has, and name its certificate authority in --redis-ca-file"
                 )),
-                Some(rustls::Error::InvalidMessage(_)) => {
-                    foreign("what answers there does not speak TLS: redis:// instead of rediss://?")
-                }
+                Some(rustls::Error::InvalidMessage(_)) => foreign(
+                    "the server there does not speak TLS: use redis:// instead of rediss://",
+                ),
                 Some(why) => Self::Unreachable(format!("TLS: {why}")),
                 None => Self::Unreachable(error.to_string()),
             },

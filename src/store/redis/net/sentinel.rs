@@ -129,12 +129,12 @@ impl Sentinels<'_> {
         match answer {
             Ok(Some((host, port))) => Ok(Node { host, port }),
             Ok(None) => Err(ConnectError::Foreign(format!(
-                "the sentinel at {sentinel} knows no primary named `{}`: --store \
-                 redis+sentinel://host[:port],…/name takes the name in its `sentinel monitor` line",
+                "the sentinel at {sentinel} knows no primary named `{}`: in --store \
+                 redis+sentinel://host[:port],…/name, use the name in its `sentinel monitor` line",
                 self.name
             ))),
             Err(error) if error.code() == Some("ERR") => Err(ConnectError::Foreign(format!(
-                "the server at {sentinel} is not a sentinel: name a single Redis as redis://host"
+                "the server at {sentinel} is not a sentinel: for a single Redis, use redis://host"
             ))),
             Err(error) => Err(error.into()),
         }

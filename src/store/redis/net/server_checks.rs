@@ -86,19 +86,21 @@ impl ServerChecks {
             |what: &str| Err(ConnectError::Foreign(format!("the server at {place} {what}")));
         let version = said("version");
         if server_info::is_too_old(&version) {
-            return foreign(&format!("is of version {version}: Redis 7.0 or later is needed"));
+            return foreign(&format!("is of version {version}: use Redis 7.0 or later"));
         }
         match (said("mode").as_str(), self.cluster) {
             ("sentinel", _) => foreign(
-                "is a sentinel: --store redis+sentinel://host[:port],…/name asks it for the primary",
+                "is a sentinel: to ask it for the primary, use --store \
+                 redis+sentinel://host[:port],…/name",
             ),
             ("cluster", false) => foreign(
-                "is a node of a cluster: --store redis+cluster://host[:port],… speaks to all of it",
+                "is a node of a cluster: to use the whole cluster, give --store \
+                 redis+cluster://host[:port],…",
             ),
             ("cluster", true) | (_, false) => Ok(said("role")),
-            (_, true) => {
-                foreign("is a single Redis and no node of a cluster: --store redis://host[:port]")
-            }
+            (_, true) => foreign(
+                "is a single Redis and no node of a cluster: use --store redis://host[:port]",
+            ),
         }
     }
 
@@ -112,8 +114,8 @@ impl ServerChecks {
         match ask.query_async::<Option<String>>(connection).await? {
             None => Ok(()),
             Some(command) => Err(ConnectError::Foreign(format!(
-                "{command} may not be run, without which a tap would be half written: allow it to \
-                 the user (docs/operations.md lists what onetap runs), and do not rename it"
+                "the Redis user has no right to {command}, or the server has renamed it; a tap would \
+                 stop half way: allow it (docs/operations.md lists all rights), and do not rename it"
             ))),
         }
     }

@@ -34,16 +34,16 @@ pub(crate) async fn faults(
     strict: bool,
 ) -> Result<Vec<String>, RedisError> {
     let Some(info) = info else {
-        let fault = "the user may not run INFO, so that eviction and persistence cannot be checked: \
-                     allow it";
+        let fault = "the Redis user has no right to INFO, so onetap cannot check eviction and \
+                     persistence: allow INFO";
         return Ok(if strict { vec![fault.into()] } else { Vec::new() });
     };
     let mut faults = Vec::new();
     match field(info, "maxmemory_policy") {
         Some("noeviction") => {}
         policy => faults.push(format!(
-            "maxmemory-policy is {}: Redis may throw reactions away when memory is full; set it \
-             to noeviction",
+            "maxmemory-policy is {}: when memory is full, Redis may evict reactions; set it to \
+             noeviction",
             policy.unwrap_or("unknown")
         )),
     }
@@ -53,8 +53,8 @@ pub(crate) async fn faults(
         let settings: Option<HashMap<String, String>> = allowed(ask.query_async(connection).await)?;
         match settings.as_ref().and_then(|settings| settings.get("save")) {
             Some(save) if save.is_empty() => faults.push(
-                "Redis keeps nothing over a restart (appendonly no, save \"\"): reactions will be \
-                 lost with it; set appendonly yes"
+                "Redis keeps nothing over a restart (appendonly no, save \"\"): a restart loses \
+                 all reactions; set appendonly yes"
                     .into(),
             ),
             None if strict => faults.push(
