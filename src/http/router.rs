@@ -22,6 +22,7 @@ fn api() -> Vec<Call> {
             stream::of_posts,
             reactors::of_reaction,
             reactors::of_post,
+            reactors::query,
         ],
         "operation": [health::live, health::ready, health::metrics],
     }

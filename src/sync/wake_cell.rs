@@ -32,7 +32,7 @@ impl<T> WakeCell<T> {
         result
     }
 
-    /// Looks at the value for a task. If it is not ready, the next change that wakes wakes the task.
+    /// Looks at the value for a task. If it is not ready, the next change that wakes will wake it.
     pub fn poll<R>(&self, cx: &Context<'_>, look: impl FnOnce(&mut T) -> Poll<R>) -> Poll<R> {
         let mut held = self.0.lock();
         let polled = look(&mut held.0);

@@ -39,8 +39,8 @@ const BAD: &[(&[&str], &[&str])] = &[
     (&["--listen", "*:9090"], &["--listen", "such as 127.0.0.1:9090"]),
     (&["--listen", "unix:"], &["--listen: `unix:`", "unix:PATH"]),
     (&["--listen", "unix:///run/x.sock"], &["--listen", "`unix:/run/x.sock`?"]),
-    (&["--allowed-host", "https://forum.example/"], &["--allowed-host", "say `forum.example`"]),
-    (&["--allowed-host", "forum.example:443"], &["--allowed-host", "say `forum.example`"]),
+    (&["--allowed-host", "https://forum.example/"], &["--allowed-host", "write `forum.example`"]),
+    (&["--allowed-host", "forum.example:443"], &["--allowed-host", "write `forum.example`"]),
     (&["--allowed-host", "*"], &["--allowed-host", "not a host name"]),
     (&["--log-format", "xml"], &["--log-format", "text, json"]),
     (

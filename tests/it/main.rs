@@ -19,6 +19,7 @@ mod file_gone;
 mod file_store;
 mod http_bounds;
 mod http_cors;
+mod http_hide;
 mod http_host;
 mod http_idempotency;
 mod http_ids;

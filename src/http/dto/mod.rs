@@ -150,6 +150,30 @@ pub(in crate::http) struct SummariesQuestion {
     /// How many of the newest users of each reaction to add, at most 20.
     #[serde(default)]
     pub(in crate::http) recent: Option<u64>,
+    /// Users to leave out of `recent`, at most 500. Counts stay as they are.
+    #[serde(default)]
+    #[schema(max_items = 500)]
+    pub(in crate::http) hide: Vec<UserIdJson>,
+}
+
+/// Which page of the users that reacted to a post.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct UsersQuestion {
+    /// Only users of this reaction.
+    #[serde(default)]
+    #[schema(example = "like")]
+    pub(in crate::http) reaction: Option<String>,
+    /// The length of the page, 1 to 100; 25 if there is none.
+    #[serde(default)]
+    pub(in crate::http) limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    #[serde(default)]
+    pub(in crate::http) cursor: Option<String>,
+    /// Users to leave out, at most 500.
+    #[serde(default)]
+    #[schema(max_items = 500)]
+    pub(in crate::http) hide: Vec<UserIdJson>,
 }
 
 /// A post id in a request. An integer is none, but whoever sends it is to hear what becomes of it.
@@ -252,4 +276,14 @@ pub(in crate::http) struct PostUsersAnswer {
 pub(in crate::http) struct HealthAnswer {
     #[schema(example = "ok")]
     pub(in crate::http) status: &'static str,
+}
+
+/// A page of the users of one reaction, or of all.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(in crate::http) enum AnyUsersAnswer {
+    /// Of the reaction that the question names.
+    OfOne(UsersAnswer),
+    /// Of all reactions.
+    OfAll(PostUsersAnswer),
 }

@@ -105,6 +105,9 @@ pub(in crate::http) struct PageParams {
     limit: Option<u32>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Users to leave out, each `hide=…`, at most 500. A page may then be shorter than `limit`,
+    /// although the list goes on.
+    hide: Option<Vec<String>>,
 }
 
 /// What to add to a summary.
@@ -117,4 +120,6 @@ pub(in crate::http) struct SummaryParams {
     /// How many of the newest users of each reaction to add.
     #[param(maximum = 20, default = 0)]
     recent: Option<u32>,
+    /// Users to leave out of `recent`, each `hide=…`, at most 500. Counts stay as they are.
+    hide: Option<Vec<String>>,
 }

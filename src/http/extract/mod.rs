@@ -5,14 +5,16 @@
 
 mod body;
 mod cursor;
+mod hidden;
 mod idempotency;
 mod path;
 mod query;
 
 pub(super) use body::{JsonBody, NoBody};
 pub(super) use cursor::{decode as decode_cursor, encode as encode_cursor};
+pub(super) use hidden::Hidden;
 pub(super) use idempotency::IdempotencyHeader;
 pub(crate) use path::TapPath;
 pub(super) use path::{PostPath, ReactionPath};
 pub(crate) use query::Query;
-pub(super) use query::{posts, recent_in_body};
+pub(super) use query::{limit_in_body, posts, recent_in_body};

@@ -45,8 +45,14 @@ fn invalid(detail: impl Into<String>) -> Problem {
 impl Query {
     /// Refuses names that the call does not take.
     pub(crate) fn only(self, names: &[&str]) -> Result<Self, Problem> {
+        self.has_only(names)?;
+        Ok(self)
+    }
+
+    /// The same.
+    pub(in crate::http) fn has_only(&self, names: &[&str]) -> Result<(), Problem> {
         match self.pairs.iter().find(|(name, _)| !names.contains(&name.as_str())) {
-            None => Ok(self),
+            None => Ok(()),
             Some((name, _)) if names.is_empty() => {
                 Err(invalid(format!("this call takes no query, but there is `{name}`")))
             }
@@ -99,6 +105,12 @@ impl Query {
         self.one("cursor")
     }
 
+    /// `hide`, any number of times, as it came.
+    pub(super) fn hidden(&self) -> impl Iterator<Item = &str> {
+        let hidden = self.pairs.iter().filter(|(name, _)| name == "hide");
+        hidden.map(|(_, text)| text.as_str())
+    }
+
     /// `post_id`, any number of times.
     pub(crate) fn posts(&self) -> Result<Vec<PostId>, Problem> {
         let texts = self.pairs.iter().filter(|(name, _)| name == "post_id");
@@ -129,11 +141,20 @@ pub(in crate::http) fn posts(
 
 /// Checks a number that came in a body as the query would.
 pub(in crate::http) fn recent_in_body(recent: Option<u64>) -> Result<usize, Problem> {
-    match usize::try_from(recent.unwrap_or(0)) {
-        Ok(recent) if recent <= MAX_RECENT => Ok(recent),
-        _ => Err(Problem::new(
-            Code::InvalidBody,
-            format!("`recent` is a number from 0 to {MAX_RECENT}"),
-        )),
+    in_body("recent", recent.unwrap_or(0), 0, MAX_RECENT)
+}
+
+/// The same for the length of a page.
+pub(in crate::http) fn limit_in_body(limit: Option<u64>) -> Result<usize, Problem> {
+    in_body("limit", limit.unwrap_or(DEFAULT_LIMIT as u64), 1, MAX_LIMIT)
+}
+
+fn in_body(name: &str, number: u64, min: usize, max: usize) -> Result<usize, Problem> {
+    match usize::try_from(number) {
+        Ok(number) if (min..=max).contains(&number) => Ok(number),
+        _ => {
+            let detail = format!("`{name}` is a number from {min} to {max}");
+            Err(Problem::new(Code::InvalidBody, detail))
+        }
     }
 }

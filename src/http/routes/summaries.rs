@@ -12,7 +12,7 @@ use super::super::dto::{
     PostIdJson, PostParams, ReadProblems, SummariesAnswer, SummariesQuestion, SummaryAnswer,
     SummaryParams, UserIdJson,
 };
-use super::super::extract::{self, JsonBody, PostPath, Query};
+use super::super::extract::{self, Hidden, JsonBody, PostPath, Query};
 use super::super::problem::{Code, Problem, TRY_AGAIN};
 use super::super::server::LargeAnswers;
 use super::super::state::{JSON, Reactions};
@@ -46,11 +46,13 @@ pub(in crate::http) async fn of_post(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = query.only(&["user_id", "recent"])?;
-    let (viewer, recent) = (query.viewer()?, query.recent()?);
-    let question = SummaryQuery { posts: vec![post], viewer, recent };
+    let query = query.only(&["user_id", "recent", "hide"])?;
+    let (viewer, recent, hidden) = (query.viewer()?, query.recent()?, Hidden::of_query(&query)?);
+    let question = SummaryQuery { posts: vec![post], viewer, recent: hidden.reach(recent) };
     let mut summaries = reactions.store.summaries(question, reactions.deadline()).await?;
-    let summary = summaries.pop().ok_or_else(|| Problem::new(Code::StoreUnavailable, TRY_AGAIN))?;
+    let mut summary =
+        summaries.pop().ok_or_else(|| Problem::new(Code::StoreUnavailable, TRY_AGAIN))?;
+    hidden.strip(&mut summary, recent);
     let answer = SummaryAnswer::new(summary, recent);
     let body = serde_json::to_vec(&answer).expect("a summary is plain data");
     let tag = Uuid::new_v5(&Uuid::NAMESPACE_OID, &body);
@@ -77,14 +79,14 @@ pub(in crate::http) async fn of_page(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = query.only(&["post_id", "user_id", "recent"])?;
-    let (viewer, recent) = (query.viewer()?, query.recent()?);
-    let question = SummaryQuery { posts: query.posts()?, viewer, recent };
+    let query = query.only(&["post_id", "user_id", "recent", "hide"])?;
+    let (viewer, recent, hidden) = (query.viewer()?, query.recent()?, Hidden::of_query(&query)?);
+    let question = SummaryQuery { posts: query.posts()?, viewer, recent: hidden.reach(recent) };
     let deadline = reactions.deadline();
     let _turn = reactions.pages.enter(question.posts.len(), deadline).await?;
     let summaries = reactions.store.summaries(question, deadline).await?;
     let mut tag = Uuid::NAMESPACE_OID;
-    let body = page(summaries, recent, |part| tag = Uuid::new_v5(&tag, part)).await;
+    let body = page(summaries, recent, &hidden, |part| tag = Uuid::new_v5(&tag, part)).await;
     tagged(&reactions.answers, &headers, tag, body).await
 }
 
@@ -109,20 +111,27 @@ pub(in crate::http) async fn query(
     let viewer = body.user_id.map(UserIdJson::into_text);
     let viewer = viewer.map(|text| query.user(&text)).transpose()?;
     let recent = extract::recent_in_body(body.recent)?;
-    let question = SummaryQuery { posts, viewer, recent };
+    let hidden = Hidden::of_body(body.hide, &query)?;
+    let question = SummaryQuery { posts, viewer, recent: hidden.reach(recent) };
     let deadline = reactions.deadline();
     let _turn = reactions.pages.enter(question.posts.len(), deadline).await?;
     let summaries = reactions.store.summaries(question, deadline).await?;
-    reactions.answers.answer(JSON, page(summaries, recent, |_| ()).await).await
+    reactions.answers.answer(JSON, page(summaries, recent, &hidden, |_| ()).await).await
 }
 
 /// A [`SummariesAnswer`], written out post by post; `note` is given one part after the other.
-async fn page(summaries: Vec<Summary>, recent: usize, mut note: impl FnMut(&[u8])) -> Vec<u8> {
+async fn page(
+    summaries: Vec<Summary>,
+    recent: usize,
+    hidden: &Hidden,
+    mut note: impl FnMut(&[u8]),
+) -> Vec<u8> {
     let (mut text, mut paused) = (br#"{"posts":["#.to_vec(), 0);
-    for (i, summary) in summaries.into_iter().enumerate() {
+    for (i, mut summary) in summaries.into_iter().enumerate() {
         if i > 0 {
             text.push(b',');
         }
+        hidden.strip(&mut summary, recent);
         let answer = SummaryAnswer::new(summary, recent);
         serde_json::to_writer(&mut text, &answer).expect("a summary is plain data");
         if text.len() - paused > WRITTEN_AT_ONCE {

@@ -1,8 +1,8 @@
 //! The store over Redis. Nothing outside this room names redis, a key or Lua.
 //!
 //! [`net`] knows one server, [`cluster`] which server to use, [`ops`] what can be asked, and
-//! [`lane`] carries it: taps and reads travel on a few shared, pipelined connections. Imports go one
-//! way: lane → {ops, cluster} → net.
+//! [`lane`] carries it: taps and reads travel on a few shared, pipelined connections. Imports go
+//! one way: lane → {ops, cluster} → net.
 
 mod change_log;
 mod cluster;

@@ -29,8 +29,8 @@ pub(super) struct Batch {
     pub(super) link: Arc<Link>,
 }
 
-/// A server that sends nothing for this long is silent. A deadline alone does not show that: the lane
-/// may have sent the calls just before it.
+/// A server that sends nothing for this long is silent. A deadline alone does not show that: the
+/// lane may have sent the calls just before it.
 const SILENT: Duration = Duration::from_millis(250);
 
 /// Calls that come back unanswered.
@@ -205,9 +205,9 @@ fn expire(waiting: &mut [Option<Call>], script: &Script, context: &LaneContext) 
     }
 }
 
-/// Gives each call its elements of the reply. A call comes back if the script did not read it; if the
-/// script found it late, because the reply has corrected our notion of the clock; or if a key is on
-/// its way to another node of a cluster.
+/// Gives each call its elements of the reply. A call comes back if the script did not read it; if
+/// the script found it late, because the reply has corrected our notion of the clock; or if a key is
+/// on its way to another node of a cluster.
 fn deliver(
     value: Value,
     script: &Script,

@@ -22,8 +22,8 @@ pub(crate) struct LaneContext {
     pub(super) call_warnings: ThrottledWarnings,
     /// About single answers: that other posts are well says nothing of a damaged one.
     pub(super) answer_warnings: ThrottledWarnings,
-    /// Tells that a lane has just got a connection, or that there is another primary: no lane has to
-    /// wait out its pause.
+    /// Tells that a lane has just got a connection, or that there is another primary: no lane has
+    /// to wait out its pause.
     pub(super) reachable: watch::Sender<()>,
 }
 

@@ -1,4 +1,4 @@
-//! Which lane a call goes to: the only one, or, in a cluster, that of the node that has its partition.
+//! Which lane a call goes to: the only one, or, in a cluster, that of its partition's node.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
@@ -184,8 +184,8 @@ impl NodeLanes {
         }
     }
 
-    /// Opens lanes to new nodes. The lanes to nodes that have gone end by themselves and hand on what
-    /// they have not sent.
+    /// Opens lanes to new nodes. The lanes to nodes that have gone end by themselves and hand on
+    /// what they have not sent.
     fn reroute(&self, table: &mut RoutingTable, map: Arc<SlotMap>) {
         let mut old = std::mem::take(&mut table.lanes);
         for (node, _) in map.nodes() {

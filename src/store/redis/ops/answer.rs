@@ -68,8 +68,8 @@ pub(super) fn failed<T>(status: i64, whose: &dyn Display) -> ItemResult<T> {
     }
 }
 
-/// Whether the script refused an item because of its clock. It ran nothing, and the reply tells what
-/// the clock shows.
+/// Whether the script refused an item because of its clock. It ran nothing, and the reply tells
+/// what the clock shows.
 pub(crate) fn is_late(elements: &[Value]) -> bool {
     matches!(elements.first(), Some(Value::Int(TOO_LATE | PUT_BACK)))
 }

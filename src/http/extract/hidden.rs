@@ -1,0 +1,119 @@
+//! `hide`: users that the caller does not want to see, such as muted or blocked people.
+
+use std::collections::HashSet;
+
+use super::super::dto::UserIdJson;
+use super::super::problem::{Code, Problem};
+use super::Query;
+use crate::domain::{Position, Reactor, ReactorsPage, Summary, UserId};
+
+/// The most users of one call.
+const MAX_HIDDEN: usize = 500;
+
+/// How many reactors a read looks at beyond what was asked for. So a list may be short, although it
+/// goes on.
+const REACH: usize = 20;
+
+/// Users that names and lists leave out. Counts stay as they are: else a viewer could tell from a
+/// count whom somebody else hides.
+#[derive(Debug, Default)]
+pub(in crate::http) struct Hidden(HashSet<UserId>);
+
+impl Hidden {
+    /// Reads `hide` in the query, any number of times.
+    pub(in crate::http) fn of_query(query: &Query) -> Result<Self, Problem> {
+        Self::read(query.hidden(), query, Code::InvalidQuery)
+    }
+
+    /// Reads the list in a body.
+    pub(in crate::http) fn of_body(ids: Vec<UserIdJson>, query: &Query) -> Result<Self, Problem> {
+        Self::read(ids.into_iter().map(UserIdJson::into_text), query, Code::InvalidBody)
+    }
+
+    fn read(
+        texts: impl Iterator<Item = impl AsRef<str>>,
+        query: &Query,
+        code: Code,
+    ) -> Result<Self, Problem> {
+        let users =
+            texts.map(|text| query.user(text.as_ref())).collect::<Result<HashSet<_>, _>>()?;
+        if users.len() > MAX_HIDDEN {
+            let detail =
+                format!("`hide` names {} users; at most {MAX_HIDDEN} are possible", users.len());
+            return Err(Problem::new(code, detail));
+        }
+        Ok(Self(users))
+    }
+
+    /// How many reactors to look at for so many that may be shown.
+    pub(in crate::http) fn reach(&self, wanted: usize) -> usize {
+        if wanted == 0 || self.0.is_empty() { wanted } else { wanted + REACH }
+    }
+
+    /// Leaves the hidden users out of a summary that was read with [`Self::reach`].
+    pub(in crate::http) fn strip(&self, summary: &mut Summary, recent: usize) {
+        for reaction in &mut summary.reactions {
+            self.keep(&mut reaction.recent);
+            reaction.recent.truncate(recent);
+        }
+    }
+
+    /// The visible part of a page that was read with [`Self::reach`], and the next one's place.
+    pub(in crate::http) fn page(
+        &self,
+        page: ReactorsPage,
+        limit: usize,
+    ) -> (Vec<Reactor>, Option<Position>) {
+        let looked_at = page.next().cloned();
+        let mut visible = page.reactors;
+        self.keep(&mut visible);
+        let next = match visible.len() > limit {
+            true => Some(visible[limit - 1].clone()),
+            false => looked_at,
+        };
+        visible.truncate(limit);
+        (visible, next)
+    }
+
+    fn keep(&self, reactors: &mut Vec<Reactor>) {
+        if !self.0.is_empty() {
+            reactors.retain(|reactor| !self.0.contains(&reactor.user));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Micros;
+
+    fn user(id: u64) -> UserId {
+        id.try_into().expect("a user id")
+    }
+
+    fn page(users: impl IntoIterator<Item = u64>, more: bool) -> ReactorsPage {
+        let reactor = |id| Reactor {
+            reacted_at: Micros(1000 - id),
+            user: user(id),
+            reaction: "like".parse().expect("a reaction"),
+        };
+        ReactorsPage { reactors: users.into_iter().map(reactor).collect(), more }
+    }
+
+    fn shown(hidden: &[u64], read: ReactorsPage, limit: usize) -> (Vec<u64>, Option<u64>) {
+        let hidden = Hidden(hidden.iter().copied().map(user).collect());
+        let (visible, next) = hidden.page(read, limit);
+        let ids = visible.iter().map(|reactor| reactor.user.get()).collect();
+        (ids, next.map(|place| place.user.get()))
+    }
+
+    #[test]
+    fn a_page_goes_on_behind_the_last_that_it_shows_or_looked_at() {
+        assert_eq!(shown(&[2], page(1..=5, false), 3), (vec![1, 3, 4], Some(4)));
+        assert_eq!(shown(&[2], page(1..=4, false), 3), (vec![1, 3, 4], None));
+        assert_eq!(shown(&[2], page(1..=4, true), 3), (vec![1, 3, 4], Some(4)));
+        // All that was looked at is hidden: the page is empty, and the list goes on.
+        assert_eq!(shown(&[1, 2, 3], page(1..=3, true), 3), (vec![], Some(3)));
+        assert_eq!(shown(&[], page(1..=3, true), 3), (vec![1, 2, 3], Some(3)));
+    }
+}
