@@ -206,8 +206,8 @@ fn expire(waiting: &mut [Option<Call>], script: &Script, context: &LaneContext) 
 }
 
 /// Gives each call its elements of the reply. A call comes back if the script did not read it; if
-/// the script found it late, because the reply has corrected our notion of the clock; or if a key is
-/// on its way to another node of a cluster.
+/// the script found it late, because the reply has corrected our notion of the clock; or if a key
+/// is on its way to another node of a cluster.
 fn deliver(
     value: Value,
     script: &Script,
