@@ -8,7 +8,7 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander web web-tools double-taps demo-figures
+.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander web web-tools double-taps demo-figures picture
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,10 @@ double-taps: tools web-tools ## 200 double taps in Chromium on a bad network, a 
 demo-figures: tools web-tools ## What the demo page costs: bytes, requests, time to the first count, what moves
 	cargo build --release
 	ONETAP_BIN=target/release/onetap node web/tests/figures/demo.js
+
+picture: tools web-tools $(TOOLS)/share/fonts ## Take the README's picture of the demo anew: docs/demo.png
+	cargo build
+	XDG_DATA_HOME="$$PWD/$(TOOLS)/share" node web/tests/figures/picture.js
 
 lint: ## Formatting and clippy, warnings denied; whether the list of mutants fits the code
 	cargo fmt --all --check
@@ -129,6 +133,15 @@ $(TOOLS)/promtool:
 	  { apt-get download -qq prometheus || { $(SUDO) apt-get update -qq && apt-get download -qq prometheus; }; } && \
 	  dpkg-deb --extract prometheus_*.deb prometheus.deb && mv prometheus.deb/usr/bin/promtool promtool && rm -r prometheus_*.deb prometheus.deb; \
 	fi || { echo "promtool is needed: install Prometheus with your package manager" >&2; exit 1; }
+
+# Emoji for the picture. Taken out of its package: installing it would change how all other pages look here.
+$(TOOLS)/share/fonts:
+	@mkdir -p $(TOOLS)
+	@echo "fetching an emoji font"; cd $(TOOLS) && rm -f fonts-noto-color-emoji_*.deb && \
+	  { apt-get download -qq fonts-noto-color-emoji || { $(SUDO) apt-get update -qq && apt-get download -qq fonts-noto-color-emoji; }; } && \
+	  dpkg-deb --extract fonts-noto-color-emoji_*.deb emoji.deb && mkdir -p share && mv emoji.deb/usr/share/fonts/truetype share/fonts && \
+	  rm -r fonts-noto-color-emoji_*.deb emoji.deb || { \
+	  echo "fonts-noto-color-emoji is needed: put NotoColorEmoji.ttf into $@" >&2; exit 1; }
 
 # For the guide's proxies (docs/operations.md). Taken out of their packages: installing these would start them on port 80.
 $(TOOLS)/nginx $(TOOLS)/caddy:
