@@ -29,10 +29,11 @@ async fn run(lines: String) -> Output {
 }
 
 #[tokio::test]
-async fn every_call_of_the_readme_is_answered() {
+async fn every_call_of_the_readme_and_of_the_api_page_is_answered() {
     let service = Service::memory();
     let here = |block: &String| block.replace("127.0.0.1:8080", &service.address.to_string());
-    let blocks: Vec<String> = shell_blocks(&read("README.md")).iter().map(here).collect();
+    let pages = read("README.md") + &read("docs/api.md");
+    let blocks: Vec<String> = shell_blocks(&pages).iter().map(here).collect();
     let calls: Vec<&String> = blocks.iter().filter(|block| block.contains("curl ")).collect();
     let [first, page, conditional, keyed] = calls[..] else { panic!("{} blocks", calls.len()) };
     let post = first.lines().next().unwrap();
@@ -118,7 +119,13 @@ async fn the_settings_and_rights_of_the_guide_are_enough_and_strict() {
 /// zsh, the shell of every Mac, takes a comment behind a command for arguments.
 #[test]
 fn no_command_has_a_comment_behind_it() {
-    for path in ["README.md", "CONTRIBUTING.md", "docs/operations.md", "loadtest/README.md"] {
+    for path in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/api.md",
+        "docs/operations.md",
+        "loadtest/README.md",
+    ] {
         let blocks = shell_blocks(&read(path));
         let line = blocks.iter().flat_map(|block| block.lines()).find(|line| line.contains(" #"));
         assert_eq!(line, None, "{path}");
