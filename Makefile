@@ -33,7 +33,8 @@ picture: tools web-tools $(TOOLS)/share/fonts ## Take the README's picture of th
 	cargo build
 	XDG_DATA_HOME="$$PWD/$(TOOLS)/share" node web/tests/figures/picture.js
 
-lint: ## Formatting and clippy, warnings denied; whether the list of mutants fits the code
+lint: ## Formatting and clippy, warnings denied; whether the list of mutants fits the code, and links lead somewhere
+	docs/check-links
 	cargo fmt --all --check
 	tests/mutants/run --check
 	cargo clippy --workspace --all-targets -- -D warnings
