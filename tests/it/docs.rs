@@ -119,13 +119,9 @@ async fn the_settings_and_rights_of_the_guide_are_enough_and_strict() {
 /// zsh, the shell of every Mac, takes a comment behind a command for arguments.
 #[test]
 fn no_command_has_a_comment_behind_it() {
-    for path in [
-        "README.md",
-        "CONTRIBUTING.md",
-        "docs/api.md",
-        "docs/operations.md",
-        "loadtest/README.md",
-    ] {
+    for path in
+        ["README.md", "CONTRIBUTING.md", "docs/api.md", "docs/operations.md", "loadtest/README.md"]
+    {
         let blocks = shell_blocks(&read(path));
         let line = blocks.iter().flat_map(|block| block.lines()).find(|line| line.contains(" #"));
         assert_eq!(line, None, "{path}");
