@@ -96,7 +96,7 @@ impl Dialer {
         Ok(client.get_multiplexed_async_connection_with_config(&self.config).await?)
     }
 
-    /// A pool of connections to this server for exclusive use. It runs `look` on each before use.
+    /// A pool of connections to this server for exclusive use. It runs `look` on each new one.
     pub(crate) fn pool(&self, node: &Node, look: Hook) -> Result<Pool, ConnectError> {
         let Credentials { settings, tls } = self.credentials.now().as_ref().clone();
         let info = client(node, settings, tls)?.get_connection_info().clone();
