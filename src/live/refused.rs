@@ -3,7 +3,7 @@
 /// Why a stream does not begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// The most streams are open.
+    /// As many streams are open as there is room for.
     #[error("as many streams are open as there is room for")]
     Full,
     /// The last attempt to follow the store failed for a partition of one of its posts.

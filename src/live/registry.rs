@@ -153,8 +153,8 @@ impl SubscriptionRegistry {
         self.has_moved.notified().await;
     }
 
-    /// The rooms whose logs must or need not be followed any more, since the last call with this
-    /// `seen`, which begins as all zeros.
+    /// The rooms whose logs must be followed from now on, or no longer, since the last call with
+    /// this `seen`, which begins as all zeros.
     pub(super) fn moved(&self, seen: &mut [u64]) -> Vec<(Partition, bool)> {
         let partitions = self.moved.changed(seen).into_iter().map(|index| {
             let partition = Partition::turn(index as u64);

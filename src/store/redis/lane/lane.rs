@@ -336,8 +336,8 @@ impl<R: Requeue> Lane<R> {
         }
     }
 
-    /// The lane goes on retrying a call that came back: the outcome of its first run may depend on
-    /// it.
+    /// The lane goes on retrying a call that came back: a retry may be the only way to learn
+    /// whether it ran.
     fn refuse(&mut self, call: Call, problem: &str) {
         if call.returns > 0 {
             self.send_again(call);
