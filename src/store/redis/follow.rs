@@ -97,8 +97,7 @@ impl Follower {
                 Ok(connection) => self.follow_on(connection, &mut heard).await,
                 Err(_) => Ok(()),
             };
-            // For any error: the partitions may have moved, and another follower must take them
-            // over.
+            // Whatever ended it: partitions may have moved, and other followers take them over.
             self.context.connector.cluster().into_iter().for_each(Topology::want);
             let lost = Heard { lost: self.mine(), heard: Some(heard), ..Heard::default() };
             if ended.is_err() || lost.tell(&self.news).await.is_err() {

@@ -27,8 +27,8 @@ pub(crate) fn run_id(info: &str) -> Option<&str> {
     field(info, "run_id").filter(|id| !id.is_empty())
 }
 
-/// The faults of the server, one line each. A setting that the user may not read is one only if
-/// `strict`.
+/// The faults of the server, one line each. If the user may not read a setting, that counts as a
+/// fault only with `strict`.
 pub(crate) async fn faults(
     connection: &mut MultiplexedConnection,
     info: Option<&str>,
