@@ -1,5 +1,6 @@
--- wrk script: the toggles of taps.lua, each with a header whose value is new each time. NAME says which header;
--- under another name than Idempotency-Key the service ignores it, and the generator does the same work.
+-- wrk script: the toggles of taps.lua, each with a header that has a new value each time. NAME is
+-- the name of the header. The service ignores any name but Idempotency-Key, so that the generator
+-- does the same work in both runs.
 local name = os.getenv("NAME") or "Idempotency-Key"
 local heads, tail, n, run = {}, nil, 0, nil
 

@@ -1,7 +1,7 @@
-//! What a tap and a page cost in each store, what of it is encoding and decoding, and what lanes
-//! gain over a pool checkout per request.
+//! The time of a tap and of a page in each store, the share of encoding and decoding, and lanes
+//! compared with a pool checkout for each request.
 //!
-//! `make bench`. Everything is of a fixed seed; ratios within one run are what counts.
+//! Run it with `make bench`. All data comes from a fixed seed. Compare only ratios within one run.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 
@@ -29,10 +29,10 @@ use support::redis_server::{Kind, shared};
 use support::{numbered_post, soon, tap};
 use tower::Service as _;
 
-/// As many taps at a time as a busy service has.
+/// The number of concurrent taps, as in a busy service.
 const TASKS: u64 = 64;
 
-/// A small generator of its own, so that the seed means the same everywhere.
+/// A small generator, so that the seed gives the same numbers on every machine.
 fn mix(n: u64) -> u64 {
     let n = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     n ^ (n >> 29)
@@ -47,7 +47,7 @@ fn hot(n: u64) -> Tap {
     tap(Verb::Toggle, numbered_post(u32::MAX), 1 + mix(n) % 10_000, "like")
 }
 
-/// Runs `taps` taps, 64 at a time; how long they took.
+/// Runs `taps` taps, 64 at a time; returns the time that they took.
 async fn together<F>(taps: u64, one: impl Fn(u64) -> F + Send + Sync + 'static) -> Duration
 where
     F: Future<Output = ()> + Send + 'static,
@@ -81,7 +81,7 @@ fn stores() -> [NamedStore; 4] {
         ("memory", || AnyStore::Memory(MemoryStore::new(Retention::default()))),
         ("file", || {
             let (store, folder) = support::file::fresh();
-            // Whoever cleans up the system's folder for such things cleans up this.
+            // Left to the system, which cleans its folder for temporary files.
             drop(folder.keep());
             AnyStore::File(store)
         }),
@@ -149,8 +149,8 @@ fn pages(c: &mut Criterion) {
     group.finish();
 }
 
-/// From a parsed head to the bytes of the answer, over a store that costs next to nothing (see
-/// "machine"): extracting, the router and JSON.
+/// Extractors, router and JSON: from a parsed request head to the bytes of the response, over a
+/// store that costs next to nothing (see "machine").
 fn http_codec(c: &mut Criterion) {
     let mut group = c.benchmark_group("encode and decode: http");
     let runtime = runtime();
@@ -196,13 +196,13 @@ fn http_codec(c: &mut Criterion) {
     group.finish();
 }
 
-/// The CPU time that this process has used: that of Redis is not in it.
+/// The CPU time of this process, without that of Redis.
 fn own_time() -> Duration {
     clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap()
 }
 
-/// From a tap to its outcome and from a query to its summaries, in our own CPU time. What our side
-/// does there is to lay out the batch, to read the reply, and two system calls a batch.
+/// Our own CPU time from a tap to its outcome, and from a query to its summaries. Our side encodes
+/// the batch, parses the reply, and makes two system calls for each batch.
 fn redis_codec(c: &mut Criterion) {
     let mut group = c.benchmark_group("encode and decode: redis, CPU time");
     let runtime = runtime();
@@ -238,7 +238,7 @@ fn redis_codec(c: &mut Criterion) {
 }
 
 /// The same script and the same taps: on the lane, and on a connection that each tap takes from the
-/// pool and gives back.
+/// pool and returns.
 fn lanes_against_checkout(c: &mut Criterion) {
     let mut group = c.benchmark_group("lanes against checkout");
     group.throughput(Throughput::Elements(1));

@@ -1,4 +1,4 @@
-//! Taps at one moment: many connections, one barrier, one post a round; then the proof.
+//! Taps at one moment: many connections, one barrier and one post for each round; then the proof.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,67 +10,68 @@ use crate::client::{Client, ClientError, Target, micros_since};
 use crate::history::{History, Outcome, Read, Tap, Verb};
 use crate::verify::{self, Rules, Violation};
 
-/// What to fire.
+/// The taps to send.
 #[derive(Clone, Debug)]
 pub struct BurstOptions {
-    /// Taps of a round, each over a connection of its own.
+    /// Taps in a round, each over a connection of its own.
     pub taps: usize,
-    /// How often.
+    /// The number of rounds.
     pub rounds: usize,
-    /// The taps are dealt out to so many users in turn.
+    /// The number of users; the taps go to them in turn.
     pub users: u64,
-    /// Toggles alone, or PUT and DELETE among them.
+    /// Whether PUT and DELETE are among the toggles.
     pub mix: bool,
 }
 
-/// What a run of bursts came to.
+/// The result of a run of bursts.
 #[derive(Debug, Default)]
 pub struct BurstReport {
     /// Rounds that were proved right.
     pub rounds: usize,
-    /// Taps in them.
+    /// Taps in these rounds.
     pub taps: usize,
-    /// The most taps on their way at one moment, in the round where that was least.
+    /// The most taps in flight at one moment, in the round where that was least.
     pub least_overlap: usize,
-    /// From sent to answered, in microseconds.
+    /// Time from request to answer, in microseconds.
     pub latency_micros: Vec<u64>,
 }
 
 /// Why a burst failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BurstError {
-    /// The service cannot be reached to begin with.
+    /// The first connection to the service failed.
     #[error(transparent)]
     Unreachable(ClientError),
-    /// A request has no good answer, so nothing is proved of its round.
+    /// A request got no good answer, so its round proves nothing.
     #[error("round {round}, post {post}: {error}; nothing was found wrong before")]
     Request {
-        /// Which round.
+        /// The number of the round.
         round: usize,
-        /// On which post.
+        /// The post of the round.
         post: String,
-        /// Why.
+        /// The error of the request.
         error: ClientError,
     },
-    /// The answers cannot be true together.
+    /// The answers contradict each other.
     #[error("round {round}: {violation}")]
     Wrong {
-        /// Which round.
+        /// The number of the round.
         round: usize,
-        /// What cannot be; lines count the taps from 1, and the final state is one more.
+        /// The contradiction. Its lines number the taps from 1; the final state comes after the
+        /// last tap.
         violation: Violation,
         /// All taps of the round.
         history: Vec<Tap<'static>>,
     },
-    /// The taps came one after the other, so the round proves nothing.
+    /// The taps did not overlap, so the round proves nothing.
     #[error("round {round}: no two taps were on their way at one moment")]
     NoOverlap {
-        /// Which round.
+        /// The number of the round.
         round: usize,
     },
 }
 
-/// Fires all rounds; `progress` is told after each.
+/// Runs all rounds, and calls `progress` after each.
 ///
 /// # Errors
 ///
@@ -115,7 +116,7 @@ pub async fn run(
     Ok(report)
 }
 
-/// One round: everybody waits at the barrier, then all send.
+/// Runs one round: all tasks wait at the barrier, then send.
 async fn fire(
     clients: Vec<Client>,
     post: &str,
@@ -165,7 +166,7 @@ fn as_history(taps: &[Tap<'_>], end: &Read<'_>) -> History {
     history
 }
 
-/// When a tap was sent and answered.
+/// The times of a tap's request and answer.
 fn span(tap: &Tap<'_>) -> Option<(u64, u64)> {
     match tap.outcome {
         Outcome::Answered { at_micros, .. } => Some((tap.sent_micros, at_micros)),
@@ -173,11 +174,12 @@ fn span(tap: &Tap<'_>) -> Option<(u64, u64)> {
     }
 }
 
-/// The most spans of time that overlap at one moment.
+/// The most spans that overlap at one moment.
 fn most_at_once(spans: &[(u64, u64)]) -> usize {
     let mut moments: Vec<(u64, i32)> =
         spans.iter().flat_map(|(sent, answered)| [(*sent, 1), (*answered, -1)]).collect();
-    // An answer and a request of one microsecond did not overlap for sure.
+    // An answer and a request in the same microsecond may not have overlapped, so they do not
+    // count.
     moments.sort_unstable();
     let (mut now, mut most) = (0, 0);
     for (_, step) in moments {
@@ -187,7 +189,7 @@ fn most_at_once(spans: &[(u64, u64)]) -> usize {
     usize::try_from(most).unwrap_or(0)
 }
 
-/// What the n-th tap of a user asks for.
+/// The verb of a user's n-th tap.
 fn verb(n: u64, mix: bool) -> Verb {
     match (mix, n % 3) {
         (true, 1) => Verb::Set,

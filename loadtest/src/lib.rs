@@ -1,9 +1,10 @@
-//! A load test that speaks HTTP to a running onetap and knows nothing of its code.
+//! A load test that speaks HTTP to a running onetap and does not use its code.
 //!
-//! [`burst`] fires taps at one moment and proves from the answers that each was counted exactly
-//! once; [`rate`] sends at a fixed rate and measures what users would see; [`soak`] goes on through
-//! faults and records what happened; [`verify`] judges a recorded [`history`], whoever recorded it;
-//! [`watch`] holds streams open and measures how late they hear of taps.
+//! [`burst`] sends taps at one moment and proves from the answers that the service counted each
+//! exactly once. [`rate`] sends at a fixed rate and measures the latency that users would see.
+//! [`soak`] keeps sending through faults and records what happened. [`verify`] judges a recorded
+//! [`history`], from any recorder. [`watch`] holds streams open and measures how late each tap
+//! reaches them.
 
 pub mod burst;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! The `onetap-loadtest` program. All it does is in the library.
+//! The `onetap-loadtest` program. The library does the work.
 
 use std::process::ExitCode;
 

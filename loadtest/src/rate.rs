@@ -1,7 +1,7 @@
-//! Taps at a fixed rate, whatever the service does meanwhile (an open loop).
+//! Taps at a fixed rate, however the service responds (an open loop).
 //!
-//! Latency counts from the moment at which a tap was *meant* to be sent. A generator that waits for
-//! a stalled service before it sends the next would not see the stall.
+//! Latency counts from the *intended* start of a tap. A generator that waited for a stalled service
+//! before the next tap would not measure the stall (coordinated omission).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,40 +13,39 @@ use tokio::task::JoinSet;
 use crate::client::{ClientError, Errors, Target};
 use crate::history::{TapAnswer, Verb};
 
-/// What to send.
+/// The taps to send.
 #[derive(Clone, Debug)]
 pub struct RateOptions {
-    /// Taps a second.
+    /// Taps per second.
     pub rate: u32,
-    /// For how long.
+    /// Seconds to send for.
     pub seconds: u32,
-    /// Over so many connections.
+    /// The number of connections.
     pub connections: usize,
-    /// On these posts, in turn.
+    /// The posts, in turn.
     pub posts: Arc<Vec<String>>,
 }
 
-/// Is told of each tap that was answered: the place of its post in the list, when it was meant to
-/// be sent, the answer.
+/// Called for each answered tap with the index of its post, its intended start, and the answer.
 pub type Told = Arc<dyn Fn(usize, Instant, &TapAnswer) + Send + Sync>;
 
-/// As many posts as that, which nobody has seen before.
+/// As many new posts.
 pub fn new_posts(count: usize) -> Arc<Vec<String>> {
     Arc::new((0..count).map(|_| uuid::Uuid::new_v4().to_string()).collect())
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub struct RateReport {
     /// Taps that were due.
     pub due: u64,
     /// Taps that were answered 2xx.
     pub answered: u64,
-    /// What went wrong with the others, and how often.
+    /// The errors of the other taps, and how often each occurred.
     pub errors: Vec<(String, u64)>,
     /// Microseconds from the intended start to the answer.
     pub latency_micros: Histogram<u64>,
-    /// How long it took altogether.
+    /// The length of the run.
     pub took: Duration,
 }
 
@@ -63,11 +62,12 @@ struct Tally {
     errors: Errors,
 }
 
-/// Sends; `progress` is told how many taps have become due, `told` of each answer.
+/// Sends the taps. Calls `progress` with the number of taps that were due, and `told` for each
+/// answer.
 ///
 /// # Errors
 ///
-/// If the service cannot be reached to begin with.
+/// If the first connection to the service fails.
 pub async fn run(
     target: &Target,
     options: &RateOptions,
@@ -82,12 +82,12 @@ pub async fn run(
     }
     let clients: Result<Vec<_>, _> = connecting.join_all().await.into_iter().collect();
     let clients = clients?;
-    // Room for every tap: the clock never waits for the connections.
+    // Room for every tap, so that the clock never waits for the connections.
     let (send, receive) = mpsc::channel(usize::try_from(due).unwrap_or(usize::MAX).max(1));
     let receive = Arc::new(Mutex::new(receive));
     let start = Instant::now();
     let rate = options.rate;
-    // A thread of its own: its sleep is finer than the runtime's timer.
+    // A thread, because its sleep is finer than the runtime's timer.
     let clock = std::thread::spawn(move || {
         for i in 0..due {
             let intended = start + Duration::from_secs_f64(i as f64 / f64::from(rate));
@@ -148,7 +148,7 @@ impl Tally {
             None => self.answered += 1,
             Some(error) => self.errors.count(error.to_string(), 1),
         }
-        // An auto-resizing histogram takes every value.
+        // Cannot fail: the histogram resizes itself.
         let _ = self.latency_micros.record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
     }
 

@@ -1,4 +1,4 @@
-//! What a run came to, as a table for people and as JSON for machines.
+//! The results of a run, as a table for people and as JSON for machines.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::soak::SoakReport;
 use crate::verify::Verdict;
 use crate::watch::WatchReport;
 
-/// The value that so many percent of the sorted values do not exceed.
+/// The percentile of the sorted values, by nearest rank.
 fn percentile(sorted: &[u64], percent: usize) -> u64 {
     match sorted.len() {
         0 => 0,
@@ -20,7 +20,7 @@ fn millis(micros: u64) -> String {
     format!("{}.{:03} ms", micros / 1000, micros % 1000)
 }
 
-/// Rows of a name and a value, aligned.
+/// Aligned rows, each a name and a value.
 fn table(rows: &[(&str, String)]) -> String {
     rows.iter().map(|(name, value)| format!("{name:<22}{value}\n")).collect()
 }
@@ -47,7 +47,7 @@ pub fn burst_table(options: &BurstOptions, report: &BurstReport) -> String {
     ])
 }
 
-/// How much a burst that failed had shown by then.
+/// What a burst had proved before it failed.
 pub fn burst_until(options: &BurstOptions, right: usize) -> String {
     let (taps, rounds) = (right * options.taps, options.rounds);
     table(&[("proved", format!("{taps} taps in {right} of {rounds} rounds; not the others"))])
@@ -95,7 +95,7 @@ pub fn rate_table(report: &RateReport) -> String {
     text
 }
 
-/// What a fixed rate shows.
+/// What a run at a fixed rate shows.
 pub fn rate_proved(report: &RateReport) -> String {
     let (answered, due) = (report.answered, report.due);
     let text = format!(
@@ -146,7 +146,7 @@ pub fn verdict_table(verdict: &Verdict) -> String {
     table(&rows)
 }
 
-/// What a verdict shows, and what not.
+/// What a verdict proves, and what it does not.
 pub fn proved(verdict: &Verdict) -> String {
     let Verdict { posts, answered, reads, finals, unknown, .. } = *verdict;
     let bad = verdict.violations.len();

@@ -1,5 +1,5 @@
-//! Streams held open while taps are sent at a fixed rate: how late each stream hears of each tap,
-//! and whether all of them end at the true count.
+//! Holds streams open and sends taps at a fixed rate. Measures how late each tap reaches each
+//! stream, and checks that all streams end at the true count.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,55 +11,55 @@ use tokio::task::JoinHandle;
 use crate::client::{self, ClientError, Events, Target};
 use crate::rate::{self, RateOptions, RateReport};
 
-/// Streams that are opened at a time.
+/// Streams opened at a time.
 const OPENING: usize = 128;
 
-/// So many events more than that may come.
+/// How many events beyond the expected ones a stream may get.
 const SPARE: usize = 100;
 
-/// How long after the last tap a stream may still hear of it.
+/// How long after the last tap its event may still arrive.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub struct WatchReport {
-    /// What came of the taps.
+    /// The result of the taps.
     pub taps: RateReport,
-    /// How many streams there were.
+    /// The number of streams.
     pub streams: usize,
-    /// How long it took to open them.
+    /// The time that it took to open them.
     pub opened: Duration,
-    /// How many events came, without the first of each stream.
+    /// Events received, without the first of each stream.
     pub events: u64,
-    /// Microseconds from the moment at which a tap was meant to be sent to the first event that has
-    /// it, on each stream of its post.
+    /// Microseconds from the intended start of a tap to the first event that includes it, on each
+    /// stream of its post.
     pub lag_micros: Histogram<u64>,
-    /// What is wrong with a stream, for each that did not end at the true count.
+    /// The fault of each stream that did not end at the true count.
     pub wrong: Vec<String>,
 }
 
 impl WatchReport {
-    /// Whether all went as it should.
+    /// Whether every stream and every tap was right.
     pub fn is_right(&self) -> bool {
         self.wrong.is_empty() && self.taps.is_right()
     }
 }
 
-/// An event, and when it came.
+/// An event, and its time.
 struct Seen {
     revision: u64,
     total: u64,
     at: Instant,
 }
 
-/// What a stream has to end at, once that is known: revision and total of each post.
+/// The revision and total at which each post must end, once that is known.
 type Truth = Option<Arc<Vec<(u64, u64)>>>;
 
-/// Opens the streams, sends the taps, and waits for the streams to hear of all.
+/// Opens the streams, sends the taps, and waits until the streams have all of them.
 ///
 /// # Errors
 ///
-/// If the service cannot be reached to begin with, or refuses a stream.
+/// If the first connection to the service fails, or if the service refuses a stream.
 pub async fn run(
     target: &Target,
     options: &RateOptions,
@@ -75,7 +75,7 @@ pub async fn run(
         tokio::spawn(async move {
             let _permit = opening.acquire().await;
             let mut events = target.connect().await?.watch(&[&posts[place]]).await?;
-            // The first is what was before.
+            // The first event shows the state before the taps.
             events.next_within(client::PATIENCE).await?.ok_or(ClientError::NoStream)?;
             Ok::<_, ClientError>((place, events))
         })
@@ -118,8 +118,8 @@ async fn joined<T>(task: JoinHandle<T>) -> T {
     task.await.expect("the load test's own task does not panic")
 }
 
-/// Reads until the stream is at the truth, or time is up, or it ends, or there were more events
-/// than there can be.
+/// Reads until the stream has reached the true count, its time is up, it ends, or it has sent more
+/// events than possible.
 async fn read(
     place: usize,
     mut events: Events,
@@ -153,7 +153,7 @@ async fn read(
     (place, seen)
 }
 
-/// How late each stream heard of each tap, how many events there were, and what is wrong.
+/// The lag of each tap on each stream, the number of events, and the faults.
 fn judge(
     by_post: &[Vec<Vec<Seen>>],
     truth: &[(u64, u64)],
@@ -165,7 +165,7 @@ fn judge(
             let first = stream.partition_point(|seen| seen.revision < *revision);
             if let Some(seen) = stream.get(first) {
                 let late = seen.at.saturating_duration_since(*intended);
-                // An auto-resizing histogram takes every value.
+                // Cannot fail: the histogram resizes itself.
                 let _ = lag.record(u64::try_from(late.as_micros()).unwrap_or(u64::MAX));
             }
         }

@@ -1,4 +1,4 @@
--- Reads a stretch of a partition's change log, and how many of its entries are gone.
+-- Reads a page of a partition's change log, and how many of its entries are gone.
 --
 -- KEYS     1 log  see log.lua in lib
 -- Derived keys: none.
@@ -12,7 +12,7 @@
 local log = KEYS[1]
 local info, gone = try('XINFO', 'STREAM', log), 0
 if info.err then
-  -- A partition without a change has no log.
+  -- A partition without changes has no log.
   if not string.find(info.err, 'no such key', 1, true) then return info end
 else
   for i = 1, #info, 2 do

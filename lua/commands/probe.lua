@@ -1,6 +1,6 @@
--- Shows that the server counts taps: turns a flag on and off again with the code of the taps and an
--- idempotency key, on keys that no post has, and deletes these. Redis refuses it when memory is
--- full, as it refuses a tap.
+-- Shows that the server counts taps. Turns a flag on and off again by the code of the taps, with an
+-- idempotency key, on keys that no post has; then deletes these keys. Redis refuses it when memory
+-- is full, as it refuses a tap.
 -- KEYS, ARGV, returns: see tap.lua; the answer is that of the second tap. Derived keys: floor, of
 -- the probe's own. Flags: none.
 -- Commands  DEL
@@ -17,7 +17,7 @@ for i = 1, #KEYS / 4 do
   end
   local status, count, revision = tapped()
   if status >= 0 then
-    -- With its record the second tap would be a replay of the first.
+    -- If its record stayed, the second tap would be a replay of the first.
     call('DEL', record)
     status, count, revision = tapped()
   end

@@ -1,6 +1,6 @@
--- Says whether this user may run every command of the tap scripts: Redis leaves a tap half written
+-- Checks whether the user may run every command of the tap scripts: Redis leaves a tap half written
 -- if it refuses a command in the middle. The script asks the server's access lists and touches no
--- key, so it needs only the right to run scripts, and runs when memory is full.
+-- key. So it needs only the right to run scripts, and runs when memory is full.
 --
 -- KEYS     none. Derived keys: none. Flags: no-writes.
 -- ARGV     1 post  2 members  3 log  4 record: names such as those of tap.lua

@@ -1,5 +1,5 @@
--- Runs a batch of taps: keys and arguments of the first tap, then those of the second, and so on.
--- The answer is one flat list: the server's clock in µs, then the elements of each tap.
+-- Runs a batch of taps: the keys and arguments of the first tap, then those of the second, and so
+-- on. The reply is one flat list: the server's clock in µs, then the elements of each tap.
 -- Commands  none
 
 --- @include "record"

@@ -1,4 +1,4 @@
--- The server's clock, read once a call: all items of a batch have the same time.
+-- The server's clock, read once per call: all items of a batch get the same time.
 -- Commands  TIME
 
 --- @include "status"

@@ -1,4 +1,4 @@
--- Deadlines, and the arguments that every script that writes takes once.
+-- Deadlines, and the arguments that every writing script takes once.
 --
 -- ARGV, once      1 how long the log keeps an entry, in milliseconds
 --                 2 the earliest not_after of the batch
@@ -10,10 +10,10 @@
 --- @include "clock"
 
 local hurried = now > tonumber(ARGV[2])
--- A clock that was put back makes not_after worthless.
+-- If someone put the clock back, not_after means nothing any more.
 local put_back = now < tonumber(ARGV[3])
 
--- The failure of an item that must not run any more; nil if it may.
+-- The failure of an item that must not run any more; nil if it may run.
 local function overdue(not_after)
   return hurried and now > tonumber(not_after) and TOO_LATE or put_back and PUT_BACK or nil
 end

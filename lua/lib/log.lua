@@ -5,15 +5,15 @@
 
 --- @include "deadline"
 
--- Memory is full, and only what removes goes on; unset_full sets it.
+-- Whether memory is full, so that only removals go on; unset_full sets it.
 local full = false
 
 local retention, most_entries = tonumber(ARGV[1]), ARGV[5]
--- Trimming costs a little, so one batch in sixteen trims the logs that it appends to.
+-- Trimming has a cost, so one batch in sixteen trims the logs that it appends to.
 local oldest = now % 16 == 0 and string.format('%.0f', now / 1000 - retention) or false
 
--- While memory is full each entry replaces the oldest one, but the log keeps this many: a follower
--- reads 100 at a time, and has to notice when it missed some.
+-- While memory is full, each new entry replaces the oldest one, but the log keeps this many. A
+-- follower reads 100 at a time, and must notice that it missed some.
 local KEPT_WHEN_FULL = 128
 
 local function append(log, entry)
@@ -24,8 +24,8 @@ local function append(log, entry)
   end
   if not oldest then return try('XADD', log, '*', 'tap', entry) end
   local place = try('XADD', log, 'MINID', '~', oldest, '*', 'tap', entry)
-  -- Age alone is no bound: one client writes thousands a second, and after the clock was ahead for
-  -- a while no entry grows old.
+  -- Age alone is no bound. One client can write thousands a second; and after the clock was ahead
+  -- for a while, no entry grows old.
   if type(place) == 'string' then call('XTRIM', log, 'MAXLEN', '~', most_entries) end
   return place
 end

@@ -1,4 +1,4 @@
--- How members and counts are kept. No other file knows it.
+-- Stores members and counts. No other file knows how.
 --
 -- Keys      post     hash: a field per reaction with its count, and _rev, the revision
 --           members  sorted set, one per reaction: the users; score: µs of reacting
@@ -8,7 +8,7 @@
 
 --- @include "clock"
 
--- Each of the functions that may fail answers the failure, if any, as its second value.
+-- A function that may fail returns the failure as its second value.
 local function checked(reply, value)
   if type(reply) == 'table' and reply.err then return false, failure(reply) end
   return value
@@ -20,7 +20,7 @@ local function stored_revision(post)
   return checked(stored, stored)
 end
 
--- Adds the user; answers whether the user was a member before.
+-- Adds the user; returns whether the user was a member before.
 local function add_member(members, user)
   local added = try('ZADD', members, 'NX', now_text, user)
   return checked(added, added == 0)
@@ -35,7 +35,7 @@ local function remove_member(members, user) call('ZREM', members, user) end
 local function count_members(members) return call('ZCARD', members) end
 local function delete_post(post, members) call('DEL', post, members) end
 
--- The count that the post shows; -1 if it is no number.
+-- The stored count of a reaction; -1 if it is not a number.
 local function stored_count(post, reaction)
   return tonumber(call('HGET', post, reaction) or 0) or -1
 end
@@ -52,11 +52,11 @@ end
 -- Whether a post has no other reaction. `stored`: its revision, if it has one.
 local function is_last_reaction(post, reaction, stored)
   local others = call('HLEN', post) - (stored and 1 or 0)
-  -- Someone else may have written the one other field.
+  -- Someone else may have written the one field.
   return others < 1 or others == 1 and call('HEXISTS', post, reaction) == 1
 end
 
--- Calls `each(reaction, count)`. Answers the revision; false if the post has no state.
+-- Calls `each(reaction, count)`. Returns the revision; false if the post has no state.
 local function read_counts(post, each)
   local fields, revision = try('HGETALL', post), false
   for i = 1, #fields, 2 do

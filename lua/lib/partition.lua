@@ -1,5 +1,5 @@
--- Keys that all posts of a partition share, and the floor: the revision of its posts without state,
--- which is the greatest revision of any post that became empty.
+-- The keys that all posts of a partition share, and the floor. The floor is the revision of the
+-- posts without state: the greatest revision of any post that became empty.
 --
 -- Keys      floor  string: a revision
 -- Commands  GET
@@ -13,13 +13,13 @@ local function of_partition(post, name)
   return string.sub(post, 1, -39) .. name
 end
 
--- The text as a revision, or nil if it is none.
+-- The revision in a text; nil if the text is not a revision.
 local function revision_of(text)
   local revision = tonumber(text)
   return revision and revision >= 0 and revision < REVISION_LIMIT and revision or nil
 end
 
--- The floor; or nil and a failure. The third value says whether the key is missing.
+-- Returns the floor, or nil and a failure. The third value says whether the key is missing.
 local function floor_of(post)
   local kept = try('GET', of_partition(post, 'floor'))
   if type(kept) == 'table' then return nil, failure(kept) end

@@ -1,6 +1,6 @@
--- Bounds the work of a call that reads, so that no caller waits long behind one that asks for much.
--- Only reading shows what an item costs. So a call always reads its first item, and answers NOT_READ
--- for the items after its work is used up.
+-- Bounds the work of a reading call, so that no caller waits long for another's large read. Only
+-- reading shows the cost of an item. So a call always reads its first item. It answers NOT_READ for
+-- the items after its work is used up.
 --
 -- ARGV, once      1 how much work a call may do: a command counts 1, and so does each element of its
 --                   reply. One unit takes a bit less than a microsecond.
@@ -14,7 +14,8 @@ local function worked(elements)
   work = work - 1 - elements
 end
 
--- Answers for each key what `read` makes of it and of the place before its `args` arguments.
+-- Answers for each key the result of `read`, which gets the key and the index before its `args`
+-- arguments.
 local function read_each(args, read)
   local answer = { now }
   for i = 1, #KEYS do

@@ -1,7 +1,7 @@
--- Idempotency records: a tap that comes again with its key gets the answer of the first one.
+-- Idempotency records: a retried tap with the same key gets the answer of the first one.
 --
--- A record holds the request's form and the answer. It is written last, when nothing can fail any
--- more, and only for a success. A replay writes nothing, so it needs no not_after.
+-- A record holds the request's form and the answer. The script writes it last, when nothing can
+-- fail any more, and only for a success. A replay writes nothing, so it needs no not_after.
 --
 -- Keys      record  string: "FORM REACTION STATUS COUNT REVISION"; expires
 --           full    string: how many records were written while memory was full; expires
@@ -11,10 +11,10 @@
 
 local record_retention = ARGV[4]
 
--- While memory is full a partition takes this many records, until they have expired.
+-- While memory is full, a partition takes this many records until they have expired.
 local RECORDS_WHEN_FULL = 64
 
--- The answer that the key's record holds; nil without a record.
+-- The answer in the key's record; nil if there is no record.
 local function replay(record, form, reaction)
   local kept = try('GET', record)
   if not kept then return end
@@ -26,7 +26,8 @@ local function replay(record, form, reaction)
   return status + REPLAYED, tonumber(count), tonumber(revision)
 end
 
--- How many records the partition took since the first that may not have expired.
+-- How many records the partition took while memory was full, since the first that may not have
+-- expired.
 local function written_when_full(post)
   local written = try('GET', of_partition(post, 'full'))
   return type(written) ~= 'table' and tonumber(written or 0) or RECORDS_WHEN_FULL
@@ -49,7 +50,7 @@ local function tap_once(record, form, turns_on, turns_off, post, members, log, i
   if full and written >= RECORDS_WHEN_FULL then return FULL, 0, 0 end
   status, count, revision =
     tap(turns_on, turns_off, post, members, log, id, user, reaction, not_after)
-  -- A removal that removed nothing would leave a record and make no room for it.
+  -- A removal that removed nothing would leave a record and free no room for it.
   if full and status == 0 then return FULL, 0, 0 end
   if status >= 0 then
     if full then count_when_full(post, written) end

@@ -1,7 +1,7 @@
--- What an item of a batch answers first: a failure below zero, or for a tap a sum of flags.
+-- The first element of an item's answer: a failure below zero, or for a tap a sum of flags.
 --
--- An item that fails says so by itself; the others go on. An answer is a flat list, and Redis cuts
--- a list at its first nil: a missing value is false, never nil.
+-- A failed item does not stop the others. An answer is a flat list, and Redis cuts a list at its
+-- first nil. So a missing value is false, never nil.
 -- Commands  none
 
 local call, try = redis.call, redis.pcall
@@ -16,7 +16,7 @@ local NOT_READ   = -7 -- the call has done enough work; ask for the item again
 
 local ACTIVE, CHANGED, REPLAYED = 1, 2, 4
 
--- The status that an error reply of a read means.
+-- The status for an error reply of a read.
 local function failure(reply)
   return string.find(reply.err, 'WRONGTYPE', 1, true) and DAMAGED or REFUSED
 end

@@ -1,4 +1,4 @@
--- One tap: flips a flag and moves its count in one step.
+-- One tap: changes a flag and moves its count in one step.
 --
 -- KEYS, per tap   1 post     see members.lua
 --                 2 members  see members.lua
@@ -15,15 +15,15 @@
 --
 -- A script is atomic but does not roll back. So everything that may fail comes before the first
 -- write that stays: the reads of post and members, SET GET at the floor, then XADD, which fails as
--- a whole if the log is not a stream. If it fails, the script takes back what it wrote before.
+-- a whole if the log is not a stream. If XADD fails, the script takes back what it wrote before.
 
 --- @include "deadline"
 --- @include "members"
 --- @include "revision"
 --- @include "log"
 
--- A tap without effect writes nothing, unless someone else falsified the count: then it heals the
--- count and raises the revision, because readers see a change.
+-- A tap without effect writes nothing, unless someone else falsified the count. Then it corrects
+-- the count and raises the revision, because readers see a change.
 local function unchanged(post, members, reaction, active, stored, previous)
   local count = count_members(members)
   local status = active and ACTIVE or 0
@@ -55,8 +55,8 @@ local function tap(turns_on, turns_off, post, members, log, id, user, reaction, 
   end
 
   local revision, text = next_revision(previous)
-  -- Counted before the removal: the key goes with its last member, and in a slot that moves to
-  -- another node a script may not read a key that is missing.
+  -- Counted before the removal: the key goes with its last member, and in a cluster slot that moves
+  -- to another node a script may not read a missing key.
   local count = count_members(members) - (was and 1 or 0)
   local emptied, floor = count == 0 and is_last_reaction(post, reaction, stored)
   if emptied then

@@ -1,23 +1,23 @@
-//! What the change log says: one entry per member that changed.
+//! The entries of the change log: one for each change of a member.
 
 use super::{Micros, PostId, Reaction, Revision, UserId};
 
-/// One change of one user's flag, as the step that made it wrote it down.
+/// One change of one user's flag, as written in the step that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// On which post.
+    /// The post.
     pub post: PostId,
-    /// Whose flag.
+    /// The user whose flag changed.
     pub user: UserId,
-    /// Which reaction.
+    /// The reaction.
     pub reaction: Reaction,
-    /// What the flag became.
+    /// The new value of the flag.
     pub active: bool,
-    /// The post's revision with this change.
+    /// The post's revision after this change.
     pub revision: Revision,
-    /// When, by the store's clock. The revision may be ahead of it.
+    /// The time of the change, by the store's clock. The revision may be ahead of it.
     pub occurred_at: Micros,
-    /// Why.
+    /// The cause of the change.
     pub cause: Cause,
 }
 

@@ -1,8 +1,9 @@
-//! The rule of a tap. Memory and file call it; the Lua scripts are held against it.
+//! The rule of a tap. The memory store and the file store call it; tests compare the Lua scripts
+//! with it.
 
 use super::{Cause, Change, Micros, Outcome, Revision, Tap};
 
-/// What a store knows before a tap.
+/// The state that a store reads before a tap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Before {
     /// Whether the user has the reaction.
@@ -17,31 +18,30 @@ pub struct Before {
     pub revision: Revision,
 }
 
-/// What a store has to do, in one step, and what it answers.
+/// What a store must do in one step, and what it answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// The answer.
     pub outcome: Outcome,
-    /// The entry for the change log, if the flag changes: the user becomes a member, or stops being
-    /// one.
+    /// The entry for the change log, if the flag changes.
     pub change: Option<Change>,
-    /// What becomes of the post.
+    /// The write to the post.
     pub post: PostWrite,
 }
 
-/// What becomes of a post's counts and revision.
+/// What a tap does to a post's counts and revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PostWrite {
     /// They stay.
     Keep,
-    /// The outcome's count and revision are written. A count of zero is not kept.
+    /// The store writes the outcome's count and revision. It keeps no count of zero.
     Write,
-    /// Nobody has any reaction any more: the post goes, and the floor of its partition rises to the
-    /// outcome's revision, if it is lower.
+    /// The post has no reaction left. The store deletes it, and raises the partition's floor to the
+    /// outcome's revision, unless the floor is higher.
     Empty,
 }
 
-/// Judges a tap at `now`, the store's clock.
+/// Decides a tap at `now`, by the store's clock.
 pub fn decide(before: &Before, tap: &Tap, now: Micros) -> Decision {
     let active = tap.verb.turns(before.active);
     let changed = active != before.active;
@@ -50,7 +50,7 @@ pub fn decide(before: &Before, tap: &Tap, now: Micros) -> Decision {
         (true, false) => before.members.saturating_sub(1),
         (false, _) => before.members,
     };
-    // A count that someone else falsified is healed. Readers see that, so the revision rises.
+    // Corrects a count that someone else falsified. Readers see that, so the revision rises.
     let post = match changed || count != before.shown {
         false => PostWrite::Keep,
         true if count == 0 && !before.others => PostWrite::Empty,

@@ -1,4 +1,4 @@
-//! Idempotency keys, and the records of what was answered to them.
+//! Idempotency keys, and the records of the answers.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -11,8 +11,8 @@ use super::{Micros, Outcome, PostId, Reaction, Tap, UserId, Verb};
 const MAX_KEY_BYTES: usize = 255;
 
 /// An idempotency key of one user on one post, as 16 bytes: the first 122 bits of the SHA-1 of
-/// post, user and text, in the form of a UUID of version 5. The same text of another user, or on
-/// another post, is another key.
+/// post, user and text, in the form of a UUID of version 5. The same text from another user, or on
+/// another post, gives another key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey([u8; 16]);
 
@@ -22,7 +22,7 @@ pub struct IdempotencyKey([u8; 16]);
 pub struct InvalidIdempotencyKey;
 
 impl IdempotencyKey {
-    /// The key that this text is for this user on this post.
+    /// The key for this text, post and user.
     ///
     /// # Errors
     ///
@@ -36,37 +36,37 @@ impl IdempotencyKey {
         Ok(Self(Uuid::new_v5(post.as_uuid(), &name).into_bytes()))
     }
 
-    /// The bytes that a record is kept under.
+    /// The bytes under which a store keeps the record.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 }
 
-/// A key, and how the request that carried it was made: the same key with another form is a mistake
-/// of the caller, and is refused.
+/// A key and the form of its request. The same key with another form is a mistake of the caller,
+/// and the store refuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keyed {
     /// The key.
     pub key: IdempotencyKey,
-    /// The form.
+    /// The form of the request.
     pub form: Form,
 }
 
-/// The verb of a request together with what its body says.
+/// The verb of a request, with what its body says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// A toggle without `from`.
     Toggle,
-    /// A toggle that says what the user saw.
+    /// A toggle that says which state the user saw.
     ToggleFrom(bool),
-    /// The absolute form, on.
+    /// The request that turns the flag on.
     Set,
-    /// The absolute form, off.
+    /// The request that turns the flag off.
     Unset,
 }
 
 impl Form {
-    /// What such a request does to the flag.
+    /// The effect of the request on the flag.
     pub fn verb(self) -> Verb {
         match self {
             Self::Toggle => Verb::Toggle,
@@ -75,14 +75,14 @@ impl Form {
         }
     }
 
-    /// The form that records spell so.
+    /// The form that has this letter in a record.
     pub fn from_letter(letter: &[u8]) -> Option<Self> {
         let forms =
             [Self::Toggle, Self::ToggleFrom(false), Self::ToggleFrom(true), Self::Set, Self::Unset];
         forms.into_iter().find(|form| form.letter().as_bytes() == letter)
     }
 
-    /// How records spell it. Part of the layout, so it must never change.
+    /// The letter in a record. Part of the layout, so it must never change.
     pub fn letter(self) -> &'static str {
         match self {
             Self::Toggle => "t",
@@ -98,35 +98,34 @@ impl Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyReused;
 
-/// What was answered to the taps with a key, for as long as it is kept.
+/// The records of taps with a key, in memory.
 #[derive(Debug)]
 pub struct Records {
     retention: Duration,
     kept: HashMap<IdempotencyKey, Record>,
-    /// The keys in the order in which they were kept, with the time at which they go.
+    /// The keys, oldest record first, with their expiry times.
     by_age: VecDeque<(Micros, IdempotencyKey)>,
 }
 
-/// What a store keeps under an idempotency key.
+/// What a store keeps for an idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// How the request was made.
+    /// The form of the request.
     pub form: Form,
-    /// For which reaction.
+    /// The reaction.
     pub reaction: Reaction,
     /// The answer.
     pub outcome: Outcome,
-    /// Until when the record is valid.
+    /// The time at which the record expires.
     pub expires_at: Micros,
 }
 
 impl Record {
-    /// The answer to a tap that comes with the record's key: a replay; none if the record has
-    /// expired.
+    /// The answer to a tap with the record's key, as a replay; None if the record has expired.
     ///
     /// # Errors
     ///
-    /// If the record is of another request.
+    /// If the record belongs to another request.
     pub fn answer(&self, form: Form, tap: &Tap, now: Micros) -> Result<Option<Outcome>, KeyReused> {
         match self.expires_at > now {
             false => Ok(None),
@@ -145,13 +144,14 @@ pub enum Fate {
     Keep,
     /// It has expired.
     Drop,
-    /// A clock that was too far ahead wrote it, and it would stay until then. It expires at this
-    /// time instead: someone may have corrected the clock a moment ago, and callers may still ask.
+    /// A clock that was too far ahead wrote it, and it would stay until that time. It expires at
+    /// this time instead. Someone may have corrected the clock a moment ago, and callers may still
+    /// ask.
     Redate(Micros),
 }
 
 impl Fate {
-    /// The fate of a record that expires at `then`, if records are kept for `retention`.
+    /// What to do with a record that expires at `then`, if records are kept for `retention`.
     pub fn at(now: Micros, then: Micros, retention: Duration) -> Self {
         let expires_at = now.later(retention);
         if then <= now {
@@ -165,32 +165,32 @@ impl Fate {
 }
 
 impl Records {
-    /// No records; each will be kept for `retention`.
+    /// Starts without records; keeps each for `retention`.
     pub fn new(retention: Duration) -> Self {
         Self { retention, kept: HashMap::new(), by_age: VecDeque::new() }
     }
 
-    /// How many there are.
+    /// The number of records.
     pub fn len(&self) -> usize {
         self.kept.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }
 
-    /// What was answered to this tap before, if its key has a record.
+    /// The earlier answer to this tap, if its key has a record.
     ///
     /// # Errors
     ///
-    /// If the record is of another request.
+    /// If the record belongs to another request.
     pub fn find(&self, tap: &Tap, now: Micros) -> Result<Option<Outcome>, KeyReused> {
         let Some(Keyed { key, form }) = &tap.keyed else { return Ok(None) };
         self.kept.get(key).map_or(Ok(None), |record| record.answer(*form, tap, now))
     }
 
-    /// Keeps what is answered to a tap, if it has a key, and drops what is too old.
+    /// Records the answer to a tap that has a key, and drops expired records.
     pub fn keep(&mut self, tap: &Tap, outcome: Outcome, now: Micros) {
         self.sweep(now);
         let Some(Keyed { key, form }) = tap.keyed else { return };
@@ -199,7 +199,7 @@ impl Records {
         self.by_age.push_back((expires_at, key));
     }
 
-    /// Drops what is too old, from the oldest on.
+    /// Drops expired records, oldest first.
     pub fn sweep(&mut self, now: Micros) {
         while let Some((then, key)) = self.by_age.front().copied() {
             let fate = Fate::at(now, then, self.retention);
@@ -207,7 +207,7 @@ impl Records {
                 break;
             }
             self.by_age.pop_front();
-            // A key that came again after its record had gone has a later record.
+            // A key that was used again after its record expired has a later record.
             let Some(record) = self.kept.get_mut(&key).filter(|record| record.expires_at == then)
             else {
                 continue;
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_key_never_change() {
-        // Two releases that serve side by side have to find each other's records.
+        // Two releases that run side by side must find each other's records.
         let key = IdempotencyKey::new("a", post('1'), user(7)).expect("a key");
         let expected = Uuid::from_u128(0xbadf_70e1_ecd3_5b44_8829_f1ec_d09b_115f);
         assert_eq!(key.as_bytes(), expected.as_bytes());
@@ -323,7 +323,7 @@ mod tests {
         for (key, at) in [("ahead", 1000), ("a", 100), ("b", 105)] {
             records.keep(&tap(Form::Set, "like", key), OUTCOME, Micros(at));
         }
-        // As long as any other, from the moment at which the clock is found to be right again.
+        // It lasts as long as any other record, from the moment the clock is right again.
         let found = |records: &Records, key, at| {
             records.find(&tap(Form::Set, "like", key), Micros(at)).is_ok_and(|r| r.is_some())
         };
@@ -331,7 +331,7 @@ mod tests {
         let keyless = Tap { keyed: None, ..tap(Form::Set, "like", "a") };
         records.keep(&keyless, OUTCOME, Micros(110));
         assert_eq!((records.kept.len(), records.by_age.len()), (1, 1), "b is left");
-        // One that is less far ahead stays as it is: a clock may be put back by little.
+        // A record that is less far ahead stays as it is: a clock may go back a little.
         records.keep(&tap(Form::Set, "like", "c"), OUTCOME, Micros(130));
         records.keep(&keyless, OUTCOME, Micros(120));
         assert!(found(&records, "c", 139) && records.kept.len() == 1);

@@ -1,12 +1,11 @@
-//! Who and what: posts, users, and the partition that a post belongs to.
+//! Posts, users, and the partition of a post.
 
 use std::fmt;
 use std::str::FromStr;
 
 use uuid::Uuid;
 
-/// How many partitions the posts are spread over. A constant of the key layout: changing it means
-/// a new layout version.
+/// The number of partitions. A constant of the key layout: a change means a new layout version.
 pub const PARTITIONS: usize = 256;
 
 /// A post: a UUID in its hyphenated form, never the nil UUID.
@@ -22,7 +21,7 @@ pub struct PostId(Uuid);
 pub struct InvalidPostId;
 
 impl PostId {
-    /// Writes the id over what `text` holds; the hot path reuses its buffer.
+    /// Replaces the content of `text` by the id; the hot path reuses the buffer.
     pub(crate) fn write_to(self, text: &mut String) {
         text.clear();
         text.push_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
@@ -33,9 +32,9 @@ impl PostId {
         &self.0
     }
 
-    /// The partition of this post. Part of the key layout, so it must never change: the two halves
-    /// of the id are folded and multiplied by 2^64 / φ, and the top eight bits are taken. That
-    /// spreads random ids and ids made from consecutive integers alike.
+    /// The partition of this post. Part of the key layout, so it must never change. It XORs the two
+    /// halves of the id, multiplies by 2^64 / φ and takes the top eight bits. That spreads random
+    /// ids and ids made from consecutive integers alike.
     pub fn partition(&self) -> Partition {
         let (high, low) = self.0.as_u64_pair();
         let mixed = (high ^ low).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -47,7 +46,7 @@ impl FromStr for PostId {
     type Err = InvalidPostId;
 
     fn from_str(text: &str) -> Result<Self, InvalidPostId> {
-        // At 36 characters the parser of `uuid` accepts the hyphenated form only; braces, URNs and
+        // At 36 characters the parser of `uuid` accepts only the hyphenated form. Braces, URNs and
         // the bare 32 digits have other lengths.
         if text.len() != 36 {
             return Err(InvalidPostId);
@@ -75,7 +74,7 @@ impl fmt::Display for PostId {
 pub struct Partition(u8);
 
 impl Partition {
-    /// The first.
+    /// The first partition.
     pub const FIRST: Self = Self(0);
 
     /// Every partition, in order.
@@ -83,7 +82,7 @@ impl Partition {
         (0..=u8::MAX).map(Self)
     }
 
-    /// Whose turn it is when all take turns.
+    /// Partition number `n`, round robin.
     pub fn turn(n: u64) -> Self {
         Self(n.to_le_bytes()[0])
     }
@@ -96,8 +95,8 @@ impl Partition {
 
 /// A user: an integer from 1 to 2^63 − 1, written in canonical decimal.
 ///
-/// The order is that of the decimal *text* (`10` sorts before `9`), because that is how a Redis
-/// sorted set breaks ties and every store has to list ties alike.
+/// The order is that of the decimal *text* (`10` sorts before `9`). A Redis sorted set breaks ties
+/// in that order, and every store must list ties alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UserId(u64);
 
@@ -112,7 +111,8 @@ impl UserId {
         self.0
     }
 
-    /// The digits moved to the left of nineteen places, then their number: compares as the text.
+    /// The digits, padded with zeros on the right to nineteen, then their number: this compares
+    /// like the text.
     fn text_order(self) -> (u64, u32) {
         let digits = self.0.ilog10() + 1;
         (self.0 * 10_u64.pow(19 - digits), digits)
@@ -131,7 +131,8 @@ impl FromStr for UserId {
     type Err = InvalidUserId;
 
     fn from_str(text: &str) -> Result<Self, InvalidUserId> {
-        // `u64::from_str` would accept a sign and leading zeros: two spellings of one user.
+        // `u64::from_str` accepts a sign and leading zeros, which would give one user two
+        // spellings.
         let canonical = !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
         if !canonical {
             return Err(InvalidUserId);
@@ -232,7 +233,7 @@ mod tests {
 
     #[test]
     fn the_partition_of_an_id_never_changes() {
-        // Stored keys depend on these values. If this fails, the layout version has to rise.
+        // Stored keys depend on these values. If this fails, raise the layout version.
         let partition = |t: &str| t.parse::<PostId>().expect("a post id").partition().index();
         assert_eq!(partition(POST), 165);
         assert_eq!(partition("00000000-0000-4000-8000-000000000001"), 252);

@@ -1,4 +1,4 @@
-//! One post in memory, as the rule of a tap moves it. Time comes in as an argument.
+//! One post in memory, changed by the rule of a tap. The caller passes the time.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use super::{
 
 /// The state of one post.
 ///
-/// A store drops a post whose last reaction has gone, and raises the *floor* of its partition to
-/// the post's last revision. The floor is the revision of every post without state, so that a
-/// post's revisions go on upwards when it is filled again.
+/// A store drops a post when its last reaction is gone, and raises the *floor* of its partition to
+/// the post's last revision. The floor is the revision of every post without state. So the
+/// revisions of a post go on upwards when it gets reactions again.
 #[derive(Debug, Default)]
 pub struct Post {
     revision: Option<Revision>,
@@ -20,8 +20,8 @@ pub struct Post {
 }
 
 impl Post {
-    /// Applies a tap to this post at `now`: the outcome and, if the flag changed, the entry for the
-    /// change log. `floor` is that of its partition.
+    /// Applies a tap to this post at `now`. Returns the outcome and, if the flag changed, the entry
+    /// for the change log. `floor` is the floor of the post's partition.
     pub fn apply(&mut self, tap: &Tap, now: Micros, floor: Revision) -> (Outcome, Option<Change>) {
         let members = self.members.get(&tap.reaction).map_or(0, Members::count);
         let before = Before {
@@ -43,8 +43,7 @@ impl Post {
         (outcome, change)
     }
 
-    /// The summary of this post as `viewer` sees it, with the `recent` newest users of each
-    /// reaction.
+    /// The summary of this post for `viewer`, with the `recent` newest users of each reaction.
     pub fn summary(
         &self,
         post: PostId,
@@ -91,17 +90,17 @@ impl Post {
         }
     }
 
-    /// Whether the user of a tap has its reaction.
+    /// Whether the user of the tap has its reaction.
     pub fn has(&self, tap: &Tap) -> bool {
         self.members.get(&tap.reaction).is_some_and(|members| members.contains(tap.user))
     }
 
-    /// Whether nobody has any reaction on it.
+    /// Whether the post has no reaction.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// Its revision, or the floor of its partition while it has none.
+    /// Its revision, or the floor of its partition if it has none.
     pub fn revision_or(&self, floor: Revision) -> Revision {
         self.revision.unwrap_or(floor)
     }
@@ -195,7 +194,7 @@ mod tests {
             }
         );
         assert_eq!(change, None);
-        // The time of the reaction is that of the tap that made it.
+        // The time of a reaction is that of the tap that made it.
         assert_eq!(post.reactors(None, None, 9)[0].reacted_at, Micros(10));
     }
 
@@ -227,7 +226,7 @@ mod tests {
         let all = post.reactors(None, None, 9);
         let expected = [(4, "like"), (3, "love"), (9, "like"), (10, "love"), (10, "like")];
         assert_eq!(order(&all), named(&expected));
-        // Whatever the page size, pages meet without a gap or a double.
+        // For every page size, pages meet without a gap or a duplicate.
         for size in 1..=5 {
             let (mut seen, mut after) = (Vec::new(), None::<Reactor>);
             loop {

@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{Micros, UserId};
 
-/// A set of users with the time at which each came, listed newest first.
+/// A set of users with the time at which each joined, listed newest first.
 ///
-/// The two collections always hold the same pairs; the count is their size, never a number kept
-/// beside them.
+/// The two collections always hold the same pairs. The count is their size, never a separate
+/// number.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     since: HashMap<UserId, Micros>,
@@ -16,7 +16,7 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// Adds a user. One that is there already keeps its time.
+    /// Adds a user. A user that is there already keeps its time.
     pub(super) fn add(&mut self, user: UserId, at: Micros) {
         if let Entry::Vacant(place) = self.since.entry(user) {
             place.insert(at);

@@ -1,4 +1,4 @@
-//! Points in time and in a post's history, both counted in microseconds.
+//! Points in time and revisions of a post, both in microseconds.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use time::macros::format_description;
 const RFC_3339_MICROS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
-/// A point in time of a store's clock: microseconds since 1970-01-01T00:00:00Z.
+/// A point in time by a store's clock: microseconds since 1970-01-01T00:00:00Z.
 ///
 /// Displays as RFC 3339 with six digits: `2026-11-25T08:30:00.000001Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Micros(pub u64);
 
 impl Micros {
-    /// The time that much later.
+    /// The time after `span`.
     #[must_use]
     pub fn later(self, span: Duration) -> Self {
         let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(micros))
     }
 
-    /// Whether what is of this time is not to be kept any more at `now`. What is as far ahead of
-    /// the clock is not either: the clock that said so has been put right, and until it is that
-    /// late again all that has come since would be kept, too.
+    /// Whether something of this time is too old at `now`. The answer is also yes if the time is
+    /// ahead of `now` by more than `retention`: the clock was wrong then and has been corrected.
+    /// Otherwise this entry, and all later ones behind it, would stay until the clock gets there.
     pub fn is_old(self, now: Self, retention: Duration) -> bool {
         self.later(retention) < now || self > now.later(retention)
     }
@@ -37,31 +37,31 @@ impl fmt::Display for Micros {
         let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000)
             .ok()
             .and_then(|at| at.format(RFC_3339_MICROS).ok());
-        // Beyond the year 9999 there is no RFC 3339; no clock of ours says so.
+        // RFC 3339 ends with the year 9999; no clock of ours gets there.
         f.write_str(text.as_deref().unwrap_or("9999-12-31T23:59:59.999999Z"))
     }
 }
 
-/// Where a post is in its history: rises with every change, on one post strictly.
+/// A post's position in its history: it rises strictly with every change of the post.
 ///
-/// A change gets the store's clock in µs, or, where the clock is behind the previous revision, that
-/// revision plus a little: so it rises even where the previous revision was lost. Below 2^53 until
-/// the year 2255, so it is exact in JavaScript.
+/// A change gets the store's clock in µs. If the clock is behind the previous revision, the change
+/// gets that revision plus a little. So revisions rise even if the store lost the previous one.
+/// They stay below 2^53 until the year 2255, so they are exact in JavaScript.
 ///
 /// A revision orders answers. It is never evidence that two states are equal: a store that lost its
 /// newest changes may give a revision out again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Revision(pub u64);
 
-/// How many different steps a revision may take while the clock is behind it.
+/// The number of different steps by which a revision may rise while the clock is behind it.
 const STEPS: u64 = 1024;
 
 impl Revision {
-    /// The revision of a change made at `now` on top of `previous`: that of the post, or the floor
-    /// of its partition where the post has no state.
+    /// The revision of a change made at `now` on top of `previous`: the post's revision, or its
+    /// partition's floor if the post has no state.
     ///
-    /// Behind the clock of an earlier time, the step depends on the clock, so that two histories
-    /// that part (one of them is lost) hardly ever give out the same revision.
+    /// If the clock is behind `previous`, the step depends on the clock. So two histories that
+    /// part, of which one is lost, hardly ever give out the same revision.
     #[must_use]
     pub fn next(previous: Self, now: Micros) -> Self {
         if now.0 > previous.0 { Self(now.0) } else { Self(previous.0 + 1 + now.0 % STEPS) }

@@ -1,8 +1,8 @@
-//! The words of onetap and its rules, as pure types: no IO, no clock, no async.
+//! The terms and rules of onetap, as pure types: no IO, no clock, no async.
 //!
-//! Everything that comes from outside is parsed here, once, into a type whose field is private;
-//! behind the edge nothing is validated again. [`decide`] is the rule of a tap; [`machine`] keeps
-//! one post by it, for the memory store and as the oracle that the Lua scripts are held against.
+//! Input is parsed here, once, into types with private fields; no code behind this validates it
+//! again. [`decide`] is the rule of a tap. [`machine`] applies it to one post, for the memory store
+//! and as the reference that tests compare the Lua scripts with.
 
 mod change;
 mod decide;

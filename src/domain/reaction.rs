@@ -5,19 +5,19 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
-/// U+FE0F asks for the colourful form of the character before it. Clients disagree on when to send
-/// it, so it never decides which reaction is meant.
+/// U+FE0F asks for the coloured form of the character before it. Clients disagree on when to send
+/// it, so it never distinguishes two reactions.
 const VARIATION_SELECTOR: char = '\u{FE0F}';
 
-/// A longest name. Every emoji of Unicode is shorter than twice this many bytes.
+/// The longest name. Every emoji of Unicode is shorter than twice this many bytes.
 const MAX_NAME_BYTES: usize = 32;
 const MAX_INPUT_BYTES: usize = 64;
 
 /// A reaction: a name of 1 to 32 characters `a-z 0-9 + - _` that does not begin with `_`, or
-/// exactly one emoji, kept in its fully qualified spelling.
+/// exactly one emoji, stored in its fully qualified spelling.
 ///
-/// Two spellings of one emoji that differ in U+FE0F alone are one reaction; skin tones are
-/// different reactions. Ordered by bytes.
+/// Two spellings of an emoji that differ only in U+FE0F are one reaction; skin tones are different
+/// reactions. Reactions sort by their bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reaction(Arc<str>);
 
@@ -154,7 +154,7 @@ mod tests {
         }
         let longest = EMOJI.keys().map(String::len).max();
         assert!(longest < Some(MAX_INPUT_BYTES), "{longest:?}");
-        // No two emoji fell into one bucket when U+FE0F was taken away.
+        // No two emoji became equal without U+FE0F.
         let canonical: std::collections::HashSet<_> = EMOJI.values().collect();
         assert_eq!(canonical.len(), EMOJI.len());
     }

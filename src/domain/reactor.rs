@@ -1,44 +1,44 @@
-//! Who reacted, and pages of them.
+//! The users that reacted, and pages of them.
 
 use super::{Micros, Reaction, UserId};
 
 /// A user that has a reaction on a post.
 ///
-/// Greater is newer: ordered by the time of the reaction, then by the user's decimal text, then by
-/// the reaction. Lists of reactors run from the greatest down.
+/// A greater reactor is newer. The order is by time of the reaction, then by the user's decimal
+/// text, then by the reaction. Lists of reactors run from the greatest down.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reactor {
     /// When the user reacted, by the store's clock.
     pub reacted_at: Micros,
-    /// Who.
+    /// The user.
     pub user: UserId,
-    /// With what.
+    /// The reaction.
     pub reaction: Reaction,
 }
 
-/// A place in the order of reactors: a page goes on with what is smaller than it. The reactor that
-/// it was taken from need not be there any more.
+/// A position in the order of reactors: the next page begins with the first smaller reactor. The
+/// reactor that it came from may be gone.
 pub type Position = Reactor;
 
-/// A stretch of a list of reactors, newest first.
+/// A page of a list of reactors, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReactorsPage {
-    /// At most as many as were asked for.
+    /// At most as many as asked for.
     pub reactors: Vec<Reactor>,
-    /// Whether there are more behind the last.
+    /// Whether more follow.
     pub more: bool,
 }
 
 impl ReactorsPage {
-    /// Makes a page of at most `limit` from the reactors behind some place, of which the caller has
-    /// taken one more than `limit` if there were as many.
+    /// Makes a page of at most `limit` reactors. The caller passes those behind some position, and
+    /// one more than `limit` if there are as many.
     pub fn cut(mut reactors: Vec<Reactor>, limit: usize) -> Self {
         let more = reactors.len() > limit;
         reactors.truncate(limit);
         Self { reactors, more }
     }
 
-    /// Where the next page goes on, if there is one.
+    /// The position of the next page, if there is one.
     pub fn next(&self) -> Option<&Position> {
         self.reactors.last().filter(|_| self.more)
     }

@@ -1,4 +1,4 @@
-//! One write: what is asked, and what came of it.
+//! One write: the request, and its outcome.
 
 use super::{Keyed, Partition, PostId, Reaction, Revision, UserId};
 
@@ -14,7 +14,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// What the flag becomes that is `was` now.
+    /// The new value of a flag that is `was` now.
     pub fn turns(self, was: bool) -> bool {
         match self {
             Self::Toggle => !was,
@@ -27,26 +27,26 @@ impl Verb {
 /// A tap: one write to one user's flag for one reaction on one post.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tap {
-    /// Which post.
+    /// The post.
     pub post: PostId,
-    /// Whose flag.
+    /// The user whose flag to change.
     pub user: UserId,
-    /// Which reaction.
+    /// The reaction.
     pub reaction: Reaction,
-    /// What to do with it.
+    /// What to do with the flag.
     pub verb: Verb,
-    /// The key under which the answer is kept, if the caller gave one.
+    /// The idempotency key of the request and its form, if the caller gave a key.
     pub keyed: Option<Keyed>,
 }
 
 impl Tap {
-    /// The partition in which it may leave an idempotency record.
+    /// The partition in which this tap may leave an idempotency record.
     pub(crate) fn record_partition(&self) -> Option<Partition> {
         self.keyed.map(|_| self.post.partition())
     }
 }
 
-/// What a tap did, all of it read in the step that did it.
+/// What a tap did; all of it read in the step that did it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Whether the user has the reaction now.
@@ -55,9 +55,9 @@ pub struct Outcome {
     pub changed: bool,
     /// How many users have the reaction now.
     pub count: u64,
-    /// The revision of this change; of the post as it is, if nothing changed.
+    /// The revision of this change; if nothing changed, the present revision of the post.
     pub revision: Revision,
-    /// Whether this is what an earlier tap with the same key was answered. All of the above is of
-    /// that moment then.
+    /// Whether this repeats the answer to an earlier tap with the same key. Then the other fields
+    /// are of that tap's step.
     pub replayed: bool,
 }

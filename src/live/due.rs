@@ -1,17 +1,17 @@
-//! What is to be read, and what a step in a room leaves to be done.
+//! Reads that are due, and the work that a step in a room leaves behind.
 
 use std::time::Instant;
 
 use super::subscription::Topic;
 
-/// Why a post is read. The order is that of their priority.
+/// Why a post is read, in the order of priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// A stream waits for its first event.
     Snapshot,
-    /// It has changed.
+    /// The post has changed.
     Change,
-    /// Nothing was heard of it for a while.
+    /// There was no news of the post for a while.
     Resync,
 }
 
@@ -22,21 +22,21 @@ pub(super) struct Read {
     pub(super) class: Class,
     /// Later reads of a room have greater numbers.
     pub(super) number: u64,
-    /// Told to all watchers, and not only to those that have had no event yet.
+    /// Whether it goes to all watchers, and not only to those without an event.
     pub(super) public: bool,
-    /// Since when the post may be other than its watchers were told.
+    /// Since when the post may differ from the last event.
     pub(super) stale_since: Option<Instant>,
     pub(super) begun: Instant,
 }
 
-/// What a step in a room leaves to be done later.
+/// The work that a step in a room leaves for later.
 #[derive(Debug, Default)]
 pub(super) struct Due {
-    /// To be read, no earlier than at this time.
+    /// Topics to read, no earlier than at this time.
     pub(super) reads: Vec<(Instant, Topic)>,
-    /// To be read for a stream that came while it was being read.
+    /// Topics to read again, for streams that came during their read.
     pub(super) again: Vec<Topic>,
-    /// If it is still stale at this time, streams are to be closed.
+    /// Topics to check at this time: if they are still stale, streams must be closed.
     pub(super) stale: Vec<(Instant, Topic)>,
     /// How many events replaced one that was not sent.
     pub(super) superseded: u64,

@@ -1,4 +1,4 @@
-//! Which partitions' logs are followed for the streams.
+//! The partitions whose logs the hub follows.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use super::registry::SubscriptionRegistry;
 use crate::domain::{PARTITIONS, Partition};
 
-/// A log is followed for so long after nobody watches its partition any more: to begin costs more
-/// than to go on, and pages are opened and closed all the time.
+/// How long the hub still follows a log after the last watcher has left. Starting to follow costs
+/// more than going on, and clients open and close pages all the time.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// The partitions to follow, as the rooms say.
+/// The partitions to follow, as the rooms want it.
 #[derive(Debug)]
 pub(super) struct Followed {
     partitions: BTreeSet<Partition>,
-    /// Those that nobody watches any more, each with the end of its time, in that order.
+    /// The partitions without watchers, each with the end of its time, in that order.
     leaving: VecDeque<(Instant, Partition)>,
     seen: Box<[u64]>,
     anew: bool,
@@ -28,7 +28,7 @@ impl Default for Followed {
 }
 
 impl Followed {
-    /// Takes in what has moved. True if others are to be followed than before.
+    /// Takes in the rooms' changes. Returns whether the set of partitions to follow has changed.
     pub(super) fn tick(&mut self, registry: &SubscriptionRegistry, now: Instant) -> bool {
         for (partition, wanted) in registry.moved(&mut self.seen) {
             self.leaving.retain(|(_, leaving)| *leaving != partition);
@@ -45,12 +45,12 @@ impl Followed {
         self.anew
     }
 
-    /// Whether there are any, and all of them are among these.
+    /// Whether there are any, and all of them are in `lost`.
     pub(super) fn are_all_in(&self, lost: &BTreeSet<Partition>) -> bool {
         !self.partitions.is_empty() && self.partitions.is_subset(lost)
     }
 
-    /// When there is more to take in, if nothing moves before.
+    /// When there is more to take in, unless a room changes before.
     pub(super) fn next(&self) -> Option<Instant> {
         self.leaving.front().map(|(at, _)| *at)
     }
@@ -59,7 +59,7 @@ impl Followed {
         self.partitions.is_empty()
     }
 
-    /// The partitions to follow, if they are others than the last time.
+    /// The partitions to follow, if they have changed since the last call.
     pub(super) fn take_anew(&mut self) -> Option<BTreeSet<Partition>> {
         std::mem::take(&mut self.anew).then(|| self.partitions.clone())
     }

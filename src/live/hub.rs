@@ -1,4 +1,5 @@
-//! The hub: one task that follows the log, reads what is due, and tells the streams.
+//! The hub: one task that follows the log, reads posts that are due, and gives events to the
+//! streams.
 
 use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
@@ -26,43 +27,43 @@ use super::subscription::{STALE, Subscription, Topic};
 use crate::domain::{PostId, Summary};
 use crate::store::{Deadline, Store, StoreError, SummaryQuery};
 
-/// How long a read may take.
+/// The timeout of a read.
 const READ_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The news that wait for the hub.
+/// The capacity of the hub's news channel.
 const NEWS: usize = 64;
 
-/// What is taken in at once of one kind, before the others have their turn.
+/// The most items of one kind that the hub takes before it turns to the others.
 const AT_ONCE: usize = 64;
 
-/// Makes an event's text of a summary with so many of the newest users.
+/// Encodes a summary with this many of its newest users as the text of an event.
 type Encode = fn(Summary, usize) -> Bytes;
 
-/// Where streams are joined to what they watch. One for the whole process; clones are the same.
+/// Connects streams to the posts that they watch. One for the whole process; clones share it.
 #[derive(Clone, Debug)]
 pub struct Hub {
     registry: Arc<SubscriptionRegistry>,
-    /// Until it runs.
+    /// Taken when the hub runs.
     arrivals: Arc<Mutex<Option<Arrivals>>>,
 }
 
 impl Hub {
-    /// A hub with room for so many streams.
+    /// A hub for at most `most_streams` streams.
     pub fn new(most_streams: usize) -> Self {
         let (registry, arrivals) = SubscriptionRegistry::new(most_streams);
         Self { registry: Arc::new(registry), arrivals: Arc::new(Mutex::new(Some(arrivals))) }
     }
 
-    /// What the streams have done.
+    /// The counters of the streams.
     pub fn stats(&self) -> Arc<LiveStats> {
         Arc::clone(&self.registry.stats)
     }
 
-    /// Watches posts, at most 256, each named once.
+    /// Watches posts: at most 256, none twice.
     ///
     /// # Errors
     ///
-    /// When there is no room, the store is away, or the service is stopping.
+    /// If there is no room, the store is away, or the service is stopping.
     pub async fn watch(&self, posts: Vec<PostId>, recent: usize) -> Result<Watching, Refused> {
         let recent = u8::try_from(recent).unwrap_or(u8::MAX);
         let topics = posts.into_iter().map(|post| Topic { post, recent }).collect();
@@ -73,7 +74,7 @@ impl Hub {
         Ok(Watching { registry, subscription, progress, permit: Some(permit) })
     }
 
-    /// Runs until `stop`, then ends all streams. The store is attached when the first one begins.
+    /// Runs until `stop`, then ends all streams. Attaches the store when the first stream begins.
     pub async fn run<S: Store>(
         &self,
         attach: impl FnOnce() -> S,
@@ -129,11 +130,11 @@ impl Hub {
                     let now = Instant::now();
                     done.iter().for_each(|(read, outcome)| scheduler.done(read, outcome, now));
                     if done.len() > AT_ONCE {
-                        // A store that answers at once would never let the timers have a turn.
+                        // Yields, since a store that answers at once would starve the timers.
                         yield_now().await;
                     }
                 }
-                // It ends only when nobody listens.
+                // It ends only when the receiver is closed.
                 () = &mut following => return,
                 () = sleep_until(next.into()) => {}
             }
@@ -141,7 +142,7 @@ impl Hub {
     }
 }
 
-/// Reads posts, one at a time: a post that cannot be read keeps no other from being read.
+/// Reads posts one by one, so that a post that cannot be read does not block the others.
 struct Reader<'a, S> {
     store: &'a S,
     encode: Encode,
@@ -169,14 +170,14 @@ impl<S: Store> Reader<'_, S> {
     }
 }
 
-/// A stream's place at the hub; dropped, it watches no more.
+/// A stream's subscription at the hub. Dropping it ends the watch.
 #[derive(Debug)]
 pub struct Watching {
     registry: Arc<SubscriptionRegistry>,
     subscription: Arc<Subscription>,
-    /// What the registry said of its progress the last time.
+    /// The registry's progress at the last check.
     progress: u64,
-    /// Until it is dropped.
+    /// None only while this is dropped.
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -186,7 +187,7 @@ impl Watching {
         self.subscription.mailbox.poll_ready(cx)
     }
 
-    /// The next event to send, encoded; none at the end of the stream.
+    /// The next event to send, encoded; None at the end of the stream.
     pub fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
         let next = self.subscription.mailbox.poll_next(cx);
         if let Poll::Ready(Some(_)) = next {
@@ -195,13 +196,13 @@ impl Watching {
         next
     }
 
-    /// How long the client is asked to wait before it opens a stream again: a time of its own.
+    /// The delay before the client reconnects; it differs between streams.
     pub fn retry(&self) -> Duration {
         self.subscription.retry()
     }
 
-    /// Ends the stream if it has waited in vain for its snapshots, that is, as long as no stream
-    /// at all was given one. Says when to look again, unless it has them.
+    /// Ends the stream if it still lacks snapshots after its patience, unless some stream got one
+    /// meanwhile. Returns when to check again; None if it has all snapshots or has ended.
     pub fn look(&mut self, now: Instant) -> Option<Instant> {
         if self.subscription.mailbox.is_complete() {
             return None;
@@ -224,7 +225,7 @@ impl Watching {
 impl Drop for Watching {
     fn drop(&mut self) {
         self.registry.leave(&self.subscription);
-        // Another has its place by the time that it is not counted any more.
+        // The place is free before the count falls, so a client that sees room can join.
         drop(self.permit.take());
         self.registry.stats.streams.sub(1);
     }

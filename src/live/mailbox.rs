@@ -1,4 +1,4 @@
-//! What one stream has still to send: for each of its posts the latest event, if it is not sent.
+//! What one stream still has to send: for each of its posts the latest event, unless it was sent.
 
 use std::task::{Context, Poll};
 
@@ -7,15 +7,15 @@ use bytes::Bytes;
 use crate::domain::Revision;
 use crate::sync::WakeCell;
 
-/// A summary, encoded once for all streams that are to be sent it.
+/// A summary, encoded once for all streams that get it.
 #[derive(Clone, Debug)]
 pub(super) struct Event {
     pub(super) revision: Revision,
     pub(super) text: Bytes,
-    /// Of the text. Of two states of a post, their hashes say whether they are the same; their
-    /// revisions do not, for after a loss a store may give one out a second time.
+    /// The hash of the text. It tells whether two states of a post are equal. The revision does
+    /// not, because a store that lost changes may give one out again.
     pub(super) hash: u64,
-    /// It says nothing but its revision, which may rise although nothing happens to the post.
+    /// Whether it has only a revision, which may rise although the post does not change.
     pub(super) blank: bool,
 }
 
@@ -26,13 +26,13 @@ pub(super) struct Mailbox(WakeCell<State>);
 #[derive(Debug)]
 struct State {
     slots: Box<[Slot]>,
-    /// The first and the last slot with something to send, in the order in which that came. Each
-    /// names the next one: a queue of its own would make every stream larger.
+    /// A linked list through the slots, oldest unsent event first: its first and its last slot. A
+    /// separate queue would make every stream larger.
     queue: Option<(u8, u8)>,
-    /// How many slots, from the first on, have been queued with their snapshots.
+    /// How many slots, from the first on, have queued their snapshots.
     begun: u16,
     closed: bool,
-    /// The connection has something new to send, or the end.
+    /// Whether the connection has something new to send, or the stream has ended.
     news: bool,
 }
 
@@ -41,26 +41,26 @@ struct Slot {
     /// Whether it has ever had an event.
     told: bool,
     blank: bool,
-    /// Its unsent event waits for the snapshots of other posts.
+    /// Whether its unsent event waits for the snapshots of other posts.
     held: bool,
-    /// The one behind it in the queue.
+    /// The next slot in the queue.
     next: u8,
     revision: u64,
     hash: u64,
     unsent: Option<Bytes>,
 }
 
-/// What became of an event.
+/// The result of putting an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Put {
-    /// It is to be sent.
+    /// The event is queued.
     Queued,
-    /// It is to be sent in place of one that has not been.
+    /// The event replaced an older one that was not sent.
     Replaced,
-    /// The stream had it already.
+    /// The stream had the event already.
     Known,
-    /// The post has gone back in its history, or has another state at the same revision. No event
-    /// can tell that: the stream is closed, and the client begins with what is true now.
+    /// The post went back in its history, or has another state at the same revision. No event can
+    /// express that. So the stream is closed, and the client starts over with the present state.
     Contradicted,
 }
 
@@ -75,7 +75,7 @@ impl Mailbox {
         }))
     }
 
-    /// Changes what is to be sent, and wakes the connection if there is something new.
+    /// Changes the state, and wakes the connection if there is something new.
     fn change<R>(&self, step: impl FnOnce(&mut State) -> R) -> R {
         self.0.change(|state| {
             let result = step(state);
@@ -83,7 +83,7 @@ impl Mailbox {
         })
     }
 
-    /// The first slot from `slot` on that has never had an event; none if the stream has ended.
+    /// The first slot from `slot` on that has never had an event; None if the stream has ended.
     pub(super) fn lacks_from(&self, slot: usize) -> Option<usize> {
         self.0.with(|state| {
             let from = slot.max(state.begun.into());
@@ -92,7 +92,7 @@ impl Mailbox {
         })
     }
 
-    /// Whether there has been a snapshot of every post.
+    /// Whether every post has had a snapshot.
     pub(super) fn is_complete(&self) -> bool {
         self.0.with(|state| state.is_complete())
     }
@@ -101,7 +101,7 @@ impl Mailbox {
         self.change(|state| state.put(slot, event))
     }
 
-    /// Ends the stream, if it has not ended. What is not sent is not sent.
+    /// Ends the stream, and drops its unsent events. Returns whether it was open.
     pub(super) fn close(&self) -> bool {
         self.change(|state| {
             let open = !state.closed;
@@ -110,7 +110,7 @@ impl Mailbox {
         })
     }
 
-    /// Whether there is something to send, or the end.
+    /// Whether there is something to send, or the stream has ended.
     pub(super) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
         self.0.poll(cx, |state| match state.closed || state.queue.is_some() {
             true => Poll::Ready(()),
@@ -118,7 +118,7 @@ impl Mailbox {
         })
     }
 
-    /// The next event to send; none at the end of the stream.
+    /// The next event to send; None at the end of the stream.
     pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
         self.0.poll(cx, |state| match (state.closed, state.pop()) {
             (true, _) => Poll::Ready(None),
@@ -129,7 +129,7 @@ impl Mailbox {
 }
 
 impl Slot {
-    /// Whether an event can come after what was told last.
+    /// Whether an event may follow the last one.
     fn is_followed_by(&self, event: &Event) -> bool {
         event.revision.0 > self.revision
             || event.revision.0 == self.revision && event.hash == self.hash
@@ -167,8 +167,8 @@ impl State {
         if replaced { Put::Replaced } else { Put::Queued }
     }
 
-    /// Queues the snapshots whose turn has come: they go out in the order in which the posts were
-    /// asked for. Behind the last of them comes what has changed meanwhile.
+    /// Queues the snapshots whose turn has come: they go out in the order in which the client named
+    /// the posts. Changes that came meanwhile follow after the last snapshot.
     fn begin(&mut self) {
         let before = self.begun;
         while let Ok(slot) = u8::try_from(self.begun)
@@ -191,14 +191,14 @@ impl State {
         usize::from(self.begun) == self.slots.len()
     }
 
-    /// Queues a slot, which is not in the queue.
+    /// Appends a slot that is not in the queue.
     fn push(&mut self, slot: u8) {
         let (first, last) = self.queue.unwrap_or((slot, slot));
         self.slots[usize::from(last)].next = slot;
         self.queue = Some((first, slot));
     }
 
-    /// The event of the first slot in the queue.
+    /// Takes the event of the first slot in the queue.
     fn pop(&mut self) -> Option<Bytes> {
         let (first, last) = self.queue?;
         let slot = &mut self.slots[usize::from(first)];
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(mailbox.put(0, &event(7, "a7")), Put::Queued);
         assert_eq!(sent(&mailbox), ["a7", "b5"]);
         assert!(!mailbox.is_complete());
-        // What changes meanwhile waits for the last snapshot, which is the newest by then.
+        // A change before the last snapshot waits for it, and then goes out as the newest event.
         assert_eq!(mailbox.put(0, &event(8, "a8")), Put::Queued);
         assert_eq!(mailbox.put(0, &event(9, "a9")), Put::Replaced);
         assert!(next(&mailbox).is_pending());
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(mailbox.put(0, &event(9, "a9")), Put::Known);
         assert_eq!(mailbox.put(1, &event(9, "b9")), Put::Replaced);
         assert_eq!(sent(&mailbox), ["b9"]);
-        // However much comes that is not read, what is kept does not grow.
+        // However much arrives unread, the mailbox does not grow.
         for revision in 10..1000 {
             mailbox.put(1, &event(revision, "later"));
         }

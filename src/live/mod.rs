@@ -1,9 +1,9 @@
-//! Live counts: streams tell how the posts that they watch stand, now and whenever that changes.
+//! Live counts: a stream sends the state of the posts that it watches, now and at every change.
 //!
-//! The change log says which posts have changed, and a resync finds what it does not say. Then the
-//! hub reads a post's summary, once for all streams that watch it, and encodes it once. For each of
-//! its posts a stream keeps the latest event that it has not sent, and no other: a slow reader
-//! misses events, never the latest.
+//! The change log says which posts have changed, and a resync finds changes that are not in the
+//! log. The hub then reads the post's summary and encodes it, once for all streams that watch it.
+//! For each of its posts a stream keeps only the latest event that it has not sent. So a slow
+//! reader misses events, but never the latest.
 
 mod due;
 mod followed;

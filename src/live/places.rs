@@ -1,9 +1,9 @@
-//! How many reads may be on their way, and whose turn is next when there is room for one.
+//! Bounds how many reads are in flight, and says which class may begin the next one.
 //!
-//! The store's queue is short because this is bounded. No class of reads can take all places, so
-//! that streams which are opened and closed in a loop do not make other streams stale. Nor can
-//! reads that hang, as those of a lost cluster node do until their deadline: they give up their
-//! places after a moment, and until they have ended no other read of their partition begins.
+//! This bound keeps the store's queue short. No class of reads can take all places, so streams that
+//! clients open and close in a loop do not make other streams stale. Reads that hang cannot either,
+//! such as those of a lost cluster node: after a moment they give up their places. Until they have
+//! ended, no other read of their partition begins.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use super::due::Class;
 use crate::domain::{PARTITIONS, Partition};
 
-/// The reads on their way, without those that hang.
+/// The reads in flight, without those that hang.
 const PLACES: usize = 256;
 
-/// The last places are for reads unasked: they have the lowest priority, and would starve.
+/// The last places are for resyncs: they have the lowest priority and would starve.
 const RESYNC_PLACES: usize = 8;
 
-/// What each of the two other classes may take: the rest is always left for the other.
+/// The most places of each of the other two classes: some always remain for the other.
 const CLASS_PLACES: usize = 160;
 
 /// The reads of one partition.
@@ -31,7 +31,7 @@ pub(super) struct Places {
     taken: [usize; 3],
     partitions: Box<[OfPartition]>,
     reads: HashMap<u64, OnItsWay>,
-    /// In the order in which they began, also some that have ended.
+    /// The reads in the order in which they began; some have ended.
     order: VecDeque<(Instant, u64)>,
     tickets: u64,
 }
@@ -40,7 +40,7 @@ pub(super) struct Places {
 struct OfPartition {
     reads: usize,
     hanging: usize,
-    /// The last read found the store away.
+    /// Whether the last read found the store away.
     failing: bool,
 }
 
@@ -82,7 +82,7 @@ impl Places {
         }
     }
 
-    /// A read begins. Its ticket is given back when it has ended.
+    /// Begins a read. Returns a ticket, to give back when the read has ended.
     pub(super) fn take(&mut self, class: Class, partition: Partition, now: Instant) -> u64 {
         self.tickets += 1;
         self.taken[class as usize] += 1;
@@ -92,7 +92,7 @@ impl Places {
         self.tickets
     }
 
-    /// A read has ended; `away` if the store was not there.
+    /// Ends a read. `away` says that it found the store away.
     pub(super) fn give_back(&mut self, ticket: u64, away: bool) {
         let Some(OnItsWay { class, partition, hangs }) = self.reads.remove(&ticket) else { return };
         let of = &mut self.partitions[partition.index()];
@@ -105,7 +105,7 @@ impl Places {
         }
     }
 
-    /// Takes their places from the reads that hang. Says when to look again.
+    /// Frees the places of the reads that hang. Returns when to check again.
     pub(super) fn look(&mut self, now: Instant) -> Option<Instant> {
         while let Some((begun, ticket)) = self.order.front() {
             if let Some(read) = self.reads.get_mut(ticket) {
@@ -163,7 +163,7 @@ mod tests {
             assert_eq!(places.left_in(Partition::FIRST), 0, "one hangs still");
             places.give_back(*ticket, true);
         }
-        // One at a time, until one shows that the store is there again.
+        // One at a time, until one shows that the store is back.
         assert_eq!(places.left_in(Partition::FIRST), 1);
         let ticket = taken(&mut places);
         assert_eq!(places.left_in(Partition::FIRST), 0);

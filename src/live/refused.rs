@@ -3,13 +3,13 @@
 /// Why a stream does not begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// There are as many as there may be.
+    /// As many streams are open as there is room for.
     #[error("as many streams are open as there is room for")]
     Full,
-    /// The store that has one of its posts could not be followed the last time it was tried.
+    /// The last attempt to follow the store failed for a partition of one of its posts.
     #[error("the store is away")]
     Away,
-    /// There will be none any more.
+    /// The service is stopping and opens no more streams.
     #[error("the service is stopping")]
     Stopping,
 }

@@ -1,7 +1,7 @@
-//! Who watches what: a room for each partition, each behind its own lock.
+//! Who watches what: one room for each partition, each behind its own lock.
 //!
-//! Requests and the hub meet here and nowhere else. A lock is held for one post, or for one room
-//! where something concerns all of it, and never two at a time.
+//! Requests and the hub meet only here. A thread holds a lock for one post, or for one room if
+//! something concerns all of it, and never holds two.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,7 +24,7 @@ const AT_ONCE: usize = 2;
 /// How long a new stream waits for a store that is away.
 const GRACE: Duration = Duration::from_millis(300);
 
-/// New streams, on their way to the hub.
+/// The new streams, for the hub.
 pub(super) type Arrivals = mpsc::Receiver<Weak<Subscription>>;
 
 #[derive(Debug)]
@@ -33,25 +33,26 @@ pub(super) struct SubscriptionRegistry {
     /// Raised for a room when its first topic comes or its last one goes.
     moved: Versions,
     has_moved: Notify,
-    /// Nothing that is watched could be followed: then the whole store is away.
+    /// Whether the hub could follow none of the watched partitions: then the whole store is away.
     is_away: AtomicBool,
-    /// A log that was lost is followed again.
+    /// Notified when the hub follows a lost log again.
     has_recovered: Notify,
     arrivals: mpsc::Sender<Weak<Subscription>>,
     places: Arc<Semaphore>,
     streams: AtomicU64,
-    /// Who joins a hundred rooms has its turn: streams that come at once let taps in between.
+    /// A stream may join a hundred rooms. Taking turns, streams that come together let taps in
+    /// between.
     joining: Semaphore,
-    /// How many reads have brought a stream its first event of a post.
+    /// How many reads gave a stream its first event of a post.
     progress: AtomicU64,
     pub(super) stats: Arc<LiveStats>,
 }
 
 impl SubscriptionRegistry {
-    /// A registry with room for so many streams, and where they arrive.
+    /// A registry for at most `most_streams` streams, and the channel at which they arrive.
     pub(super) fn new(most_streams: usize) -> (Self, Arrivals) {
         let most_streams = most_streams.min(Semaphore::MAX_PERMITS / 2);
-        // Those that have come and gone take places, too, until the hub has seen them.
+        // Streams that came and went also take room here until the hub has seen them.
         let (arrivals, arriving) = mpsc::channel((2 * most_streams).max(1));
         let registry = Self {
             rooms: Sharded::new(PARTITIONS, |_| Room::default()),
@@ -69,15 +70,15 @@ impl SubscriptionRegistry {
         (registry, arriving)
     }
 
-    /// Lets a stream in, as soon as the store is there: it may be there again before the hub knows.
-    /// It is the caller's to [leave](Self::leave).
+    /// Lets a stream in. Waits a moment for a store that is away: it may be back before the hub
+    /// knows. The caller must [leave](Self::leave).
     pub(super) async fn join_in_time(
         &self,
         topics: Box<[Topic]>,
     ) -> Result<(Arc<Subscription>, OwnedSemaphorePermit), Refused> {
         let until = tokio::time::Instant::now() + GRACE;
         loop {
-            // Listened for before it is asked, so that it is not missed.
+            // Registered before the check, so that no recovery in between is missed.
             let mut recovered = pin!(self.has_recovered.notified());
             recovered.as_mut().enable();
             let turn = self.joining.acquire().await;
@@ -124,7 +125,7 @@ impl SubscriptionRegistry {
         }
     }
 
-    /// A stream is there no more.
+    /// Ends a stream.
     pub(super) fn leave(&self, subscription: &Subscription) {
         subscription.mailbox.close();
         for &topic in &subscription.topics {
@@ -132,8 +133,8 @@ impl SubscriptionRegistry {
         }
     }
 
-    /// Does something in a room, and tells the hub if its log is to be followed from now on, or no
-    /// longer.
+    /// Runs a step in a room. Wakes the hub if that changes whether the room's log must be
+    /// followed.
     pub(super) fn in_room<R>(&self, partition: Partition, step: impl FnOnce(&mut Room) -> R) -> R {
         let (done, moved) = self.rooms.with(partition.index(), |room| {
             let wanted = room.wants_news();
@@ -147,13 +148,13 @@ impl SubscriptionRegistry {
         done
     }
 
-    /// Waits until [`moved`](Self::moved) has something to say.
+    /// Waits until [`moved`](Self::moved) has changes.
     pub(super) async fn until_moved(&self) {
         self.has_moved.notified().await;
     }
 
-    /// Rooms whose logs are to be followed from now on, or no longer, since the last call with this
-    /// `seen`, which begins as all zeros.
+    /// The rooms whose logs must be followed from now on, or no longer, since the last call with
+    /// this `seen`, which begins as all zeros.
     pub(super) fn moved(&self, seen: &mut [u64]) -> Vec<(Partition, bool)> {
         let partitions = self.moved.changed(seen).into_iter().map(|index| {
             let partition = Partition::turn(index as u64);
@@ -162,17 +163,17 @@ impl SubscriptionRegistry {
         partitions.collect()
     }
 
-    /// Whether nothing that is watched could be followed.
+    /// Sets whether the hub could follow none of the watched partitions.
     pub(super) fn set_away(&self, away: bool) {
         self.is_away.store(away, Ordering::Relaxed);
     }
 
-    /// A log that was lost is followed again.
+    /// Reports that a lost log is followed again.
     pub(super) fn has_recovered(&self) {
         self.has_recovered.notify_waiters();
     }
 
-    /// How many reads have brought a stream its first event of a post.
+    /// How many reads gave a stream its first event of a post.
     pub(super) fn progress(&self) -> u64 {
         self.progress.load(Ordering::Relaxed)
     }
@@ -181,7 +182,7 @@ impl SubscriptionRegistry {
         self.progress.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Ends all streams; from now on there are none.
+    /// Ends all streams, and accepts no more.
     pub(super) fn close(&self) {
         Partition::all().for_each(|partition| self.rooms.with(partition.index(), Room::close));
     }

@@ -1,25 +1,25 @@
-//! Reading watched posts again although nothing was heard of them.
+//! Reads watched posts again without any news of them.
 //!
-//! Not every change has an entry in the log: a count that was healed, a Redis that was emptied,
-//! what somebody wrote by hand. So everything that is watched is read again now and then, one
-//! partition after the other, so that it is never much at once.
+//! Not every change has a log entry: a corrected count, an emptied Redis, a value that someone
+//! wrote by hand. So onetap reads everything watched again now and then. It takes one partition
+//! after the other, so that it never reads much at once.
 
 use std::time::{Duration, Instant};
 
 use crate::domain::Partition;
 
-/// The time for a partition: all of them take thirty seconds.
+/// The time for one partition; all of them take thirty seconds.
 const TURN: Duration = Duration::from_millis(117);
 
-/// The time for a post, where a partition has many: it bounds what this costs the store, however
-/// much is watched.
+/// The time for one post, if a partition has many. It bounds the load on the store, however much is
+/// watched.
 const PER_POST: Duration = Duration::from_micros(500);
 
-/// Whose turn it is.
+/// Which partition is next.
 #[derive(Debug)]
 pub(super) struct Resync {
     turns: u64,
-    /// When the next turn is.
+    /// The time of the next turn.
     pub(super) at: Instant,
 }
 
@@ -28,7 +28,7 @@ impl Resync {
         Self { turns: 0, at: now }
     }
 
-    /// The partition whose turn it is, if it is time and posts of it are watched: so many.
+    /// The next partition, if its time has come and it has watched posts. `watched` counts these.
     pub(super) fn turn(
         &mut self,
         now: Instant,
@@ -41,7 +41,7 @@ impl Resync {
         let posts = watched(partition);
         self.turns += 1;
         let took = PER_POST.saturating_mul(u32::try_from(posts).unwrap_or(u32::MAX));
-        // Turns that were missed, while nobody watched, are not made up for.
+        // Turns that were missed while nothing was watched are skipped.
         self.at = now.max(self.at + TURN.max(took));
         (posts > 0).then_some(partition)
     }
@@ -53,7 +53,7 @@ mod tests {
 
     use super::*;
 
-    /// When each partition had its turn, if so many posts are watched in each.
+    /// The times of each partition's turns, with this many watched posts in each.
     fn turns(posts: usize, time: Duration) -> HashMap<Partition, Vec<Duration>> {
         let begun = Instant::now();
         let (mut resync, mut turns) = (Resync::new(begun), HashMap::new());

@@ -1,7 +1,7 @@
-//! The watched posts of one partition, behind one lock: who watches them, and what is told whom.
+//! The watched posts of one partition, behind one lock: who watches them, and who gets which event.
 //!
-//! A room knows nothing of the order in which posts are read: it says what has become due, and the
-//! [scheduler](super::scheduler) alone decides when it is read.
+//! A room does not know in which order posts are read. It says what is due, and only the
+//! [scheduler](super::scheduler) decides when to read it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,23 +14,23 @@ use super::subscription::{STALE, Subscription, Topic};
 use super::topic::{TopicState, Watcher};
 use crate::domain::PostId;
 
-/// At most one event of a post in this time.
+/// At most one event for a post in this time.
 pub(super) const PACE: Duration = Duration::from_millis(100);
 
-/// The wait after a read that failed.
+/// The wait after a failed read.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// The time between two looks at the streams of a stale post.
+/// The time between two checks of a stale post's streams.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Whether the changes of a partition are heard of.
+/// Whether the hub follows the partition's log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Log {
     /// Not yet.
     #[default]
     Unknown,
     Followed,
-    /// It could not be followed the last time it was tried.
+    /// The last attempt to follow it failed.
     Lost,
 }
 
@@ -40,19 +40,19 @@ pub(super) struct Room {
     log: Log,
     /// How many reads have begun.
     reads: u64,
-    /// How many topics there are.
+    /// The number of topics.
     topics: usize,
-    /// By post, one for each number of newest users that is wanted.
+    /// The topics of each post, one for each number of newest users that a stream wants.
     posts: HashMap<PostId, Vec<TopicState>>,
 }
 
 impl Room {
-    /// Whether its log is to be followed: also while it is lost, to know when it is there again.
+    /// Whether to follow the log. Also while it is lost, to learn when it is back.
     pub(super) fn wants_news(&self) -> bool {
         self.topics > 0 || self.log == Log::Lost
     }
 
-    /// A stream joins the watchers of a topic.
+    /// Adds a stream to the watchers of a topic.
     pub(super) fn join(
         &mut self,
         topic: Topic,
@@ -91,7 +91,7 @@ impl Room {
         }
     }
 
-    /// Ends all streams; from now on there are none.
+    /// Ends all streams, and accepts no more.
     pub(super) fn close(&mut self) {
         self.closed = true;
         for watcher in self.posts.values().flatten().flat_map(TopicState::watchers) {
@@ -99,7 +99,7 @@ impl Room {
         }
     }
 
-    /// All topics, for a look at them unasked.
+    /// All topics, for a resync.
     pub(super) fn all(&self) -> Vec<Topic> {
         let of = |(post, wanted): (&PostId, &Vec<TopicState>)| {
             let post = *post;
@@ -120,7 +120,8 @@ impl Room {
         }
     }
 
-    /// From now on changes are heard of; what was before is to be read. True if they were lost.
+    /// The hub follows the log from now on. All posts are due, since earlier changes may be
+    /// missing. Returns whether the log was lost.
     pub(super) fn followed(&mut self, now: Instant, due: &mut Due) -> bool {
         let was_lost = std::mem::replace(&mut self.log, Log::Followed) == Log::Lost;
         for (&post, wanted) in &mut self.posts {
@@ -133,8 +134,8 @@ impl Room {
         was_lost
     }
 
-    /// Changes are not heard of any more, nor have been since then. That is told again and again,
-    /// and true of nothing new: no stream joins meanwhile.
+    /// The log is lost, and changes since `since` may be missing. The follower repeats this news. A
+    /// repetition concerns nothing new, because no stream joins meanwhile.
     pub(super) fn lost(&mut self, since: Instant, due: &mut Due) {
         if std::mem::replace(&mut self.log, Log::Lost) == Log::Lost {
             return;
@@ -144,7 +145,7 @@ impl Room {
         }
     }
 
-    /// A read of a topic that somebody waits for, or that was queued, begins if it is needed now.
+    /// Begins a read of a topic that a stream awaits or that was queued, if it is still needed.
     pub(super) fn begin(
         &mut self,
         topic: Topic,
@@ -177,7 +178,7 @@ impl Room {
             return None;
         }
         if log != Log::Followed {
-            // What it is told now is not followed by what changes, until the log is.
+            // No news will follow this event until the hub follows the log.
             state.stir(topic, now, due);
         }
         let public = may_tell && (state.stale_since.is_some() || class == Class::Resync);
@@ -188,14 +189,14 @@ impl Room {
         Some(Read { topic, class, number, public, stale_since, begun: now })
     }
 
-    /// Notes that a topic is to be read for a stream as soon as there is room. False if that was
-    /// known, or if nobody waits for it.
+    /// Notes that a topic must be read for a stream as soon as there is room. Returns false if that
+    /// was noted, or if no stream awaits it.
     pub(super) fn want(&mut self, topic: Topic) -> bool {
         let state = find(&mut self.posts, topic);
         state.is_some_and(|state| state.is_awaited() && !std::mem::replace(&mut state.wanted, true))
     }
 
-    /// Tells what was read; without it, it is tried again later.
+    /// Delivers a read to the watchers. If it failed, queues another.
     pub(super) fn deliver(
         &mut self,
         read: &Read,
@@ -234,8 +235,7 @@ impl Room {
         }
     }
 
-    /// Closes the streams of a stale topic that have waited for too long, and says when to look
-    /// again.
+    /// Closes the streams of a stale topic whose patience has ended, and schedules the next check.
     pub(super) fn overdue(&mut self, topic: Topic, now: Instant, due: &mut Due) {
         let Some(state) = find(&mut self.posts, topic) else { return };
         state.timed = false;
@@ -253,7 +253,7 @@ impl Room {
             }
         }
         if let Some(next) = next {
-            // However many streams there are, they are looked at a bounded number of times.
+            // However many streams there are, the number of checks is bounded.
             state.time(topic, next.max(now + LOOK), due);
         }
     }

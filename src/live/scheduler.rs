@@ -1,7 +1,8 @@
-//! What is read next for the streams, and when. Only the hub's task has it, so it needs no lock.
+//! What to read next for the streams, and when. Only the hub's task has it, so it needs no lock.
 //!
-//! What is due stands in queues by its class, so that the work for an event does not grow with what
-//! is watched. A topic has at most one place in a queue and at most one read on its way.
+//! Due topics wait in a queue for each class, so the work for an event does not grow with the
+//! number of watched posts. A topic has at most one place in a queue and at most one read in
+//! flight.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
@@ -18,17 +19,17 @@ use super::subscription::{Subscription, Topic};
 use crate::domain::{PARTITIONS, Partition};
 use crate::store::News;
 
-/// So many streams that have gone may wait in the queue all the same.
+/// Up to this many streams in the queue, the scheduler does not remove those that have gone.
 const FEW: usize = 1024;
 
-/// A read that has begun, and its place.
+/// A read that has begun, and its ticket.
 #[derive(Debug)]
 pub(super) struct Started {
     pub(super) read: Read,
     ticket: u64,
 }
 
-/// What came of a read.
+/// The result of a read.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Found(Event),
@@ -42,22 +43,21 @@ pub(super) enum Outcome {
 pub(super) struct Scheduler {
     registry: Arc<SubscriptionRegistry>,
     places: Places,
-    /// Streams without all their snapshots, in the order in which they came, each with the next of
-    /// its posts.
+    /// The streams that lack snapshots, in order of arrival, each with the next of its posts.
     streams: VecDeque<(Weak<Subscription>, usize)>,
-    /// When so many are in the queue, those that have gone are taken out.
+    /// The length of the queue at which streams that have gone are removed.
     most_streams: usize,
-    /// What is to be read for streams and was passed over: it comes first.
+    /// Topics to read for streams that were passed over: they come first.
     again: VecDeque<Topic>,
     changes: BinaryHeap<Reverse<(Instant, Topic)>>,
     resync: VecDeque<Topic>,
-    /// Due, but there are enough reads of its partition.
+    /// Due topics whose partition has enough reads in flight.
     parked: Box<[VecDeque<(Class, Topic)>]>,
-    /// When to look whether a topic is still stale.
+    /// When to check whether a topic is still stale.
     stale: BinaryHeap<Reverse<(Instant, Topic)>>,
     turns: Resync,
     pub(super) followed: Followed,
-    /// Those that could not be followed the last time it was tried.
+    /// The partitions that the last attempt could not follow.
     lost: BTreeSet<Partition>,
     due: Due,
 }
@@ -81,7 +81,7 @@ impl Scheduler {
         }
     }
 
-    /// A stream has come.
+    /// Adds a new stream.
     pub(super) fn arrived(&mut self, stream: Weak<Subscription>) {
         if self.streams.len() >= self.most_streams {
             self.streams.retain(|(stream, _)| stream.strong_count() > 0);
@@ -90,7 +90,7 @@ impl Scheduler {
         self.streams.push_back((stream, 0));
     }
 
-    /// Takes in what was heard from the log.
+    /// Takes in news from the log.
     pub(super) fn hear(&mut self, news: News, now: Instant) {
         let (registry, due) = (&self.registry, &mut self.due);
         match news {
@@ -119,7 +119,7 @@ impl Scheduler {
         self.take_in();
     }
 
-    /// Does what is due at this time but no reads. Says when there is more of it.
+    /// Does everything due now except reads. Returns when more is due.
     pub(super) fn tick(&mut self, now: Instant) -> Option<Instant> {
         if self.followed.tick(&self.registry, now) {
             self.registry.set_away(self.followed.are_all_in(&self.lost));
@@ -149,7 +149,7 @@ impl Scheduler {
         next.filter(|_| self.places.have_room_for(Class::Change))
     }
 
-    /// The next read, if one is due and there is room for it.
+    /// The next read, if one is due and has room.
     pub(super) fn next_read(&mut self, now: Instant) -> Option<Started> {
         let begun = self.begin_snapshot(now).or_else(|| self.begin_change(now));
         let read = begun.or_else(|| self.begin_resync(now));
@@ -180,8 +180,8 @@ impl Scheduler {
         None
     }
 
-    /// The next topic that a stream has had no event of: those of the stream that came first, in
-    /// the order in which it asked for them. Streams that have gone are passed over.
+    /// The next topic that a stream has had no event of. The first stream comes first, and its
+    /// topics in the order in which it asked for them. Skips streams that have gone.
     fn next_awaited(&mut self) -> Option<Topic> {
         loop {
             let (stream, next) = self.streams.front_mut()?;
@@ -195,7 +195,7 @@ impl Scheduler {
             }
             self.streams.pop_front();
             if self.streams.is_empty() {
-                // The queue of ten thousand streams that came at once is not kept for ever.
+                // Frees the memory of a queue of ten thousand streams that came at once.
                 self.streams.shrink_to(FEW);
             }
         }
@@ -217,7 +217,7 @@ impl Scheduler {
     fn begin_resync(&mut self, now: Instant) -> Option<Read> {
         while self.places.have_room_for(Class::Resync) {
             let topic = self.resync.pop_front()?;
-            // What there is no room for now has its turn again.
+            // A topic without room now has its turn again in the next round.
             if self.places.left_in(topic.post.partition()) == 0 {
                 continue;
             }
@@ -238,7 +238,7 @@ impl Scheduler {
         read
     }
 
-    /// A read has ended.
+    /// Ends a read.
     pub(super) fn done(&mut self, started: &Started, outcome: &Outcome, now: Instant) {
         let (read, due) = (&started.read, &mut self.due);
         let partition = read.topic.post.partition();
@@ -255,7 +255,7 @@ impl Scheduler {
         self.take_in();
     }
 
-    /// Puts back into the queues what there is room for in its partition now.
+    /// Moves parked topics back into the queues, as many as their partition has room for.
     fn unpark(&mut self, partition: Partition, now: Instant) {
         let parked = &mut self.parked[partition.index()];
         let room = self.places.left_in(partition).min(parked.len());
@@ -267,7 +267,7 @@ impl Scheduler {
         }
     }
 
-    /// Puts what the rooms have said into the queues.
+    /// Moves what the rooms reported into the queues.
     fn take_in(&mut self) {
         let due = &mut self.due;
         self.changes.extend(due.reads.drain(..).map(Reverse));

@@ -1,4 +1,4 @@
-//! What the scheduler promises, with a clock in the test's hands and no store.
+//! The promises of the scheduler, with a clock set by the test and without a store.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Weak};
@@ -92,7 +92,7 @@ impl House {
         reads.iter().for_each(|read| self.scheduler.done(read, outcome, self.now));
     }
 
-    /// Reads all that is due, and says how much that was.
+    /// Reads everything due; returns how many reads that took.
     fn settle(&mut self, revision: u64) -> usize {
         let mut read = 0;
         loop {
@@ -106,7 +106,7 @@ impl House {
     }
 }
 
-/// A read that began before somebody joined may be older than what that client has been told.
+/// A read that began before a stream joined may be older than what its client knows.
 #[test]
 fn a_snapshot_is_read_after_the_stream_was_asked_for() {
     let mut house = House::new();
@@ -121,7 +121,7 @@ fn a_snapshot_is_read_after_the_stream_was_asked_for() {
     house.end(second, &event(2));
     assert_eq!(told(&late), ["2"]);
     assert!(told(&early).is_empty(), "it has had its own");
-    // A stream whose room was empty in between is not told what was read for the one before it.
+    // A stream that joined an emptied room gets no read that began for the one before it.
     let left = house.open([2]);
     let old = house.reads();
     house.leave(left);
@@ -164,7 +164,7 @@ fn a_post_that_changes_is_read_once_for_all_and_at_most_every_tenth_of_a_second(
     assert_eq!(house.scheduler.next_change(), Some(house.now + PACE));
     house.later(PACE);
     let reads = house.reads();
-    // What changes during the read is read after it.
+    // A change during the read is read after it.
     house.change(1);
     house.end(reads, &event(3));
     house.later(PACE);
@@ -172,7 +172,7 @@ fn a_post_that_changes_is_read_once_for_all_and_at_most_every_tenth_of_a_second(
     streams.iter().for_each(|stream| assert_eq!(told(stream), ["4"]));
 }
 
-/// Where something may have been missed, all that is watched is due.
+/// After a gap in the news, all watched posts are due.
 #[test]
 fn a_reconnect_makes_everything_watched_due_again_a_bounded_part_at_a_time() {
     let mut house = House::new();
@@ -206,7 +206,7 @@ fn streams_that_cannot_be_told_the_truth_close_one_after_the_other() {
     house.later(500 * MS);
     house.scheduler.hear(News::Lost(Partition::all().collect(), lost), house.now);
     for n in [1, 1000, 2000, 3000] {
-        // Watched or not: nothing that is watched can be followed.
+        // Watched or not: no partition can be followed.
         let refused = house.registry.join(Box::new([Topic { post: post(n), recent: 0 }]));
         assert_eq!(refused.expect_err("it is away"), Refused::Away);
     }
@@ -221,7 +221,7 @@ fn streams_that_cannot_be_told_the_truth_close_one_after_the_other() {
         assert!(before - after <= if may_close { 25 } else { 0 }, "{before} to {after} at {at:?}");
     }
     assert_eq!(open.last().map(|(_, open)| *open), Some(0));
-    // Its log is asked for, watched or not, until it is there again.
+    // The hub follows the lost logs, watched or not, until they are back.
     streams.into_iter().for_each(|stream| house.leave(stream));
     house.later(Duration::from_secs(60));
     let followed = house.scheduler.followed.take_anew().expect("they were never told");
@@ -232,7 +232,7 @@ fn streams_that_cannot_be_told_the_truth_close_one_after_the_other() {
     house.later(Duration::from_secs(5));
     assert_eq!(house.scheduler.followed.take_anew(), Some(BTreeSet::new()));
     drop(house.open([1]));
-    // If a part is away, what is elsewhere can be watched.
+    // If a part is away, the posts of the other parts can be watched.
     let _elsewhere = house.open(4000..4100);
     let lost = post(1).partition();
     house.later(Duration::ZERO);
@@ -263,7 +263,7 @@ fn a_read_that_fails_is_tried_again_and_keeps_no_other_from_being_read() {
     assert!(is_closed(&broken) && !is_closed(&sound));
 }
 
-/// A node whose reads hang: its partitions take no place for long.
+/// A node whose reads hang: its partitions do not keep their places for long.
 #[test]
 fn what_hangs_in_one_partition_does_not_hold_up_the_others() {
     let mut house = House::new();
@@ -285,7 +285,7 @@ fn what_hangs_in_one_partition_does_not_hold_up_the_others() {
     }
     assert_eq!(alive.len(), (0..2000).filter(|n| !dead(post(*n))).count());
     assert!(hanging.len() < 1000, "{} reads hang", hanging.len());
-    // When they have failed and the node is there again, all is read.
+    // When they have failed and the node is back, everything is read.
     house.end(hanging, &Outcome::Away);
     for _ in 0..5 {
         house.later(100 * MS);
@@ -294,7 +294,7 @@ fn what_hangs_in_one_partition_does_not_hold_up_the_others() {
     assert!(streams.iter().all(|stream| told(stream).len() == 100));
 }
 
-/// What waits for room in its partition, and is not needed any more when its turn comes.
+/// A topic waits for room in its partition, and no stream needs it when its turn comes.
 #[test]
 fn what_nobody_needs_any_more_does_not_strand_what_waits_behind_it() {
     let mut house = House::new();

@@ -5,33 +5,33 @@ use std::time::{Duration, Instant};
 use super::mailbox::Mailbox;
 use crate::domain::PostId;
 
-/// A post, and how many of its newest users.
+/// A post, and how many of its newest users to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Topic {
     pub(super) post: PostId,
     pub(super) recent: u8,
 }
 
-/// A stream is closed so long after what it watches became stale, or up to [`SPREAD`] later.
+/// A stream closes this long after one of its posts became stale, or up to [`SPREAD`] later.
 pub(super) const STALE: Duration = Duration::from_secs(3);
 
-/// Over this time closes are spread, so that the clients do not all come back at one moment. Five
-/// seconds after it became stale none is open, with the time that it takes to close many.
+/// Spreads the closes over this time, so that the clients do not all reconnect at once. With the
+/// time that it takes to close many, none is open five seconds after the post became stale.
 const SPREAD: Duration = Duration::from_millis(1800);
 
-/// The shortest wait before a reconnect that a client is told, and how much longer it may be.
+/// The shortest reconnect delay that a client gets, and the most that is added to it.
 const RETRY: Duration = Duration::from_millis(500);
 const RETRY_SPREAD: Duration = Duration::from_millis(2500);
 
-/// The parts of 2^64 by which two numbers of neighbouring streams differ. Multiples of them are
-/// spread evenly, each by itself and as pairs (Roberts' R2 sequence).
+/// As parts of 2^64, the steps of two numbers from one stream to the next. Their multiples spread
+/// evenly, each alone and as pairs (Roberts' R2 sequence).
 const STEP: u64 = 0xC13F_A9A9_02A6_328F;
 const OTHER_STEP: u64 = 0x91E1_0DA5_C79E_7B1D;
 
-/// A stream: its posts in the order asked, and what is to be sent of them.
+/// A stream: its posts in the order asked, and the events to send.
 #[derive(Debug)]
 pub(super) struct Subscription {
-    /// No other stream of this process has it.
+    /// Unique in this process.
     pub(super) id: u64,
     pub(super) topics: Box<[Topic]>,
     pub(super) mailbox: Mailbox,
@@ -44,18 +44,18 @@ impl Subscription {
         Self { id, topics, mailbox, since }
     }
 
-    /// For how long it goes on without the truth: its own time between three and five seconds.
+    /// How long the stream stays open while stale: from 3 to 4.8 s, another time for each stream.
     pub(super) fn patience(&self) -> Duration {
         STALE + share(SPREAD, self.id.wrapping_mul(STEP))
     }
 
-    /// How long its client is asked to wait before it comes back.
+    /// The reconnect delay of its client.
     pub(super) fn retry(&self) -> Duration {
         RETRY + share(RETRY_SPREAD, self.id.wrapping_mul(OTHER_STEP))
     }
 }
 
-/// As large a part of a time as `of` is of 2^64, in whole milliseconds.
+/// The fraction `of` / 2^64 of a time, in whole milliseconds.
 fn share(time: Duration, of: u64) -> Duration {
     let part = (time.as_millis() * u128::from(of)) >> 64;
     Duration::from_millis(u64::try_from(part).unwrap_or_default())
@@ -76,7 +76,7 @@ mod tests {
         let (patience, retry) = (times(Subscription::patience), times(Subscription::retry));
         assert!(patience.iter().all(|ms| (3000..4800).contains(ms)), "{patience:?}");
         assert!(retry.iter().all(|ms| (500..3000).contains(ms)), "{retry:?}");
-        // In no tenth of a second are much more than its share of a thousand.
+        // No tenth of a second has much more than its share of a thousand.
         for (times, most) in [(patience, 60), (retry, 50)] {
             for ms in &times {
                 let near = times.iter().filter(|other| (*ms..ms + 100).contains(other)).count();

@@ -1,4 +1,4 @@
-//! How one watched post stands, for one number of its newest users.
+//! The state of one watched post, for one number of its newest users.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use super::due::{Due, Read};
 use super::subscription::{STALE, Subscription, Topic};
 use crate::domain::PostId;
 
-/// A stream that watches a topic, and the place of the topic among its posts.
+/// A stream that watches a topic, and the index of the topic among its posts.
 #[derive(Debug)]
 pub(super) struct Watcher {
     pub(super) subscription: Arc<Subscription>,
@@ -18,22 +18,23 @@ pub(super) struct Watcher {
 #[derive(Debug)]
 pub(super) struct TopicState {
     pub(super) recent: u8,
-    /// A change is queued to be read.
+    /// Whether it waits in the queue of changes.
     pub(super) queued: bool,
-    /// It is to be read for a stream: it is noted somewhere, or will be when its read has ended.
+    /// Whether it must be read for a stream. Then it is in a queue, or goes there when its read has
+    /// ended.
     pub(super) wanted: bool,
-    /// Somebody will look whether it is still stale.
+    /// Whether a check for staleness is scheduled.
     pub(super) timed: bool,
-    /// The number of the read on its way.
+    /// The number of the read in flight.
     pub(super) reading: Option<u64>,
-    /// Since when it may be other than its watchers were told.
+    /// Since when the post may differ from the last event.
     pub(super) stale_since: Option<Instant>,
-    /// No event to all before this time.
+    /// No event to all watchers before this time.
     pub(super) quiet_until: Option<Instant>,
-    /// By the stream.
+    /// The watchers, by stream id.
     watchers: HashMap<u64, Watcher>,
-    /// Those that have had no event, each with the number of the last read that had begun when it
-    /// joined. What that one or an earlier one has read may be older than what its client knows.
+    /// The streams without an event, each with the number of the last read that had begun when it
+    /// joined. That read and earlier ones may be older than what the stream's client knows.
     waiting: BTreeMap<u64, u64>,
 }
 
@@ -62,7 +63,7 @@ impl TopicState {
         self.watchers.insert(id, watcher);
     }
 
-    /// A stream leaves. True if it was the last.
+    /// Removes a stream. Returns whether it was the last.
     pub(super) fn leave(&mut self, id: u64) -> bool {
         self.waiting.remove(&id);
         self.watchers.remove(&id);
@@ -78,21 +79,21 @@ impl TopicState {
         !self.waiting.is_empty()
     }
 
-    /// It may be other than its watchers were told.
+    /// The post may differ from the last event since `since`.
     pub(super) fn stir(&mut self, topic: Topic, since: Instant, due: &mut Due) {
         let since = self.stale_since.map_or(since, |earlier| earlier.min(since));
         self.stale_since = Some(since);
         self.time(topic, since + STALE, due);
     }
 
-    /// Has somebody look at that time whether it is still stale, unless somebody does anyway.
+    /// Schedules a check for staleness at that time, unless one is scheduled.
     pub(super) fn time(&mut self, topic: Topic, at: Instant, due: &mut Due) {
         if !std::mem::replace(&mut self.timed, true) {
             due.stale.push((at, topic));
         }
     }
 
-    /// Queues it to be read as a change, unless it is queued or being read: then what comes of the
+    /// Queues it as a change, unless it is queued or being read. In the latter case the end of the
     /// read decides.
     pub(super) fn queue(&mut self, topic: Topic, at: Instant, due: &mut Due) {
         if self.reading.is_none() && !std::mem::replace(&mut self.queued, true) {
@@ -100,8 +101,8 @@ impl TopicState {
         }
     }
 
-    /// Tells a read to those that it is for: all, or only those without an event; and of these only
-    /// those that had joined when it began.
+    /// Gives a read to the streams that it is for: all, or only those without an event. Of the
+    /// latter, only those that had joined when it began.
     pub(super) fn tell(&mut self, read: &Read, mut put: impl FnMut(&Watcher)) {
         let waiting = std::mem::take(&mut self.waiting);
         let is_late = |(_, joined_after): &(u64, u64)| *joined_after >= read.number;

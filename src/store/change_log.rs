@@ -5,27 +5,28 @@ use std::future::Future;
 use super::{Deadline, LogEntry, LogPosition, StoreError};
 use crate::domain::Partition;
 
-/// Before every entry.
+/// A position before every entry.
 const START: LogPosition = LogPosition { millis: 0, sequence: 0 };
 
-/// Up to where a reader has read the log of a partition.
+/// How far a reader has read the log of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogCursor {
-    /// The place of the last entry that it has read.
+    /// The position of the last entry that it has read.
     pub position: LogPosition,
-    /// The number of that entry, counted from the first that the log ever had. Places alone do not
-    /// show whether an entry between two of them is gone.
+    /// The number of that entry, counted from the first that the log ever had. Positions alone do
+    /// not show whether an entry between two of them is gone.
     pub ordinal: u64,
 }
 
-/// A stretch of the log.
+/// A page of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogPage {
     /// The entries behind the cursor, oldest first.
     pub entries: Vec<LogEntry>,
-    /// Where to go on.
+    /// The cursor for the next page.
     pub next: LogCursor,
-    /// An entry that the reader has not had is gone; the entries begin with the oldest kept one.
+    /// Whether an entry that the reader has not had is gone. If so, the page begins with the oldest
+    /// entry kept.
     pub gap: bool,
 }
 
@@ -33,12 +34,13 @@ pub struct LogPage {
 ///
 /// The law, for every store:
 ///
-/// 14. **Gaps.** A page says `gap` exactly if an entry that the reader has not had is gone: it was
-///     trimmed, or lost together with the newest changes of a store that failed over or went back.
-///     A page without `gap` continues what the reader has read, with no entry left out. A quiet
-///     log, or one whose every gone entry the reader has had, is no gap.
+/// 14. **Gaps.** A page says `gap` exactly if an entry that the reader has not had is gone. The
+///     store may have trimmed it, or lost it with its newest changes in a failover or a restore. A
+///     page without `gap` continues where the reader stopped and leaves out no entry. A quiet log
+///     has no gap. Nor has a log whose reader has had every entry that is gone.
 pub trait ChangeLog {
-    /// Reads at most `limit` entries behind a cursor; without one, from the oldest entry kept.
+    /// Reads at most `limit` entries after the cursor; without a cursor, from the oldest entry
+    /// kept.
     fn read(
         &self,
         partition: Partition,
@@ -49,9 +51,9 @@ pub trait ChangeLog {
 }
 
 impl LogPage {
-    /// Judges what a store has found. `dropped`: how many entries the log no longer has. `found`:
-    /// its entries from the cursor's place on, the entry at that place included; without a cursor
-    /// all of them. None if there is a gap: then the store reads anew, without the cursor.
+    /// Makes a page of what a store has read; None if there is a gap. Then the store reads again,
+    /// without the cursor. `dropped`: how many entries the log no longer has. `found`: the entries
+    /// from the cursor's position on, the entry at that position included; without a cursor, all.
     pub(super) fn judge(
         after: Option<LogCursor>,
         dropped: u64,
@@ -63,7 +65,7 @@ impl LogPage {
             return None;
         }
         if last.ordinal > dropped {
-            // The log still has the entry that was read last, unless its history is another one.
+            // The log still has the entry that was read last, unless it has a different history.
             if found.first().is_none_or(|first| first.position != last.position) {
                 return None;
             }
@@ -72,7 +74,7 @@ impl LogPage {
         Some(Self::behind(last, found, limit))
     }
 
-    /// What a reader gets that has missed entries: all from the oldest on.
+    /// The page for a reader that has missed entries: from the oldest entry kept on.
     pub(super) fn after_a_gap(dropped: u64, found: Vec<LogEntry>, limit: usize) -> Self {
         let last = LogCursor { position: START, ordinal: dropped };
         Self { gap: true, ..Self::behind(last, found, limit) }
@@ -88,14 +90,14 @@ impl LogPage {
     }
 }
 
-/// Reads with a cursor, and from the oldest entry on where there is a gap. `look` answers how many
-/// entries are gone, and those from a place on, at most so many.
+/// Reads after the cursor, or from the oldest entry if there is a gap. `look` takes a position and
+/// a limit. It answers how many entries are gone, and at most `limit` entries from the position on.
 pub(super) fn read_with<E>(
     after: Option<LogCursor>,
     limit: usize,
     mut look: impl FnMut(Option<LogPosition>, usize) -> Result<(u64, Vec<LogEntry>), E>,
 ) -> Result<LogPage, E> {
-    // One more, for the entry at the cursor.
+    // One more than the limit, for the entry at the cursor.
     let most = limit.saturating_add(1);
     let (dropped, found) = look(after.map(|cursor| cursor.position), most)?;
     if let Some(page) = LogPage::judge(after, dropped, found, limit) {
@@ -127,7 +129,7 @@ mod tests {
         Some(LogCursor { position: LogPosition { millis, sequence: 0 }, ordinal })
     }
 
-    /// A log that once had entries 1 to 9 and has lost the oldest.
+    /// Reads a log that once had entries 1 to 9 and has lost the ones before `oldest`.
     fn read(after: Option<LogCursor>, oldest: u64) -> (Vec<u64>, LogCursor, bool) {
         let page = read_with::<()>(after, 3, |from, most| {
             let from = from.map_or(0, |from| from.millis).max(oldest);
@@ -142,7 +144,7 @@ mod tests {
         let next = |ordinal| cursor(ordinal, ordinal).expect("a cursor");
         assert_eq!(read(None, 4), (vec![4, 5, 6], next(6), false));
         assert_eq!(read(cursor(6, 6), 4), (vec![7, 8, 9], next(9), false));
-        // The reader has had all that is gone, up to the very last.
+        // The reader has had every entry that is gone, the last of them included.
         assert_eq!(read(cursor(3, 3), 4), (vec![4, 5, 6], next(6), false));
         assert_eq!(read(cursor(2, 2), 4), (vec![4, 5, 6], next(6), true));
         assert_eq!(read(cursor(9, 9), 10), (vec![], next(9), false));
@@ -151,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_log_with_another_history_is_a_gap() {
-        // The entry that was read last is not there, although nothing as late is gone.
+        // The entry that was read last is missing, although every entry that is gone is older.
         let another = LogCursor { ordinal: 7, position: LogPosition { millis: 7, sequence: 5 } };
         assert!(read(Some(another), 4).2);
         assert!(read(cursor(12, 12), 4).2);

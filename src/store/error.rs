@@ -1,10 +1,10 @@
-//! What can go wrong in a store, by what it means for the caller.
+//! What can go wrong in a store, sorted by what it means for the caller.
 
-/// Why a store did not answer. Every kind but [`StoreError::OutcomeUnknown`] means that nothing was
-/// applied.
+/// Why a store gave no answer. Every kind but [`StoreError::OutcomeUnknown`] means that the store
+/// applied nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The store was not reached, or refused the command itself. Try again.
+    /// onetap did not reach the store, or the store refused the command. Try again.
     #[error("the store is not available: {0}")]
     Unavailable(String),
 
@@ -12,8 +12,8 @@ pub enum StoreError {
     #[error("the store has more work than it can take")]
     Overloaded,
 
-    /// Something that is not onetap's lies at one of its keys, or has a form that onetap never
-    /// writes. Trying again does not help; an operator has to look.
+    /// A key of onetap holds something that onetap never writes. Trying again does not help; an
+    /// operator has to look.
     #[error("the store holds data that is not onetap's: {0}")]
     Damaged(String),
 
@@ -21,14 +21,14 @@ pub enum StoreError {
     #[error("this idempotency key was used for another request of this user on this post")]
     KeyReused,
 
-    /// The write was handed over and no answer came. It may have been applied; it will not be
-    /// applied after its deadline.
+    /// onetap handed the write over and got no answer. The store may have applied it. It will not
+    /// apply it after the deadline.
     #[error("no answer came from the store: the tap may have been applied")]
     OutcomeUnknown,
 }
 
 impl StoreError {
-    /// The deadline had passed before the store came to the write.
+    /// The deadline passed before the write's turn came.
     pub(crate) fn too_late() -> Self {
         Self::Unavailable("the deadline had passed before the tap's turn came".into())
     }

@@ -1,4 +1,5 @@
-//! Following the change log: what a follower hears, and how the embedded stores tell it.
+//! Following the change log: the news that a follower receives, and how the embedded stores make
+//! it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::pin::pin;
@@ -11,46 +12,46 @@ use super::{LogEntry, LogPosition, StoreError};
 use crate::domain::{PARTITIONS, Partition, PostId};
 use crate::sync::Versions;
 
-/// The rest between two looks at the log: news gather meanwhile, so that a follower costs the same
-/// however many taps there are.
+/// The pause between two reads of the log. News gathers meanwhile, so the cost of a follower does
+/// not grow with the rate of taps.
 pub(super) const PACE: Duration = Duration::from_millis(25);
 
-/// The wait before the next attempt to follow what cannot be followed.
+/// The wait before the next attempt when a partition cannot be followed.
 pub(super) const RETRY: Duration = Duration::from_millis(100);
 
-/// The most entries of a partition in one look. If there are more, they are skipped, and the
-/// partition is `Following` anew: to read its watched posts is cheaper than to hear of each tap.
+/// The most entries of a partition in one read. If there are more, the follower skips them and
+/// sends `Following` again: reading the watched posts then costs less than news of each tap.
 pub(super) const MOST_ENTRIES: usize = 100;
 
-/// Which partitions are to be followed, as it changes.
+/// The partitions to follow; the set changes over time.
 pub type WatchedPartitions = watch::Receiver<BTreeSet<Partition>>;
 
-/// What a follower of the change log hears.
+/// What a follower of the change log receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
-    /// From now on each post of these partitions that changes is told. What was before is to be
-    /// read: at the beginning, and again whenever something may have been missed.
+    /// From now on, news of every change in these partitions follows. The receiver must read their
+    /// posts now: earlier changes may have been missed. This comes first, and again after a gap.
     Following(Vec<Partition>),
     /// These posts have changed.
     Changed(Vec<PostId>),
-    /// These partitions cannot be followed now; they will be `Following` when they can. With it,
-    /// since when changes in them may have been missed.
+    /// These partitions cannot be followed now; `Following` comes when they can be again. Changes
+    /// since the given time may have been missed.
     Lost(Vec<Partition>, Instant),
 }
 
-/// What one look at the log has found.
+/// What one read of the log has found.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) following: Vec<Partition>,
     pub(super) changed: HashSet<PostId>,
     pub(super) lost: Vec<Partition>,
-    /// When what is lost was last known to be followed, if that was before now.
+    /// When the lost partitions were last known to be followed, if before now.
     pub(super) heard: Option<Instant>,
 }
 
 impl Heard {
-    /// Adds the entries behind `place` in a partition, and says which place is the last now; none
-    /// if there were too many to go through.
+    /// Adds the entries of a partition. Returns the position of the last one; None if there are too
+    /// many entries to go through.
     pub(super) fn add(&mut self, entries: &[LogEntry]) -> Option<LogPosition> {
         if entries.len() >= MOST_ENTRIES {
             return None;
@@ -59,7 +60,7 @@ impl Heard {
         entries.last().map(|entry| entry.position)
     }
 
-    /// Tells it. Fails when nobody listens any more.
+    /// Sends the news. Fails when the receiver is closed.
     pub(super) async fn tell(self, news: &mpsc::Sender<News>) -> Result<(), Unheard> {
         let Self { following, changed, lost, heard } = self;
         let since = heard.unwrap_or_else(Instant::now);
@@ -75,16 +76,16 @@ impl Heard {
     }
 }
 
-/// Nobody listens any more.
+/// The receiver is closed.
 #[derive(Debug)]
 pub(super) struct Unheard;
 
-/// A log in this process.
+/// A change log in this process.
 pub(super) trait EmbeddedLog {
-    /// The place of a partition's last entry.
+    /// The position of a partition's last entry.
     fn end(&self, partition: Partition) -> Result<Option<LogPosition>, StoreError>;
 
-    /// The entries behind a place.
+    /// The entries after a position.
     fn behind(
         &self,
         partition: Partition,
@@ -93,7 +94,7 @@ pub(super) trait EmbeddedLog {
     ) -> Result<Vec<LogEntry>, StoreError>;
 }
 
-/// Which logs were written to, so that a follower looks at those and at no others.
+/// Which logs were written to, so that a follower reads only those.
 #[derive(Debug)]
 pub(super) struct Written {
     versions: Versions,
@@ -107,20 +108,20 @@ impl Default for Written {
 }
 
 impl Written {
-    /// A partition's log has been written to, and that can be read.
+    /// Reports a write to a partition's log. A reader must be able to see the write already.
     pub(super) fn tell(&self, partition: Partition) {
         self.versions.raise(partition.index());
         self.told.notify_waiters();
     }
 
-    /// Every log may be other than it was, or cannot be read any more.
+    /// Reports that any log may have changed, or may have become unreadable.
     pub(super) fn tell_all(&self) {
         self.versions.raise_all();
         self.told.notify_waiters();
     }
 }
 
-/// Follows a log whose writers say which part of it they have written.
+/// Follows a log whose writers report the partitions that they write.
 pub(super) async fn follow(
     log: &(impl EmbeddedLog + Sync),
     written: &Written,
@@ -129,7 +130,7 @@ pub(super) async fn follow(
 ) {
     let mut follower = Follower::default();
     loop {
-        // Listened for before the look, so that nothing is written unheard in between.
+        // Registered before the read, so that no write in between is missed.
         let mut told = pin!(written.told.notified());
         told.as_mut().enable();
         let wanted = watched.borrow_and_update().clone();
@@ -148,7 +149,7 @@ pub(super) async fn follow(
     }
 }
 
-/// What a follower knows: up to where it has heard of each log, and each log's version then.
+/// The state of a follower: the last position read in each log, and the log's version then.
 #[derive(Debug)]
 struct Follower {
     places: HashMap<Partition, Option<LogPosition>>,
@@ -162,8 +163,8 @@ impl Default for Follower {
 }
 
 impl Follower {
-    /// Looks once at every wanted partition that was written to, and at those without a place:
-    /// they are newly wanted, or could not be read the last time.
+    /// Reads every wanted partition that was written to. Reads those without a position too: they
+    /// are newly wanted, or the last read failed.
     fn look(
         &mut self,
         log: &impl EmbeddedLog,
@@ -190,7 +191,7 @@ impl Follower {
     }
 }
 
-/// Looks at one partition, heard of up to `known`. Says up to where it has been heard of now.
+/// Reads one partition after `known`. Returns the last position read now.
 fn look_at(
     log: &impl EmbeddedLog,
     partition: Partition,
@@ -210,8 +211,8 @@ fn look_at(
     }
 }
 
-/// The entries behind a place; none if the place itself is not kept any more, for then others that
-/// have not been heard of may have gone with it, as when the clock jumps.
+/// The entries after a position; None if the entry at that position is gone. Then entries that were
+/// not read yet may be gone too, as when the clock jumps.
 fn behind(
     log: &impl EmbeddedLog,
     partition: Partition,
@@ -295,14 +296,14 @@ mod tests {
         log.0.clear();
         assert_eq!(told(&log), (1, 0, 0));
         assert_eq!(told(&log), (0, 0, 0));
-        // As many as may be told, and one more.
+        // The most entries that the follower goes through, and one more.
         for (sequence, expected) in [(MOST_ENTRIES - 1, (0, 1, 0)), (MOST_ENTRIES, (1, 0, 0))] {
             let millis = 10 + log.0.len() as u64;
             (0..sequence as u64).for_each(|sequence| log.append(millis, sequence));
             assert_eq!(told(&log), expected);
         }
     }
-    /// Counts the looks at each partition; one of them cannot be read.
+    /// Counts the reads of each partition; one partition can be broken.
     #[derive(Default)]
     struct Looks {
         at: RefCell<Vec<usize>>,
@@ -341,7 +342,7 @@ mod tests {
         versions.raise(5);
         versions.raise(200);
         assert_eq!(look(&wanted), (vec![5, 200], 0, vec![]));
-        // One that cannot be read is looked at until it can be.
+        // The follower tries a broken partition again until it can read it.
         log.broken.set(Some(Partition::FIRST));
         versions.raise(0);
         for _ in 0..3 {
@@ -349,7 +350,7 @@ mod tests {
         }
         log.broken.set(None);
         assert_eq!(look(&wanted), (vec![0], 1, vec![]));
-        // What was written while nobody watched it has to be read anew by its watchers.
+        // The follower announces as `Following` what was written while nobody watched.
         assert_eq!(look(&BTreeSet::new()).0, Vec::<usize>::new());
         versions.raise(9);
         look(&BTreeSet::new());

@@ -1,6 +1,6 @@
-//! Where the state lives: one trait with its laws, and the stores that keep them.
+//! The trait `Store` with its numbered laws, and the stores that keep them.
 //!
-//! The laws are run against every store by `tests/it/contract.rs`, by their numbers.
+//! `tests/it/contract.rs` tests each law against every store, by number.
 
 mod change_log;
 mod error;
@@ -29,40 +29,40 @@ use crate::domain::{
     UserId,
 };
 
-/// The time by which a question must be answered. A write that has not been applied by then is
-/// never applied.
+/// The time by which the store must answer. A write that the store has not applied by then is never
+/// applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(pub Instant);
 
 impl Deadline {
-    /// The deadline that far from now.
+    /// The deadline `span` from now.
     #[must_use]
     pub fn after(span: Duration) -> Self {
         Self(Instant::now() + span)
     }
 
-    /// Whether it has gone by.
+    /// Whether the deadline has passed.
     pub fn has_passed(&self) -> bool {
         Instant::now() > self.0
     }
 }
 
-/// The clock of the embedded stores. A Redis has its own.
+/// The clock of the embedded stores. Redis uses its server's clock.
 fn now() -> Micros {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
-/// How long, and how much, a store keeps of what is not state.
+/// How long, and how much, a store keeps besides the state.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// How long an entry of the change log is kept.
+    /// How long the store keeps an entry of the change log.
     pub change_log: Duration,
-    /// How many entries the log of a partition keeps at most, give or take a hundred.
+    /// The most entries that the log of a partition keeps, give or take a hundred.
     pub change_log_entries: u32,
-    /// How long the record is kept of what was answered to a tap with an idempotency key.
+    /// How long the store keeps the idempotency record of a tap: the key and the answer.
     pub records: Duration,
-    /// How many records the taps of this process keep alive at most.
+    /// The most records that the taps of this process keep at a time.
     pub most_records: u32,
 }
 
@@ -78,45 +78,45 @@ impl Default for Retention {
     }
 }
 
-/// Which summaries, and with what.
+/// Which summaries to read, and with what.
 #[derive(Clone, Debug)]
 pub struct SummaryQuery {
-    /// The posts, in the order in which they are to be answered.
+    /// The posts, in the order in which to answer them.
     pub posts: Vec<PostId>,
-    /// Whose flags to answer as `mine`.
+    /// The user whose flags to answer as `mine`.
     pub viewer: Option<UserId>,
-    /// How many of the newest users of each reaction to add.
+    /// How many of the newest users to add to each reaction.
     pub recent: usize,
 }
 
-/// Which reactors.
+/// Which reactors to read.
 #[derive(Clone, Debug)]
 pub struct ReactorsQuery {
-    /// On which post.
+    /// The post that they reacted to.
     pub post: PostId,
-    /// Of which reaction; of all if there is none.
+    /// The reaction that they gave; all reactions if none.
     pub reaction: Option<Reaction>,
-    /// Behind which place; from the newest if there is none.
+    /// The position to continue behind; from the newest if none.
     pub after: Option<Position>,
-    /// At most how many.
+    /// The most reactors to answer.
     pub limit: usize,
 }
 
-/// A place in the change log of one partition. Later entries have greater places.
+/// A position in the change log of one partition. Later entries have greater positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogPosition {
     /// Milliseconds of the store's clock since 1970.
     pub millis: u64,
-    /// The number of the entry within that millisecond.
+    /// The number of the entry within the millisecond.
     pub sequence: u64,
 }
 
-/// An entry of the change log at its place.
+/// An entry of the change log with its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
-    /// Where it is.
+    /// Its position.
     pub position: LogPosition,
-    /// What it says.
+    /// The change that it records.
     pub change: Change,
 }
 
@@ -124,41 +124,43 @@ pub struct LogEntry {
 ///
 /// The laws, for every store:
 ///
-/// 1. **One step.** A tap is one atomic step: flag, count, revision and change-log entry move
+/// 1. **One step.** A tap is one atomic step: flag, count, revision and change-log entry change
 ///    together or not at all.
-/// 2. **Right verb.** `Toggle` flips, `Set` turns on, `Unset` turns off; `changed` is true exactly
-///    if the flag is not what it was, and only then is anything written (but see 3).
+/// 2. **Right verb.** `Toggle` flips the flag, `Set` turns it on, `Unset` turns it off. `changed`
+///    is true exactly if the step changed the flag. Only then does the store write anything (but
+///    see 3).
 /// 3. **True count.** `count` is the number of users that have the reaction when the step ends, at
-///    least 0. If something else has falsified what is kept of it, the next tap heals that and
-///    raises the revision, also if it changes no flag; the log has no entry for that.
-/// 4. **Order.** The revisions of one post's changes rise strictly, in the order in which they took
-///    place, also within one microsecond and when the clock goes back. A tap without effect answers
-///    the revision as it is. A post without state answers the *floor* of its partition: the
-///    greatest revision of any of its posts that became empty, 0 at first. The first change of a
-///    post lies above the floor; a floor never falls.
-/// 5. **Reads see writes.** What is read after a tap's answer contains that tap. A summary's counts
-///    and its revision are of one moment.
-/// 6. **Order of answers.** Summaries come in the order asked, every post present; reactions by
-///    count descending, then by name; no zero counts. `mine` is the viewer's own.
-/// 7. **Newest first.** Reactors are listed as [`Reactor`](crate::domain::Reactor) orders them, and
-///    pages meet without a gap or a double, also across equal times.
+///    least 0. If something else has falsified the stored count, the next tap corrects it and
+///    raises the revision, even if the tap changes no flag. The log has no entry for the
+///    correction.
+/// 4. **Order.** The revisions of one post's changes rise strictly, in the order in which the
+///    changes took place. This holds within one microsecond too, and when the clock goes back. A
+///    tap without effect answers the present revision. A post without state answers the *floor* of
+///    its partition: the greatest revision of any of its posts that became empty, 0 at first. The
+///    first change of a post lies above the floor. A floor never falls.
+/// 5. **Reads see writes.** A read that starts after the answer to a tap contains that tap. The
+///    counts and the revision of a summary are of one moment.
+/// 6. **Order of answers.** Summaries come in the order asked, every post present. Reactions come
+///    by count descending, then by name, without zero counts. `mine` has the flags of the viewer.
+/// 7. **Newest first.** Reactors come in the order of [`Reactor`](crate::domain::Reactor). Pages
+///    meet without a gap or a duplicate, across equal times too.
 /// 8. **Change log.** Every change has one entry in its partition's log, in the order of the
-///    revisions of its post; what changed nothing has none.
-/// 9. **Deadline.** A write whose deadline has passed before its step is refused as
-///    [`StoreError::Unavailable`] and never applied. An answer comes by the deadline.
-/// 10. **Honest errors.** Only [`StoreError::OutcomeUnknown`] leaves open whether the tap was
-///     applied; every other error means that nothing was.
-/// 11. **Batches.** Taps that travel together fail or succeed each by itself.
-/// 12. **Keys.** Of all taps with one idempotency key, one at the most is applied for as long as
-///     records are kept; the others answer what it answered, as `replayed`, and write nothing. The
-///     record is written in the tap's own step, and only for a success, also one without a change.
-///     A key that was used for another verb, body or reaction is refused as
+///    revisions of its post. A tap that changed nothing has none.
+/// 9. **Deadline.** If the deadline of a write has passed before its step, the store refuses the
+///    write as [`StoreError::Unavailable`] and never applies it. An answer comes by the deadline.
+/// 10. **Honest errors.** Only [`StoreError::OutcomeUnknown`] leaves open whether the store applied
+///     the tap. Every other error means that it applied nothing.
+/// 11. **Batches.** Each tap of a batch fails or succeeds by itself.
+/// 12. **Keys.** Of all taps with one idempotency key, the store applies at most one for as long as
+///     it keeps records. The others answer what that one answered, as `replayed`, and write
+///     nothing. The store writes the record in the tap's own step, and only for a success, also for
+///     one without a change. It refuses a key that was used for another verb, body or reaction as
 ///     [`StoreError::KeyReused`].
-/// 13. **News.** Who follows a partition hears that it is [`Following`](News::Following), or that
-///     it is [`Lost`](News::Lost). Between the two every change in it is told: its post as
-///     [`Changed`](News::Changed), or, where that would be too much or may have been missed, the
-///     partition as `Following` anew. What is told can be read. Partitions that are not watched
-///     are silent.
+/// 13. **News.** A follower of a partition receives [`Following`](News::Following) for it, or
+///     [`Lost`](News::Lost). Between the two it receives every change: the post as
+///     [`Changed`](News::Changed), or the partition as `Following` again, where there are too many
+///     changes or some may have been missed. A follower that receives a change can read it.
+///     Partitions that are not watched give no news.
 pub trait Store: Clone + Send + Sync + 'static {
     /// Applies one tap.
     fn tap(
@@ -181,30 +183,31 @@ pub trait Store: Clone + Send + Sync + 'static {
         deadline: Deadline,
     ) -> impl Future<Output = Result<ReactorsPage, StoreError>> + Send;
 
-    /// Follows the logs of the watched partitions and tells what it hears, until nobody listens.
+    /// Follows the logs of the watched partitions and sends news, until the receiver is closed.
     fn follow(
         &self,
         watched: WatchedPartitions,
         news: mpsc::Sender<News>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Runs the real write path on something that no caller can reach, and leaves nothing behind.
+    /// Runs the real write path on keys of its own that no caller can reach, and leaves nothing
+    /// behind.
     fn probe(&self, deadline: Deadline) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// The store that the configuration chose.
 #[derive(Clone, Debug)]
 pub enum AnyStore {
-    /// State of this process.
+    /// State in the memory of this process.
     Memory(memory::MemoryStore),
     /// State in a file.
     File(file::FileStore),
-    /// State in a Redis.
+    /// State in Redis.
     Redis(redis::RedisStore),
 }
 
 impl AnyStore {
-    /// What it is, in a word.
+    /// The kind of store, in a word.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Memory(_) => "memory",
@@ -214,19 +217,19 @@ impl AnyStore {
     }
 }
 
-/// Where a store is, before anybody works with it.
+/// Where the state is, before a runtime attaches to it.
 #[derive(Clone, Debug)]
 pub enum StoreSource {
-    /// This process.
+    /// The memory of this process.
     Memory(memory::MemoryStore),
-    /// A file, open, and where it is.
+    /// An open file, and its path.
     File(file::FileStore, PathBuf),
-    /// A Redis.
+    /// Redis.
     Redis(redis::RedisSource),
 }
 
 impl StoreSource {
-    /// A store whose work runs on the current runtime. All stores of one source share its state.
+    /// A store whose tasks run on the current runtime. All stores of one source share its state.
     pub fn attach(&self) -> AnyStore {
         match self {
             Self::Memory(store) => AnyStore::Memory(store.clone()),
@@ -235,7 +238,7 @@ impl StoreSource {
         }
     }
 
-    /// Where it is, for people.
+    /// Where the state is, in words for people.
     pub fn describe(&self) -> String {
         match self {
             Self::Memory(_) => "in memory".into(),
@@ -244,7 +247,7 @@ impl StoreSource {
         }
     }
 
-    /// What the lanes have done so far; a store without lanes has none.
+    /// Counters of the lanes; None for a store without lanes.
     pub fn lane_stats(&self) -> Option<Arc<LaneStats>> {
         match self {
             Self::Memory(_) | Self::File(..) => None,
@@ -252,7 +255,7 @@ impl StoreSource {
         }
     }
 
-    /// What the writer of the file has done so far, if there is a file.
+    /// Counters of the file's writer; None for a store without a file.
     pub fn file_stats(&self) -> Option<Arc<FileStats>> {
         match self {
             Self::File(store, _) => Some(store.stats()),
@@ -261,7 +264,7 @@ impl StoreSource {
     }
 }
 
-/// The same call on whichever store it is.
+/// Makes the same call on each kind of store.
 macro_rules! on_store {
     ($any:ident, $store:ident => $call:expr) => {
         match $any {

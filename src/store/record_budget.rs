@@ -1,9 +1,9 @@
-//! How many idempotency records taps may leave behind: bounded in sum and by rate.
+//! Bounds how many idempotency records taps leave behind, in number and in rate.
 //!
-//! A record is kept for minutes, so one client that invents keys could fill any store. There is a
-//! bucket for all records of the process, and a smaller one for each partition, so that a client
-//! that taps one post does not use up what the others have. A bucket takes half of its records at
-//! once and the other half over the time that a record is kept; so there are never more than all.
+//! A store keeps a record for minutes, so one client that invents keys could fill it. All records
+//! of the process share a bucket, and each partition has a smaller one: a client that taps one post
+//! cannot use up everyone's records. A bucket grants half of its records at once and the other half
+//! over the retention time, so there are never more than all.
 
 use std::time::{Duration, Instant};
 
@@ -12,24 +12,24 @@ use parking_lot::Mutex;
 use super::{Retention, StoreError};
 use crate::domain::{Outcome, PARTITIONS, Partition};
 
-/// A partition may use this part of all records.
+/// A partition may use one in `SHARE` of all records.
 const SHARE: u32 = 8;
 
-/// The buckets.
+/// The buckets, as a tap's step uses them.
 #[derive(Debug)]
 pub(super) struct RecordBudget {
     began: Instant,
-    /// That of all, and behind it one for each partition.
+    /// The bucket of all records, then one for each partition.
     buckets: Mutex<Vec<Bucket>>,
 }
 
-/// Lets events pass that come no faster than `interval` in the mean, and `burst` of them at once
+/// A rate limit: one event per `interval` on average, and a burst of as many as fit into `burst`
 /// (the generic cell rate algorithm).
 #[derive(Clone, Debug)]
 struct Bucket {
     interval: Duration,
     burst: Duration,
-    /// When the bucket would be full again, as time since the budget began.
+    /// When the bucket will be full again, as time since the budget began.
     full_at: Duration,
 }
 
@@ -60,8 +60,8 @@ impl RecordBudget {
         Self { began: Instant::now(), buckets: Mutex::new(buckets) }
     }
 
-    /// Runs the step of a tap, if there is room for the record that it may leave: in `keyed`, the
-    /// partition of a tap with a key.
+    /// Runs the step of a tap if there is room for the record that it may leave. `keyed` is the
+    /// partition of a tap with an idempotency key, and None for other taps.
     pub(super) async fn around(
         &self,
         keyed: Option<Partition>,
@@ -111,7 +111,7 @@ mod tests {
 
     const RETENTION: Duration = Duration::from_secs(600);
 
-    /// How many a bucket lets pass that is asked so often, from second to second.
+    /// How many requests a bucket grants, at `asked_a_second` for so many seconds.
     fn passed(bucket: &mut Bucket, seconds: u64, asked_a_second: u64) -> u64 {
         let mut passed = 0;
         for second in 0..seconds {

@@ -1,6 +1,6 @@
-//! Log lines about troubles that repeat: one when a trouble begins, now and then one with how often
-//! it has happened, one when it is over. However many requests suffer, and however often the
-//! trouble comes and goes.
+//! Throttles log lines about a trouble that repeats: one line when it begins, reminders with a
+//! count, and one line when it is over. The number of lines does not grow with the requests that
+//! fail.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// A trouble that has not been seen for so long is over.
+/// A trouble that has not occurred for this long is over.
 const QUIET: Duration = Duration::from_secs(30);
 
-/// The same after something has gone well: it may have been luck, as on a disk that is nearly full.
-/// Twice as long each time that the trouble comes back, up to [`QUIET`].
+/// The same after a success. One success may be luck, as on a disk that is nearly full. So the wait
+/// doubles each time that the trouble comes back, up to [`QUIET`].
 const CALM: Duration = Duration::from_secs(2);
 
-/// From the first line about a trouble to the second; then twice as long each time.
+/// From the first line about a trouble to the second; the wait then doubles each time.
 const FIRST_REMINDER: Duration = Duration::from_secs(30);
 
-/// The most different troubles at a time: many damaged posts are not many lines.
+/// The most distinct troubles at a time, so that many damaged posts do not make many lines.
 const REMEMBERED: usize = 16;
 
 const OTHERS: &str = "more troubles of other kinds";
@@ -30,16 +30,15 @@ const LOOK: Duration = Duration::from_millis(500);
 pub enum Severity {
     /// An operator should know.
     Warning,
-    /// Somebody has to do something.
+    /// An operator has to act.
     Error,
 }
 
-/// Logs troubles. Shared by all who meet the same ones, so that a fact is one line and not one for
-/// each of them.
+/// Logs troubles. All components that meet the same trouble share one, so that it makes one line.
 #[derive(Debug)]
 pub struct ThrottledWarnings {
     all: Arc<Mutex<Troubles>>,
-    /// Whether there may be a trouble. Every batch reports that all is well, and looks here first.
+    /// Whether there may be a trouble. Every batch reports its success, and reads only this flag.
     any: AtomicBool,
 }
 
@@ -47,12 +46,12 @@ pub struct ThrottledWarnings {
 struct Troubles {
     severity: Severity,
     troubles: Vec<Trouble>,
-    /// What has gone well since, and when it first did.
+    /// The message of the first success since the last trouble, and its time.
     well: Option<(String, Instant)>,
     calm: Duration,
-    /// When troubles were last over.
+    /// When a trouble last ended.
     over: Option<Instant>,
-    /// A thread looks whether they are over.
+    /// Whether a thread checks for the end of the troubles.
     watched: bool,
 }
 
@@ -62,7 +61,7 @@ struct Trouble {
     began: Instant,
     last: Instant,
     times: u64,
-    /// So many have been told.
+    /// How many occurrences the log lines have reported.
     told: u64,
     remind: Instant,
     pause: Duration,
@@ -75,13 +74,13 @@ impl Default for ThrottledWarnings {
 }
 
 impl ThrottledWarnings {
-    /// Of troubles that are so bad.
+    /// With the log level of the severity.
     pub fn new(severity: Severity) -> Self {
         let troubles = Troubles::new(severity);
         Self { all: Arc::new(Mutex::new(troubles)), any: AtomicBool::new(false) }
     }
 
-    /// Something has gone wrong. Logged if it is new.
+    /// Reports a failure, and logs it if it is new.
     pub fn about(&self, what: &str) {
         let mut all = lock(&self.all);
         self.any.store(true, Ordering::Release);
@@ -91,12 +90,12 @@ impl ThrottledWarnings {
         if !std::mem::replace(&mut all.watched, true) {
             let all = Arc::downgrade(&self.all);
             let watch = std::thread::Builder::new().name("warnings".into());
-            // Without a thread nobody hears that it is over, which is no reason to fail.
+            // Without the thread no line says that it is over; that is no reason to fail.
             drop(watch.spawn(move || watch_until_over(&all)));
         }
     }
 
-    /// All has gone well. Logged if something was wrong before, and does not come back at once.
+    /// Reports a success. The thread logs it if a trouble came before and does not come back soon.
     pub fn settled(&self, what: &str) {
         if !self.any.load(Ordering::Acquire) {
             return;
@@ -144,7 +143,7 @@ impl Troubles {
         Self { severity, troubles, well, calm: CALM, over, watched: false }
     }
 
-    /// Counts a trouble; answers the line, if it is new.
+    /// Counts a trouble; returns the log line if it is new.
     fn note(&mut self, what: &str, now: Instant) -> Option<String> {
         let known = |all: &mut Vec<Trouble>, what: &str| {
             let found = all.iter_mut().find(|trouble| trouble.what == what)?;
@@ -176,7 +175,8 @@ impl Troubles {
         Some(what.to_owned())
     }
 
-    /// The lines about what goes on, and about what is over, which is forgotten.
+    /// Returns the reminders about troubles that last, and the lines about those that are over. It
+    /// forgets the latter.
     fn review(&mut self, now: Instant) -> (Vec<String>, Vec<String>) {
         let (mut reminders, mut over) = (Vec::new(), Vec::new());
         if self.over.is_some_and(|over| now.duration_since(over) >= 2 * QUIET) {
@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(all.note("full", start + 35 * SECOND), Some("full".into()));
     }
 
-    /// As a disk that is nearly full, where small commits fit and larger ones do not.
+    /// Like a disk that is nearly full: small commits fit and larger ones do not.
     #[test]
     fn what_comes_and_goes_is_one_trouble() {
         let (mut all, start) = new();

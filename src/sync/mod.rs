@@ -1,6 +1,7 @@
-//! onetap's own concurrent pieces, free of IO, so that loom can run them (`--cfg onetap_loom`).
+//! onetap's own concurrent building blocks. They do no IO, so loom can check them (`--cfg
+//! onetap_loom`).
 //!
-//! They use the primitives of [`prim`] and nothing else: what loom cannot see it cannot check.
+//! They use only the primitives of [`prim`]: loom checks only what it sees.
 
 mod prim;
 mod sharded;

@@ -1,5 +1,5 @@
-//! The primitives under our own algorithms: loom's under its cfg, so that the algorithms themselves
-//! contain no `cfg`.
+//! The primitives under our own algorithms: loom's under its cfg, so that the algorithms contain no
+//! `cfg`.
 
 #[cfg(onetap_loom)]
 pub(super) use loom::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ pub(super) use parking_lot::Mutex;
 #[cfg(not(onetap_loom))]
 pub(super) use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Loom's lock, which panics in a model that panicked while it held the lock.
+/// Loom's lock. It panics in a model that panicked while it held the lock.
 #[cfg(onetap_loom)]
 #[derive(Debug, Default)]
 pub(super) struct Mutex<T>(loom::sync::Mutex<T>);

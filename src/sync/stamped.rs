@@ -1,13 +1,13 @@
-//! A small value and the time since when it holds, read and written as one.
+//! A small value and the time since when it holds, read and written together.
 
 use super::prim::{AtomicU64, Ordering};
 
-/// How many bits the value has.
+/// The bits of the value.
 const VALUE_BITS: u32 = 3;
 const VALUE_MASK: u64 = (1 << VALUE_BITS) - 1;
 
-/// Milliseconds and a value below 8 in one word: a reader never sees the value of one moment with
-/// the time of another.
+/// Milliseconds and a value below 8 in one atomic word. A reader never sees the value of one moment
+/// with the time of another.
 #[derive(Debug)]
 pub struct Stamped(AtomicU64);
 
@@ -20,7 +20,7 @@ impl Stamped {
         Self(AtomicU64::new(u64::from(value) & VALUE_MASK))
     }
 
-    /// Puts a value and its time.
+    /// Sets the value and its time.
     pub fn set(&self, millis: u64, value: u8) {
         let word = (millis.min(Self::MAX_MILLIS) << VALUE_BITS) | (u64::from(value) & VALUE_MASK);
         self.0.store(word, Ordering::Relaxed);

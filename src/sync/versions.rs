@@ -1,10 +1,10 @@
-//! Which of many things have changed, for readers that look only at those.
+//! Tracks which of many things have changed, so that a reader looks only at those.
 
 use super::prim::{AtomicU64, Ordering};
 
-/// A version for each of some things. A writer raises it *after* the change; a reader compares it
-/// with the version that it saw last, and only then reads the thing itself. So a reader that has
-/// seen a version has the change that it stands for, and no change is ever missed.
+/// A version for each of some things. A writer raises it *after* the change. A reader compares it
+/// with the version that it saw last, and only then reads the thing. So a reader that has seen a
+/// version sees its change too, and misses none.
 ///
 /// Any number of readers share it, since none of them writes.
 #[derive(Debug)]
@@ -13,22 +13,22 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// So many things, none of which has changed.
+    /// Versions of `things` things, none of which has changed.
     pub fn new(things: usize) -> Self {
         Self { counts: (0..things).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    /// Says that a thing has changed. `index` is below the number of things.
+    /// Reports a change of a thing. `index` must be below the number of things.
     pub fn raise(&self, index: usize) {
         self.counts[index].fetch_add(1, Ordering::Release);
     }
 
-    /// Says that everything may have changed.
+    /// Reports that everything may have changed.
     pub fn raise_all(&self) {
         (0..self.counts.len()).for_each(|index| self.raise(index));
     }
 
-    /// What has changed since the last call with this `seen`, which begins as all zeros.
+    /// The things that changed since the last call with this `seen`, which begins as all zeros.
     pub fn changed(&self, seen: &mut [u64]) -> Vec<usize> {
         let pairs = self.counts.iter().zip(seen).enumerate();
         let risen = |(index, (count, seen)): (usize, (&AtomicU64, &mut u64))| {

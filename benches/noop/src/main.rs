@@ -1,5 +1,5 @@
-//! A bare axum route that does nothing, on the service's own terms: one single-threaded runtime per
-//! core, connections dealt out in turn, TCP_NODELAY, mimalloc. `noop [ADDRESS] [THREADS]`.
+//! A bare axum route that does nothing, set up like the service: one single-threaded runtime per
+//! core, connections dealt in turn, TCP_NODELAY, mimalloc. `noop [ADDRESS] [THREADS]`.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Connections as the acceptor deals them out.
+/// The connections that the acceptor deals to this thread.
 struct Dealt {
     streams: mpsc::Receiver<(std::net::TcpStream, SocketAddr)>,
 }

@@ -18,8 +18,8 @@ use crate::history;
 use crate::rate::{self, RateOptions};
 use crate::report;
 
-/// Fires taps at a running onetap and proves that each was counted exactly once. They stay in its
-/// store, on new posts with random ids: use one that you can throw away.
+/// Sends taps to a running onetap and proves that it counted each exactly once. The taps stay in
+/// its store, on new posts with random ids: use a store that you can throw away.
 #[derive(Debug, Parser)]
 #[command(name = "onetap-loadtest", version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -31,26 +31,25 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Fire taps at one moment and prove the final state (this is also what happens without a
-    /// command)
+    /// Send taps at one moment and prove the final state (the default command)
     Burst(BurstArgs),
     /// Send taps at a fixed rate and measure the latency that users would see
     Rate(RateArgs),
-    /// Send a mixed load that goes on through faults, record it, and judge the record
+    /// Send a mixed load through faults, record it, and judge the record
     Soak(SoakArgs),
-    /// Judge recorded histories: can their answers be true together if every tap was counted
-    /// exactly once?
+    /// Judge recorded histories: are their answers possible if every tap was counted exactly once?
     Verify(VerifyArgs),
-    /// Hold streams open, send taps at a fixed rate, and measure how late each stream hears of each
+    /// Hold streams open, send taps at a fixed rate, and measure how late each tap reaches each
+    /// stream
     Watch(WatchArgs),
 }
 
 #[derive(Clone, Debug, Args)]
 struct Common {
-    /// Where the service is
+    /// Address of the service
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     url: String,
-    /// Write the report to this file as JSON too
+    /// Also write the report to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -59,13 +58,13 @@ struct Common {
 struct BurstArgs {
     #[command(flatten)]
     common: Common,
-    /// Taps of a round, each over a connection of its own
+    /// Taps in a round, each over a connection of its own
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=4096))]
     taps: u16,
-    /// How many rounds, each on a new post
+    /// Number of rounds, each on a new post
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Deal the taps out to so many users instead of one
+    /// Number of users that the taps come from, in turn
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     users: u64,
     /// Send PUT and DELETE among the toggles
@@ -77,14 +76,14 @@ struct BurstArgs {
 struct RateArgs {
     #[command(flatten)]
     common: Common,
-    /// Taps a second
+    /// Taps per second
     #[arg(long, default_value_t = 1000,
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: u32,
-    /// For so many seconds
+    /// Seconds to send for
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
     seconds: u32,
-    /// Over so many connections
+    /// Number of connections
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     connections: u16,
 }
@@ -93,45 +92,45 @@ struct RateArgs {
 struct SoakArgs {
     #[command(flatten)]
     common: Common,
-    /// For so many seconds (30 unless --taps is given); Ctrl-C ends it earlier, and judges it too
+    /// Seconds to send for (30 unless --taps is given); Ctrl-C ends the load early and judges it
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=604_800))]
     seconds: Option<u32>,
-    /// So many operations at most, reads included
+    /// Most operations to send, reads included
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     taps: Option<u64>,
-    /// Over so many connections
+    /// Number of connections
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     connections: u16,
-    /// For so many users
+    /// Number of users
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     users: u64,
-    /// On so many posts, all new
+    /// Number of posts, all new
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     posts: u16,
-    /// Send an idempotency key with every tap, and send again with it what came of unknown outcome
+    /// Send an idempotency key with every tap, and retry with it the taps of unknown outcome
     #[arg(long)]
     keys: bool,
-    /// The service's own --request-timeout-ms: so long after it was answered 504, or its connection
-    /// broke, a tap may still be applied
+    /// The service's --request-timeout, in milliseconds: a tap may still be applied this long after
+    /// a 504 or after its connection broke
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
     request_timeout_ms: u32,
-    /// Record the history to this file and keep it; else it is kept only if it is wrong
+    /// Record the history to this file and keep it; otherwise it is kept only if it is wrong
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// A failover may lose the newest changes, even if they were answered
+    /// Accept that a failover loses the newest changes, even answered ones
     #[arg(long)]
     allow_lost_suffix: bool,
 }
 
 #[derive(Clone, Debug, Args)]
 struct WatchArgs {
-    /// Taps, and over how many connections they are sent
+    /// Taps, and over how many connections to send them
     #[command(flatten)]
     taps: RateArgs,
-    /// Streams to hold open, dealt out evenly to the posts
+    /// Number of streams to hold open, spread evenly over the posts
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     streams: u32,
-    /// On so many posts, all new
+    /// Number of posts, all new
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     posts: u32,
 }
@@ -141,23 +140,23 @@ struct VerifyArgs {
     /// Recorded histories; loadtest/HISTORY.md describes the format
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// A failover may lose the newest changes, even if they were answered
+    /// Accept that a failover loses the newest changes, even answered ones
     #[arg(long)]
     allow_lost_suffix: bool,
-    /// Write the verdicts to this file as JSON too
+    /// Also write the verdicts to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
-/// Exit codes: 0 proved, as the last line says; 1 something was wrong, a request had no good
-/// answer, or nothing was proved; 64 the command line cannot be run; 65 a file is no history, or
-/// has no tap; 69 the service cannot be reached.
+/// Exit codes. 0: proved, as the last line says. 1: something was wrong, a request had no good
+/// answer, or nothing was proved. 64: the command line cannot be run. 65: a file is not a history,
+/// or has no tap. 69: the service cannot be reached.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let usage = !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            // Printing may fail only if nobody reads.
+            // Printing fails only if standard output is closed.
             let _ = error.print();
             return ExitCode::from(if usage { 64 } else { 0 });
         }
@@ -181,11 +180,11 @@ fn fail(problem: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Files that are open beside the connections: the runtime's, the report, the history, a terminal.
+/// Open files besides the connections: the runtime's, the report, the history, a terminal.
 const OTHER_FILES: u64 = 32;
 
-/// Raises the limit on open files as far as it may. If it is too low for so many connections, says
-/// so before anything is sent: a run that lacks some of them would measure something else.
+/// Raises the limit on open files as far as possible. If it is too low for the connections, reports
+/// that before sending anything: a run with fewer connections would measure something else.
 fn allow_connections(flags: &str, wanted: u64) -> Result<(), ExitCode> {
     let wanted = wanted + OTHER_FILES;
     let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
@@ -199,7 +198,7 @@ fn allow_connections(flags: &str, wanted: u64) -> Result<(), ExitCode> {
     Err(fail(&problem, 64))
 }
 
-/// A bar on a terminal, nothing elsewhere.
+/// A progress bar on a terminal, nothing elsewhere.
 fn bar(length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}") {
@@ -292,7 +291,7 @@ async fn run_rate(args: RateArgs) -> ExitCode {
     }
 }
 
-/// The exit code for a service that is not there, or not the one that was meant.
+/// The exit code if the service cannot be reached, or is another service.
 fn unreachable(error: &ClientError) -> u8 {
     if matches!(error, ClientError::Connect(..)) { 69 } else { 1 }
 }

@@ -10,7 +10,7 @@ use crate::report;
 use crate::soak::{self, SoakError, SoakOptions};
 use crate::verify::Rules;
 
-/// Without `--seconds` and `--taps`.
+/// The default without `--seconds` and `--taps`.
 const SECONDS: u32 = 30;
 
 pub(super) async fn run(args: SoakArgs) -> ExitCode {
@@ -37,7 +37,7 @@ pub(super) async fn run(args: SoakArgs) -> ExitCode {
         rules: Rules { allow_lost_suffix: args.allow_lost_suffix },
         begun: Arc::default(),
     };
-    // Without a way to hear of Ctrl-C it simply ends the process.
+    // If no signal handler can be set, Ctrl-C just ends the process.
     let stop = async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
@@ -62,7 +62,7 @@ pub(super) async fn run(args: SoakArgs) -> ExitCode {
     }
     let right = report.verdict.proves();
     if right && args.record.is_none() {
-        // It is only a file too many.
+        // A leftover file does no harm.
         let _ = std::fs::remove_file(&report.history);
     } else {
         println!("{:<22}{}", "history", report.history.display());

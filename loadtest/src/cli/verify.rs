@@ -13,10 +13,10 @@ use crate::history::Damaged;
 use crate::report;
 use crate::verify::{self, Rules, Verdict};
 
-/// So many violations are shown; one is nearly always enough.
+/// The most violations shown; one is nearly always enough.
 const SHOWN: usize = 20;
 
-/// Judges all files; what is damaged weighs more than what is wrong.
+/// Judges all files. A damaged file decides the exit code before a wrong one.
 pub(super) fn run(args: &VerifyArgs) -> ExitCode {
     let rules = Rules { allow_lost_suffix: args.allow_lost_suffix };
     let (mut code, mut verdicts) = (0, Vec::new());
@@ -58,11 +58,11 @@ pub(super) fn run(args: &VerifyArgs) -> ExitCode {
     finish(args.json.as_deref(), &json, code)
 }
 
-/// Says what is wrong, and shows the lines.
+/// Prints the violations and their lines.
 pub(super) fn explain(path: &Path, verdict: &Verdict) {
     let shown = &verdict.violations[..verdict.violations.len().min(SHOWN)];
     let wanted: BTreeSet<u64> = shown.iter().flat_map(|v| v.lines.iter().copied()).collect();
-    // The file was read a moment ago; if it is gone by now, its lines are not shown.
+    // The file was read a moment ago. If it is gone, its lines are not shown.
     let lines = File::open(path).map(BufReader::new).into_iter().flat_map(|file| file.lines());
     let text: Vec<(u64, String)> = (1..)
         .zip(lines.map_while(Result::ok))

@@ -9,16 +9,16 @@ use hyper::client::conn::http1::SendRequest;
 
 use super::{ClientError, SummaryAnswer, shown};
 
-/// The longest event that is read. Those of onetap, for one post, have some hundred bytes.
+/// The longest event accepted. An event of onetap for one post has some hundred bytes.
 const MAX_EVENT: usize = 64 * 1024;
 
 /// An open stream.
 #[derive(Debug)]
 pub struct Events {
     body: Incoming,
-    /// What has come of the next event.
+    /// The received part of the next event.
     text: Vec<u8>,
-    /// Without it the connection would end.
+    /// Keeps the connection open.
     _sender: SendRequest<Empty<Bytes>>,
 }
 
@@ -27,11 +27,11 @@ impl Events {
         Self { body, text: Vec::new(), _sender: sender }
     }
 
-    /// The next summary; none at the end of the stream. Dropped while it waits, it loses nothing.
+    /// The next summary; None at the end of the stream. It is cancel-safe.
     ///
     /// # Errors
     ///
-    /// If the connection breaks, or what comes is no event of onetap.
+    /// If the connection breaks, or if the event is not one of onetap's.
     pub async fn next(&mut self) -> Result<Option<SummaryAnswer>, ClientError> {
         loop {
             while let Some(end) = self.text.windows(2).position(|pair| pair == b"\n\n") {
@@ -56,11 +56,11 @@ impl Events {
         }
     }
 
-    /// The same, if it comes in that time.
+    /// The next summary, within a timeout.
     ///
     /// # Errors
     ///
-    /// Also if nothing comes.
+    /// Also at the timeout.
     pub async fn next_within(
         &mut self,
         time: Duration,

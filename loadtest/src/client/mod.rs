@@ -1,5 +1,5 @@
-//! One HTTP/1.1 connection to the service, used by one task. Whatever answers there, no more than
-//! [`MAX_ANSWER`] of an answer is ever held.
+//! One HTTP/1.1 connection to the service, used by one task. It holds at most [`MAX_ANSWER`] of an
+//! answer, whichever server sends it.
 
 mod events;
 
@@ -21,59 +21,60 @@ use crate::history::{Read, TapAnswer, Verb};
 
 pub use events::Events;
 
-/// Longer than any deadline of the service: whoever waits longer has been forgotten.
+/// The timeout of a request. Longer than any timeout of the service.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The longest body that is read. What a load test asks for has at most some ten thousand bytes.
+/// The longest body accepted. The answers that a load test needs have at most some ten thousand
+/// bytes.
 pub const MAX_ANSWER: usize = 256 * 1024;
 
-/// The longest head that is read.
+/// The longest response head accepted.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// Users on a page, and the most pages that are read.
+/// The page size of a list of users, and the most pages read.
 const PAGE: usize = 100;
 const MAX_PAGES: usize = 10_000;
 
-/// The report keeps at most this many different errors.
+/// The most distinct errors in a report.
 const MAX_KINDS: usize = 50;
 
-/// How much of an answer is shown that is not understood.
+/// How many characters of an unreadable answer are shown.
 const MAX_SHOWN: usize = 300;
 
-/// Why a request has no answer.
+/// Why a request has no good answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The address is not one.
+    /// The text is not an address.
     #[error("--url {0} is not of the form http://HOST:PORT")]
     Url(String),
-    /// The address holds a secret.
+    /// The address contains a password.
     #[error("--url names a user or a password, and onetap takes neither: say http://HOST:PORT")]
     Credentials,
-    /// Nobody listens there.
+    /// The service does not accept connections there.
     #[error("cannot connect to {0}: {1} (is the service running?)")]
     Connect(String, std::io::Error),
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(#[from] hyper::Error),
-    /// Nothing came.
+    /// The service sent nothing until the timeout.
     #[error("no answer within {} s", PATIENCE.as_secs())]
     Silent,
-    /// What came is not an answer of onetap.
+    /// The answer is not one of onetap's.
     #[error("{0} is not an answer of onetap: {1}")]
     Unreadable(String, serde_json::Error),
-    /// It goes on and on.
+    /// The answer is too long.
     #[error("an answer of more than {0} bytes, so it is not onetap's: the rest was not read")]
     TooLong(usize),
-    /// The list of users goes on and on.
+    /// The list of users does not end.
     #[error("a list of users that has no end, or pages longer than {PAGE}: it is not onetap's")]
     Endless,
-    /// A stream has ended where it should have begun.
+    /// The stream ended before its first event.
     #[error("a stream ended before its first event")]
     NoStream,
-    /// It never comes to rest.
+    /// The post kept changing.
     #[error("a post goes on changing, although nothing is sent any more")]
     Restless,
-    /// The service said no.
+    /// The service answered with a status other than 2xx.
     #[error("{0}: {1}")]
     Status(StatusCode, String),
 }
@@ -96,12 +97,12 @@ impl ClientError {
         }
     }
 
-    /// Whether the connection is of no more use.
+    /// Whether the connection cannot be used any more.
     pub fn is_broken(&self) -> bool {
         matches!(self, Self::Connect(..) | Self::Broken(_) | Self::Silent | Self::TooLong(_))
     }
 
-    /// What happened, without what differs from one time to the next.
+    /// The error without its variable parts, so that equal ones can be counted.
     pub fn kind(&self) -> String {
         match self {
             Self::Status(status, text) => {
@@ -117,18 +118,18 @@ impl ClientError {
     }
 }
 
-/// Where the service is.
+/// The address of the service.
 #[derive(Clone, Debug)]
 pub struct Target {
     authority: String,
 }
 
 impl Target {
-    /// Reads `http://HOST:PORT`.
+    /// Parses `http://HOST:PORT`.
     ///
     /// # Errors
     ///
-    /// If it is something else.
+    /// If the text has another form.
     pub fn new(url: &str) -> Result<Self, ClientError> {
         if url.contains('@') {
             return Err(ClientError::Credentials);
@@ -147,7 +148,7 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// If nobody listens.
+    /// If the service does not accept connections.
     pub async fn connect(&self) -> Result<Client, ClientError> {
         let failed = |error| ClientError::Connect(self.authority.clone(), error);
         let stream = tokio::time::timeout(PATIENCE, TcpStream::connect(&self.authority)).await;
@@ -168,30 +169,30 @@ pub struct Client {
     sender: SendRequest<Empty<Bytes>>,
 }
 
-/// What the service answers to a question for the counts of a post.
+/// The service's summary of a post.
 #[derive(Clone, Debug, Deserialize)]
 pub struct SummaryAnswer {
-    /// Vouches for all of the post.
+    /// The revision of the whole summary.
     pub revision: u64,
-    /// How many changes the post has seen, if the service tells.
+    /// How many changes the post has seen, if the service says so.
     pub changes: Option<u64>,
     /// The sum of the counts.
     pub total: Option<u64>,
-    /// The reactions that somebody has.
+    /// The reactions with a count.
     pub reactions: Vec<ReactionAnswer>,
 }
 
 /// One reaction of a summary.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ReactionAnswer {
-    /// Which.
+    /// The reaction.
     pub reaction: String,
     /// How many users have it.
     pub count: u64,
 }
 
 impl SummaryAnswer {
-    /// As a history keeps it.
+    /// This summary as a read in a history.
     pub fn read(self, post: &str, sent_micros: u64, answered_micros: u64) -> Read<'static> {
         Read {
             post_id: post.to_owned().into(),
@@ -223,11 +224,11 @@ fn from_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D
 }
 
 impl Client {
-    /// Sends a tap, with an idempotency key if there is one.
+    /// Sends a tap, with an idempotency key if given.
     ///
     /// # Errors
     ///
-    /// If there is no answer, or one that is not 2xx.
+    /// If there is no answer, or if its status is not 2xx.
     pub async fn tap(
         &mut self,
         post: &str,
@@ -246,21 +247,21 @@ impl Client {
         Ok(TapAnswer { replayed, ..answer })
     }
 
-    /// Asks for the counts of a post.
+    /// Reads the counts of a post.
     ///
     /// # Errors
     ///
-    /// If there is no answer, or one that is not 2xx.
+    /// If there is no answer, or if its status is not 2xx.
     pub async fn summary(&mut self, post: &str) -> Result<SummaryAnswer, ClientError> {
         let path = format!("/v1/posts/{post}/reactions");
         Ok(self.ask(Method::GET, &path, None).await?.0)
     }
 
-    /// Asks for all users that have a reaction, page by page.
+    /// Reads all users that have a reaction, page by page.
     ///
     /// # Errors
     ///
-    /// If there is no answer, or one that is not 2xx.
+    /// If there is no answer, or if its status is not 2xx.
     pub async fn reactors(&mut self, post: &str, reaction: &str) -> Result<Vec<u64>, ClientError> {
         let path = format!("/v1/posts/{post}/reactions/{}/users?limit={PAGE}", encoded(reaction));
         let (mut users, mut next) = (Vec::new(), path.clone());
@@ -278,11 +279,11 @@ impl Client {
         Err(ClientError::Endless)
     }
 
-    /// Opens the stream of some posts; the connection is then for nothing else.
+    /// Opens the stream of some posts. It takes the connection for itself.
     ///
     /// # Errors
     ///
-    /// If there is no answer, or one that is not 2xx.
+    /// If there is no answer, or if its status is not 2xx.
     pub async fn watch(mut self, posts: &[&str]) -> Result<Events, ClientError> {
         let query: Vec<_> = posts.iter().map(|post| format!("post_id={post}")).collect();
         let path = format!("/v1/posts/reactions/stream?{}", query.join("&"));
@@ -324,7 +325,7 @@ impl Client {
     }
 }
 
-/// The whole of a body, if it has an end.
+/// Reads the whole body, up to the limit.
 async fn whole(mut body: Incoming) -> Result<Vec<u8>, ClientError> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -337,13 +338,14 @@ async fn whole(mut body: Incoming) -> Result<Vec<u8>, ClientError> {
     Ok(bytes)
 }
 
-/// The beginning of an answer that was not understood.
+/// The beginning of an unreadable answer.
 fn shown(body: &[u8]) -> String {
     let most = &body[..body.len().min(4 * MAX_SHOWN)];
     String::from_utf8_lossy(most).chars().take(MAX_SHOWN).collect()
 }
 
-/// What went wrong, and how often. A server that never says the same twice fills no memory.
+/// Errors and how often each occurred. Bounded, so that a server with ever new errors fills no
+/// memory.
 #[derive(Clone, Debug, Default)]
 pub struct Errors(BTreeMap<String, u64>);
 
@@ -355,20 +357,20 @@ impl Errors {
         *self.0.entry(kind).or_default() += times;
     }
 
-    /// Counts those of another.
+    /// Adds the errors of another.
     pub fn add(&mut self, other: Self) {
         for (kind, times) in other.0 {
             self.count(kind, times);
         }
     }
 
-    /// All of them.
+    /// All errors with their counts.
     pub fn into_inner(self) -> BTreeMap<String, u64> {
         self.0
     }
 }
 
-/// A reaction as a segment of a path.
+/// A reaction, percent-encoded as a path segment.
 fn encoded(reaction: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+-_".contains(&byte);
     let one = |byte| if plain(byte) { char::from(byte).into() } else { format!("%{byte:02X}") };

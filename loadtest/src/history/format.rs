@@ -1,4 +1,4 @@
-//! One JSON object a line, as `loadtest/HISTORY.md` describes them.
+//! The file format: one JSON object per line, as in `loadtest/HISTORY.md`.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -17,10 +17,10 @@ pub enum Damaged {
     /// It cannot be read.
     #[error("{0}")]
     Unreadable(#[from] io::Error),
-    /// A line is not what the format says.
+    /// A line is not of the format.
     #[error("line {line}: {problem}")]
     Line {
-        /// Counted from 1.
+        /// The number of the line, from 1.
         line: u64,
         /// What is wrong with it.
         problem: String,
@@ -63,7 +63,7 @@ struct Count<'a> {
     count: u64,
 }
 
-/// Every field that any kind of line has.
+/// All fields of all kinds of lines.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Wire<'a> {
@@ -130,12 +130,12 @@ pub(super) fn header_line(source: &str) -> String {
     })
 }
 
-/// The last line of a file that has so many, itself included.
+/// The last line of a file with this many lines, itself included.
 pub(super) fn end_line(lines: u64) -> String {
     json(&Wire { kind: "end".into(), lines: Some(lines), ..Wire::default() })
 }
 
-/// The line of a tap, without the line's end.
+/// The line of a tap, without the line break.
 pub(super) fn tap_line(tap: &Tap<'_>) -> String {
     json(&tap_wire(tap))
 }
@@ -176,7 +176,7 @@ fn tap_wire<'a>(tap: &'a Tap<'_>) -> Wire<'a> {
     wire
 }
 
-/// The line of a read, without the line's end.
+/// The line of a read, without the line break.
 pub(super) fn read_line(read: &Read<'_>) -> String {
     let users = |users: &Vec<u64>| users.iter().map(|user| User(*user)).collect();
     let count = |(name, count): &(Cow<'_, str>, u64)| Count {
@@ -204,7 +204,7 @@ pub(super) fn read_line(read: &Read<'_>) -> String {
 ///
 /// # Errors
 ///
-/// At the first line that is not what the format says.
+/// At the first line that is not of the format.
 pub fn read_file(mut file: impl BufRead) -> Result<History, Damaged> {
     let mut history = History::default();
     let (mut text, mut line, mut ended) = (String::new(), 0, false);
@@ -236,9 +236,9 @@ pub fn read_file(mut file: impl BufRead) -> Result<History, Damaged> {
     }
 }
 
-/// Adds a line to the history; says whether it is the last.
+/// Adds a line to the history; returns whether it is the last.
 fn take(text: &str, line: u64, history: &mut History) -> Result<bool, String> {
-    // The parser sees one line alone, and counts from there.
+    // The parser sees one line at a time, so its line number is always 1.
     let problem =
         |error: serde_json::Error| error.to_string().replace(" at line 1 column", ", column");
     let wire: Wire<'_> = serde_json::from_str(text).map_err(problem)?;

@@ -1,6 +1,6 @@
-//! What was asked of a reaction service and what it answered, as recorded by its clients.
+//! A history: the requests to a reaction service and its answers, as its clients recorded them.
 //!
-//! `loadtest/HISTORY.md` describes the format of a recorded file; [`crate::verify`] judges it.
+//! `loadtest/HISTORY.md` describes the file format; [`crate::verify`] judges a history.
 
 mod format;
 mod recorder;
@@ -13,19 +13,19 @@ use serde::{Deserialize, Serialize};
 pub use format::{Damaged, read_file, tap_value};
 pub use recorder::Recorder;
 
-/// What a tap asked for.
+/// The verb of a tap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verb {
-    /// To flip.
+    /// Flips the flag.
     Toggle,
-    /// To turn on.
+    /// Turns it on.
     Set,
-    /// To turn off.
+    /// Turns it off.
     Unset,
 }
 
-/// What the service answers to a tap, as far as a history keeps it.
+/// The parts of an answer to a tap that a history keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct TapAnswer {
     /// Whether the user has the reaction now.
@@ -34,9 +34,9 @@ pub struct TapAnswer {
     pub changed: bool,
     /// How many users have it now.
     pub count: u64,
-    /// The order of the change.
+    /// The revision of the post.
     pub revision: u64,
-    /// How many changes the post has seen, if the service tells.
+    /// How many changes the post has seen, if the service says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<u64>,
     /// Whether the service says that it repeats the answer of an earlier attempt.
@@ -44,66 +44,66 @@ pub struct TapAnswer {
     pub replayed: bool,
 }
 
-/// What came of a tap.
+/// The outcome of a tap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was applied, and this is the answer.
+    /// The service applied it and answered.
     Answered {
-        /// When the whole answer was here.
+        /// When the whole answer had arrived.
         at_micros: u64,
         /// The answer.
         answer: TapAnswer,
     },
-    /// It was not applied and will not be.
+    /// The service did not apply it and will not.
     Refused,
-    /// It may have been applied.
+    /// The service may have applied it.
     Unknown {
-        /// After this moment it will not be applied any more.
+        /// After this time the service will not apply it any more.
         not_after_micros: Option<u64>,
     },
 }
 
-/// One attempt at a tap. All times are microseconds on one clock that never goes back.
+/// One attempt at a tap. All times are microseconds of one monotonic clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tap<'a> {
-    /// On which post.
+    /// The post.
     pub post_id: Cow<'a, str>,
-    /// Which reaction.
+    /// The reaction.
     pub reaction: Cow<'a, str>,
-    /// Whose.
+    /// The user.
     pub user_id: u64,
-    /// What was asked for.
+    /// The verb.
     pub verb: Verb,
-    /// When the request was handed to the socket, or earlier.
+    /// When the request was given to the socket, or earlier.
     pub sent_micros: u64,
-    /// Attempts of one user on one post with the same key are one operation.
+    /// The idempotency key. Attempts of one user on one post with the same key are one operation.
     pub key: Option<Cow<'a, str>>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// What the service said of a whole post.
+/// A read of a whole post.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read<'a> {
-    /// Which post.
+    /// The post.
     pub post_id: Cow<'a, str>,
-    /// When the request was handed to the socket, or earlier.
+    /// When the request was given to the socket, or earlier.
     pub sent_micros: u64,
-    /// When the whole answer was here.
+    /// When the whole answer had arrived.
     pub answered_micros: u64,
-    /// The revision of the state that was read.
+    /// The revision of the state read.
     pub revision: u64,
-    /// How many changes the post has seen, if the service tells.
+    /// How many changes the post has seen, if the service says so.
     pub changes: Option<u64>,
-    /// The sum of the counts, if the service tells.
+    /// The sum of the counts, if the service says so.
     pub total: Option<u64>,
-    /// The count of every reaction that somebody has.
+    /// The count of every reaction that has one.
     pub reactions: Vec<(Cow<'a, str>, u64)>,
-    /// Who has each reaction. Such a read is the final state of its post.
+    /// The users of each reaction. A read that has them is the final state of its post.
     pub reactors: Option<BTreeMap<Cow<'a, str>, Vec<u64>>>,
 }
 
-/// Strings as small numbers.
+/// Strings, interned as small numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     by_name: HashMap<Box<str>, u32>,
@@ -130,7 +130,7 @@ impl Names {
     }
 }
 
-/// A tap as it is kept in memory.
+/// A tap in memory.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) line: u64,
@@ -143,7 +143,7 @@ pub(crate) struct Attempt {
     pub(crate) outcome: Outcome,
 }
 
-/// A read as it is kept in memory.
+/// A read in memory.
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) line: u64,
@@ -157,7 +157,7 @@ pub(crate) struct Reading {
     pub(crate) reactors: Option<Vec<(u32, Vec<u64>)>>,
 }
 
-/// A whole history, ready to be judged. Every post began empty.
+/// A whole history, ready to be judged. Every post begins empty.
 #[derive(Debug, Default)]
 pub struct History {
     pub(crate) posts: Names,
@@ -168,7 +168,7 @@ pub struct History {
 }
 
 impl History {
-    /// Adds a tap; `line` is how a verdict calls it.
+    /// Adds a tap; a verdict names it by `line`.
     pub fn tap(&mut self, line: u64, tap: &Tap<'_>) {
         self.attempts.push(Attempt {
             line,
@@ -182,7 +182,7 @@ impl History {
         });
     }
 
-    /// Adds a read; `line` is how a verdict calls it.
+    /// Adds a read; a verdict names it by `line`.
     pub fn read(&mut self, line: u64, read: &Read<'_>) {
         let names = &mut self.reactions;
         self.readings.push(Reading {

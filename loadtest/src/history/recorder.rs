@@ -1,4 +1,4 @@
-//! Writes a history to a file while it happens.
+//! Writes a history to a file as it happens.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::format::{end_line, header_line, read_line, tap_line};
 use super::{Read, Tap};
 
-/// Takes lines from many tasks. Nothing but a buffer is kept in memory.
+/// Takes lines from many tasks. It keeps only a buffer in memory.
 #[derive(Debug)]
 pub struct Recorder {
     start: Instant,
@@ -24,7 +24,7 @@ struct Lines {
 }
 
 impl Lines {
-    /// Keeps the first failure for the end: a task that taps has no use for it.
+    /// Keeps the first error for the end: a task that taps cannot use it.
     fn line(&mut self, line: &str) {
         if self.failed.is_none()
             && let Err(error) = writeln!(self.file, "{line}")
@@ -36,7 +36,7 @@ impl Lines {
 }
 
 impl Recorder {
-    /// Begins a file, in the place of one that may be there. `source` says in free words what is
+    /// Creates the file, and replaces an existing one. `source` says in free words what is
     /// recorded.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Recorder {
         Ok(Self { start: Instant::now(), file: Mutex::new(lines) })
     }
 
-    /// The time on the clock of this history.
+    /// The present time on this history's clock.
     pub fn now_micros(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
     }

@@ -1,4 +1,4 @@
-//! The final state, once nothing can change it any more.
+//! Records the final state, when nothing can change it any more.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -8,10 +8,10 @@ use super::Shared;
 use crate::client::{Client, ClientError};
 use crate::history::Read;
 
-/// So long the service may be away at the end.
+/// How long the service may be away at the end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Between attempts.
+/// The pause between attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Records the final state of every post.
@@ -39,7 +39,7 @@ pub(super) async fn record(shared: &Shared) -> Result<(), ClientError> {
     Ok(())
 }
 
-/// The state of a post; nothing if it changed while it was read.
+/// Reads the state of a post; None if it changed during the read.
 async fn state(
     shared: &Shared,
     client: &mut Option<Client>,
@@ -58,7 +58,7 @@ async fn state(
     }
     let after = client.summary(post).await?;
     let answered = shared.recorder.now_micros();
-    // Other posts raise the revision of one without any reaction.
+    // Other posts raise the revision of a post without reactions.
     let empty = before.reactions.is_empty() && after.reactions.is_empty();
     if after.revision != before.revision && !empty {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! A mixed load that goes on through faults, is recorded, and is judged at its end.
+//! A mixed load that keeps sending through faults; it is recorded, and judged at the end.
 //!
 //! ```no_run
 //! use onetap_loadtest::client::Target;
@@ -33,37 +33,37 @@ use crate::client::{ClientError, Errors, Target};
 use crate::history::{Damaged, Recorder};
 use crate::verify::{self, Rules, Verdict};
 
-/// So long after the end what is under way is waited for, if nothing at all was answered before.
+/// How long to wait at the end for requests in flight if the service has answered none at all.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What to send.
+/// The load to send.
 #[derive(Clone, Debug)]
 pub struct SoakOptions {
-    /// No longer than this.
+    /// The longest time, if any.
     pub time: Option<Duration>,
-    /// No more operations than this.
+    /// The most operations, if any.
     pub taps: Option<u64>,
-    /// Over so many connections; each sends one request at a time.
+    /// The number of connections; each sends one request at a time.
     pub connections: usize,
-    /// For so many users.
+    /// The number of users.
     pub users: u64,
-    /// On so many posts, all new.
+    /// The number of posts, all new.
     pub posts: usize,
-    /// With an idempotency key for every tap: what came of unknown outcome is sent again.
+    /// Whether every tap has an idempotency key. Taps of unknown outcome are then retried.
     pub keys: bool,
-    /// The service's own request timeout: so long after its connection broke or it was answered
-    /// 504, a tap may still be applied.
+    /// The service's own request timeout. A tap may still be applied this long after its connection
+    /// broke or it got a 504.
     pub request_timeout: Duration,
-    /// Where the history is recorded.
+    /// The file of the history.
     pub record: PathBuf,
-    /// What is held to be right.
+    /// The rules for the verdict.
     pub rules: Rules,
-    /// Counts the operations that have begun, for whoever watches.
+    /// Counts the operations that have begun; for a progress bar.
     pub begun: Arc<AtomicU64>,
 }
 
 impl SoakOptions {
-    /// 64 connections, 100 users, 16 posts, without keys, until it is stopped.
+    /// 64 connections, 100 users, 16 posts, no keys, until `stop`.
     pub fn new(record: impl Into<PathBuf>) -> Self {
         Self {
             time: None,
@@ -80,42 +80,42 @@ impl SoakOptions {
     }
 }
 
-/// What a soak came to.
+/// The result of a soak.
 #[derive(Clone, Debug)]
 pub struct SoakReport {
-    /// Where its history is.
+    /// The file of its history.
     pub history: PathBuf,
-    /// What the history is worth.
+    /// The verdict on the history.
     pub verdict: Verdict,
     /// How long the load lasted.
     pub took: Duration,
-    /// What was not answered 2xx, and how often.
+    /// The requests that were not answered 2xx: each error, and how often it occurred.
     pub errors: BTreeMap<String, u64>,
 }
 
-/// Why a soak came to nothing.
+/// Why a soak has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum SoakError {
-    /// The service cannot be reached to begin with.
+    /// The first connection to the service failed.
     #[error(transparent)]
     Unreachable(ClientError),
-    /// The history cannot be written.
+    /// Writing the history failed.
     #[error("{}: {error}", .path.display())]
     Record {
-        /// Where.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error.
         error: io::Error,
     },
-    /// The final state cannot be read.
+    /// Reading the final state failed.
     #[error("the final state cannot be read: {0}")]
     NoEnding(ClientError),
-    /// The history cannot be read back.
+    /// Reading the history back failed.
     #[error("{}: {error}", .path.display())]
     History {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error.
         error: Damaged,
     },
 }
@@ -127,9 +127,9 @@ struct Shared {
     posts: Vec<String>,
     recorder: Recorder,
     stopped: watch::Sender<bool>,
-    /// Whether anything at all was answered 2xx.
+    /// Whether the service has answered any request 2xx.
     answered: AtomicBool,
-    /// No tap of unknown outcome is applied after this.
+    /// After this time no tap of unknown outcome can be applied.
     quiet_micros: AtomicU64,
 }
 
@@ -138,18 +138,18 @@ impl Shared {
         *self.stopped.borrow()
     }
 
-    /// Whether nothing was answered 2xx, and nothing more is asked.
+    /// Whether the load has ended without any 2xx.
     fn is_hopeless(&self) -> bool {
         self.has_stopped() && !self.answered.load(Ordering::Relaxed)
     }
 
-    /// Ends with the load.
+    /// Waits for the end of the load.
     async fn until_stopped(&self) {
-        // The sender is here, so there is no error.
+        // Cannot fail: `self` holds the sender.
         let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
     }
 
-    /// Whether one more operation is to begin.
+    /// Whether one more operation may begin.
     fn begins(&self) -> bool {
         let before = self.options.begun.fetch_add(1, Ordering::Relaxed);
         let within = self.options.taps.is_none_or(|most| before < most);
@@ -157,11 +157,12 @@ impl Shared {
     }
 }
 
-/// Sends until the time is over, the taps are sent, or `stop` is; then judges what happened.
+/// Sends until the time is over, the operations are sent, or `stop` completes. Then judges the
+/// history.
 ///
 /// # Errors
 ///
-/// If there is nothing to judge. What was found wrong is in the report.
+/// If there is nothing to judge. What the verdict found wrong is in the report.
 pub async fn run(
     target: Target,
     options: SoakOptions,
@@ -182,7 +183,7 @@ pub async fn run(
     });
     let errors = load(&shared, stop).await.into_inner();
     let took = start.elapsed();
-    // Who answered nothing will not tell the final state either.
+    // A service that answered nothing will not answer for the final state either.
     if shared.answered.load(Ordering::Relaxed) {
         ending::record(&shared).await.map_err(SoakError::NoEnding)?;
     }
@@ -210,7 +211,7 @@ fn not_recorded(path: &Path) -> impl FnOnce(io::Error) -> SoakError {
     move |error| SoakError::Record { path, error }
 }
 
-/// Runs all connections; collects what was not answered.
+/// Runs all connections; collects their errors.
 async fn load(shared: &Arc<Shared>, stop: impl Future<Output = ()>) -> Errors {
     let mut workers = tokio::task::JoinSet::new();
     for number in 0..shared.options.connections {

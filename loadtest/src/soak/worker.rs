@@ -1,4 +1,4 @@
-//! One connection's share of the load.
+//! The load of one connection.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,13 +10,13 @@ use super::Shared;
 use crate::client::{Client, ClientError, Errors};
 use crate::history::{Outcome, Tap, Verb};
 
-/// The reactions that are given; the last has to be encoded in a path.
+/// The reactions to send; the last needs encoding in a path.
 pub(super) const REACTIONS: [&str; 4] = ["like", "+1", "tada", "👍"];
 
-/// Between attempts while the service is away or says no.
+/// The pause between attempts while the service is away or refuses.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// So long a tap of unknown outcome is sent again with its key; records are kept longer.
+/// How long a tap of unknown outcome is retried with its key; the service keeps records longer.
 const RETRIES: Duration = Duration::from_secs(60);
 
 struct Worker {
@@ -24,11 +24,11 @@ struct Worker {
     client: Option<Client>,
     rng: Rng,
     errors: Errors,
-    /// What was sent of this operation may have been applied: it is sent again after the end, too.
+    /// Whether this operation may have been applied. If so, it is retried after the end, too.
     in_doubt: bool,
 }
 
-/// Sends one request after the other; says what was not answered, and how often.
+/// Sends one request after the other; returns the errors.
 pub(super) async fn run(shared: Arc<Shared>, number: usize) -> Errors {
     let mut worker = Worker {
         shared,
@@ -51,7 +51,7 @@ pub(super) async fn run(shared: Arc<Shared>, number: usize) -> Errors {
 }
 
 impl Worker {
-    /// The connection, which is opened again after it broke.
+    /// The connection; opens a new one after it broke.
     async fn client(&mut self) -> Option<&mut Client> {
         if self.client.is_none() {
             let shared = Arc::clone(&self.shared);
@@ -93,7 +93,7 @@ impl Worker {
         }
     }
 
-    /// One tap, with all its attempts.
+    /// Sends one tap, with all its attempts.
     async fn operation(&mut self, key: Option<String>) {
         let shared = Arc::clone(&self.shared);
         let tap = Tap {
@@ -106,7 +106,7 @@ impl Worker {
             outcome: Outcome::Refused,
         };
         let until = Instant::now() + RETRIES;
-        // Now and then what was answered is sent again all the same: it has to be a replay.
+        // Now and then repeats an answered tap; its answer must be a replay.
         let mut again = tap.key.is_some() && self.rng.u8(..) < 8;
         self.in_doubt = false;
         loop {
@@ -129,7 +129,7 @@ impl Worker {
         }
     }
 
-    /// One attempt; nothing if there is no connection.
+    /// Makes one attempt; None without a connection.
     async fn attempt(&mut self, tap: &Tap<'_>) -> Option<Outcome> {
         let shared = Arc::clone(&self.shared);
         let client = self.client().await?;
@@ -147,7 +147,8 @@ impl Worker {
                 if error.is_refusal() {
                     Outcome::Refused
                 } else {
-                    // The service may have it, and counts its own timeout from when it came in.
+                    // The service may have the request, and its own timeout counts from the
+                    // arrival.
                     let timeout = shared.options.request_timeout.as_micros();
                     let not_after =
                         at_micros.saturating_add(timeout.try_into().unwrap_or(u64::MAX));

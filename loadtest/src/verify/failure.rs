@@ -5,29 +5,29 @@ pub(super) struct Failure {
     /// The stage that could not be reached.
     pub(super) at: usize,
     pub(super) reason: Reason,
-    /// Whether there was more to try.
+    /// Whether the search ended before it had tried every way.
     pub(super) undecided: bool,
 }
 
 /// Why a stage cannot be reached.
 #[derive(Clone, Debug)]
 pub(super) enum Reason {
-    /// A cell was already, or still, what it became.
+    /// A cell already had the value that it should have changed to.
     Cell { line: u64, cell: usize, was: bool },
-    /// A count is not the number of cells that are active.
+    /// A count differs from the number of active cells.
     Count { line: u64, reaction: usize, shown: u64, known: u64 },
-    /// A count that cannot be, whatever was before.
+    /// A count that is impossible in every state.
     Impossible { line: u64 },
-    /// Its revision places it behind something that was sent after it was answered.
+    /// By its revision it comes after an operation that was sent after its answer.
     Late { line: u64, behind: u64 },
-    /// A revision that no change has.
+    /// No change has this revision.
     Ghost { line: u64 },
-    /// A revision that was passed already.
+    /// The replay has passed this revision already.
     Again { line: u64 },
-    /// A number of changes that is not the number of changes.
+    /// A number of changes that differs from the real one.
     Changes { line: u64, shown: u64, known: u64 },
     /// Two attempts of one operation took effect.
     Twice { line: u64, other: u64 },
-    /// There was too much to try.
+    /// There were too many ways to try.
     Undecided,
 }

@@ -1,11 +1,12 @@
-//! What later stages say about the fillers that are put in now.
+//! Decides from later stages which fillers to insert now.
 
 use super::failure::Reason;
 use super::next::Use;
 use super::search::{Next, Search};
 
 impl Search<'_> {
-    /// What has to be put in here because later, before it is shown, there is not enough room.
+    /// The fillers to insert here because there is too little room later, before a stage shows
+    /// them.
     pub(super) fn forced(&self, open: &[usize]) -> Option<Next> {
         if self.lossy {
             return None;
@@ -36,11 +37,11 @@ impl Search<'_> {
         Some(self.fill(&self.stages.of_cell[&cell], None, reason))
     }
 
-    /// A filler that had better be put in here, although nothing demands it yet: the other half
-    /// of a pair, or the first of a pair that has to be put in anyway, since more cells are seen
+    /// A filler that is better inserted here, although no stage demands it yet. It is the other
+    /// half of a pair, or the first half of a pair that is needed anyway: more cells are later seen
     /// flipped in one direction than the counts move until then.
     ///
-    /// Where such a pair is put in is all the same to the counts, and here is room for it.
+    /// The counts do not depend on where such a pair stands, and here is room for it.
     pub(super) fn early(&self, useful: &[(usize, Use)]) -> Option<usize> {
         if self.lossy {
             return None;
@@ -70,8 +71,8 @@ impl Search<'_> {
         })
     }
 
-    /// The fillers of a reaction whose cells are seen flipped, in one direction, in the order in
-    /// which they are: at which stage, and which.
+    /// The fillers of a reaction whose cells are later seen flipped in one direction: the stage and
+    /// the filler, in the order of the stages.
     fn flips(&self, useful: &[(usize, Use)], reaction: usize, up: bool) -> Vec<(usize, usize)> {
         let of_reaction = |number: &usize| {
             let cell = self.stages.fillers[*number].cell;

@@ -1,8 +1,8 @@
 //! Changes that a failover lost: which stages they are, if nothing else explains what came later.
 //!
-//! The state goes back to that of an earlier stage, and what comes later builds on it. Where that
-//! happened is guessed: just before it shows, or at one of the longest pauses between revisions; as
-//! few changes back as explain most of what follows.
+//! The state returns to that of an earlier stage, and later stages build on it. The search guesses
+//! where that happened: just before it shows, or at one of the longest pauses between revisions. It
+//! goes back as few changes as explain most of what follows.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -14,39 +14,39 @@ use super::operation::Seen;
 use super::search::Search;
 use super::stage::{Stage, Stages};
 
-/// How far back is looked for a loss, and at how many pauses.
+/// How far back to look for a loss, and at how many pauses.
 const REACH: [(usize, usize); 2] = [(512, 16), (16_384, 2)];
 
-/// Of the last stages before it shows, each may be the one.
+/// Each of this many stages before the loss shows may be the place.
 const NEAR: usize = 32;
 
-/// How many guesses are kept for when the best turns out wrong, and how often that may be.
+/// How many guesses to keep in case the best is wrong, and how often that may happen.
 const KEPT: usize = 32;
 const PATIENCE: usize = 400;
 
-/// How far what follows is replayed to compare one guess with another.
+/// How many of the following stages to replay when comparing two guesses.
 const AHEAD: usize = 2_000;
 
-/// More failovers than this happen to no post.
+/// The most failovers of a post.
 pub(super) const MOST: usize = 100;
 
-/// What a post lost at one moment.
+/// The loss of a post at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lost {
-    /// Answered changes.
+    /// The number of answered changes lost.
     pub(super) changes: usize,
-    /// When that was: not before, and not after.
+    /// The earliest and the latest time of the loss.
     pub(super) from: u64,
     pub(super) to: u64,
 }
 
 /// Replays a post to its end, with as many losses as that takes. Two failovers may be so close that
-/// it shows only after the second which changes the first one lost; then that is guessed anew.
-/// With what fails goes the first stage that no loss explains for long, if there is one.
+/// the changes lost by the first show only after the second; then the first is guessed again. An
+/// error comes with the first stage that no loss explains for long, if there is one.
 pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), (Failure, Option<usize>)> {
     let mut search = Search::new(stages, true);
     let mut lost: Vec<Lost> = Vec::new();
-    // For each loss, what else it may have been; the likeliest last.
+    // The other guesses for each loss, the likeliest last.
     let mut others: Vec<Vec<Guess>> = Vec::new();
     let mut furthest = Failure { at: 0, reason: Reason::Undecided, undecided: false };
     let (mut patience, mut doubtful) = (PATIENCE, None);
@@ -61,7 +61,7 @@ pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), (Failure, Op
             },
             Err(failure) => (failure, None),
         };
-        // The losses behind a first effect do not make it lost.
+        // A loss after a first effect does not lose that effect.
         let kept = search.losses.partition_point(|loss| first.is_none_or(|at| loss.before <= at));
         search.losses.truncate(kept);
         lost.truncate(kept);
@@ -102,7 +102,7 @@ pub(super) fn replay(stages: &Stages) -> Result<(usize, Vec<Lost>), (Failure, Op
 /// An operation that took effect again although its first effect was not lost.
 struct Twice {
     at: usize,
-    /// The stage of its first effect, if that was answered.
+    /// The stage of the first effect, if it was answered.
     first: Option<usize>,
     reason: Reason,
 }
@@ -110,7 +110,7 @@ struct Twice {
 fn twice(search: &Search<'_>) -> Option<Twice> {
     let stages = search.stages;
     let is_lost = |at: usize| search.losses.iter().any(|loss| loss.after < at && at < loss.before);
-    // What tells of an effect, and what tells that there was none to have.
+    // The lines that show an effect, and those that show that there was none.
     let (mut effects, mut idle) = (HashMap::new(), HashMap::new());
     for (at, stage) in stages.all.iter().enumerate().filter(|(at, _)| !is_lost(*at)) {
         let change = stage.change.iter().filter_map(|c| Some((c.repeated?, c.line, true)));
@@ -136,18 +136,17 @@ fn twice(search: &Search<'_>) -> Option<Twice> {
     })
 }
 
-/// What may have been lost.
+/// A possible loss.
 #[derive(Clone, Copy)]
 struct Guess {
     loss: Loss,
-    /// The first moment at which it can have been.
+    /// The earliest time of the loss.
     from: u64,
-    /// How far it explains what follows.
+    /// The stage up to which it explains what follows.
     reached: usize,
 }
 
-/// The losses that explain most of what follows; the one that explains most of all is the last.
-/// `among`: a stage that has to be lost.
+/// The losses that explain most of what follows, the best last. `among`: a stage that must be lost.
 fn guess(search: &Search<'_>, failed: usize, among: Option<usize>) -> Vec<Guess> {
     let first = search.losses.last().map_or(0, |last| last.before);
     let mut found: Vec<Guess> = Vec::new();
@@ -157,7 +156,7 @@ fn guess(search: &Search<'_>, failed: usize, among: Option<usize>) -> Vec<Guess>
         if start.run_until(back).is_err() {
             continue;
         }
-        // The last loss may be what comes next; it undoes changes, which therefore are not settled.
+        // The last loss may come right here. It undoes changes, so these are not settled yet.
         let next = search.losses.last().filter(|last| last.before == back);
         start.settle(next.map_or(back, |next| next.after));
         let all = &start.stages.all;
@@ -177,7 +176,8 @@ fn guess(search: &Search<'_>, failed: usize, among: Option<usize>) -> Vec<Guess>
             found.extend(guess_here(&start, lowest..among.unwrap_or(at - 1), failed));
         }
         let limit = (failed + AHEAD).min(all.len());
-        // What explains only the next few may be chance: then farther back is better.
+        // A guess that explains only the next few stages may be chance; then one further back is
+        // better.
         if found.iter().any(|guess| guess.reached == limit) {
             break;
         }
@@ -187,7 +187,7 @@ fn guess(search: &Search<'_>, failed: usize, among: Option<usize>) -> Vec<Guess>
     found
 }
 
-/// The losses before the next stage that lead beyond what failed.
+/// The losses before the next stage that explain more than the stage that failed.
 fn guess_here(there: &Search<'_>, from: Range<usize>, failed: usize) -> Vec<Guess> {
     let before = there.at;
     let limit = (failed + AHEAD).min(there.stages.all.len());
@@ -212,7 +212,7 @@ fn guess_here(there: &Search<'_>, from: Range<usize>, failed: usize) -> Vec<Gues
     found
 }
 
-/// At least so many moments are needed, if each loss was at one of them.
+/// The least number of moments that cover all losses.
 pub(super) fn moments(mut lost: Vec<Lost>) -> usize {
     lost.sort_by_key(|lost| lost.to);
     let (mut moments, mut last) = (0, None);
@@ -225,7 +225,7 @@ pub(super) fn moments(mut lost: Vec<Lost>) -> usize {
     moments
 }
 
-/// For each stage the pause before it, and when the last of what it shows began.
+/// For each stage the pause before it, and the latest start of what it shows.
 struct Pauses(Vec<(u64, u64)>);
 
 impl Pauses {
@@ -241,16 +241,16 @@ impl Pauses {
         Self(pauses.collect())
     }
 
-    /// Before which stages, behind one, a state can have come back that was seen by some moment:
-    /// those that may have been made by then, and the first that was not.
+    /// The stages before which a state may have come back that lies behind one stage and was seen
+    /// by a given time: all stages that may have been made by then, and the first that was not.
     fn span(&self, behind: usize, moment: u64) -> RangeInclusive<usize> {
         let rest = &self.0[behind + 1..];
         let open = rest.iter().take_while(|(_, begin)| *begin <= moment).count();
         behind + 1..=behind + 1 + open
     }
 
-    /// The stage with the longest pause before it, or one of the next: the state came back in that
-    /// pause. Behind all, it is the pause from when the last began until the state was seen.
+    /// The stage with the longest pause before it, or the next in rank: the state came back in that
+    /// pause. After all stages, the pause is from the start of the last until the state was seen.
     fn longest(&self, span: RangeInclusive<usize>, rank: usize, moment: u64) -> usize {
         let after_all = self.0.last().map_or(0, |(_, begin)| moment.saturating_sub(*begin));
         let pause = |at: usize| self.0.get(at).map_or(after_all, |(pause, _)| *pause);
@@ -261,7 +261,7 @@ impl Pauses {
 }
 
 impl Stages {
-    /// What shows a state that must have passed by then becomes a stage of its own.
+    /// Makes a stage of its own of each answer that shows a state which must have passed by then.
     /// `moved` says which of them not to put at the likeliest place.
     pub(super) fn part_again(&mut self, moved: &Moved) {
         let mut ends: Vec<(u64, usize)> = Vec::new();
@@ -289,7 +289,7 @@ impl Stages {
             stage.seen = from..kept.len();
         }
         let pauses = Pauses::of(&self.all, &kept);
-        // What shows the same state is of the same moment, if it can be.
+        // Answers that show the same state belong to the same moment, if possible.
         again.sort_by_key(|(behind, seen)| (seen.revision, *behind));
         let spans = again.iter().map(|(behind, seen)| pauses.span(*behind, seen.when.latest()));
         let mut spans: Vec<_> = spans.collect();
@@ -334,7 +334,8 @@ impl Stages {
             .collect();
     }
 
-    /// What came back near a stage that could not be reached, and may have done so elsewhere.
+    /// The state that came back nearest to a failed stage, and that may have done so at another
+    /// place.
     pub(super) fn to_move(&self, failed: usize, moved: &Moved) -> Option<Which> {
         let tried = |which: &Which| moved.get(which).copied().unwrap_or_default();
         let movable = self.doubtful.iter().filter(|(_, which, places)| tried(which) + 1 < *places);

@@ -1,11 +1,11 @@
-//! Whether a history is possible if every tap was counted exactly once.
+//! Checks whether a history is possible if the service counted every tap exactly once.
 //!
-//! Posts have nothing to do with each other, so each is judged by itself. Its changes have
-//! revisions, and so one order: replayed in it, every answer must be true ([`search`]). What was
-//! answered before another was sent comes before it. A tap of unknown outcome may be put in where
-//! the answers demand a change, once, within its time, if its verb has that effect; nothing else
-//! may. This takes O(n log n) for n operations; only where taps of unknown outcome overlap there
-//! may be more than one way to try.
+//! Posts are independent, so each is judged by itself. The revisions of its changes give them one
+//! order. Replayed in that order, every answer must be true ([`search`]). An operation that was
+//! answered before another was sent must come before it. A tap of unknown outcome may be inserted
+//! where the answers require a change: once, within its time, and if its verb has that effect.
+//! Nothing else may be inserted. The check takes O(n log n) for n operations. Only taps of unknown
+//! outcome that overlap may leave several ways to try.
 
 mod failure;
 mod foresight;
@@ -31,26 +31,26 @@ use operation::{Operations, Repeats, Window};
 use search::Search;
 use stage::Stages;
 
-/// So many other places are tried for states that came back.
+/// How many other places are tried for states that came back.
 const PLACES: usize = 24;
 
-/// What is held to be right.
+/// The rules of a verdict.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules {
-    /// A failover may lose the newest changes of a post, even if they were answered.
+    /// Whether a failover may lose the newest changes of a post, even answered ones.
     pub allow_lost_suffix: bool,
 }
 
 /// Why a post's history is impossible.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Violation {
-    /// On which post.
+    /// The post.
     pub post_id: String,
-    /// The lines that contradict each other; the first is the one that cannot be.
+    /// The lines that contradict each other; the first is the impossible one.
     pub lines: Vec<u64>,
-    /// What cannot be.
+    /// The contradiction.
     pub problem: String,
-    /// No way was found to explain it, but not all were tried.
+    /// Whether the search ended before it had tried every way.
     pub undecided: bool,
 }
 
@@ -62,12 +62,12 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What a history came to.
+/// The verdict on a history.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Verdict {
     /// Posts.
     pub posts: usize,
-    /// Attempts at taps.
+    /// Attempts to tap.
     pub attempts: usize,
     /// Attempts that were answered.
     pub answered: usize,
@@ -85,25 +85,25 @@ pub struct Verdict {
     pub filled: usize,
     /// Answered changes that a failover lost.
     pub lost: usize,
-    /// At least so many moments of loss are needed to explain them.
+    /// The least number of moments of loss that explain them.
     pub losses: usize,
-    /// At most one a post.
+    /// The violations, at most one for each post.
     pub violations: Vec<Violation>,
 }
 
 impl Verdict {
-    /// Whether nothing was found that cannot be.
+    /// Whether the check found no contradiction.
     pub fn is_right(&self) -> bool {
         self.violations.is_empty()
     }
 
-    /// Whether it shows anything of how taps are counted.
+    /// Whether it proves anything about how taps are counted.
     pub fn proves(&self) -> bool {
         self.is_right() && self.answered > 0
     }
 }
 
-/// The lines of one post.
+/// The attempts and reads of one post.
 #[derive(Debug, Default)]
 struct Post {
     attempts: Vec<usize>,
@@ -206,7 +206,7 @@ fn check_post(
 ///
 /// # Errors
 ///
-/// If it cannot be read, or is no history.
+/// If the file cannot be read, or is not a history.
 pub fn file(path: &Path, rules: Rules) -> Result<Verdict, Damaged> {
     Ok(check(&history::read_file(BufReader::new(File::open(path)?))?, rules))
 }

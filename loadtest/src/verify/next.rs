@@ -1,4 +1,4 @@
-//! What can come next in a replay.
+//! The possible next moves of a replay.
 
 use super::failure::Reason;
 use super::operation::{Filler, Sight};
@@ -6,32 +6,32 @@ use super::search::{Moment, Move, Next, Search, Step};
 use super::stage::Stage;
 use crate::history::Verb;
 
-/// What a stage demands of the state before it that the state is not.
+/// What a stage demands that the state before it does not have.
 enum Demand {
     Nothing,
-    /// A cell has to be flipped.
+    /// A cell must be flipped.
     Cell(usize, Reason),
-    /// A count has to rise (or fall).
+    /// A count must rise (or fall).
     Count(usize, bool, Reason),
     /// Nothing helps.
     Never(Reason),
 }
 
-/// What becomes of a filler's cell.
+/// What later stages show of a filler's cell.
 #[derive(Clone, Copy)]
 pub(super) enum Use {
-    /// It is seen later as it is now, and no other filler could flip it back.
+    /// A stage shows the cell as it is now, and no other filler could flip it back.
     None,
-    /// It is seen flipped at that stage, and no other filler could flip it.
+    /// That stage shows the cell flipped, and no other filler could flip it.
     Must(usize),
-    /// It is seen flipped at that stage, but another filler could flip it, too.
+    /// That stage shows the cell flipped, but another filler could flip it, too.
     Should(usize),
-    /// Either.
+    /// No later stage decides.
     May,
 }
 
 impl Use {
-    /// The stage at which the cell is seen flipped.
+    /// The stage that shows the cell flipped.
     pub(super) fn by(self) -> Option<usize> {
         match self {
             Self::Must(by) | Self::Should(by) => Some(by),
@@ -59,7 +59,7 @@ impl Search<'_> {
             }
         }
         let open = self.stages.open(self.now.micros, stage.until);
-        // Other posts raise the revision of one without any reaction, up to its next change.
+        // Other posts raise the revision of a post without reactions, up to its next change.
         let risen = self.is_empty() && self.revision < stage.revision;
         if stage.again && self.revision != stage.revision && !risen {
             let line = self.stages.seen[stage.seen.start].line;
@@ -82,8 +82,8 @@ impl Search<'_> {
         }
     }
 
-    /// Goes on, or uses before it what cannot be used after it: because its time is over by then,
-    /// or because there may be no room for it.
+    /// Goes on. But first inserts a filler that cannot be used later, because its time ends or
+    /// because there may be no room for it.
     fn take(&self, after: Moment) -> Next {
         let take = Move::Take(after);
         let stage = &self.stages.all[self.at];
@@ -125,7 +125,7 @@ impl Search<'_> {
         Next::OneOf(moves)
     }
 
-    /// The moment after the next stage and all that shows it, if time allows it.
+    /// The time after the next stage and all that shows it; an error if that is too late.
     fn pass(&self) -> Result<Moment, Reason> {
         let stage = &self.stages.all[self.at];
         let mut now = self.gap.latest;
@@ -163,7 +163,7 @@ impl Search<'_> {
                 return Demand::Cell(change.cell, reason);
             }
             if self.counts[reaction] != before {
-                // As the answer would have to say it.
+                // The count that the answer should show.
                 let known = if change.active {
                     self.counts[reaction] + 1
                 } else {
@@ -191,7 +191,7 @@ impl Search<'_> {
         Demand::Nothing
     }
 
-    /// A stage's change is in the answers that show it, but not yet in the state.
+    /// The answers that show a stage include its change; the state does not yet.
     fn cell(&self, cell: usize, active: bool, line: u64) -> Option<Demand> {
         let reason = Reason::Cell { line, cell, was: !active };
         match &self.stages.all[self.at].change {
@@ -233,7 +233,7 @@ impl Search<'_> {
         }
     }
 
-    /// The fillers among `from` that may be put in here; `up` says in which direction they have to
+    /// The fillers among `from` that may be inserted here. `up` is the direction in which they must
     /// move a count.
     pub(super) fn fill(&self, from: &[usize], up: Option<bool>, reason: Reason) -> Next {
         if self.gap.fillers >= self.stages.all[self.at].room {
@@ -244,7 +244,7 @@ impl Search<'_> {
             let filler = &self.stages.fillers[number];
             let fits = up.is_none_or(|up| self.active[filler.cell] != up && !self.is_seen(filler));
             let usefulness = self.usefulness(filler);
-            // What is lost again may be of use however the cell is seen later.
+            // A filler whose effect is lost again may help, however the cell is seen later.
             if fits && (self.lossy || !matches!(usefulness, Use::None)) {
                 found.push((number, usefulness));
             }
@@ -255,8 +255,8 @@ impl Search<'_> {
         }
     }
 
-    /// First what has to be used, and of that what has to be used first; without what leads no
-    /// further than something before it. The last is the first to be tried.
+    /// Sorts the fillers: first those that must be used, the earliest needed first. Drops those
+    /// that lead no further than one before them. The search tries them from the last.
     fn ranked(&self, mut found: Vec<(usize, Use)>) -> Vec<Move> {
         found.sort_by_key(|(number, usefulness)| {
             let end = self.stages.fillers[*number].to;
@@ -274,14 +274,14 @@ impl Search<'_> {
         kept.into_iter().rev().map(|(number, _)| Move::Fill(number)).collect()
     }
 
-    /// Whether the next stage shows the cell as it is.
+    /// Whether the next stage shows the filler's cell as it is.
     fn is_seen(&self, filler: &Filler) -> bool {
         let sights = &self.stages.sights[&filler.cell];
         let found = sights.binary_search_by_key(&self.at, |(at, _)| *at);
         found.is_ok_and(|i| sights[i].1 == self.active[filler.cell])
     }
 
-    /// Whether a filler can take place now and has an effect.
+    /// Whether a filler can take place now, with an effect.
     fn is_possible(&self, number: usize) -> bool {
         let filler = &self.stages.fillers[number];
         let effective = match filler.verb {
@@ -289,8 +289,8 @@ impl Search<'_> {
             Verb::Set => !self.active[filler.cell],
             Verb::Unset => self.active[filler.cell],
         };
-        // Among the fillers of a gap only the order of those of one cell matters; the others can
-        // be sorted by time.
+        // In a gap only the order of the fillers of one cell matters. The others can be sorted by
+        // time.
         let own = self.steps[self.gap.began..].iter().filter_map(|step| match step {
             Step::Filled { filler, .. } => Some(&self.stages.fillers[*filler]),
             Step::Taken { .. } | Step::Lost { .. } => None,
@@ -322,8 +322,8 @@ impl Search<'_> {
         }
     }
 
-    /// Whether whatever can be reached with `b` here can be reached with `a` here, too: because in
-    /// every solution with `b` here and `a` later the two can be exchanged.
+    /// Whether everything that `b` can reach from here, `a` can reach too: in every solution with
+    /// `b` here and `a` later, the two can be exchanged.
     fn is_as_good(&self, (a, use_a): (usize, Use), (b, use_b): (usize, Use)) -> bool {
         let (a, b) = (&self.stages.fillers[a], &self.stages.fillers[b]);
         let same_effect = self.stages.cells[a.cell].reaction == self.stages.cells[b.cell].reaction

@@ -1,18 +1,18 @@
-//! From the attempts on one post to operations: what had an effect, what was seen, what is unknown.
+//! Turns the attempts on one post into operations: changes, reads, and unknown outcomes.
 
 use std::collections::HashMap;
 
 use super::Violation;
 use crate::history::{Attempt, History, Outcome, Reading, TapAnswer, Verb};
 
-/// A span of time in which something took place; both ends belong to it.
+/// A span of time in which something took place, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     pub(super) from: u64,
     pub(super) to: u64,
 }
 
-/// When an operation took place: within one of some windows, nearly always within one.
+/// When an operation took place: within one of these windows. Nearly always there is only one.
 #[derive(Clone, Debug)]
 pub(super) struct When {
     first: Window,
@@ -33,17 +33,17 @@ impl When {
         std::iter::once(self.first).chain(self.others.iter().copied())
     }
 
-    /// The first possible moment that is not before `now`.
+    /// The first possible time at or after `now`.
     pub(super) fn earliest(&self, now: u64) -> Option<u64> {
         self.windows().filter(|w| w.to >= now).map(|w| w.from.max(now)).min()
     }
 
-    /// The last possible moment.
+    /// The last possible time.
     pub(super) fn latest(&self) -> u64 {
         self.windows().map(|w| w.to).max().unwrap_or(0)
     }
 
-    /// The first possible moment of all.
+    /// The first possible time.
     pub(super) fn begin(&self) -> u64 {
         self.windows().map(|w| w.from).min().unwrap_or(0)
     }
@@ -66,22 +66,23 @@ pub(super) struct Change {
     pub(super) revision: u64,
     pub(super) changes: Option<u64>,
     pub(super) when: When,
-    /// Which operation it is, if that took effect more than once: the others have to be lost.
+    /// The number of the operation, if it took effect more than once: all effects but one must be
+    /// lost.
     pub(super) repeated: Option<usize>,
 }
 
-/// What an answer shows.
+/// The part of the state that an answer shows.
 #[derive(Clone, Debug)]
 pub(super) enum Sight {
-    /// A tap that changed nothing: its cell, and the count of the reaction.
+    /// From a tap that changed nothing: its cell, and the count of the reaction.
     Cell { cell: usize, active: bool, count: u64 },
-    /// A read: all counts, zeros left out.
+    /// From a read: all counts above zero.
     Counts(Vec<(usize, u64)>),
-    /// The final state: all counts, and all cells that are active, in order.
+    /// From the final read: all counts, and all active cells in order.
     Final(Vec<(usize, u64)>, Vec<usize>),
 }
 
-/// An answer that shows the state as of its revision and changed nothing.
+/// An answer that changed nothing and shows the state at its revision.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) line: u64,
@@ -89,11 +90,11 @@ pub(super) struct Seen {
     pub(super) changes: Option<u64>,
     pub(super) sight: Sight,
     pub(super) when: When,
-    /// As of a change.
+    /// As in [`Change`].
     pub(super) repeated: Option<usize>,
 }
 
-/// An attempt that may have been applied and has no answer.
+/// An attempt without an answer that may have been applied.
 #[derive(Clone, Debug)]
 pub(super) struct Filler {
     pub(super) line: u64,
@@ -101,25 +102,25 @@ pub(super) struct Filler {
     pub(super) verb: Verb,
     pub(super) from: u64,
     pub(super) to: u64,
-    /// Of the attempts of one operation at most one is applied.
+    /// Of the attempts of one operation, at most one is applied.
     pub(super) group: usize,
-    /// As of a change.
+    /// As in [`Change`].
     pub(super) repeated: Option<usize>,
 }
 
-/// What may take effect again, because its first effect was lost.
+/// Which operations may take effect again because their first effect was lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Repeats {
-    /// Nothing: nothing is lost.
+    /// None: nothing is lost.
     #[default]
     Never,
-    /// What was answered as the first both times.
+    /// Those that got more than one answer that is not a replay.
     Answered,
     /// Attempts without an answer, too.
     Unanswered,
 }
 
-/// Everything that is known of one post.
+/// Everything known of one post.
 #[derive(Debug, Default)]
 pub(super) struct Operations {
     pub(super) cells: Vec<Cell>,
@@ -130,7 +131,8 @@ pub(super) struct Operations {
     pub(super) fillers: Vec<Filler>,
     pub(super) groups: usize,
     repeats: Repeats,
-    /// What was answered while something else was, that failed, may have taken effect twice.
+    /// The time spans of stages that the replay could not reach. A tap in flight during one may
+    /// have taken effect twice.
     twice_within: Vec<Window>,
 }
 
@@ -165,7 +167,7 @@ impl Operations {
     }
 
     fn reaction(&mut self, name: u32) -> usize {
-        // A post has few reactions.
+        // Linear, because a post has few reactions.
         self.reactions.iter().position(|known| *known == name).unwrap_or_else(|| {
             self.reactions.push(name);
             self.reactions.len() - 1
@@ -180,7 +182,7 @@ impl Operations {
         })
     }
 
-    /// All attempts of one operation.
+    /// Takes all attempts of one operation.
     fn operation(&mut self, attempts: &[&Attempt]) -> Result<(), Violation> {
         let live: Vec<&Attempt> =
             attempts.iter().copied().filter(|a| a.outcome != Outcome::Refused).collect();
@@ -221,9 +223,9 @@ impl Operations {
         self.effect(cell, &rest, operation)
     }
 
-    /// The service sends a tap with a key again that it is in doubt of. So one that was under way
-    /// during a failover may have had an effect that others saw, that was lost, and that nobody was
-    /// told of, before the one that it was answered with.
+    /// The service retries a tap with a key when its outcome is unknown. So a tap in flight during
+    /// a failover may have had an effect that others saw and that was lost, before the effect in
+    /// its answer. No answer shows that first effect.
     fn lost_within(&mut self, cell: usize, attempts: &[&Attempt], operation: Option<usize>) {
         for attempt in attempts.iter().filter(|attempt| attempt.key.is_some()) {
             let Outcome::Answered { at_micros: to, .. } = attempt.outcome else { continue };
@@ -243,7 +245,7 @@ impl Operations {
         }
     }
 
-    /// One effect of an operation, as its attempts tell it.
+    /// One effect of an operation, from the answers of its attempts.
     fn effect(
         &mut self,
         cell: usize,
@@ -343,7 +345,7 @@ impl Operations {
     }
 }
 
-/// Whether an attempt was answered what another was answered first.
+/// Whether an attempt repeats the first answer of another.
 fn is_replay_of(attempt: &Attempt, original: &Attempt) -> bool {
     match (&attempt.outcome, &original.outcome) {
         (Outcome::Answered { answer, .. }, Outcome::Answered { answer: first, .. }) => {
@@ -353,7 +355,7 @@ fn is_replay_of(attempt: &Attempt, original: &Attempt) -> bool {
     }
 }
 
-/// The answer that all answered attempts of an operation give, and when its effect took place.
+/// The answer that all answered attempts of an operation give, and the time of its effect.
 fn told<'a>(attempts: &[&'a Attempt]) -> Result<Option<(u64, &'a TapAnswer, When)>, Violation> {
     let mut first: Option<(&Attempt, &TapAnswer)> = None;
     let mut original: Option<&Attempt> = None;

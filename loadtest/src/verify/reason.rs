@@ -1,11 +1,11 @@
-//! Why a post cannot be replayed, in words.
+//! Explains in words why a post cannot be replayed.
 
 use super::Violation;
 use super::failure::{Failure, Reason};
 use super::stage::Stages;
 use crate::history::History;
 
-/// The violation that a failure at a stage is.
+/// The violation for a failure at a stage.
 pub(super) fn explain(failure: &Failure, stages: &Stages, history: &History) -> Violation {
     let Failure { at, reason, undecided } = failure;
     let name = |reaction: usize| history.reactions.name(stages.reactions[reaction]);

@@ -1,6 +1,6 @@
-//! Replays a post stage by stage. Changes of unknown outcome ("fillers") are put in only where
-//! something demands one, so a history without them is replayed straight through. Where several
-//! would do, one is tried after the other, and what has failed before is not tried again.
+//! Replays a post stage by stage. The search inserts changes of unknown outcome ("fillers") only
+//! where a stage demands one, so it replays a history without them straight through. If several
+//! fillers would do, it tries one after the other, and never tries a state again that has failed.
 
 use std::collections::HashSet;
 
@@ -8,10 +8,10 @@ use super::failure::{Failure, Reason};
 use super::moved::Loss;
 use super::stage::Stages;
 
-/// Dead ends that are met on one post before it counts as undecided.
+/// The dead ends after which a post counts as undecided.
 const PATIENCE: usize = 200_000;
 
-/// A moment, and the line that made it the earliest possible.
+/// A time, and the line that makes it the earliest possible.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Moment {
     pub(super) micros: u64,
@@ -24,7 +24,7 @@ impl Moment {
     }
 }
 
-/// What was put in since the last stage.
+/// The fillers inserted since the last stage.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Gap {
     pub(super) fillers: u64,
@@ -33,24 +33,24 @@ pub(super) struct Gap {
     used: u64,
 }
 
-/// What can be done next.
+/// A possible next move.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Move {
-    /// To go on to the next stage.
+    /// Go on to the next stage.
     Take(Moment),
     /// To apply a filler.
     Fill(usize),
 }
 
-/// What there is to do next.
+/// The possible next moves.
 pub(super) enum Next {
     Only(Move),
-    /// The last is the first to be tried.
+    /// Tried from the last to the first.
     OneOf(Vec<Move>),
     Dead(Reason),
 }
 
-/// What was done, with what is needed to undo it.
+/// A step that was made, with the data to undo it.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Taken { now: Moment, gap: Gap, total: u64, revision: u64 },
@@ -58,12 +58,12 @@ pub(super) enum Step {
     Lost { flipped: Vec<usize>, freed: Vec<usize>, total: u64, revision: u64 },
 }
 
-/// What it takes to go back to the state of an earlier stage.
+/// How to return to the state of an earlier stage.
 pub(super) struct Way {
-    /// So many steps, and stages, are left.
+    /// How many steps, and stages, remain.
     steps: usize,
     stage: usize,
-    /// The cells that are other there, and the fillers that are free there.
+    /// The cells that differ there, and the fillers that are unused there.
     flipped: HashSet<usize>,
     freed: HashSet<usize>,
     total: u64,
@@ -77,25 +77,25 @@ struct Choice {
     moves: Vec<Move>,
 }
 
-/// The state of a post while it is replayed.
+/// The state of a post during the replay.
 #[derive(Clone)]
 pub(super) struct Search<'a> {
     pub(super) stages: &'a Stages,
     pub(super) losses: Vec<Loss>,
-    /// Whether a stage may show a state that came back, so that nothing can be foretold from it.
+    /// Whether a stage may show a state that came back. Then nothing can be foretold from it.
     pub(super) lossy: bool,
     pub(super) active: Vec<bool>,
     pub(super) counts: Vec<u64>,
-    /// How many cells are active.
+    /// The number of active cells.
     held: usize,
     pub(super) used: Vec<bool>,
     used_hash: u64,
-    /// Changes so far.
+    /// The number of changes so far.
     pub(super) total: u64,
-    /// The revision of the last change, fillers since then aside. Where one of those emptied the
-    /// post, it is the least that it can be.
+    /// The revision of the last change, without the fillers since then. If one of those emptied the
+    /// post, it is the least possible revision.
     pub(super) revision: u64,
-    /// The stage that comes next.
+    /// The next stage.
     pub(super) at: usize,
     pub(super) now: Moment,
     pub(super) gap: Gap,
@@ -126,7 +126,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Takes all stages before `limit`.
+    /// Replays all stages before `limit`.
     pub(super) fn run_until(&mut self, limit: usize) -> Result<(), Failure> {
         let mut furthest: Option<(usize, Reason)> = None;
         let mut patience = PATIENCE;
@@ -163,7 +163,7 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Holds everything so far to be settled, but for the stages from `at` on.
+    /// Fixes all choices so far, except for the stages from `at` on.
     pub(super) fn settle(&mut self, at: usize) {
         self.choices.clear();
         self.visited.clear();
@@ -177,12 +177,12 @@ impl<'a> Search<'a> {
         self.gap.began = self.steps.len();
     }
 
-    /// How many fillers were needed so far.
+    /// The number of fillers needed so far.
     pub(super) fn filled(&self) -> usize {
         self.used.iter().filter(|used| **used).count()
     }
 
-    /// The first move of a new choice, or of the last old one that has any left.
+    /// Makes the first move of a new choice, or the next of the last old choice that has any left.
     fn try_another(&mut self) -> bool {
         loop {
             let Some(choice) = self.choices.last_mut() else { return false };
@@ -201,7 +201,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether this state was not met before.
+    /// Whether this state is new.
     fn visit(&mut self) -> bool {
         self.visited.insert((self.at, self.used_hash, self.gap.used, self.now.micros))
     }
@@ -271,7 +271,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Goes back to the state of an earlier stage, if the changes since then are held to be lost.
+    /// Returns to the state of an earlier stage, if the changes since then count as lost.
     fn lose(&mut self) {
         let loss = self.losses.iter().find(|loss| loss.before == self.at).copied();
         let Some(loss) = loss else { return };
@@ -283,7 +283,7 @@ impl<'a> Search<'a> {
         self.go_back(&way);
     }
 
-    /// The way from here to earlier stages, of no length yet.
+    /// The way from here to earlier stages, with length zero so far.
     pub(super) fn way_back(&self) -> Way {
         Way {
             steps: self.steps.len(),
@@ -295,8 +295,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Leads a way on to the state of the stage `after`; if a loss comes right behind it, to that
-    /// with which the loss began anew.
+    /// Extends a way to the state of the stage `after`. If a loss follows directly, extends it to
+    /// the state with which that loss began.
     pub(super) fn lead_on(&self, way: &mut Way, after: usize) {
         let toggle = |set: &mut HashSet<usize>, one: usize| {
             if !set.remove(&one) {
@@ -329,7 +329,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Goes a way back.
+    /// Goes back along a way.
     pub(super) fn go_back(&mut self, way: &Way) {
         let flipped: Vec<usize> = way.flipped.iter().copied().collect();
         let freed: Vec<usize> = way.freed.iter().copied().collect();
@@ -341,7 +341,7 @@ impl<'a> Search<'a> {
         (self.total, self.revision) = (way.total, way.revision);
     }
 
-    /// Undoes all but the first steps, and forgets what else could have been tried.
+    /// Undoes all but the first `steps` steps, and forgets the untried choices.
     pub(super) fn undo_to(&mut self, steps: usize) {
         while self.steps.len() > steps {
             self.undo();
@@ -362,7 +362,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether nobody has any reaction.
+    /// Whether no cell is active.
     pub(super) fn is_empty(&self) -> bool {
         self.held == 0
     }
@@ -374,7 +374,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// One of 2^64 numbers that have nothing to do with each other (the finalizer of SplitMix64).
+/// A well-mixed 64-bit hash (the finalizer of SplitMix64).
 fn scrambled(number: u64) -> u64 {
     let mut x = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

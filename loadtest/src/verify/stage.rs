@@ -1,4 +1,4 @@
-//! The states of one post in the order of their revisions.
+//! The states of one post, in the order of their revisions.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -7,22 +7,22 @@ use super::Violation;
 use super::moved::{Moved, Which};
 use super::operation::{Cell, Change, Filler, Operations, Seen, Sight, When, Window};
 
-/// The state as of one revision.
+/// The state at one revision.
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) revision: u64,
-    /// The change that made it, where its answer is known.
+    /// The answered change that made it, if any.
     pub(super) change: Option<Change>,
-    /// The answers that show it.
+    /// The answers that show this state.
     pub(super) seen: Range<usize>,
-    /// It was seen, and no answered change made it: one of unknown outcome did, or the post has no
-    /// reaction, so that its revision rises without a change of its own.
+    /// Whether a read showed it, but no answered change made it. Either a change of unknown outcome
+    /// did, or the post has no reaction, so that its revision rises without a change of its own.
     pub(super) ghost: bool,
-    /// It is an earlier state that came back.
+    /// Whether it is an earlier state that came back.
     pub(super) again: bool,
-    /// How many changes of unknown outcome fit before it, itself included if it is a ghost.
+    /// How many changes of unknown outcome fit before it, a ghost itself included.
     pub(super) room: u64,
-    /// Everything from here on took place by then.
+    /// The latest time of this stage: it comes before all later stages.
     pub(super) until: u64,
 }
 
@@ -30,22 +30,22 @@ pub(super) struct Stage {
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) at: usize,
-    /// What it was just before the stage.
+    /// The count just before the stage.
     pub(super) before: u64,
-    /// What it is with the stage.
+    /// The count at the stage.
     after: u64,
-    /// By how much fillers have moved it in all, down and up.
+    /// By how much fillers have moved the count so far, down and up.
     pub(super) moved: [u64; 2],
     pub(super) line: u64,
 }
 
-/// One post, ready to be replayed.
+/// One post, ready for the replay.
 #[derive(Debug)]
 pub(super) struct Stages {
     pub(super) all: Vec<Stage>,
     pub(super) seen: Vec<Seen>,
     pub(super) cells: Vec<Cell>,
-    /// The history's numbers of the reactions.
+    /// The reactions by their numbers in the history.
     pub(super) reactions: Vec<u32>,
     pub(super) fillers: Vec<Filler>,
     pub(super) groups: usize,
@@ -53,22 +53,23 @@ pub(super) struct Stages {
     pub(super) of_cell: HashMap<usize, Vec<usize>>,
     /// The fillers of a reaction.
     pub(super) of_reaction: Vec<Vec<usize>>,
-    /// The fillers by the moment at which they were sent.
+    /// The fillers, by the time of their requests.
     by_begin: Vec<usize>,
-    /// For each of them, until when it or one before it may be applied.
+    /// For each entry of `by_begin`: the latest time at which it or an earlier one may be applied.
     ends: Vec<u64>,
-    /// For each reaction its counts, if the post has fillers.
+    /// The counts of each reaction, if the post has fillers.
     pub(super) tallies: Vec<Vec<Tally>>,
-    /// For each stage the room before it and all earlier ones, if the post has fillers.
+    /// For each stage the total room up to it, if the post has fillers.
     rooms: Vec<u128>,
-    /// For each cell that has fillers: at which stages it is seen, and what it was just before.
+    /// For each cell with fillers: the stages that show it, with its value just before each.
     pub(super) sights: HashMap<usize, Vec<(usize, bool)>>,
-    /// States that came back at one of several places: the stage, which one it is, how many places.
+    /// States that came back at one of several places: the stage, the state, and the number of
+    /// places.
     pub(super) doubtful: Vec<(usize, Which, usize)>,
 }
 
 impl Stages {
-    /// `lossy`: what an answer shows may be an earlier state that came back.
+    /// With `lossy`, an answer may show an earlier state that came back.
     pub(super) fn build(
         mut operations: Operations,
         lossy: bool,
@@ -101,7 +102,8 @@ impl Stages {
         Ok(stages)
     }
 
-    /// The room between two stages: before the second and those between, not before the first.
+    /// The room between two stages: that before the second and those in between, not before the
+    /// first.
     pub(super) fn room_between(&self, first: usize, second: usize) -> u128 {
         self.rooms[second] - self.rooms[first]
     }
@@ -146,14 +148,14 @@ impl Stages {
         }
     }
 
-    /// Fillers, among them all that may be applied in some span of time.
+    /// A superset of the fillers that may be applied in a span of time.
     pub(super) fn open(&self, from: u64, to: u64) -> &[usize] {
         let first = self.ends.partition_point(|end| *end < from);
         let last = self.by_begin.partition_point(|number| self.fillers[*number].from <= to);
         &self.by_begin[first.min(last)..last]
     }
 
-    /// How many changes there have been as of a stage, as lines say.
+    /// The numbers of changes that lines show for a stage.
     pub(super) fn numbers(&self, at: usize) -> impl Iterator<Item = (u64, u64)> {
         let stage = &self.all[at];
         let change = stage.change.iter().map(|change| (change.line, change.changes));
@@ -161,7 +163,7 @@ impl Stages {
         change.chain(seen).filter_map(|(line, changes)| Some((line, changes?)))
     }
 
-    /// When a stage, or what shows it, took place.
+    /// The time span of a stage: of its change, or of the answers that show it.
     pub(super) fn window(&self, at: usize) -> Option<Window> {
         let stage = self.all.get(at)?;
         let change = stage.change.iter().map(|change| &change.when);
@@ -170,7 +172,8 @@ impl Stages {
         Some(Window { from, to })
     }
 
-    /// Nothing of a later stage may come before anything of an earlier one.
+    /// Propagates the latest times: nothing of a later stage may come before anything of an earlier
+    /// one.
     fn bound(&mut self) {
         let mut until = u64::MAX;
         for stage in self.all.iter_mut().rev() {
@@ -227,7 +230,7 @@ impl Stages {
     }
 }
 
-/// Puts changes and what was seen into one order, behind the state before everything.
+/// Sorts changes and what was seen into one order, after the empty first state.
 fn order(mut changes: Vec<Change>, seen: &[Seen]) -> Result<Vec<Stage>, Violation> {
     changes.sort_by_key(|change| change.revision);
     if let Some(pair) = changes.windows(2).find(|pair| pair[0].revision == pair[1].revision) {

@@ -1,4 +1,5 @@
-//! What lies between the engine and the disk: it counts, remembers a failed sync, and makes room.
+//! The layer between the engine and the disk: it counts, remembers a failed sync, and reserves
+//! space.
 
 use std::fs::File;
 use std::io;
@@ -13,11 +14,11 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::super::FileStats;
 
-/// Opens the storage anew; see `FileStore::with_backend`.
+/// Opens the storage; see `FileStore::with_backend`.
 pub(super) type Source = Box<dyn Fn() -> io::Result<Box<dyn StorageBackend>> + Send>;
 
-/// A file whose length is backed by blocks of the disk as it grows. A file with holes would let a
-/// full disk break a commit in the middle; so it shows before, and the file stays as it was.
+/// A file that reserves disk blocks as it grows. With holes in the file, a full disk would break a
+/// commit in the middle. Here the error comes before the commit, and the file stays as it was.
 #[derive(Debug)]
 pub(super) struct RoomyFile {
     file: File,
@@ -30,7 +31,7 @@ impl RoomyFile {
         Ok(Self { file, inner })
     }
 
-    /// Makes the file longer by writing all that is added to it.
+    /// Extends the file by writing zeros.
     fn fill(&self, mut from: u64, len: u64) -> io::Result<()> {
         const ZEROS: &[u8] = &[0; 64 * 1024];
         while from < len {
@@ -43,7 +44,7 @@ impl RoomyFile {
     }
 }
 
-/// Storage as the engine sees it.
+/// The storage as the engine sees it, with counted syncs.
 #[derive(Debug)]
 pub(super) struct CountedSync {
     pub(super) inner: Box<dyn StorageBackend>,
@@ -52,7 +53,7 @@ pub(super) struct CountedSync {
     pub(super) sync_failed: Arc<AtomicBool>,
 }
 
-/// The locks of a backend, handed through.
+/// Passes the locks of a backend through.
 macro_rules! locks_of_inner {
     () => {
         fn try_lock_range(&self, a: Bound<u64>, b: Bound<u64>) -> Result<bool, BackendError> {
@@ -103,12 +104,12 @@ impl StorageBackend for RoomyFile {
         }
         let grow = || fallocate(&self.file, FallocateFlags::empty(), before, len - before);
         let grown = match retry_on_intr(grow) {
-            // Some file systems cannot.
+            // Some file systems have no `fallocate`.
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.fill(before, len),
             grown => grown.map_err(io::Error::from),
         };
         grown.or_else(|error| {
-            // What it took before it failed is given back.
+            // Give back the blocks that it reserved before it failed.
             self.inner.set_len(before)?;
             Err(error)
         })
@@ -165,7 +166,7 @@ impl StorageBackend for CountedSync {
 mod tests {
     use super::*;
 
-    /// As on a file system that cannot make room otherwise.
+    /// As on a file system without `fallocate`.
     #[test]
     fn a_file_that_is_filled_has_its_length_and_reads_as_zeros() {
         let file = tempfile::tempfile().expect("a file");

@@ -1,16 +1,16 @@
-//! What goes wrong inside the file store.
+//! Errors inside the file store.
 
 use super::StoreError;
 
-/// The answer of a look or a step.
+/// The result of a read or a step.
 pub(super) type FileResult<T> = Result<T, FileError>;
 
-/// Why a look or a step came to nothing.
+/// Why a read or a step failed.
 #[derive(Debug)]
 pub(super) enum FileError {
-    /// The engine, and mostly the disk under it. Concerns the whole transaction.
+    /// An error of the engine, mostly of the disk under it. It fails the whole transaction.
     Engine(Box<redb::Error>),
-    /// An entry has a form that onetap never writes. Concerns that entry alone.
+    /// An entry has a form that onetap never writes. The error concerns that entry alone.
     Damaged(String),
 }
 

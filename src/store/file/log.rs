@@ -11,15 +11,16 @@ use crate::domain::{Cause, Change, Micros, PARTITIONS, Partition, Revision, User
 
 type Log<'txn> = Table<'txn, (u8, u64, u64), &'static [u8]>;
 
-/// How an entry spells its cause.
+/// The code of the cause in an entry.
 const TAP: u8 = b't';
 
-/// The number of a partition as keys have it.
+/// The number of a partition in the keys.
 fn number(partition: Partition) -> u8 {
     u8::try_from(partition.index()).unwrap_or(u8::MAX)
 }
 
-/// Appends an entry to the log of its post's partition. Places rise also when the clock goes back.
+/// Appends an entry to the log of its post's partition. Positions rise even when the clock goes
+/// back.
 pub(super) fn append(log: &mut Log<'_>, change: &Change, now: Micros) -> FileResult<()> {
     let (partition, now) = (number(change.post.partition()), now.0 / 1000);
     let place = {
@@ -43,8 +44,8 @@ pub(super) fn append(log: &mut Log<'_>, change: &Change, now: Micros) -> FileRes
     Ok(())
 }
 
-/// Drops the oldest entries of one partition while they are too old, at most so many of them. Says
-/// how many that were.
+/// Drops the oldest entries of a partition that are too old, up to a limit. Returns how many it
+/// dropped.
 pub(super) fn trim(
     log: &mut Log<'_>,
     partition: Partition,
@@ -68,7 +69,7 @@ pub(super) fn trim(
     Ok(old)
 }
 
-/// Drops the oldest entries of one partition, so many of them.
+/// Drops this many of a partition's oldest entries.
 pub(super) fn cut(log: &mut Log<'_>, partition: Partition, entries: usize) -> FileResult<usize> {
     let partition = number(partition);
     let last = {
@@ -80,8 +81,8 @@ pub(super) fn cut(log: &mut Log<'_>, partition: Partition, entries: usize) -> Fi
     Ok(entries)
 }
 
-/// How many entries the log of each partition has. Counted when the file is opened, and kept beside
-/// it: the engine counts whole tables only.
+/// How many entries the log of each partition has. The store counts them when it opens the file,
+/// and keeps the numbers in memory: the engine counts whole tables only.
 #[derive(Clone, Debug)]
 pub(super) struct Lengths(Box<[usize]>);
 
@@ -117,14 +118,14 @@ impl Lengths {
     }
 }
 
-/// When an entry was written. Its place says so, too, but not after a clock that was put back; it
-/// has to do if the entry is not of our form.
+/// When the change of an entry took place. The position shows this too, but not after the clock was
+/// put back. It has to do if the entry is not of our form.
 fn occurred_at((_, millis, _): (u8, u64, u64), value: &[u8]) -> Micros {
     let own = value.get(34..42).and_then(|bytes| keys::number(bytes, "log").ok());
     Micros(own.unwrap_or(millis.saturating_mul(1000)))
 }
 
-/// How many entries the log of a partition no longer has.
+/// How many entries the log of a partition has dropped.
 pub(super) fn dropped(
     meta: &impl ReadableTable<&'static str, u64>,
     partition: Partition,
@@ -132,7 +133,7 @@ pub(super) fn dropped(
     Ok(meta.get(&keys::dropped(partition)[..])?.map_or(0, |dropped| dropped.value()))
 }
 
-/// The entries behind a place, or from the oldest on.
+/// The entries after a position, or from the oldest on.
 pub(super) fn read(
     log: &impl ReadableTable<(u8, u64, u64), &'static [u8]>,
     partition: Partition,
@@ -146,7 +147,7 @@ pub(super) fn read(
     read_from(log, partition, behind, limit)
 }
 
-/// The entries from a place on, or from the oldest on.
+/// The entries from a position on, or from the oldest on.
 pub(super) fn read_from(
     log: &impl ReadableTable<(u8, u64, u64), &'static [u8]>,
     partition: Partition,
@@ -165,7 +166,7 @@ pub(super) fn read_from(
     Ok(entries)
 }
 
-/// The place of the last entry.
+/// The position of the last entry.
 pub(super) fn end(
     log: &impl ReadableTable<(u8, u64, u64), &'static [u8]>,
     partition: Partition,

@@ -1,8 +1,8 @@
-//! The store in one file: a transactional engine (`redb`) behind one writer.
+//! The store in one file: a transactional engine (`redb`) behind one writer thread.
 //!
-//! A tap is answered when it has been synced to the disk. What waits meanwhile is written together,
-//! with one sync. Reads see the last commit. They wait for the next one only where a tap of it is
-//! overdue: its caller cannot tell what came of it, but it must not show up later still.
+//! The writer answers a tap when the disk has synced it. Taps that arrive meanwhile share the next
+//! sync. Reads see the last commit. They wait for the commit in progress only if one of its taps
+//! has passed its deadline: that tap must not appear after a read that did not see it.
 
 mod backend;
 mod backup;
@@ -46,50 +46,50 @@ use super::{
 };
 use crate::domain::{Outcome, Partition, ReactorsPage, Summary, Tap};
 
-/// How many large reads run at a time.
+/// The most large reads that run at a time.
 const READERS: usize = 2;
 
-/// How many large reads wait for their turn at most; more are [`StoreError::Overloaded`].
+/// The most large reads that wait for their turn; more are [`StoreError::Overloaded`].
 const MOST_WAITING_READS: usize = 256;
 
-/// How a file is kept.
+/// Settings of a store file.
 #[derive(Clone, Copy, Debug)]
 pub struct FileOptions {
     /// The most taps that wait for the writer; more are [`StoreError::Overloaded`].
     pub queue_bound: usize,
-    /// How much of the file is kept in memory.
+    /// The engine's cache, in bytes.
     pub cache_bytes: usize,
-    /// For how long the change log and the records are kept.
+    /// How long the store keeps the change log and the records.
     pub retention: Retention,
 }
 
-/// Reactions in a file. Clones share it; when the last one goes, the file is closed.
+/// Reactions in a file. Clones share the file; dropping the last one closes it.
 #[derive(Clone)]
 pub struct FileStore(Arc<Inner>);
 
 struct Inner {
     shared: Arc<FileCore>,
-    /// None only while this is dropped.
+    /// None only while the store is dropped.
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
-    /// Where others get copies, if it is at a path.
+    /// The socket that gives copies, for a file at a path.
     holder: Mutex<Option<Holder>>,
 }
 
-/// What the writer and the readers have in common.
+/// What the writer and the readers share.
 struct FileCore {
-    /// None while the file cannot be opened. Locked for writing only to take and put it.
+    /// None while the file cannot be opened. Locked for writing only to take or put it.
     database: RwLock<Option<Database>>,
-    /// Where it is, if it is at a path.
+    /// None for storage that is at no path.
     place: Option<Arc<Place>>,
     stats: Arc<FileStats>,
-    /// What the last commits wrote.
+    /// Reports the partitions that the last commits wrote.
     written: Arc<Written>,
-    /// While a transaction is being committed, the first deadline of its taps.
+    /// During a commit, the earliest deadline of its taps.
     committing: watch::Sender<Option<Instant>>,
-    /// For large reads, which run on threads of their own.
+    /// Permits for large reads, which run on threads of their own.
     readers: Arc<Semaphore>,
-    /// How many large reads wait for one of these.
+    /// How many large reads wait for a permit.
     waiting: AtomicUsize,
     records: RecordBudget,
 }
@@ -110,7 +110,7 @@ impl FileCore {
         self.written.tell_all();
     }
 
-    /// Waits while a tap is being committed whose deadline has passed.
+    /// Waits while the commit in progress has a tap whose deadline has passed.
     async fn until_none_is_overdue(&self, deadline: Deadline) -> Result<(), StoreError> {
         let is_timely = |first: &Option<Instant>| first.is_none_or(|first| Instant::now() < first);
         if is_timely(&self.committing.borrow()) {
@@ -134,7 +134,7 @@ impl FileCore {
         self.read(look)
     }
 
-    /// A read of many entries, on a thread that answers no taps. Few run at a time, and few wait.
+    /// Runs a large read on a thread that answers no taps. Few run at a time, and few wait.
     async fn read_much<R: Send + 'static>(
         self: &Arc<Self>,
         deadline: Deadline,
@@ -147,7 +147,7 @@ impl FileCore {
         drop(waiting);
         let Ok(Ok(turn)) = turn else { return Err(StoreError::Overloaded) };
         let shared = Arc::clone(self);
-        // It has its turn until it ends, also if its caller goes before.
+        // The read keeps its permit until it ends, even if its caller leaves.
         let read = tokio::task::spawn_blocking(move || {
             let read = shared.read(look);
             drop(turn);
@@ -170,7 +170,7 @@ impl FileCore {
     }
 }
 
-/// A place among the reads that wait.
+/// A slot in the queue of large reads.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
@@ -187,11 +187,11 @@ impl Drop for Waiting<'_> {
 }
 
 impl FileStore {
-    /// Opens the file at a path, making it if there is none.
+    /// Opens the file at a path, and creates it if there is none.
     ///
     /// # Errors
     ///
-    /// If it cannot be used, is damaged, is another program's, or is in use.
+    /// If the file cannot be used, is damaged, belongs to another program, or is in use.
     pub fn open(path: &Path, options: FileOptions) -> Result<Self, OpenError> {
         let place = Place::at(path);
         let file = open::StoreFile(Arc::clone(&place));
@@ -201,18 +201,18 @@ impl FileStore {
         Ok(store)
     }
 
-    /// Looks whether there could be a store file at a path. Opens nothing and makes nothing.
+    /// Checks whether a store file could be at the path. Opens and creates nothing.
     ///
     /// # Errors
     ///
-    /// If [`FileStore::open`] would find no place for it.
+    /// If [`FileStore::open`] could keep no file there.
     pub fn look(path: &Path) -> Result<(), OpenError> {
         open::look(path)
     }
 
-    /// Opens a store on storage of the caller's, which is asked for anew whenever the engine has to
-    /// begin again after a failure. The tests cut the power of such storage. What the store
-    /// promises is worth what `sync_data` promises.
+    /// Opens a store on storage of the caller's. The store calls `source` again whenever it reopens
+    /// the engine after a failure. The tests cut the power of such storage. The store is only as
+    /// durable as the storage's `sync_data`.
     ///
     /// # Errors
     ///
@@ -254,11 +254,11 @@ impl FileStore {
         Ok(Self(Arc::new(Inner { shared, jobs: Some(jobs), writer: Some(writer), holder })))
     }
 
-    /// Gives copies of the file from now on to those who ask at the socket beside it.
+    /// From now on gives a copy of the file to each process that asks at the socket beside it.
     ///
     /// # Errors
     ///
-    /// If there can be no socket.
+    /// If onetap cannot create the socket.
     pub fn give_copies(&self) -> io::Result<()> {
         let Some(place) = &self.0.shared.place else { return Ok(()) };
         let holder = Holder::begin(place.path(), Arc::clone(&self.0.shared))?;
@@ -266,12 +266,12 @@ impl FileStore {
         Ok(())
     }
 
-    /// What the writer has done so far.
+    /// The counters of the writer.
     pub fn stats(&self) -> Arc<FileStats> {
         Arc::clone(&self.0.shared.stats)
     }
 
-    /// Has something written, and waits for it until the deadline.
+    /// Queues a write and waits for its answer until the deadline.
     async fn write(&self, tap: Option<Tap>, deadline: Deadline) -> TapResult {
         let ((turn, mut came), (answer, mut answered)) = (oneshot::channel(), oneshot::channel());
         let job = Job { tap, deadline, turn, answer };
@@ -300,9 +300,9 @@ impl FileStore {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // A copy that is being made would keep the file from being closed.
+        // A copy in progress would keep the file open.
         drop(self.holder.get_mut().take());
-        // The writer ends when it has written what waits and nobody can ask any more.
+        // With the queue closed, the writer writes what waits, and ends.
         drop(self.jobs.take());
         if let Some(writer) = self.writer.take()
             && writer.join().is_err()

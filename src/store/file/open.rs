@@ -1,4 +1,4 @@
-//! Opening the file: whose it is, whether it is whole, and what to do about it if not.
+//! Opening the file: whose it is, whether it is whole, and what to tell the operator if not.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -16,13 +16,13 @@ use super::log::Lengths;
 use super::place::{GONE, Place};
 use super::{keys, read};
 
-/// Why the file cannot be used, and what to change, without saying which file it is.
+/// Why the file cannot be used, and what to change. The text does not name the file.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The path is none that a file can be kept at, or the layout is of another release.
+    /// No file can be kept at the path, or the layout is of another release.
     #[error("{0}")]
     Unusable(String),
-    /// Not a store file, or not a whole one.
+    /// It is not a store file, or not a whole one.
     #[error("{0}")]
     Damaged(String),
     /// Another process has it open.
@@ -30,16 +30,16 @@ pub enum OpenError {
     Locked,
 }
 
-/// What the writer knows of the file as of its last commit.
+/// What the writer knows of the file since its last commit.
 #[derive(Clone, Debug)]
 pub(super) struct Top {
-    /// How many group commits there have been.
+    /// The number of group commits so far.
     pub(super) commits: u64,
-    /// How long the logs are.
+    /// The length of each partition's log.
     pub(super) lengths: Lengths,
 }
 
-/// How to open the storage anew, and what to watch of it.
+/// Opens the storage, again after each failure, and watches its syncs.
 pub(super) struct Opener {
     pub(super) source: Source,
     pub(super) cache_bytes: usize,
@@ -48,8 +48,8 @@ pub(super) struct Opener {
 }
 
 impl Opener {
-    /// Opens the storage, repairing what a crash has left unfinished. `check` reads all of it, and
-    /// so finds what has been damaged from outside.
+    /// Opens the storage and repairs what a crash left unfinished. `check` reads the whole file,
+    /// and so finds damage that did not come from onetap.
     pub(super) fn open(&self, check: bool) -> Result<(Database, Top), OpenError> {
         let inner = (self.source)().map_err(|error| judge_io(&error))?;
         let (stats, sync_failed) = (Arc::clone(&self.stats), Arc::clone(&self.sync_failed));
@@ -63,12 +63,12 @@ impl Opener {
     }
 }
 
-/// The store file, by its path.
+/// The store file at a path.
 pub(super) struct StoreFile(pub(super) Arc<Place>);
 
 impl StoreFile {
-    /// Opens the file, the first time making it if there is none. Later no other file is taken for
-    /// it: what has been acknowledged is not there.
+    /// Opens the file. The first time, it creates the file if there is none. Later it accepts no
+    /// other file: that one lacks the acknowledged taps.
     pub(super) fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
         let Self(place) = self;
         let path = place.path();
@@ -86,17 +86,17 @@ impl StoreFile {
             return Err(STALE.into());
         }
         if about.len() == 0 {
-            // The engine would take it for a new one.
+            // The engine would initialize an empty file as a new store.
             return Err(ErrorKind::UnexpectedEof.into());
         }
         Ok(Box::new(RoomyFile::new(file)?))
     }
 }
 
-/// What the file comes to that is not the one that was opened first.
+/// The error for a file other than the one that was opened first.
 pub(super) const STALE: ErrorKind = ErrorKind::StaleNetworkFileHandle;
 
-/// Whether there could be a store file at this path. Opens nothing and makes nothing.
+/// Checks whether a store file could be at the path. Opens and creates nothing.
 pub(super) fn look(path: &Path) -> Result<(), OpenError> {
     let about = exists(path).and_then(|exists| match exists {
         true => fs::metadata(path).and_then(|about| regular(&about)),
@@ -105,18 +105,18 @@ pub(super) fn look(path: &Path) -> Result<(), OpenError> {
     about.map_err(|error| judge_io(&error))
 }
 
-/// What a look into a store file has found.
+/// The result of [`check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileCheck {
     /// There is no file yet.
     Absent,
     /// It is a store file of this layout.
     Usable,
-    /// It was not closed; a start has to repair it first.
+    /// It was not closed; the next start has to repair it first.
     Unrepaired,
 }
 
-/// Opens the file if there is one, changes nothing, and closes it. A start also checks each page.
+/// Opens the file if there is one, changes nothing, and closes it. A start also checks every page.
 ///
 /// # Errors
 ///
@@ -137,7 +137,7 @@ pub fn check(path: &Path) -> Result<FileCheck, OpenError> {
     known(found).map(|_| FileCheck::Usable)
 }
 
-/// Whether there is anything at this path. Where a link leads nowhere, nothing can be made.
+/// Whether there is anything at this path. Nothing can be created at a dangling link.
 fn exists(path: &Path) -> io::Result<bool> {
     let exists = path.try_exists()?;
     if !exists && path.is_symlink() {
@@ -160,28 +160,28 @@ pub(super) fn folder_of(path: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
-/// Who reacted to what is nobody's business but the service's.
+/// Only the service may read who reacted to what.
 pub(super) const OWNER_ONLY: u32 = 0o600;
 
-/// Makes an empty store under another name and then gives it its own: a file that is there is
-/// whole, whenever the process or the machine dies.
+/// Creates an empty store under another name, then links it to its own. So a file with that name is
+/// whole, even if the process or the machine dies.
 fn make(path: &Path) -> io::Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(format!(".new-{}", std::process::id()));
     let new = Path::new(&new);
-    // What a process of this number has left behind, which may be readable to others.
+    // A process with the same id may have left this file, readable to others.
     let _ = fs::remove_file(new);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(OWNER_ONLY);
     let file = options.open(new)?;
     let linked = fill(file).and_then(|()| match fs::hard_link(new, path) {
-        // Another process was quicker; then it is that one's.
+        // Another process was faster; use its file.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         linked => linked,
     });
     fs::remove_file(new)?;
     linked?;
-    // Otherwise a power cut could take the name away from what was synced.
+    // Without this sync, a power cut could lose the name of the synced file.
     File::open(folder_of(path))?.sync_all()
 }
 
@@ -239,7 +239,7 @@ fn foreign() -> OpenError {
     OpenError::Damaged("it is not a store file of onetap; choose another file".into())
 }
 
-/// Reads the top of a file, writing it if the file is new.
+/// Reads the top of the file, or writes it if the file is new.
 fn top(database: &Database) -> Result<Top, OpenError> {
     let found = match read_top(database) {
         Ok(Some(found)) => Ok(found),
@@ -249,7 +249,7 @@ fn top(database: &Database) -> Result<Top, OpenError> {
     known(found)
 }
 
-/// The top of a file, if it is one of this layout.
+/// The top of the file, if the file has this release's layout.
 fn known(found: FileResult<(u64, Top)>) -> Result<Top, OpenError> {
     let (layout, top) = found.map_err(|trouble| match trouble {
         FileError::Damaged(_) => foreign(),
@@ -269,7 +269,7 @@ fn read_top(database: &impl ReadableDatabase) -> FileResult<Option<(u64, Top)>> 
     let txn = database.begin_read()?;
     let meta = match txn.open_table(keys::META) {
         Ok(meta) => meta,
-        // Storage that has just been made.
+        // The storage is new.
         Err(TableError::TableDoesNotExist(_)) if txn.list_tables()?.next().is_none() => {
             return Ok(None);
         }
@@ -290,7 +290,7 @@ fn write_top(database: &Database) -> FileResult<(u64, Top)> {
         meta.insert(keys::META_COMMITS, top.commits)?;
         meta.insert(keys::META_FLOOR, 0)?;
     }
-    // Readers find all tables from the first moment on.
+    // Create all tables now, so that readers always find them.
     txn.open_table(keys::POSTS)?;
     txn.open_table(keys::LOG)?;
     txn.open_table(keys::EXPIRY)?;

@@ -1,6 +1,6 @@
-//! Whether the file is still at its path. A file that was removed or replaced can be written for as
-//! long as it is open, but nobody finds what is written there; and who opens the path meanwhile is
-//! given another.
+//! Checks that the file is still at its path. While onetap has a file open, it can write to it even
+//! after someone removed or replaced it. But what it writes is lost, and another process that opens
+//! the path gets a different file.
 
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
@@ -13,21 +13,21 @@ use std::time::Duration;
 use crate::store::StoreError;
 use crate::store::follow::Written;
 
-/// Why nothing is answered while the file is away. It names no path: callers may read it.
+/// The answer while the file is away. It names no path, because callers may read it.
 pub const GONE: &str = "the file that was opened at the start is not there any more; put it back, \
                         or restart onetap, which begins with what is there then";
 
-/// How often it is looked, whether anything is asked or not.
+/// The period between two checks, which run without any request.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// A path, and the file that was opened there first.
+/// A path, and the identity of the file that was opened there first.
 #[derive(Debug)]
 pub(super) struct Place {
     path: PathBuf,
-    /// Its device, and its number there.
+    /// The device and inode of that file.
     first: OnceLock<(u64, u64)>,
     gone: AtomicBool,
-    /// Tells who follows the log that it can be read no more, or again.
+    /// Tells followers that the log has become unreadable, or readable again.
     pub(super) written: Arc<Written>,
 }
 
@@ -46,19 +46,19 @@ impl Place {
         self.first.get().is_some()
     }
 
-    /// Whether this is the file that was opened here first, as which it counts if it is the first.
+    /// Whether this is the file that was opened here first. The first call sets it.
     pub(super) fn is_first(&self, about: &Metadata) -> bool {
         let found = (about.dev(), about.ino());
         *self.first.get_or_init(|| found) == found
     }
 
-    /// Why nothing is answered, as far as was seen last.
+    /// The error for callers while the file is away, as of the last check.
     pub(super) fn refusal(&self) -> Option<StoreError> {
         let gone = self.gone.load(Ordering::Relaxed);
         gone.then(|| StoreError::Unavailable(GONE.into()))
     }
 
-    /// Looks now. Says when the file goes, and when it is back.
+    /// Checks now. Logs when the file goes, and when it is back.
     pub(super) fn is_gone(&self) -> bool {
         if !self.is_known() {
             return false;
@@ -67,7 +67,7 @@ impl Place {
             Ok(about) => !self.is_first(&about),
             Err(error) => match error.kind() {
                 ErrorKind::NotFound | ErrorKind::NotADirectory => true,
-                // That it cannot be looked says nothing of the file.
+                // A failed check says nothing about the file.
                 _ => self.gone.load(Ordering::Relaxed),
             },
         };
@@ -82,7 +82,7 @@ impl Place {
         gone
     }
 
-    /// Looks once a second, for as long as anybody else has the place.
+    /// Checks once a second while anyone else holds this place.
     pub(super) fn watch(self: &Arc<Self>) -> std::io::Result<()> {
         let place = Arc::downgrade(self);
         let watch = move || {

@@ -1,4 +1,4 @@
-//! Reads, each from one moment of the file: the last commit.
+//! Reads, each from one snapshot of the file: the last commit.
 
 use redb::{ReadOnlyTable, ReadTransaction};
 
@@ -36,7 +36,7 @@ fn summary(posts: &Posts, meta: &Meta, post: PostId, query: &SummaryQuery) -> Fi
     Ok(Summary::new(post, revision, reactions.collect::<FileResult<_>>()?))
 }
 
-/// The first `take` reactors behind the place that is asked for, newest first.
+/// The first `take` reactors behind the position asked for, newest first.
 pub(super) fn reactors(
     txn: &ReadTransaction,
     query: &ReactorsQuery,
@@ -65,7 +65,7 @@ pub(super) fn changes(
     log::read(&txn.open_table(keys::LOG)?, partition, after, limit)
 }
 
-/// A stretch of the log of a partition, with what the reader has missed.
+/// A page of a partition's log; it says whether the reader missed entries.
 pub(super) fn log_page(
     txn: &ReadTransaction,
     partition: Partition,
@@ -79,7 +79,7 @@ pub(super) fn log_page(
     })
 }
 
-/// How long the logs are.
+/// The length of each partition's log.
 pub(super) fn log_lengths(txn: &ReadTransaction) -> FileResult<log::Lengths> {
     log::Lengths::count(&txn.open_table(keys::LOG)?)
 }
@@ -108,7 +108,7 @@ fn newest(
     take: usize,
 ) -> FileResult<Vec<Reactor>> {
     let (from, end) = keys::orders(post, reaction);
-    // The place itself belongs to the page if it is of another reaction; see the filter below.
+    // The position itself belongs to the page if it is of another reaction; see the filter below.
     let end = match after {
         None => end,
         Some(place) => {

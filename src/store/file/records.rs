@@ -11,10 +11,10 @@ use crate::domain::{Fate, Form, KeyReused, Keyed, Micros, Outcome, Record, Revis
 type Posts<'txn> = Table<'txn, &'static [u8], &'static [u8]>;
 type Expiry<'txn> = Table<'txn, (u64, &'static [u8; 16], &'static [u8; 16]), ()>;
 
-/// expires at, letter of the form, active, changed, count, revision; then the reaction.
+/// Expiry time, letter of the form, active, changed, count, revision; the reaction follows.
 const FIXED: usize = 8 + 1 + 1 + 1 + 8 + 8;
 
-/// What was answered to this tap before, if its key has a record.
+/// The answer in the tap's record, if its key has one.
 pub(super) fn find(
     posts: &Posts<'_>,
     tap: &Tap,
@@ -43,7 +43,7 @@ fn read(bytes: &[u8]) -> FileResult<Record> {
     })
 }
 
-/// Keeps what is answered to a tap, if it has a key. Says whether it has.
+/// Writes the record of a tap that has a key. Returns whether it has one.
 pub(super) fn keep(
     posts: &mut Posts<'_>,
     expiry: &mut Expiry<'_>,
@@ -66,8 +66,8 @@ pub(super) fn keep(
     Ok(true)
 }
 
-/// Drops records that are too old, and gives those a date that were kept by a clock too far ahead,
-/// at most so many of each.
+/// Drops the records that are too old, and sets a new expiry time for those that a clock too far
+/// ahead has kept: at most `at_most` of each.
 pub(super) fn sweep(
     posts: &mut Posts<'_>,
     expiry: &mut Expiry<'_>,
@@ -102,13 +102,13 @@ pub(super) fn sweep(
     Ok(())
 }
 
-/// An entry of the expiries as one's own.
+/// An owned copy of an expiry entry.
 fn dated((at, post, key): (u64, &[u8; 16], &[u8; 16])) -> (u64, [u8; 16], [u8; 16]) {
     (at, *post, *key)
 }
 
-/// Takes an entry from the expiries, and says which record it is of. A key that was used anew after
-/// its record had gone has a later one.
+/// Removes an expiry entry and returns its record. None if the key was used again after that record
+/// expired: then the record has a later expiry time.
 fn take(
     posts: &Posts<'_>,
     expiry: &mut Expiry<'_>,

@@ -1,4 +1,4 @@
-//! A tap on the tables of one write transaction. The rule is [`decide`]; this file only stores.
+//! One tap on the tables of a write transaction. The rule is [`decide`]; this file only stores.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,16 @@ use crate::domain::{
     decide,
 };
 
-/// Up to this many members are counted at every tap, so that no error in a kept count lasts. Beyond
-/// it the kept count moves by one, in the transaction in which the member comes or goes.
+/// With up to this many members, each tap counts them, so that no error in a stored count lasts.
+/// With more, the stored count moves by one, in the transaction that adds or removes the member.
 const COUNTED: usize = 64;
-/// At most so many entries are dropped of the log whose turn it is.
+/// The most old entries that a sweep drops from the log whose turn it is.
 const TRIMMED_PER_TURN: usize = 1000;
-/// A log that is too long is cut by so many entries at once, at least.
+/// The least number of entries by which a sweep cuts a log that is too long.
 const CUT_AT_ONCE: usize = 100;
-/// A log that grows by no more than this in a commit does not outgrow its turns. What grows by more
-/// is trimmed in that commit, too; all others are not, since their oldest pages are not at hand.
+/// A log that grows by no more than this in a commit is trimmed in its turn, which suffices. A
+/// sweep also trims the logs that grew by more, but no others, since their oldest pages are not
+/// cached.
 const TRIMMED_IN_TURN: usize = TRIMMED_PER_TURN / PARTITIONS;
 
 /// The tables, open for writing.
@@ -30,11 +31,11 @@ pub(super) struct Tables<'txn> {
     expiry: Table<'txn, (u64, &'static [u8; 16], &'static [u8; 16]), ()>,
     meta: Table<'txn, &'static str, u64>,
     retention: Retention,
-    /// How many entries each log has, with those of this transaction.
+    /// The length of each log, with the entries of this transaction.
     lengths: Lengths,
     /// How many taps wrote something.
     pub(super) written: usize,
-    /// How many entries each log has grown by.
+    /// By how many entries each log has grown.
     pub(super) grown: BTreeMap<Partition, usize>,
 }
 
@@ -56,7 +57,7 @@ impl<'txn> Tables<'txn> {
         })
     }
 
-    /// Applies one tap. It looks before it writes, so that what is damaged stays as it is.
+    /// Applies one tap. It reads before it writes, so that damaged data stays as it is.
     pub(super) fn tap(&mut self, tap: &Tap, now: Micros) -> FileResult<Result<Outcome, KeyReused>> {
         match records::find(&self.posts, tap, now)? {
             Ok(None) => {}
@@ -80,7 +81,8 @@ impl<'txn> Tables<'txn> {
         Ok(Ok(outcome))
     }
 
-    /// Writes and takes back what no post has: what the probe shows is that a commit works.
+    /// Writes an entry that no post has and removes it. A commit of that shows that the write path
+    /// works.
     pub(super) fn probe(&mut self) -> FileResult<()> {
         self.posts.insert(&[0; 16][..], &[][..])?;
         self.posts.remove(&[0; 16][..])?;
@@ -88,10 +90,10 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
-    /// Drops what is too old: records, and log entries of the partition whose turn it is and of
-    /// those that would outgrow their turns.
+    /// Drops what is too old: records, and log entries of the partition whose turn it is and of the
+    /// logs that grow too fast for their turns.
     pub(super) fn sweep(&mut self, turn: Partition, now: Micros) -> FileResult<()> {
-        // Twice as many as may have come, so that it never falls behind.
+        // Twice as many as may have been added, so that the sweep never falls behind.
         let enough = |come: usize| 2 * come + 16;
         let Retention { change_log, change_log_entries, records, .. } = self.retention;
         records::sweep(&mut self.posts, &mut self.expiry, now, records, enough(self.written))?;
@@ -105,7 +107,7 @@ impl<'txn> Tables<'txn> {
             }
             let length = self.lengths.of(partition) - dropped;
             let surplus = length.saturating_sub(change_log_entries as usize);
-            // In bunches: its oldest pages are not at hand.
+            // In bunches: the oldest pages are not cached.
             if surplus >= CUT_AT_ONCE {
                 let cut = log::cut(&mut self.log, partition, surplus.min(TRIMMED_PER_TURN + come))?;
                 dropped += cut;
@@ -115,7 +117,7 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
-    /// Takes into account that a log has lost its oldest entries.
+    /// Records that a log has dropped entries.
     fn count_dropped(&mut self, partition: Partition, entries: usize) -> FileResult<()> {
         if entries > 0 {
             self.lengths.shrink(partition, entries);
@@ -125,13 +127,13 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
-    /// Counts the commit, and says how long the logs are with it.
+    /// Counts the commit, and returns the lengths of the logs after it.
     pub(super) fn end(mut self, commits: u64) -> FileResult<Lengths> {
         self.meta.insert(keys::META_COMMITS, commits)?;
         Ok(self.lengths)
     }
 
-    /// What the file holds before a tap.
+    /// Reads the state before a tap.
     fn before(&self, tap: &Tap, active: bool) -> FileResult<Before> {
         let head = self.number(&keys::head(tap.post), "revision")?.map(Revision);
         let shown = self.number(&keys::count(tap.post, &tap.reaction), "count")?.unwrap_or(0);
@@ -140,7 +142,7 @@ impl<'txn> Tables<'txn> {
             active,
             members,
             shown,
-            // It matters only where the last member may go.
+            // This matters only if the last member may go.
             others: members > 1 || self.has_other_reactions(tap)?,
             revision: match head {
                 Some(head) => head,
@@ -149,7 +151,7 @@ impl<'txn> Tables<'txn> {
         })
     }
 
-    /// Adds the user of a tap to the members, or removes the one that is there since `since`.
+    /// Adds the user of a tap to the members, or removes the one that reacted at `since`.
     fn move_member(
         &mut self,
         tap: &Tap,
@@ -168,7 +170,7 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
-    /// Writes a post's count and revision, as decided.
+    /// Writes the count and revision of a post, as decided.
     fn write_post(&mut self, tap: &Tap, outcome: &Outcome, post: PostWrite) -> FileResult<()> {
         let (head, count) = (keys::head(tap.post), keys::count(tap.post, &tap.reaction));
         match post {
@@ -196,7 +198,7 @@ impl<'txn> Tables<'txn> {
         self.posts.get(key)?.map(|found| keys::number(found.value(), of)).transpose()
     }
 
-    /// How many members there are: counted, or as shown where there are too many to count.
+    /// The number of members: counted, or the stored count if there are too many to count.
     fn members(&self, tap: &Tap, shown: u64) -> FileResult<u64> {
         let (from, end) = keys::orders(tap.post, &tap.reaction);
         let mut counted = 0;
@@ -219,7 +221,7 @@ impl<'txn> Tables<'txn> {
     }
 }
 
-/// The revision of the posts of a partition that have no state.
+/// The revision of a partition's posts without state.
 pub(super) fn floor(
     meta: &impl ReadableTable<&'static str, u64>,
     partition: Partition,

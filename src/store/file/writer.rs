@@ -1,9 +1,9 @@
-//! The one thread that writes: everything that waits travels in one transaction, with one sync.
+//! The one thread that writes. Everything that waits shares one transaction and one sync.
 //!
-//! The hand-over is tokio's: a bounded queue to the thread, and for each tap two one-shot channels
-//! back. There is no concurrent code of our own in it. The first channel says that the tap's turn
-//! has come. A caller whose time is up closes it; as a closed channel takes nothing more, either
-//! the tap is never applied, or the caller knows that it may have been.
+//! The hand-over uses tokio's channels: a bounded queue to the thread, and two one-shot channels
+//! back for each tap. The writer uses the first to say that the tap's turn has come. A caller whose
+//! deadline passes closes it, and a closed channel accepts nothing. So the writer never applies the
+//! tap, or the caller knows that it may have.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,12 +19,12 @@ use super::step::Tables;
 use super::{Deadline, FileCore, Retention, Severity, StoreError, ThrottledWarnings};
 use crate::domain::{KeyReused, Outcome, Partition, Tap};
 
-/// The most that travels in one transaction: an answer should not wait for thousands of others.
+/// The most taps in one transaction: no answer should wait for thousands of others.
 const MOST_PER_COMMIT: usize = 1000;
-/// For how long nothing is tried after a failure: opening the file again may mean reading it all.
+/// The pause after a failure: opening the file again may mean reading all of it.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Something to write, and who waits for it.
+/// A write, and the channels to its caller.
 pub(super) struct Job {
     /// A tap, or the probe.
     pub(super) tap: Option<Tap>,
@@ -33,10 +33,10 @@ pub(super) struct Job {
     pub(super) answer: oneshot::Sender<TapResult>,
 }
 
-/// What a job comes to. The probe has no outcome.
+/// The result of a job. The probe has no outcome.
 pub(super) type TapResult = Result<Option<Outcome>, StoreError>;
 
-/// Jobs whose turn has come, with what they come to if the transaction is committed.
+/// Jobs that the transaction has applied, with their answers if it is committed.
 type Done = Vec<(oneshot::Sender<TapResult>, TapResult)>;
 
 pub(super) struct Writer {
@@ -44,25 +44,25 @@ pub(super) struct Writer {
     pub(super) opener: Opener,
     pub(super) retention: Retention,
     pub(super) top: Top,
-    /// What failed, and when it was last tried.
+    /// The last failure, and when it occurred.
     failed: Option<(String, Instant)>,
     warnings: ThrottledWarnings,
 }
 
-/// What a transaction comes to when it is committed.
+/// The result of a transaction, valid once it is committed.
 struct Applied {
     top: Top,
     /// How many jobs wrote something.
     written: usize,
-    /// The partitions whose logs have grown.
+    /// The partitions whose logs grew.
     logs: Vec<Partition>,
 }
 
-/// How a transaction ended that was not committed.
+/// Where a transaction failed.
 enum Failed {
-    /// Before the commit began: nothing was applied.
+    /// Before the commit began: the store applied nothing.
     Applying(String),
-    /// In the commit.
+    /// During the commit.
     Committing(String),
 }
 
@@ -77,7 +77,7 @@ impl Writer {
         Self { shared, opener, retention, top, failed: None, warnings }
     }
 
-    /// Writes until nobody can ask any more, then closes the file.
+    /// Writes until all senders of the queue are gone, then closes the file.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut batch = Vec::new();
         while jobs.blocking_recv_many(&mut batch, MOST_PER_COMMIT) > 0 {
@@ -101,16 +101,16 @@ impl Writer {
         }
     }
 
-    /// Why nothing can be written now. Tries to open a file that failed before.
+    /// Why the writer cannot write now. After a pause it tries to open a file that failed.
     fn refusal(&mut self) -> Option<String> {
         if self.opener.sync_failed.load(Ordering::Acquire) {
-            // What the disk did not take may look as if it had: the system forgets about it. So
-            // nothing more is built upon it.
+            // After a failed sync the system forgets which pages it did not write, so they may look
+            // written. onetap builds nothing on them.
             return Some(
                 "the disk failed to sync the store file; restart onetap on a sound disk".into(),
             );
         }
-        // Looked at before each commit: what is written to a file without a name is lost.
+        // Checked before each commit: onetap would lose what it writes to an unlinked file.
         if self.shared.place.as_ref().is_some_and(|place| place.is_gone()) {
             return Some(GONE.into());
         }
@@ -124,14 +124,14 @@ impl Writer {
         self.reopen().err().map(|error| self.failing(error.to_string()))
     }
 
-    /// Remembers a failure, and says so.
+    /// Remembers a failure and logs it.
     fn failing(&mut self, why: String) -> String {
         self.warnings.about(&format!("taps are refused, the store file cannot be written: {why}"));
         self.failed = Some((why.clone(), Instant::now()));
         why
     }
 
-    /// Writes a batch with one commit, and answers it.
+    /// Writes a batch in one commit and answers its jobs.
     fn write(&mut self, batch: &mut Vec<Job>) {
         let mut done = Done::new();
         let Err(failed) = self.transaction(batch, &mut done) else {
@@ -147,11 +147,11 @@ impl Writer {
         let what = self.failing(what);
         let attempted = self.top.commits + 1;
         let reopened = self.reopen();
-        // The engine applies a transaction whole or not at all. Which it was, the file says.
+        // The engine applies a transaction whole or not at all. The reopened file shows which.
         let unknown = committing && !reopened.is_ok_and(|commits| commits < attempted);
         let error =
             if unknown { StoreError::OutcomeUnknown } else { StoreError::Unavailable(what) };
-        // Those that came after the one that failed have not had their turn.
+        // The jobs after the one that failed have not had their turn.
         let waiting = batch.drain(..).map(|job| job.answer);
         let callers = done.into_iter().map(|(caller, _)| caller).chain(waiting);
         callers.for_each(|caller| drop(caller.send(Err(error.clone()))));
@@ -165,11 +165,11 @@ impl Writer {
         let txn = database.begin_write().map_err(|error| applying(&error))?;
         let next = self.apply(&txn, batch, done).map_err(|trouble| applying(&trouble))?;
         let Some(Applied { top, written, logs }) = next else {
-            // Nothing is to be written, so nothing has to be synced.
+            // Nothing was written, so there is nothing to sync.
             return txn.abort().map_err(|error| applying(&error));
         };
         txn.commit().map_err(|error| Failed::Committing(error.to_string()))?;
-        // Not sooner: a batch that changes nothing says nothing of the disk.
+        // Only after a commit: a batch that changes nothing shows nothing about the disk.
         self.warnings.settled("taps are counted again, the store file can be written");
         self.top = top;
         logs.into_iter().for_each(|partition| self.shared.written.tell(partition));
@@ -178,8 +178,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Applies all jobs of a batch whose time is not up. Says what that comes to, if any of them
-    /// wrote something.
+    /// Applies the jobs of a batch whose deadlines have not passed. Returns the result if any of
+    /// them wrote something.
     fn apply(
         &self,
         txn: &redb::WriteTransaction,
@@ -194,7 +194,7 @@ impl Writer {
                 continue;
             }
             if job.turn.send(()).is_err() {
-                // The caller has given up, and has said that nothing was applied.
+                // The caller gave up and answered that nothing was applied.
                 continue;
             }
             let found = match &job.tap {
@@ -225,11 +225,12 @@ impl Writer {
         Ok(Some(Applied { top: Top { commits, lengths }, written, logs }))
     }
 
-    /// Closes the file and opens it again, which undoes what was not committed whole.
+    /// Closes the file and opens it again, which undoes an incomplete commit.
     fn reopen(&mut self) -> Result<u64, OpenError> {
         drop(self.shared.take_database());
         let (database, top) = self.opener.open(false)?;
-        // A copy from before, or another store: the number of the file alone may be given again.
+        // Rejects an older copy or another store. The inode alone proves nothing: the system reuses
+        // it.
         if !(self.top.commits..=self.top.commits + 1).contains(&top.commits) {
             return Err(judge_io(&STALE.into()));
         }

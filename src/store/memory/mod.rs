@@ -1,7 +1,8 @@
-//! The store in this process's memory: the domain's machine behind one lock per partition.
+//! The store in the memory of this process: the domain's state machine behind one lock per
+//! partition.
 //!
-//! Nothing survives a restart. There is no IO and nothing waits, so every answer is immediate.
-//! Beyond a bound on what it takes in memory, only removing goes on.
+//! A restart loses everything. There is no IO and no waiting, so every answer is immediate. Above a
+//! bound on its size, the store takes only removals.
 
 mod partition;
 
@@ -20,17 +21,17 @@ use super::{
 use crate::domain::{Outcome, PARTITIONS, Partition, PostId, ReactorsPage, Summary, Tap};
 use crate::sync::Sharded;
 
-/// The part of the bound that is left for records of removals when the rest is used up.
+/// One part in `RESERVE` of the bound is kept for the records of removals.
 const RESERVE: u64 = 50;
 
 /// Reactions in memory. Clones share the state.
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     partitions: Arc<Sharded<PartitionState>>,
-    /// About how many bytes all of it takes, and the most that it may take.
+    /// About how many bytes the store takes, and the most that it may take.
     used: Arc<Counter>,
     most_bytes: u64,
-    /// Which partition is swept next while memory is full.
+    /// The partition to sweep next while memory is full.
     sweep: Arc<Counter>,
     records: Arc<RecordBudget>,
     written: Arc<Written>,
@@ -42,7 +43,7 @@ impl MemoryStore {
         Self::bounded(retention, u64::MAX)
     }
 
-    /// An empty store that takes about so many bytes at most.
+    /// An empty store that takes about `most_bytes` at most.
     pub fn bounded(retention: Retention, most_bytes: u64) -> Self {
         let partition = |_| PartitionState::new(retention);
         let partitions = Arc::new(Sharded::new(PARTITIONS, partition));
@@ -62,7 +63,7 @@ impl MemoryStore {
     fn step(&self, tap: &Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
         let room = self.room();
         if room < Room::Free {
-            // What is too old goes with the next tap on its partition; that may never come.
+            // A tap trims old entries in its own partition only, and a quiet partition gets no tap.
             self.sweep.add(1);
             self.measured(Partition::turn(self.sweep.get()), |partition| partition.sweep(now()));
         }
@@ -110,7 +111,7 @@ impl Store for MemoryStore {
         let mut summaries = Vec::with_capacity(posts.len());
         for post in posts {
             if !summaries.is_empty() {
-                // A page of large posts keeps no tap waiting.
+                // Yields, so that no tap waits for a page of large posts.
                 tokio::task::yield_now().await;
             }
             summaries.push(summary(post));
@@ -135,7 +136,7 @@ impl Store for MemoryStore {
     }
 
     async fn probe(&self, _deadline: Deadline) -> Result<(), StoreError> {
-        // Nothing can refuse here. That the locks are free shows that nobody died holding one.
+        // Nothing can fail here. The probe shows that no thread died while it held a lock.
         Partition::all().for_each(|partition| self.on(partition, |_| ()));
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What one lock guards: the posts of a partition, the log of their changes, the records of keys.
+//! The state behind one lock: the posts of a partition, its change log and its idempotency records.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,23 +9,23 @@ use crate::domain::{
     Summary, Tap, UserId, Verb,
 };
 
-/// What things take in memory, with what the allocator adds; measured by `benches/memory`.
+/// Bytes of each item in memory, the allocator's overhead included; measured by `benches/memory`.
 const POST_BYTES: u64 = 240;
 const REACTION_BYTES: u64 = 320;
 const MEMBER_BYTES: u64 = 80;
 const ENTRY_BYTES: u64 = 160;
 const RECORD_BYTES: u64 = 200;
 
-/// While memory is full, the log of a partition is cut by what is appended, but not to fewer
-/// entries than this: a follower has to see that it missed some.
+/// While memory is full, each new entry replaces the oldest one, but the log keeps this many. A
+/// follower must be able to notice that it missed some.
 const KEPT_WHEN_FULL: usize = 128;
 
-/// How much memory is left for all of the store.
+/// How much memory is left for the whole store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Room {
-    /// Nothing may be added. Removing goes on, without idempotency records.
+    /// Nothing may be added. Removals go on, without idempotency records.
     None,
-    /// Nothing may be added but the records of what is removed.
+    /// Only the records of removals may be added.
     Reserve,
     /// Enough.
     Free,
@@ -37,11 +37,11 @@ pub(super) struct PartitionState {
     /// The greatest revision of any post that became empty.
     floor: Revision,
     log: VecDeque<LogEntry>,
-    /// How many entries the log no longer has.
+    /// How many entries the log has dropped.
     dropped: u64,
     records: Records,
     retention: Retention,
-    /// What posts and their members take.
+    /// The bytes of posts and their members.
     state_bytes: u64,
 }
 
@@ -58,7 +58,7 @@ impl PartitionState {
         }
     }
 
-    /// About how many bytes it takes.
+    /// About how many bytes the partition takes.
     pub(super) fn bytes(&self) -> u64 {
         let (entries, records) = (self.log.len() as u64, self.records.len() as u64);
         self.state_bytes + entries * ENTRY_BYTES + records * RECORD_BYTES
@@ -94,7 +94,7 @@ impl PartitionState {
         Ok(outcome)
     }
 
-    /// Whether a tap may go on although memory is full: it removes something, or leaves nothing.
+    /// Whether a tap may run although memory is full: it removes something, or adds nothing.
     fn is_removal(&self, tap: &Tap, room: Room) -> bool {
         let removes = || self.posts.get(&tap.post).is_some_and(|post| post.has(tap));
         match (tap.verb, tap.keyed) {
@@ -104,7 +104,7 @@ impl PartitionState {
         }
     }
 
-    /// Takes into account what a change has added or removed.
+    /// Counts the bytes that a change has added or removed.
     fn measure(&mut self, was_empty: bool, is_empty: bool, outcome: &Outcome) {
         let first = outcome.count == u64::from(outcome.active);
         let moved = MEMBER_BYTES
@@ -138,7 +138,8 @@ impl PartitionState {
         self.log.range(start..).take(limit).cloned().collect()
     }
 
-    /// How many entries are gone, and those from a place on, that of the place included.
+    /// How many entries are gone, and the entries from a position on, the one at the position
+    /// included.
     pub(super) fn log_from(&self, from: Option<LogPosition>, most: usize) -> (u64, Vec<LogEntry>) {
         let start = self.log.partition_point(|entry| Some(entry.position) < from);
         (self.dropped, self.log.range(start..).take(most).cloned().collect())
@@ -148,8 +149,8 @@ impl PartitionState {
         self.log.back().map(|entry| entry.position)
     }
 
-    /// Appends an entry and drops those that are too old or too many. Places rise also when the
-    /// clock goes back, so it is the times of the changes that tell.
+    /// Appends an entry and drops those that are too old or too many. Positions rise even when the
+    /// clock goes back, so the age of an entry is that of its change.
     fn append(&mut self, change: Change, now: Micros, room: Room) {
         let millis = now.0 / 1000;
         let position = match self.log.back() {
@@ -166,7 +167,7 @@ impl PartitionState {
         self.trim(most, now);
     }
 
-    /// Drops what is too old, also where nobody taps any more.
+    /// Drops what is too old, in a partition without taps too.
     pub(super) fn sweep(&mut self, now: Micros) {
         self.trim(usize::MAX, now);
         self.records.sweep(now);
@@ -275,7 +276,7 @@ mod tests {
         // A clock that goes back drops nothing, and places go on.
         assert_eq!(kept_after(105), [110, 111, 111]);
         assert_eq!(kept_after(900), [900]);
-        // Unless it had been further ahead than anything is kept: then no entry would ever go.
+        // Unless the clock was ahead by more than the retention: else no entry would ever go.
         assert_eq!(kept_after(120), [900]);
         assert_eq!(kept_after(130), [900, 900]);
         assert_eq!(kept_after(131), [900, 900]);

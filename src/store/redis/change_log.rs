@@ -1,4 +1,4 @@
-//! Reading the change log of a partition, on a pooled connection: a page is too much for a lane.
+//! Reading the change log of a partition, over a pooled connection: a page is too large for a lane.
 
 use deadpool_redis::redis::{self, Value};
 use tokio::time::{Instant, timeout_at};
@@ -10,7 +10,7 @@ use crate::domain::Partition;
 use crate::store::change_log::LogPage;
 use crate::store::{Deadline, LogCursor, LogEntry, LogPosition, StoreError};
 
-/// Entries and how many are gone have to be of one moment.
+/// A script, because the entries and the number of dropped ones must be of one moment.
 const SCRIPT: &str = include_str!(concat!(env!("OUT_DIR"), "/lua/log.lua"));
 
 /// The logs of all partitions.
@@ -25,7 +25,7 @@ impl ChangeLogs {
         Self { pools, keys }
     }
 
-    /// Reads as [`crate::store::ChangeLog`] says.
+    /// Reads a page, by the law of [`crate::store::ChangeLog`].
     pub(super) async fn read(
         &self,
         partition: Partition,
@@ -35,7 +35,7 @@ impl ChangeLogs {
     ) -> Result<LogPage, StoreError> {
         let read = async {
             let place = after.map(|cursor| cursor.position);
-            // One more, for the entry at the cursor.
+            // One more than the limit, for the entry at the cursor.
             let (gone, found) = self.look(partition, place, limit.saturating_add(1)).await?;
             if let Some(page) = LogPage::judge(after, gone, found, limit) {
                 return Ok(page);
@@ -47,7 +47,7 @@ impl ChangeLogs {
         timeout_at(Instant::from_std(deadline.0), read).await.map_err(late)?
     }
 
-    /// How many entries are gone, and those from a place on.
+    /// How many entries are gone, and the entries from a position on.
     async fn look(
         &self,
         partition: Partition,

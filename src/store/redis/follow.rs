@@ -1,5 +1,5 @@
-//! Following the change log: a blocking read on a connection of its own, one for each server, and
-//! only while something is watched there. A lane would stand still meanwhile.
+//! Following the change log by a blocking read. It has a connection of its own to each server where
+//! something is watched: the blocking read would stop a lane.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use crate::domain::Partition;
 use crate::store::follow::{Heard, MOST_ENTRIES, PACE, RETRY, Unheard};
 use crate::store::{LogPosition, News, WatchedPartitions};
 
-/// How long a read waits for news. What is newly watched waits no longer than that.
+/// How long a read blocks. A partition that is newly watched waits no longer than this.
 const BLOCK: Duration = Duration::from_millis(BLOCK_MILLIS);
 const BLOCK_MILLIS: u64 = 100;
 
-/// How long a server may be late with its reply before it is taken for lost.
+/// How late a reply may be before the follower gives the server up.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether the cluster is as it was.
+/// How often onetap checks whether partitions have moved.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Follows the watched partitions, each at the server that has it.
@@ -60,8 +60,8 @@ pub(super) async fn follow(
     }
 }
 
-/// Which servers these partitions are at, and the partitions that no server has. There is but one
-/// server, without a name, where there is no cluster.
+/// The servers that have these partitions, and the partitions that no server has. Without a cluster
+/// there is one server, and it has no name.
 fn nodes(context: &LaneContext, wanted: Vec<Partition>) -> (HashSet<Option<Node>>, Vec<Partition>) {
     let Some(topology) = context.connector.cluster() else {
         return (wanted.first().map(|_| None).into_iter().collect(), Vec::new());
@@ -76,7 +76,7 @@ fn nodes(context: &LaneContext, wanted: Vec<Partition>) -> (HashSet<Option<Node>
     (nodes, homeless)
 }
 
-/// Follows what is watched at one server.
+/// Follows the watched partitions of one server.
 struct Follower {
     context: Arc<LaneContext>,
     node: Option<Node>,
@@ -84,11 +84,12 @@ struct Follower {
     news: mpsc::Sender<News>,
 }
 
-/// Up to where each partition has been read, by the key of its log.
+/// The last position read in each partition, by the key of its log.
 type Places = BTreeMap<String, (Partition, LogPosition)>;
 
 impl Follower {
-    /// Runs until nothing is watched at its server any more, or nobody listens. Says at which.
+    /// Runs until its server has no watched partition or the receiver is closed. Returns its
+    /// server.
     async fn run(self) -> Option<Node> {
         let mut heard = Instant::now();
         while !self.mine().is_empty() {
@@ -96,7 +97,7 @@ impl Follower {
                 Ok(connection) => self.follow_on(connection, &mut heard).await,
                 Err(_) => Ok(()),
             };
-            // Whatever has happened: if partitions have moved, others follow them now.
+            // Whatever ended it: partitions may have moved, and other followers take them over.
             self.context.connector.cluster().into_iter().for_each(Topology::want);
             let lost = Heard { lost: self.mine(), heard: Some(heard), ..Heard::default() };
             if ended.is_err() || lost.tell(&self.news).await.is_err() {
@@ -109,7 +110,7 @@ impl Follower {
         self.node
     }
 
-    /// The watched partitions that its server has.
+    /// The watched partitions of its server.
     fn mine(&self) -> Vec<Partition> {
         let watched: Vec<Partition> = self.watched.borrow().iter().copied().collect();
         let Some(topology) = self.context.connector.cluster() else { return watched };
@@ -118,13 +119,13 @@ impl Follower {
         watched.into_iter().filter(|partition| is_mine(partition) == self.node.as_ref()).collect()
     }
 
-    /// Follows over one connection until that fails, or nothing is watched any more. `heard` is
-    /// when the server was last known to answer.
+    /// Follows over one connection until it fails or nothing is watched any more. Sets `heard` to
+    /// the last time the server answered.
     async fn follow_on(&self, connection: Connection, heard: &mut Instant) -> Result<(), Unheard> {
         let mut places = Places::new();
         loop {
             let mine: HashSet<Partition> = self.mine().into_iter().collect();
-            // A server that has been replaced hears of no more changes.
+            // A server that was replaced receives no more changes.
             if mine.is_empty() || !connection.lease.holds() {
                 return Ok(());
             }
@@ -152,8 +153,8 @@ impl Follower {
     }
 }
 
-/// Finds the ends of the logs of some partitions. A partition whose log cannot be read does not
-/// keep the others from being followed.
+/// Finds the ends of the logs of some partitions. If it cannot read the log of one, it still
+/// follows the others.
 async fn begin(
     follower: &Follower,
     connection: &Connection,
@@ -188,7 +189,7 @@ async fn begin(
     found
 }
 
-/// Waits for entries behind the places.
+/// Waits for entries after the positions.
 async fn read(connection: &Connection, places: &Places) -> Result<Value, RedisError> {
     let mut cmd = redis::cmd("XREAD");
     cmd.arg("COUNT").arg(MOST_ENTRIES).arg("BLOCK").arg(BLOCK_MILLIS).arg("STREAMS");
@@ -201,8 +202,8 @@ async fn read(connection: &Connection, places: &Places) -> Result<Value, RedisEr
     cmd.query_async(&mut connection.multiplexed.clone()).await
 }
 
-/// What a reply says: `{log: [entry, …], …}`. A log with too much to go through, or with something
-/// that cannot be read, loses its place, and is begun anew.
+/// Reads a reply: `{log: [entry, …], …}`. A log with too many entries or an unreadable one loses
+/// its position; the follower begins it again at its end.
 fn take(reply: Value, places: &mut Places) -> Heard {
     let mut found = Heard::default();
     let Value::Map(logs) = reply else { return found };

@@ -1,4 +1,4 @@
-//! A verb that only this test has travels beside those that ship.
+//! Runs a verb that only this test has beside those that ship.
 
 use std::net::TcpListener;
 use std::process::{Child, Command};
@@ -85,7 +85,7 @@ async fn a_new_verb_travels_beside_the_others() {
     let left: Vec<_> =
         summary.reactions.iter().map(|it| (it.reaction.as_str(), it.count)).collect();
     assert_eq!(left, [("love", 1)]);
-    // Its deadline is judged in the script, like that of a tap.
+    // The script checks its deadline, as it does for a tap.
     let late = forget(&store, post, "love", Deadline(Instant::now())).await;
     assert!(late.is_err(), "{late:?}");
     assert_eq!(forget(&store, post, "love", soon()).await.expect("an answer"), 1);

@@ -1,5 +1,5 @@
-//! Every key name of onetap, and why it is spelled so. No other file builds a key; the scripts
-//! derive a post's members as this file does.
+//! Every key name of onetap, and why it has this form. No other file builds a key. The scripts
+//! derive the key of a post's members in the same way.
 //!
 //! | key | type | holds |
 //! | --- | --- | --- |
@@ -12,14 +12,14 @@
 //! | `ot:{TAG}:full` | string | how many records were written while memory was full; expires |
 //! | `ot:{TAG}:probe:…` | | there only while a readiness probe runs |
 //!
-//! `ot` is the prefix (`--key-prefix`). A cluster hashes the part in braces alone, so the partition
-//! and not the post is the tag: a post's keys *and* its partition's log share a slot, and one
-//! script may write both. Tags are chosen so that partition `i` is in slot `64 · i`: whichever way
-//! a cluster splits its 16,384 slots into ranges, the partitions spread evenly.
+//! `ot` is the prefix (`--key-prefix`). A cluster hashes only the part in braces. This tag names
+//! the partition and not the post, so a post's keys *and* its partition's log share a slot, and one
+//! script may write both. The tag of partition `i` hashes to slot `64 · i`. However a cluster
+//! divides its 16,384 slots into ranges, the partitions spread evenly.
 //!
-//! Ids were parsed before they come here: no post, user or reaction contains a brace, a colon or
+//! Ids are parsed before they come here. No post, user or reaction contains a brace, a colon or
 //! white space, and no reaction begins with `_`. The only glob character that may occur is the `*`
-//! of the keycap emoji, and no pattern is ever made from a reaction.
+//! of the keycap emoji, and onetap never makes a pattern from a reaction.
 
 use std::fmt::Write as _;
 
@@ -31,8 +31,8 @@ use crate::domain::{IdempotencyKey, PARTITIONS, Partition, PostId, Reaction};
 /// The version of the layout described above, as stored at the layout key.
 pub(super) const LAYOUT_VERSION: &str = "1";
 
-/// The keys of the probe: its post, members, log and record. The scripts derive the keys of
-/// the partition from that of a post, so it has the form of one: the nil UUID, which no post has.
+/// The keys of the probe: its post, members, log and record. The scripts derive a partition's keys
+/// from the key of a post, so the probe's post has that form: the nil UUID, which no post has.
 pub(super) const PROBE: [&str; 4] =
     ["p:00000000-0000-0000-0000-000000000000", "members", "log", "record"];
 
@@ -43,7 +43,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// `prefix` was checked by the configuration: letters, digits, `_`, `-`, `.`.
+    /// The configuration has checked `prefix`: letters, digits, `_`, `-`, `.`.
     pub(super) fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned() }
     }
@@ -72,23 +72,23 @@ impl Keys {
         key
     }
 
-    /// Writes the log key over what `key` holds. Keys of the hot path reuse their buffer.
+    /// Replaces the content of `key` by the key of the log. The hot path reuses the buffer.
     pub(super) fn write_log(&self, key: &mut String, partition: Partition) {
         self.write(key, partition, format_args!("log"));
     }
 
-    /// Writes the post's key over what `key` holds.
+    /// Replaces the content of `key` by the key of the post.
     pub(super) fn write_post(&self, key: &mut String, post: &PostId) {
         self.write(key, post.partition(), format_args!("p:{post}"));
     }
 
-    /// Writes the key of the members of a reaction over what `key` holds.
+    /// Replaces the content of `key` by the key of a reaction's members.
     pub(super) fn write_members(&self, key: &mut String, post: &PostId, reaction: &Reaction) {
         self.write(key, post.partition(), format_args!("p:{post}:{reaction}"));
     }
 
-    /// Writes the key of an idempotency record over what `key` holds. The post is in the hash; the
-    /// partition is that of the post.
+    /// Replaces the content of `key` by the key of an idempotency record. Its hash contains the
+    /// post, and its partition is that of the post.
     pub(super) fn write_record(
         &self,
         key: &mut String,

@@ -1,4 +1,4 @@
-//! Entries of a partition's change log, as XRANGE and XREAD answer them.
+//! Entries of a partition's change log, in the form of XRANGE and XREAD replies.
 
 use deadpool_redis::redis::Value;
 
@@ -19,7 +19,7 @@ pub(super) fn log_entry(value: &Value) -> Option<LogEntry> {
     Some(LogEntry { position, change: change(text(entry)?, cause)? })
 }
 
-/// The place of an entry, whatever it says.
+/// The position of an entry, even if its text is unreadable.
 pub(super) fn log_place(entry: &Value) -> Option<LogPosition> {
     let Value::Array(parts) = entry else { return None };
     position(parts.first()?)
@@ -30,7 +30,7 @@ fn position(id: &Value) -> Option<LogPosition> {
     Some(LogPosition { millis: millis.parse().ok()?, sequence: sequence.parse().ok()? })
 }
 
-/// `post user reaction 1|0 revision [occurred_at]`; the time is left out where it is the revision.
+/// `post user reaction 1|0 revision [occurred_at]`; the time is missing if it equals the revision.
 fn change(entry: &str, cause: Cause) -> Option<Change> {
     let mut words = entry.split(' ');
     let post = words.next()?.parse().ok()?;

@@ -1,8 +1,8 @@
 //! The store over Redis. Nothing outside this room names redis, a key or Lua.
 //!
-//! [`net`] knows one server, [`cluster`] which server to use, [`ops`] what can be asked, and
-//! [`lane`] carries it: taps and reads travel on a few shared, pipelined connections. Imports go
-//! one way: lane → {ops, cluster} → net.
+//! [`net`] knows one server, [`cluster`] which server to use, and [`ops`] the operations. A
+//! [`lane`] carries these over a few shared, pipelined connections. Imports go one way: lane →
+//! {ops, cluster} → net.
 
 mod change_log;
 mod cluster;
@@ -39,29 +39,29 @@ use super::{
 };
 use crate::domain::{Outcome, Partition, ReactorsPage, Summary, Tap};
 
-/// How to use a Redis.
+/// How to reach and use Redis.
 #[derive(Clone, Debug)]
 pub struct RedisOptions {
-    /// Where it is, and as whom to go there.
+    /// The servers, and the user to log in as.
     pub address: Address,
-    /// With TLS: who has to have signed the server's certificate, in PEM; otherwise whoever this
-    /// system trusts.
+    /// With TLS: the certificate authorities, in PEM, that onetap accepts; if none, those of the
+    /// system.
     pub ca: Option<Vec<u8>>,
-    /// Where the password and `ca` came from, if from files: read again for each connection.
+    /// The files of the password and of `ca`, if any. onetap reads them again for each connection.
     pub files: CredentialFiles,
-    /// Refuse a Redis that otherwise would be warned about.
+    /// Refuse a Redis that onetap would otherwise only warn about.
     pub strict: bool,
-    /// What every key begins with.
+    /// The prefix of every key.
     pub key_prefix: String,
-    /// The most time to open a connection and to check what is there.
+    /// The most time to open a connection and to check the server.
     pub connect_timeout: Duration,
-    /// The most calls that wait on one lane; more are refused as overload.
+    /// The most calls that wait on one lane; the lane refuses more as overload.
     pub queue_bound: usize,
-    /// For how long the change log and the records are kept.
+    /// How long the store keeps the change log and the records.
     pub retention: Retention,
 }
 
-/// A Redis that reactions are kept in. [`RedisSource::attach`] opens lanes to it.
+/// A Redis that keeps reactions. [`RedisSource::attach`] opens lanes to it.
 #[derive(Clone, Debug)]
 pub struct RedisSource(Arc<RedisCore>);
 
@@ -73,7 +73,7 @@ struct RedisCore {
     records: RecordBudget,
 }
 
-/// Certificates that cannot be read.
+/// The certificates of `--redis-ca-file` are unusable.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidCa(String);
@@ -83,7 +83,7 @@ impl RedisSource {
     ///
     /// # Errors
     ///
-    /// If there is no certificate in [`RedisOptions::ca`].
+    /// If [`RedisOptions::ca`] has no certificate.
     pub fn new(options: &RedisOptions) -> Result<Self, InvalidCa> {
         let RedisOptions { address, ca, files, retention, .. } = options;
         let keys = Keys::new(&options.key_prefix);
@@ -111,11 +111,11 @@ impl RedisSource {
         })))
     }
 
-    /// Connects once, to see what is there.
+    /// Connects once and checks the servers.
     ///
     /// # Errors
     ///
-    /// If nobody answers, or if what is there is not for this release.
+    /// If no server answers, or if the server is not one for this release.
     pub async fn check(&self) -> Result<(), ConnectError> {
         self.0.lanes.connector.check_all().await
     }
@@ -125,20 +125,20 @@ impl RedisSource {
         &self.0.lanes.connector.place
     }
 
-    /// A store with lanes of its own, whose work runs on the current runtime.
+    /// A store with lanes of its own, whose tasks run on the current runtime.
     pub fn attach(&self) -> RedisStore {
         let (taps, reads) = (Lanes::open(&self.0.lanes), Lanes::open(&self.0.lanes));
         RedisStore { shared: Arc::clone(&self.0), taps, reads }
     }
 
-    /// What all lanes have done so far.
+    /// Counters of all lanes.
     pub fn lane_stats(&self) -> Arc<LaneStats> {
         Arc::clone(&self.0.lanes.stats)
     }
 }
 
-/// Reactions in Redis, reached through a lane for taps and one for reads, or in a cluster through
-/// these to each node. Clones share them.
+/// Reactions in Redis. The store has a lane for taps and one for reads; in a cluster, two to each
+/// node. Clones share the lanes.
 #[derive(Clone, Debug)]
 pub struct RedisStore {
     shared: Arc<RedisCore>,
@@ -180,7 +180,7 @@ impl Store for RedisStore {
         let keyed = tap.record_partition();
         let step = async {
             let answer = Self::ask(&self.taps, deadline, tap);
-            // A batch dropped with its runtime may have been sent.
+            // The runtime dropped the batch, which may have been sent.
             answer.await.unwrap_or(Err(StoreError::OutcomeUnknown))
         };
         self.shared.records.around(keyed, step).await
@@ -193,7 +193,7 @@ impl Store for RedisStore {
     ) -> Result<Vec<Summary>, StoreError> {
         let SummaryQuery { posts, viewer, recent } = query;
         self.reads.ready(deadline).await?;
-        // All are asked before the first answer is waited for.
+        // Queue all reads before waiting for the first answer.
         let ask = |post| Self::ask(&self.reads, deadline, ReadSummary { post, viewer, recent });
         let answers: Vec<_> = posts.into_iter().map(ask).collect();
         let mut summaries = Vec::with_capacity(answers.len());
@@ -209,7 +209,7 @@ impl Store for RedisStore {
         deadline: Deadline,
     ) -> Result<ReactorsPage, StoreError> {
         let ReactorsQuery { post, reaction, after, limit } = query;
-        // One more to know whether there are more, and one for the place itself.
+        // One more to know whether another page follows, and one for the position itself.
         let page = ReadReactors { post, reaction, after: after.clone(), take: limit + 2 };
         self.reads.ready(deadline).await?;
         let answer = Self::ask(&self.reads, deadline, page);
@@ -224,8 +224,8 @@ impl Store for RedisStore {
         follow::follow(context, watched, news).await;
     }
 
-    /// In a cluster every node is tried, and the first that counts taps is enough: were the service
-    /// called useless for the sake of one lost node, the others would be lost as well.
+    /// In a cluster onetap probes every node, and the first success is enough. If one lost node
+    /// made the whole service unready, the posts of the other nodes would be lost too.
     async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
         self.taps.ready(deadline).await?;
         let partitions = self.taps.one_partition_each();

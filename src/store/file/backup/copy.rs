@@ -1,4 +1,4 @@
-//! The copy, while it is being made: under another name until it is whole and has been checked.
+//! The copy in progress: it has another name until it is whole and checked.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -14,27 +14,27 @@ use super::super::open::OWNER_ONLY;
 use super::entries::{Entries, Entry, Table};
 use super::{BackupError, BackupProgress, read_error, sync_folder};
 
-/// So much is written in one go.
+/// About how many bytes one transaction writes.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// How much of the copy is kept in memory.
+/// The engine's cache for the copy.
 const CACHE_BYTES: usize = 64 << 20;
 
-/// The name of a copy that is not whole yet.
+/// The name of an unfinished copy.
 pub fn unfinished(to: &Path) -> PathBuf {
     let mut new = to.as_os_str().to_owned();
     new.push(format!(".new-{}", std::process::id()));
     new.into()
 }
 
-/// A file that becomes the copy. What has been written goes if it does not.
+/// A file that becomes the copy. If it does not, dropping this removes it.
 pub(super) struct Copy {
     to: PathBuf,
     new: PathBuf,
 }
 
 impl Copy {
-    /// Makes an empty file beside the one that is wanted.
+    /// Creates an empty file beside the target.
     pub(super) fn begin(to: &Path) -> Result<Self, BackupError> {
         let target = |why: &str| BackupError::Target(to.to_owned(), why.to_owned());
         if to.symlink_metadata().is_ok() {
@@ -86,18 +86,18 @@ impl Copy {
             }
         }
         database.close().map_err(|error| unwritable(&error))?;
-        // As a start on the copy would find it.
+        // Opens it as a start would.
         self.open(true)?.close().map_err(|error| unwritable(&error))?;
         self.give_name().map_err(|error| unwritable(&error))?;
         Ok(done)
     }
 
-    /// Gives the copy its name, and makes that lasting.
+    /// Gives the copy its name and syncs the folder.
     fn give_name(&self) -> io::Result<()> {
-        // Not a rename, which would put it in the place of a file that has come meanwhile.
+        // Not a rename: that would replace a file that appeared meanwhile.
         match fs::hard_link(&self.new, &self.to) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
-            // Some file systems have no links.
+            // Some file systems have no hard links.
             Err(_) if self.to.symlink_metadata().is_err() => fs::rename(&self.new, &self.to)?,
             linked => linked?,
         }
@@ -125,7 +125,7 @@ impl Drop for Copy {
     }
 }
 
-/// Writes entries as they are, with one sync.
+/// Writes entries unchanged, with one sync.
 fn write(database: &Database, entries: impl Iterator<Item = Entry>) -> FileResult<()> {
     let mut txn = database.begin_write()?;
     txn.set_durability(Durability::Immediate).map_err(io::Error::other).map_err(redb::Error::Io)?;

@@ -1,9 +1,9 @@
-//! Entries of a store file, one after the other, as they travel from the one who has the file open
-//! to the one who makes the copy.
+//! The stream of entries from the process that has the store file open to the one that makes the
+//! copy.
 //!
-//! A greeting; the number of entries to come; the entries: table, length of the key, length of the
-//! value, both; and an end, without which the copy is not whole. Numbers are as in the file,
-//! greatest byte first.
+//! The stream is a greeting, the number of entries, the entries, and an end mark. Without the end
+//! mark the copy is not whole. An entry is: table, length of the key, length of the value, key,
+//! value. Numbers are big-endian, as in the file.
 
 use std::io::{self, Read, Write};
 
@@ -19,7 +19,7 @@ const FAILED: u8 = 0xfe;
 /// No key and no value of onetap's is longer.
 const MOST_BYTES: usize = 1 << 24;
 
-/// After so many bytes the sender rests for as long as they took, so that taps have their turn.
+/// After this many bytes the sender pauses for as long as they took, so that taps get their turn.
 const STRETCH: usize = 256 << 10;
 
 /// A table of the file.
@@ -39,7 +39,7 @@ pub(super) struct Entry {
     pub(super) value: Vec<u8>,
 }
 
-/// Sends all entries of one commit. `go_on` is asked now and then.
+/// Sends all entries of one commit. Calls `go_on` now and then; an error of it ends the copy.
 pub(super) fn send(
     txn: &ReadTransaction,
     out: &mut impl Write,
@@ -53,7 +53,7 @@ pub(super) fn send(
     }
 }
 
-/// Says that no more entries come, and why.
+/// Sends the reason why no more entries follow.
 pub(super) fn fail(out: &mut impl Write, why: &str) -> io::Result<()> {
     out.write_all(&[FAILED])?;
     out.write_all(&(why.len() as u32).to_be_bytes())?;
@@ -63,7 +63,7 @@ pub(super) fn fail(out: &mut impl Write, why: &str) -> io::Result<()> {
 }
 
 enum Failed {
-    /// The other side has gone.
+    /// The other side is gone.
     Out(io::Error),
     /// The file cannot be read any more.
     Source(String),
@@ -83,7 +83,7 @@ impl From<FileError> for Failed {
 
 struct Sender<'a, W, F> {
     out: &'a mut W,
-    /// Bytes since the last rest, and when that was.
+    /// Bytes since the last pause, and when that was.
     stretch: usize,
     began: std::time::Instant,
     sent: u64,
@@ -143,10 +143,10 @@ impl<W: Write, F: Fn() -> Result<(), String>> Sender<'_, W, F> {
     }
 }
 
-/// Entries as they arrive.
+/// The entries as they arrive.
 pub(super) struct Entries<R> {
     input: R,
-    /// How many were announced.
+    /// The announced number of entries.
     pub(super) of: u64,
     received: u64,
 }
@@ -166,7 +166,7 @@ impl<R: Read> Entries<R> {
         Ok(Self { input, of, received: 0 })
     }
 
-    /// The next entry, or nothing when all have come.
+    /// The next entry; None after the last.
     pub(super) fn next(&mut self) -> io::Result<Option<Entry>> {
         let mut table = [0];
         self.input.read_exact(&mut table)?;
@@ -262,7 +262,7 @@ mod tests {
         for length in 0..all.len() {
             assert!(read(&all[..length]).is_err(), "{length} of {} bytes", all.len());
         }
-        // An entry is missing, and the end is there.
+        // An entry is missing, but the end mark is there.
         let (head, end) = (GREETING.len() + 8, all.len() - 17);
         let short = [&all[..head], &all[end..]].concat();
         assert!(read(&short).expect_err("not whole").to_string().contains("missing"));

@@ -15,27 +15,27 @@ use super::super::open;
 use super::{PATIENCE, entries};
 use redb::ReadableDatabase as _;
 
-/// A longer path does not fit into the address of a socket.
+/// The longest path that fits into a socket address.
 const MOST_PATH_BYTES: usize = 100;
 
-/// Where the holder of a store file listens.
+/// The path of the socket for a store file.
 pub(super) fn socket_of(file: &Path) -> PathBuf {
     let mut socket = file.as_os_str().to_owned();
     socket.push(".sock");
     socket.into()
 }
 
-/// A connection to the process that holds the store file.
+/// Connects to the process that holds the store file.
 pub(super) fn connect(file: &Path) -> io::Result<UnixStream> {
     let socket = Short::of(&socket_of(file))?;
     UnixStream::connect(&socket.path)
 }
 
-/// Gives copies for as long as it lives.
+/// Gives copies until it is dropped.
 #[derive(Debug)]
 pub(in super::super) struct Holder {
     socket: PathBuf,
-    /// The socket's device and number there: another process may have put its own in its place.
+    /// The device and inode of the socket: another process may have replaced it.
     own: (u64, u64),
     listener: UnixListener,
     state: Arc<Mutex<State>>,
@@ -45,12 +45,13 @@ pub(in super::super) struct Holder {
 #[derive(Debug, Default)]
 struct State {
     over: bool,
-    /// The one that is being given a copy.
+    /// The client of the copy in progress.
     client: Option<UnixStream>,
 }
 
 impl Holder {
-    /// Listens beside the file, which the caller has open; so a socket that is there is left over.
+    /// Listens beside the file. The caller has the file open, so a socket found there is a
+    /// leftover.
     pub(in super::super) fn begin(file: &Path, shared: Arc<FileCore>) -> io::Result<Self> {
         let socket = socket_of(file);
         let mut new = socket.clone().into_os_string();
@@ -58,7 +59,7 @@ impl Holder {
         let new = PathBuf::from(new);
         let _ = fs::remove_file(&new);
         let listener = UnixListener::bind(&Short::of(&new)?.path)?;
-        // Under its own name only when nobody else can open it.
+        // The socket gets its own name only after its permissions are set.
         fs::set_permissions(&new, Permissions::from_mode(open::OWNER_ONLY))
             .and_then(|()| fs::rename(&new, &socket))
             .inspect_err(|_| drop(fs::remove_file(&new)))?;
@@ -84,7 +85,8 @@ impl Drop for Holder {
         if identity(&self.socket).is_ok_and(|found| found == self.own) {
             let _ = fs::remove_file(&self.socket);
         }
-        // It waits for a connection. Where that cannot be ended, it ends with the process.
+        // Wakes the thread, which waits for a connection. If that fails, the thread ends with the
+        // process.
         let woken = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
         if let (Ok(()), Some(thread)) = (woken, self.thread.take()) {
             let _ = thread.join();
@@ -100,7 +102,7 @@ fn lock(state: &Mutex<State>) -> parking_lot::MutexGuard<'_, State> {
     state.lock()
 }
 
-/// One after the other: two would read twice as much while taps wait for the disk.
+/// One copy at a time: two would read twice as much while taps wait for the disk.
 fn give_copies(listener: &UnixListener, state: &Mutex<State>, shared: &FileCore) {
     loop {
         let client = listener.accept().map(|(client, _)| client);
@@ -134,7 +136,7 @@ fn give_copy(client: UnixStream, shared: &FileCore) {
         Some(Err(error)) => return drop(entries::fail(&mut out, &error.to_string())),
         _ => return drop(entries::fail(&mut out, closed)),
     };
-    // The writer closes the file after a failed commit, and cannot open it while this reads.
+    // After a failed commit the writer closes the file, and cannot reopen it while this reads.
     let go_on = || shared.database().is_some().then_some(()).ok_or_else(|| closed.to_owned());
     match entries::send(&txn, &mut out, go_on) {
         Ok(()) => tracing::info!("gave a copy of the store file in {:.1?}", began.elapsed()),
@@ -142,7 +144,7 @@ fn give_copy(client: UnixStream, shared: &FileCore) {
     }
 }
 
-/// A way to a path that fits into the address of a socket, as long as this lives.
+/// A path that fits into a socket address, valid while this lives.
 struct Short {
     path: PathBuf,
     _folder: Option<File>,

@@ -1,10 +1,10 @@
 //! A copy of the store file, taken while a service holds it or while none does.
 //!
-//! Copying the bytes of a file that is being written makes a damaged copy. So the one who has the
-//! file open reads one commit of it, entry by entry, and sends the entries ([`entries`]). The one
-//! who wants the copy writes them to a file of its own. The two meet at a Unix socket beside the
-//! store file ([`holder`]), which only the owner can open: a route would hand the file to everybody
-//! who can reach a proxy.
+//! Copying the bytes of a file during writes makes a damaged copy. So the process that has the file
+//! open reads the entries of one commit and sends them ([`entries`]). The process that makes the
+//! copy writes them to a file of its own. The two meet at a Unix socket beside the store file
+//! ([`holder`]), which only the owner can open. An HTTP route would give the file to every client
+//! that can reach a proxy.
 
 mod copy;
 mod entries;
@@ -29,15 +29,15 @@ use super::place::Place;
 /// How long one side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How much of the source is kept in memory while nobody else has it open.
+/// The cache for the source while no other process has it open.
 const CACHE_BYTES: usize = 64 << 20;
 
-/// How far a copy has come.
+/// The progress of a copy.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BackupProgress {
-    /// Entries that are in the copy.
+    /// Entries written to the copy.
     pub entries: u64,
-    /// Entries that will be.
+    /// Entries in total.
     pub of: u64,
 }
 
@@ -47,19 +47,19 @@ pub enum BackupError {
     /// The source cannot be opened.
     #[error("--from file:{0}: {1}")]
     Source(PathBuf, OpenError),
-    /// A service holds the source and gives no copy of it.
+    /// Another process holds the source and gives no copy of it.
     #[error(
         "--from file:{0}: another process holds it and does not answer at {1}: stop it, or give \
          this user the right to its socket"
     )]
     Held(PathBuf, PathBuf),
-    /// What is to become the copy is there already, or can be no file.
+    /// The target exists already, or cannot be a file.
     #[error("--to {0}: {1}")]
     Target(PathBuf, String),
-    /// The copy cannot be written.
+    /// Writing the copy failed.
     #[error("--to {0}: {1}; nothing was left behind")]
     Write(PathBuf, String),
-    /// The entries stopped coming.
+    /// Reading the entries failed.
     #[error("--from file:{0}: {1}; nothing was left behind")]
     Read(PathBuf, String),
 }
@@ -68,8 +68,8 @@ pub enum BackupError {
 ///
 /// # Errors
 ///
-/// If there is no source, if `to` is there already, or if reading or writing fails. Then there is
-/// no file at `to`.
+/// If there is no source, if `to` exists, or if reading or writing fails. Then there is no new file
+/// at `to`.
 pub fn back_up(
     from: &Path,
     to: &Path,
@@ -92,7 +92,7 @@ fn read_error(from: &Path, error: &io::Error) -> BackupError {
     BackupError::Read(from.to_owned(), why)
 }
 
-/// Where the entries come from, and what has to live until they have come.
+/// The stream of entries, and the thread that must live until all have come.
 fn open_source(from: &Path) -> Result<(UnixStream, Option<SourceThread>), BackupError> {
     open::look(from).map_err(|error| BackupError::Source(from.to_owned(), error))?;
     if !from.exists() {
@@ -119,12 +119,12 @@ fn open_source(from: &Path) -> Result<(UnixStream, Option<SourceThread>), Backup
     Ok((ours, Some(SourceThread(Some(thread)))))
 }
 
-/// Reads a file that nobody else has open.
+/// Reads a file that no other process has open.
 struct SourceThread(Option<std::thread::JoinHandle<()>>);
 
 impl Drop for SourceThread {
     fn drop(&mut self) {
-        // The file is closed when it ends, which it does when nobody reads any more.
+        // The thread ends when the reader is gone; then the file is closed.
         let _ = self.0.take().map(std::thread::JoinHandle::join);
     }
 }
@@ -132,14 +132,14 @@ impl Drop for SourceThread {
 fn send_all(database: &Database, out: UnixStream) {
     let _ = out.set_write_timeout(Some(PATIENCE));
     let mut out = io::BufWriter::with_capacity(1 << 18, out);
-    // The other side learns what goes wrong, as far as it still listens.
+    // The other side receives the error if it still reads.
     let _ = match database.begin_read() {
         Ok(txn) => entries::send(&txn, &mut out, || Ok(())),
         Err(error) => entries::fail(&mut out, &error.to_string()),
     };
 }
 
-/// Makes the name of a file lasting.
+/// Syncs the folder, so that a power cut does not lose the name of the file.
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(open::folder_of(path))?.sync_all()
 }

@@ -1,4 +1,4 @@
-//! Opening connections: finding the server, and the look at it before it is used.
+//! Opens connections: finds the server, and checks it before use.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,20 +18,20 @@ use crate::store::redis::net::{
     Health, Lease, Node, Sentinels, ServerChecks, allowed, watch_role,
 };
 
-/// How connections are made.
+/// Finds, dials and checks servers.
 pub(crate) struct Connector {
     address: Address,
     pub(crate) dialer: Dialer,
     checks: ServerChecks,
     timeout: Duration,
-    /// Where the nodes of a cluster are.
+    /// The map of the cluster, if the deployment is one.
     topology: Option<Arc<Topology>>,
     layout_checked: AtomicBool,
-    /// The server that takes writes, where there is but one.
+    /// The server that takes writes, unless the deployment is a cluster.
     pub(crate) primary: Arc<Primary>,
-    /// Held by the one who asks the sentinels all the time.
+    /// Held by the one task that watches the sentinels.
     looking_out: tokio::sync::Mutex<()>,
-    /// The address, for people; never the password.
+    /// The address, for people; never with the password.
     pub(crate) place: String,
 }
 
@@ -73,13 +73,13 @@ impl Connector {
         }
     }
 
-    /// Where the nodes are, if it is a cluster.
+    /// The map of the cluster, if the deployment is one.
     pub(crate) fn cluster(&self) -> Option<&Topology> {
         self.topology.as_deref()
     }
 
-    /// A new connection whose reader runs on the current runtime, after a look at what is there: to
-    /// this node of a cluster, or else to the server that takes writes now.
+    /// Opens and checks a connection to this node of a cluster, or else to the present primary. Its
+    /// reader runs on the current runtime.
     pub(crate) async fn open(&self, node: Option<&Node>) -> Result<Connection, ConnectError> {
         let opened = self.in_time(self.find(node)).await;
         if let (Err(_), Some(topology)) = (&opened, &self.topology) {
@@ -110,7 +110,7 @@ impl Connector {
                     |run_id| self.primary.believe(Server { node: node.clone(), run_id }, since);
                 match self.open_at(&node, believe).await {
                     Ok(Some(connection)) => return Ok(connection),
-                    // Others have found another one meanwhile: where is it?
+                    // Other lanes have found another primary meanwhile; search again.
                     Ok(None) => {
                         problem = None;
                         break;
@@ -124,8 +124,8 @@ impl Connector {
         }
     }
 
-    /// A connection to the server at this node, if it may be used, and if what it is found to be
-    /// gives it a lease.
+    /// Opens and checks a connection to this node. None if `lease`, which gets the server's run id,
+    /// gives none.
     async fn open_at(
         &self,
         node: &Node,
@@ -150,8 +150,8 @@ impl Connector {
         }))
     }
 
-    /// What is done when the server of a connection has become a replica: all leave it. In a
-    /// cluster it refuses what is asked, so that only the map has to be learned anew.
+    /// What to do when the server of a connection becomes a replica: all lanes leave it. In a
+    /// cluster it refuses the commands itself, so only the map must be learned again.
     fn demoted(&self, health: Arc<Health>, lease: Lease) -> impl FnOnce() + use<> {
         let (primary, topology) = (Arc::clone(&self.primary), self.topology.clone());
         move || {
@@ -163,8 +163,8 @@ impl Connector {
         }
     }
 
-    /// Looks at who is at the other end of a connection to this node, as if a lane had opened it: a
-    /// search for the primary that began in generation `since`.
+    /// Checks the server of a pooled connection to this node as if a lane had opened it. The search
+    /// for the primary began in generation `since`.
     pub(crate) async fn look_at(
         &self,
         connection: &mut MultiplexedConnection,
@@ -178,8 +178,8 @@ impl Connector {
         Ok(())
     }
 
-    /// Asks the sentinels all the time who the primary is, and turns away from one that is not it
-    /// any more; then calls `news`. One does that for all.
+    /// Watches the sentinels. When they name another primary, ends the lease of the old one and
+    /// calls `news`. One task does so for all lanes.
     pub(crate) async fn look_out(&self, news: impl Fn()) {
         let Some(sentinels) = self.sentinels() else { return };
         let _alone = self.looking_out.lock().await;
@@ -198,14 +198,14 @@ impl Connector {
         Some(Sentinels { dialer: &self.dialer, nodes, name, timeout: self.timeout })
     }
 
-    /// Looks at every server that can be reached: whether it is one that may be used.
+    /// Checks every server that can be reached.
     pub(crate) async fn check_all(&self) -> Result<(), ConnectError> {
         let Some(topology) = &self.topology else { return self.open(None).await.map(drop) };
         self.learn().await?;
         let map = topology.map().unwrap_or_default();
         let opening = map.nodes().into_iter().map(|(node, _)| self.open(Some(node)));
         for opened in join_all(opening).await {
-            // A node that cannot be reached leaves the others; its lanes go on trying, and say so.
+            // An unreachable node does not fail the check; its lanes keep trying, and log it.
             if let Err(error @ ConnectError::Foreign(_)) = opened {
                 return Err(error);
             }
@@ -213,7 +213,7 @@ impl Connector {
         Ok(())
     }
 
-    /// Learns the map of the cluster. The first one is taken only if the layout is ours.
+    /// Learns the map of the cluster. Accepts the first map only if the layout is ours.
     pub(crate) async fn learn(&self) -> Result<(), ConnectError> {
         let Some(topology) = &self.topology else { return Ok(()) };
         let accept = |map: Arc<SlotMap>| async move {
@@ -230,8 +230,8 @@ impl Connector {
     async fn ask_for_map(&self, node: Node) -> Result<SlotMap, ConnectError> {
         let mut connection = self.dial(&node).await?;
         self.checks.check_kind(&mut connection, &node.to_string()).await?;
-        // Both at once, and the epochs first: what changes in between is taken for older than it
-        // is, and learned next time.
+        // Both at once, the epochs first. A change in between makes the map look older than it is,
+        // and the next round learns it.
         let (mut epochs, mut slots) = (redis::cmd("CLUSTER"), redis::cmd("CLUSTER"));
         let (epochs, slots) = (epochs.arg("NODES"), slots.arg("SLOTS"));
         let mut another = connection.clone();
@@ -244,7 +244,7 @@ impl Connector {
             .ok_or_else(|| ConnectError::Unreachable("its CLUSTER SLOTS cannot be read".into()))
     }
 
-    /// The layout's key is in a slot like any other.
+    /// The layout key has a slot like any other key.
     async fn check_cluster_layout(&self, map: &SlotMap) -> Result<(), ConnectError> {
         let anybody = map.nodes().into_iter().next().map(|(node, _)| node);
         let anybody = anybody.ok_or_else(|| ConnectError::Unreachable("it has no slots".into()))?;

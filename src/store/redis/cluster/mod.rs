@@ -1,4 +1,4 @@
-//! Which server to use: the primary of the moment, or the node that has a slot.
+//! Which server to use: the present primary, or the node that has a slot.
 
 mod connector;
 mod pool;

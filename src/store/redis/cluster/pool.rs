@@ -1,7 +1,7 @@
 //! Pools of connections for exclusive use: for reading the log, for jobs and exports.
 //!
-//! Each connection passes the checks of the lanes' connections, so that no part of onetap reads
-//! from a server that the lanes have rejected.
+//! Each connection passes the same checks as those of the lanes, so no part of onetap reads from a
+//! server that the lanes have rejected.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,18 +17,18 @@ use crate::store::StoreError;
 use crate::store::redis::keys;
 use crate::store::redis::net::{ConnectError, Lease, Node};
 
-/// A pool for each server, as long as its lease holds.
+/// A pool for each server, kept while its lease holds.
 #[derive(Debug)]
 pub(crate) struct Pools {
     connector: Arc<Connector>,
     pools: Mutex<HashMap<Node, (Lease, Pool)>>,
 }
 
-/// A server to read from.
+/// The server to read from.
 struct Place {
     node: Node,
     lease: Lease,
-    /// The generation of primaries in which it was found.
+    /// The generation in which it was found.
     generation: u64,
 }
 
@@ -37,8 +37,8 @@ impl Pools {
         Self { connector, pools: Mutex::default() }
     }
 
-    /// Runs commands at the server that has a partition, all at once. `what` names their keys, for
-    /// people.
+    /// Runs commands in one pipeline at the server that has a partition. `what` names their keys,
+    /// for people.
     pub(crate) async fn query<T: FromRedisValue>(
         &self,
         partition: Partition,
@@ -52,7 +52,7 @@ impl Pools {
         let node = place.node.clone();
         let pool = self.pool(place).map_err(|error| unavailable(&error))?;
         let mut connection = pool.get().await.map_err(|error| {
-            // Its credentials may have been replaced; the next pool reads them anew.
+            // An operator may have replaced its credentials; the next pool reads them again.
             if let PoolError::Backend(_) | PoolError::PostCreateHook(_) = &error {
                 self.pools.lock().remove(&node);
             }

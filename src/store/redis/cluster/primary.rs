@@ -1,11 +1,11 @@
-//! Who the primary is: one belief that all lanes share, so that none of them is behind the others.
+//! The primary that all lanes share, so that no lane is behind the others.
 //!
-//! A primary whose replica was promoted goes on answering until it is demoted. Each lane has a
-//! connection of its own, and they find the new one one after the other. What one of them was told
-//! by the old one must not be passed on once another has spoken with the new one: it would be older
-//! than what has been answered already. So there is a generation, which rises whenever the primary
-//! is held to be another one, and before anything is sent there. Whoever has a connection of an
-//! earlier generation leaves it, and believes no reply that comes on it any more.
+//! A primary whose replica was promoted still answers until it is demoted, and each lane finds the
+//! new primary in its own time. Once one lane has used the new primary, no lane may pass on a reply
+//! of the old one: it would be older than what onetap has answered already. Hence the generation.
+//! It rises when onetap takes another server for the primary, before it sends anything there. A
+//! connection of an earlier generation is closed, and no lane believes a reply that still comes on
+//! it.
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -15,17 +15,18 @@ use crate::store::redis::net::{DEMOTED, Lease, Node};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Server {
     pub(crate) node: Node,
-    /// Of its process, which tells two servers apart behind one name; if it says so.
+    /// The run id of its process, if the user may read it. It tells apart two servers behind one
+    /// name.
     pub(crate) run_id: Option<String>,
 }
 
-/// What is believed.
+/// What onetap believes now.
 #[derive(Debug, Default)]
 struct Belief {
     generation: u64,
-    /// Nobody, until somebody was found in this generation.
+    /// None until a lane has found a server in this generation.
     server: Option<Server>,
-    /// Of who is found in this generation.
+    /// The lease of the server found in this generation.
     lease: Lease,
 }
 
@@ -36,26 +37,26 @@ impl Belief {
     }
 }
 
-/// The primary that all lanes go to.
+/// The primary that all lanes use.
 #[derive(Debug, Default)]
 pub(crate) struct Primary(Mutex<Belief>);
 
 impl Primary {
-    /// The generation, and where it is, as far as anybody knows.
+    /// The generation, and the node of the primary, if known.
     pub(crate) fn known(&self) -> (u64, Option<Node>) {
         let (generation, node, _) = self.believed();
         (generation, node)
     }
 
-    /// The same, and the lease of who is there.
+    /// The same, and the primary's lease.
     pub(crate) fn believed(&self) -> (u64, Option<Node>, Lease) {
         let belief = self.belief();
         let node = belief.server.as_ref().map(|server| server.node.clone());
         (belief.generation, node, belief.lease.clone())
     }
 
-    /// Holds this server to be the primary: the search for it began in generation `since`. Nothing,
-    /// if all have turned to another one since then, because what was found may be older news.
+    /// Accepts this server as the primary; the search for it began in generation `since`. Returns
+    /// None if the lanes have moved to another server since then: the search may be out of date.
     pub(crate) fn believe(&self, server: Server, since: u64) -> Option<Lease> {
         let mut belief = self.belief();
         let known = belief.server.as_ref();
@@ -71,7 +72,7 @@ impl Primary {
         Some(belief.lease.clone())
     }
 
-    /// Turns away from whoever is believed, if it is not at this node; says whether it was so.
+    /// Leaves the present primary unless it is at this node; returns whether it did.
     pub(crate) fn doubt_unless_at(&self, node: &Node) -> bool {
         let mut belief = self.belief();
         let elsewhere = belief.server.as_ref().is_some_and(|server| server.node != *node);
@@ -82,7 +83,7 @@ impl Primary {
         elsewhere
     }
 
-    /// Turns away from whoever gave this lease: it takes writes no more.
+    /// Leaves the server that this lease is for: it takes writes no more.
     pub(crate) fn leave(&self, lease: &Lease) {
         let mut belief = self.belief();
         // Only one holds at a time.
@@ -112,7 +113,7 @@ mod tests {
         let first = primary.believe(server(1, "a"), 0).expect("the first");
         let second = primary.believe(server(1, "a"), 0).expect("the same");
         assert!(first.holds() && second.holds());
-        // Another process at the same place.
+        // Another process at the same address.
         let other = primary.believe(server(1, "b"), 0).expect("the next");
         assert!(!first.holds() && !second.holds() && other.holds());
         assert_eq!(primary.known().0, 1);
@@ -125,10 +126,10 @@ mod tests {
         assert!(primary.believe(server(1, "a"), since).is_some());
         let new = primary.believe(server(2, "b"), since).expect("the new one");
         assert!(primary.believe(server(1, "a"), since).is_none());
-        // That it leads to the new one makes up for its being late.
+        // It is late, but it found the same server as the others.
         assert!(primary.believe(server(2, "b"), since).is_some());
         assert!(new.holds());
-        // Who asks now and is sent back may go back.
+        // A search that begins now may go back to the first server.
         assert!(primary.believe(server(1, "a"), primary.known().0).is_some());
         assert!(!new.holds());
     }

@@ -10,7 +10,7 @@ use crate::store::redis::keys;
 use crate::store::redis::net::Node;
 use crate::store::redis::value::text;
 
-/// What one node of a cluster said of all of them.
+/// One node's view of all slots.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct SlotMap {
     ranges: Vec<Range>,
@@ -20,15 +20,15 @@ pub(crate) struct SlotMap {
 struct Range {
     slots: RangeInclusive<u16>,
     owner: Node,
-    /// The configuration epoch of its owner. Whoever takes slots over takes a greater one first, so
-    /// that of two claims to a slot the greater is the later; 0 if it is not known.
+    /// The configuration epoch of the owner. A node that takes slots over first takes a greater
+    /// epoch, so of two claims to a slot the one with the greater epoch is the later. 0 if unknown.
     epoch: u64,
 }
 
 impl SlotMap {
-    /// Reads the reply to CLUSTER SLOTS: per range its first and last slot, then the primary, as
-    /// host, port and id. A node that does not know its own host leaves it out: it is where it was
-    /// `asked`. The epochs are in that to CLUSTER NODES, if the user may ask.
+    /// Reads the reply to CLUSTER SLOTS: for each range its first and last slot, then the primary,
+    /// as host, port and id. A node that does not know its own host omits it; then it is the host
+    /// `asked`. The epochs come from CLUSTER NODES, if the user may run it.
     pub(crate) fn read(slots: &Value, nodes: Option<&str>, asked: &Node) -> Option<Self> {
         let Value::Array(ranges) = slots else { return None };
         let epochs: HashMap<&str, u64> =
@@ -55,7 +55,7 @@ impl SlotMap {
         self.ranges.iter().find(|range| range.slots.contains(&slot))
     }
 
-    /// The node that has this slot, if any has.
+    /// The node that has this slot, if any.
     pub(crate) fn owner(&self, slot: u16) -> Option<&Node> {
         self.range(slot).map(|range| &range.owner)
     }
@@ -70,19 +70,19 @@ impl SlotMap {
         self.ranges.iter().map(|range| &range.owner)
     }
 
-    /// Whether it knows less of a partition than `other` does: it names nobody, or somebody by an
-    /// earlier claim.
+    /// Whether it is older than `other` for a partition: it names no owner, or one with an earlier
+    /// claim.
     pub(crate) fn is_behind(&self, other: &Self) -> bool {
         let claim = |map: &Self, partition| map.range(keys::slot(partition)).map(|it| it.epoch);
         Partition::all().any(|partition| claim(self, partition) < claim(other, partition))
     }
 
-    /// The node that has each partition.
+    /// The node of each partition.
     pub(crate) fn by_partition(&self) -> impl Iterator<Item = Option<&Node>> {
         Partition::all().map(|partition| self.owner(keys::slot(partition)))
     }
 
-    /// Every node that has a partition, with the first that it has.
+    /// Every node that has a partition, with its first one.
     pub(crate) fn nodes(&self) -> Vec<(&Node, Partition)> {
         let mut found: Vec<(&Node, Partition)> = Vec::new();
         for (partition, node) in Partition::all().zip(self.by_partition()) {
@@ -96,7 +96,7 @@ impl SlotMap {
     }
 }
 
-/// A line of the reply to CLUSTER NODES: the id of the node, and its configuration epoch.
+/// A line of the reply to CLUSTER NODES: the node's id and configuration epoch.
 fn epoch(line: &str) -> Option<(&str, u64)> {
     let mut fields = line.split_ascii_whitespace();
     Some((fields.next()?, fields.nth(5)?.parse().ok()?))
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(SlotMap::read(&Value::Array(vec![]), None, &asked), Some(SlotMap::default()));
     }
 
-    /// As Redis 7.0 and Valkey 9.1 say it, with and without a name of the host.
+    /// As Redis 7.0 and Valkey 9.1 answer it, with and without a host name.
     #[test]
     fn epochs_are_those_of_the_owners() {
         let nodes = "07c3 127.0.0.1:30004@31004,name slave 67ed 0 1426238317239 9 connected\n\

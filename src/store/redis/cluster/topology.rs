@@ -1,10 +1,10 @@
-//! What is known of a cluster: which node has which slots, learned from the nodes themselves.
+//! The map of a cluster, learned from its nodes: which node has which slots.
 //!
-//! Whoever meets a sign that it is out of date says that it is [wanted](Topology::want) anew; the
-//! lanes of each runtime have a task that then [learns](Topology::learn) it.
+//! Code that finds a sign of an outdated map calls [`want`](Topology::want). The lanes of each
+//! runtime have a task that then [learns](Topology::learn) it.
 //!
-//! A node that was cut off from the others gives its slots to itself, until it has heard of who has
-//! taken them over. So a map that is behind the one that is known is turned away.
+//! A node that is cut off from the others claims its slots until it hears which node has taken them
+//! over. So onetap rejects a map that is older than the one it has.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,25 +19,25 @@ use tokio::sync::{Mutex, Notify, watch};
 use super::slots::SlotMap;
 use crate::store::redis::net::{ConnectError, Lease, Node};
 
-/// The most nodes that are asked at once.
+/// The most nodes asked at once.
 const ASKED: usize = 4;
 
-/// How old a map may be that need not be learned anew: calls that come back at once say one thing.
+/// The age up to which a map counts as fresh: calls that come back together are one sign.
 const FRESH: Duration = Duration::from_millis(50);
 
-/// For how long maps that are behind are turned away, if nobody gives a better one. A node that is
-/// cut off hears of the others, or refuses everything, long before; what still says so then is a
-/// cluster that was put together anew, whose epochs begin anew.
+/// How long onetap rejects older maps when no node gives a better one. A node that is cut off hears
+/// of the others, or refuses everything, long before. An older map after this time is that of a
+/// rebuilt cluster, whose epochs begin anew.
 const BEHIND: Duration = Duration::from_secs(10);
 
-/// What is known.
+/// What onetap knows of the cluster.
 #[derive(Clone, Debug)]
 pub(crate) enum Known {
-    /// Nobody has been asked yet, or nobody has answered yet.
+    /// No node has answered yet.
     Nothing,
-    /// The first who were asked gave no usable answer; this is why.
+    /// The first nodes asked gave no usable answer; this is why.
     Failed(String),
-    /// This, until something better is learned.
+    /// The map, until a better one is learned.
     Map(Arc<SlotMap>),
 }
 
@@ -45,19 +45,19 @@ pub(crate) enum Known {
 pub(crate) struct Topology {
     seeds: Vec<Node>,
     known: watch::Sender<Known>,
-    /// Of each node that has slots.
+    /// The lease of each node that has slots.
     leases: StdMutex<HashMap<Node, Lease>>,
     wanted: Notify,
-    /// Held by the one who asks.
+    /// Held by the task that is asking.
     asked: Mutex<Asked>,
     rounds: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Asked {
-    /// When the map was learned last.
+    /// When the map was last learned.
     learned: Option<Instant>,
-    /// Since when only maps that are behind have been given.
+    /// Since when the nodes have given only older maps.
     behind: Option<Instant>,
 }
 
@@ -86,25 +86,25 @@ impl Topology {
         leases.get(node).cloned()
     }
 
-    /// Says that the map may be out of date.
+    /// Asks for a new map.
     pub(crate) fn want(&self) {
         self.wanted.notify_one();
     }
 
-    /// Waits until the map may be out of date.
+    /// Waits until someone wants a new map.
     pub(crate) async fn wanted(&self) {
         self.wanted.notified().await;
     }
 
-    /// Waits until a first attempt to learn the map has ended.
+    /// Waits for the end of the first attempt to learn the map.
     pub(crate) async fn attempted(&self) -> Known {
         let mut known = self.known.subscribe();
         let settled = known.wait_for(|known| !matches!(known, Known::Nothing)).await;
         settled.map_or(Known::Nothing, |known| known.clone())
     }
 
-    /// Learns the map from the first node that gives it, unless that has just been done.
-    /// `ask` asks one node; `accept` has a last look at what is new.
+    /// Learns the map from the first node that gives one, unless the map is fresh. `ask` asks one
+    /// node; `accept` checks a new map.
     pub(crate) async fn learn<A, C>(
         &self,
         ask: impl Fn(Node) -> A,
@@ -126,14 +126,14 @@ impl Topology {
         match learned.await {
             Ok(map) => {
                 asked.learned = Some(Instant::now());
-                // The same map, told again, is no news to anybody.
+                // The same map again is no news.
                 if self.map().as_ref() != Some(&map) {
                     self.believe(map);
                 }
                 Ok(())
             }
             Err(error) => {
-                // What was learned before is better than nothing.
+                // An earlier map is better than none.
                 if self.map().is_none() {
                     self.known.send_replace(Known::Failed(error.to_string()));
                 }
@@ -142,7 +142,7 @@ impl Topology {
         }
     }
 
-    /// Takes their lease from the nodes that have no slots any more, and tells all of the map.
+    /// Ends the leases of nodes that have lost their slots, and publishes the map.
     fn believe(&self, map: Arc<SlotMap>) {
         let mut leases = self.leases.lock();
         let gone = leases.extract_if(|node, _| !map.has(node));
@@ -154,7 +154,7 @@ impl Topology {
         self.known.send_replace(Known::Map(map));
     }
 
-    /// Asks some nodes at once; the first answer that is not behind what is known counts.
+    /// Asks some nodes at once; the first map that is not older than the known one counts.
     async fn ask_all<A>(
         &self,
         ask: impl Fn(Node) -> A,
@@ -168,7 +168,7 @@ impl Topology {
         let owners = known.nodes().into_iter().map(|(node, _)| node);
         let mut nodes: Vec<&Node> = owners.chain(&self.seeds).collect();
         nodes.retain(|node| seen.insert(*node));
-        // Others each time: some may be gone for good, or cut off from the rest.
+        // Other nodes each time: some may be gone for good, or cut off from the rest.
         let turn = self.rounds.fetch_add(1, Ordering::Relaxed) % nodes.len().max(1);
         nodes.rotate_left(turn);
         let mut asked: FuturesUnordered<A> =
@@ -207,7 +207,7 @@ mod tests {
         Node { host: "h".into(), port }
     }
 
-    /// A map in which the node at each port has half of the slots, with its epoch.
+    /// A map in which the node at each port has half of the slots, with this epoch.
     fn map(halves: [(u16, u64); 2]) -> SlotMap {
         let nodes = halves.map(|(port, epoch)| format!("id{port} h - - 0 0 {epoch} connected"));
         let range = |first, (port, _): (u16, u64)| {
@@ -220,7 +220,7 @@ mod tests {
         SlotMap::read(&slots, Some(&nodes.join("\n")), &node(0)).expect("a map")
     }
 
-    /// Tells the topology this map, as if there had been time since the last one.
+    /// Gives the topology this map, as if the last one were no longer fresh.
     async fn told(topology: &Topology, halves: [(u16, u64); 2]) -> Result<(), ConnectError> {
         topology.asked.lock().await.learned = None;
         topology.learn(|_| async { Ok(map(halves)) }, |_| async { Ok(()) }).await
@@ -259,7 +259,7 @@ mod tests {
         let topology = Topology::new(vec![node(1)]);
         told(&topology, [(1, 7), (2, 8)]).await.expect("the first");
         assert!(told(&topology, [(1, 1), (2, 2)]).await.is_err());
-        // Whoever is ahead makes them wait anew.
+        // A newer map starts the wait again.
         told(&topology, [(1, 7), (2, 8)]).await.expect("the same again");
         assert!(told(&topology, [(1, 1), (2, 2)]).await.is_err());
         let long_ago = Instant::now().checked_sub(BEHIND);

@@ -1,4 +1,4 @@
-//! One script call for many calls: laid out, sent, and its reply handed to their callers.
+//! One script call for many calls: builds it, sends it, and answers the callers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +29,8 @@ pub(super) struct Batch {
     pub(super) link: Arc<Link>,
 }
 
-/// A server that sends nothing for this long is silent. A deadline alone does not show that: the
-/// lane may have sent the calls just before it.
+/// After this long without a reply the server counts as silent. A missed deadline alone does not
+/// show that: the lane may have sent the call just before it.
 const SILENT: Duration = Duration::from_millis(250);
 
 /// Calls that come back unanswered.
@@ -38,9 +38,9 @@ const SILENT: Duration = Duration::from_millis(250);
 pub(super) struct Returned {
     /// They did not run: the next batch takes them at once.
     pub(super) next: Vec<Call>,
-    /// The server refused them, or nobody knows whether they ran; another attempt may do better.
+    /// The server refused them, or their outcome is unknown. A retry may succeed.
     pub(super) again: Vec<Call>,
-    /// How many items a script that reads came to, if it did not come to the last.
+    /// How many items a reading script read, if it did not read all.
     pub(super) read: Option<usize>,
 }
 
@@ -51,15 +51,14 @@ impl Returned {
 }
 
 impl Batch {
-    /// Sends the calls and sees that each gets its answer, by its deadline at the latest. Those
-    /// that may be sent again come back.
+    /// Sends the calls, and answers each by its deadline. Returns the calls to retry.
     pub(super) async fn run(self) -> Returned {
         let Self { script, calls, context, link, .. } = self;
         let (stats, connection) = (&context.stats, &link.connection);
         stats.batches_sent.add(1);
         stats.calls_sent.add(calls.len() as u64);
         let cmd = encode(script, &calls, &context, &link.clock);
-        // A call that was answered before the reply came leaves an empty place.
+        // A call that was answered before the reply leaves an empty slot.
         let mut waiting: Vec<Option<Call>> = calls.into_iter().map(Some).collect();
 
         connection.health.asked();
@@ -96,8 +95,8 @@ impl Batch {
                 deliver(value, script, waiting, &context, &link)
             }
             Some(Err(error)) => {
-                // Someone may have taken rights away. A new connection checks them before another
-                // tap is left half written.
+                // Someone may have revoked rights. A new connection checks them before another tap
+                // stays half written.
                 let broke_off = script.writes() && error_class::broke_off(&error);
                 if broke_off || error_class::breaks_connection(&error) {
                     connection.health.mark_broken(&error.to_string(), error.code().is_some());
@@ -113,12 +112,12 @@ impl Batch {
     }
 }
 
-/// Answers a call whose batch failed, unless another attempt may do better.
+/// Answers a call whose batch failed, unless a retry may succeed.
 fn after_error(call: Call, error: &RedisError) -> Option<Call> {
     match error_class::classify(error) {
         ErrorClass::Passing => Some(call),
         ErrorClass::Lost => call.retry_in_doubt(),
-        // A script that broke off may have flipped the flag without writing the record.
+        // A script that broke off may have changed the flag without writing the record.
         ErrorClass::BrokeOff => {
             let unanswered = || StoreError::Unavailable(error.to_string());
             let writes = call.script().writes();
@@ -132,7 +131,7 @@ fn after_error(call: Call, error: &RedisError) -> Option<Call> {
     }
 }
 
-/// The whole batch as one EVALSHA: all keys, then the arguments.
+/// Encodes the batch as one EVALSHA: all keys, then the arguments.
 fn encode(script: &Script, calls: &[Call], context: &LaneContext, clock: &StoreClock) -> Cmd {
     let shape = script.shape;
     let mut cmd = Cmd::with_capacity(
@@ -163,8 +162,8 @@ fn encode(script: &Script, calls: &[Call], context: &LaneContext, clock: &StoreC
     cmd
 }
 
-/// Sends by hash; if the server does not know the script, which proves that it ran nothing, once
-/// more as source. Not SCRIPT LOAD and again by hash: a flush may fall between the two.
+/// Sends by hash. If the server does not know the script, it ran nothing; then sends the source
+/// once. Not SCRIPT LOAD and the hash again: a flush may come between the two.
 async fn send(
     cmd: &Cmd,
     script: &Script,
@@ -205,9 +204,9 @@ fn expire(waiting: &mut [Option<Call>], script: &Script, context: &LaneContext) 
     }
 }
 
-/// Gives each call its elements of the reply. A call comes back if the script did not read it; if
-/// the script found it late, because the reply has corrected our notion of the clock; or if a key
-/// is on its way to another node of a cluster.
+/// Gives each call its elements of the reply. A call comes back in three cases: the script did not
+/// read it, the script found it late by a clock offset that the reply has corrected, or a key is
+/// moving to another node.
 fn deliver(
     value: Value,
     script: &Script,

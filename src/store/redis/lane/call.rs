@@ -1,4 +1,4 @@
-//! What travels on a lane: an operation, its deadline, and how often it came back.
+//! A call on a lane: an operation, its deadline, and its retries.
 
 use deadpool_redis::redis::Value;
 
@@ -13,9 +13,9 @@ pub(crate) struct Call {
     pub(super) item: Item,
     /// How often it was sent and came back.
     pub(super) returns: u8,
-    /// It was sent, and nobody knows whether it ran.
+    /// Whether an earlier attempt may have run.
     in_doubt: bool,
-    /// Redis refused it because memory is full; now the script for that case runs it.
+    /// Whether Redis refused it because memory is full. Then the script for that case runs it.
     when_full: bool,
 }
 
@@ -29,7 +29,7 @@ impl Call {
         when_full.unwrap_or_else(|| self.item.script())
     }
 
-    /// Turns to the script for full memory; says whether there is one that has not been tried.
+    /// Switches to the script for full memory. Returns whether there is one that was not tried yet.
     pub(super) fn turn_to_full_memory(&mut self) -> bool {
         let turns = !self.when_full && self.item.script_when_full().is_some();
         self.when_full |= turns;
@@ -40,8 +40,8 @@ impl Call {
         self.item.partition()
     }
 
-    /// Keeps the call for another attempt if a second run does no harm; else answers that nobody
-    /// knows the outcome.
+    /// Keeps the call for a retry if a second run does no harm. Otherwise answers that the outcome
+    /// is unknown.
     pub(super) fn retry_in_doubt(mut self) -> Option<Self> {
         if self.item.retry() == Retry::Safe {
             self.in_doubt = true;
@@ -51,7 +51,7 @@ impl Call {
         None
     }
 
-    /// Answers with its elements of a reply, or that nobody can read it.
+    /// Answers with the call's elements of a reply; None if the reply is unreadable.
     pub(super) fn answer(mut self, elements: Option<&[Value]>, warnings: &ThrottledWarnings) {
         let doubt = self.in_doubt;
         self.item.answer(elements, doubt, warnings);

@@ -8,22 +8,22 @@ use crate::store::redis::cluster::Connector;
 use crate::store::redis::ops::Settings;
 use crate::store::{LaneStats, ThrottledWarnings};
 
-/// Shared by all lanes, whatever runtime they are on.
+/// Shared by all lanes, on any runtime.
 #[derive(Debug)]
 pub(crate) struct LaneContext {
     pub(crate) connector: Arc<Connector>,
     pub(crate) settings: Settings,
-    /// The most calls that wait on one lane; more are refused as overload.
+    /// The most calls that wait on one lane; the lane refuses more as overload.
     pub(crate) queue_bound: usize,
     pub(crate) stats: Arc<LaneStats>,
-    /// About connections.
+    /// Warnings about connections.
     pub(super) connection_warnings: ThrottledWarnings,
-    /// About calls: that a connection is there again says nothing of them.
+    /// Warnings about calls. Separate, because a new connection does not show that calls succeed.
     pub(super) call_warnings: ThrottledWarnings,
-    /// About single answers: that other posts are well says nothing of a damaged one.
+    /// Warnings about single answers. Separate, because a good answer does not show that a damaged
+    /// post is repaired.
     pub(super) answer_warnings: ThrottledWarnings,
-    /// Tells that a lane has just got a connection, or that there is another primary: no lane has
-    /// to wait out its pause.
+    /// Wakes the lanes that wait to connect: another lane got a connection, or the primary changed.
     pub(super) reachable: watch::Sender<()>,
 }
 
@@ -41,8 +41,8 @@ impl LaneContext {
         }
     }
 
-    /// Sees to it that lanes leave a primary that has been replaced, even one that goes on
-    /// answering. Returns at once where no sentinels watch.
+    /// Makes lanes leave a primary that was replaced, even if it still answers. Returns at once
+    /// without sentinels.
     pub(super) async fn watch_primary(&self) {
         self.connector.look_out(|| self.reachable.send_replace(())).await;
     }

@@ -1,4 +1,4 @@
-//! What an error from Redis means for the calls that it answers.
+//! Classifies an error from Redis: did the calls of the batch run, and may they run again?
 
 use deadpool_redis::redis::RedisError;
 
@@ -7,12 +7,12 @@ use deadpool_redis::redis::RedisError;
 const REFUSALS: [&str; 8] =
     ["NOSCRIPT", "NOAUTH", "WRONGPASS", "NOPERM", "NOREPLICAS", "MISCONF", "OOM", "CROSSSLOT"];
 
-/// The same, but the cause may pass within the deadline, or another connection may be free of it.
+/// The same, but the cause may pass within the deadline, or another connection may not have it.
 const PASSING: [&str; 8] =
     ["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "BUSY"];
 
-/// Refusals that this connection will repeat: a demoted primary looks healthy and answers READONLY
-/// for ever. Another connection may reach a better server.
+/// Errors that this connection will repeat. A demoted primary looks healthy and answers READONLY
+/// for ever; another connection may reach a better server.
 const STUCK: [&str; 3] = ["READONLY", "MASTERDOWN", "NOAUTH"];
 
 /// Whether the server does not know the script.
@@ -20,41 +20,41 @@ pub(super) fn is_unknown_script(error: &RedisError) -> bool {
     error.code() == Some("NOSCRIPT")
 }
 
-/// Whether the script was not run because memory is full.
+/// Whether Redis did not run the script because memory is full.
 pub(super) fn is_full(error: &RedisError) -> bool {
     error.code() == Some("OOM") && !broke_off(error)
 }
 
-/// Whether the connection has to be replaced.
+/// Whether the lane must replace the connection.
 pub(super) fn breaks_connection(error: &RedisError) -> bool {
     match error.code() {
         Some(code) => STUCK.contains(&code),
-        // Not an answer of the server: an IO error, a time-out, a reply that could not be parsed.
+        // Not a reply of the server: an IO error, a timeout, or an unreadable reply.
         None => true,
     }
 }
 
-/// Whether a script had begun when it failed, so that it may have written already.
+/// Whether a script failed after it had begun, so that it may have written.
 pub(super) fn broke_off(error: &RedisError) -> bool {
     error.detail().is_some_and(|detail| detail.contains("on @user_script:"))
 }
 
-/// What an error says about the calls of a batch that the lane has handed to a connection.
+/// What an error means for the calls of a batch that the lane has handed to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ErrorClass {
-    /// None ran, and another attempt may do better.
+    /// No call ran, and a retry may succeed.
     Passing,
-    /// None ran, and another attempt would do no better.
+    /// No call ran, and a retry would fail too.
     Refused,
-    /// Each ran as a whole or not at all: no answer of the server came.
+    /// No reply came: each call ran as a whole or not at all.
     Lost,
-    /// They may have run in part.
+    /// The calls may have run in part.
     BrokeOff,
 }
 
 pub(super) fn classify(error: &RedisError) -> ErrorClass {
     match error.code() {
-        // Whatever its code: the error is of a command in the script, which had begun.
+        // Checked before the code: the error is of a command inside the script, which had begun.
         _ if broke_off(error) => ErrorClass::BrokeOff,
         Some(code) if PASSING.contains(&code) => ErrorClass::Passing,
         Some(code) if REFUSALS.contains(&code) => ErrorClass::Refused,

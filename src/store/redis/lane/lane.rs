@@ -1,10 +1,10 @@
-//! A lane: one pipelined connection that many requests share, and that heals itself.
+//! A lane: one pipelined connection that many requests share, and that reconnects by itself.
 //!
-//! Calls queue up while a batch is in flight and travel together in the next one, so batches grow
-//! with the load and a single call does not wait for others. Until the lane hands a call to a
-//! connection, it may answer `Unavailable`, which promises that nothing was applied; afterwards the
-//! batch answers. The lane retries, within the deadline, only when a retry is safe: Redis did not
-//! run the call, or its record makes the second run a replay, or it reads.
+//! While a batch is in flight, calls queue up and travel in the next one. So batches grow with the
+//! load, and a single call waits for no others. Until the lane hands a call to a connection, it may
+//! answer `Unavailable`, which promises that nothing was applied. Afterwards the batch answers. The
+//! lane retries, within the deadline, only when a retry is safe: Redis did not run the call, or its
+//! record makes the second run a replay, or it reads.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -25,21 +25,21 @@ use super::link::Link;
 use crate::store::StoreError;
 use crate::store::redis::net::{Broken, Node};
 
-/// The most items of one script call. Redis does nothing else meanwhile: about 0.3 ms.
+/// The most items of one script call. It blocks Redis for about 0.3 ms.
 const MAX_BATCH: usize = 64;
 
-/// The wait between attempts to connect: doubled from the first to the last.
+/// The backoff between attempts to connect: doubles from the first value to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_millis(500);
 
-/// The wait before a call is sent again the second time, and the longest: doubled from one to the
-/// other. Its deadline ends it.
+/// The backoff of a call from its second retry on: doubles from the first value to the last. The
+/// call's deadline ends the retries.
 const FIRST_DELAY: Duration = Duration::from_millis(10);
 const LAST_DELAY: Duration = Duration::from_millis(320);
 
-/// Takes calls that are to be sent again, perhaps by another lane.
+/// Takes calls for a retry, perhaps on another lane.
 pub(super) trait Requeue: Clone + Send + 'static {
-    /// Puts a call on the lane that has its partition now; fails it if there is none any more.
+    /// Puts a call on the lane that has its partition now. Fails the call if there is none.
     fn requeue(&self, call: Call);
 }
 
@@ -48,21 +48,21 @@ pub(super) struct Lane<R> {
     context: Arc<LaneContext>,
     incoming: mpsc::Receiver<Call>,
     requeue: R,
-    /// The node of the cluster that it goes to, if there is a cluster.
+    /// The node that the lane serves, in a cluster.
     node: Option<Node>,
-    /// Taken from `incoming`, not yet handed to a connection.
+    /// Calls taken from `incoming` and not yet handed to a connection.
     queue: VecDeque<Call>,
     /// A reused buffer between `incoming` and `queue`.
     taken: Vec<Call>,
-    /// How many calls travel in the next batch at most.
+    /// The most calls of the next batch.
     at_once: usize,
-    /// Nobody holds the lane any more.
+    /// Whether the last sender of `incoming` is gone.
     closed: bool,
-    /// Watches for another primary as long as this lane exists.
+    /// Watches for another primary while this lane exists.
     _primary_watch: Option<AbortOnDropHandle<()>>,
 }
 
-/// Nobody holds the lane any more.
+/// The last sender of `incoming` is gone.
 struct Closed;
 
 impl<R: Requeue> Lane<R> {
@@ -92,10 +92,10 @@ impl<R: Requeue> Lane<R> {
 
     pub(super) async fn run(mut self) {
         while !self.closed {
-            // Ends early only when nobody holds the lane any more.
+            // Ends early only when the last sender is gone.
             let _ = self.connect_and_serve().await;
         }
-        // Calls that were not sent belong to another lane, if there is one.
+        // Another lane may take the calls that were not sent.
         std::mem::take(&mut self.queue).into_iter().for_each(|call| self.requeue.requeue(call));
     }
 
@@ -107,7 +107,7 @@ impl<R: Requeue> Lane<R> {
         let Broken { reason, by_refusal } = end?;
         let what = format!("lost the connection to Redis at {}", self.place());
         self.context.connection_warnings.about(&format!("{what}: {reason}"));
-        // A server that accepts connections and then closes them gets a pause, too.
+        // A pause, also for a server that accepts connections and then closes them.
         if by_refusal {
             let replaced = link.connection.lease.until_lost();
             self.refuse_until(Instant::now() + LAST_PAUSE, &reason, replaced).await?;
@@ -115,7 +115,7 @@ impl<R: Requeue> Lane<R> {
         Ok(())
     }
 
-    /// Where it goes, for people.
+    /// The server's place, for people.
     fn place(&self) -> String {
         match &self.node {
             Some(node) => node.to_string(),
@@ -123,14 +123,14 @@ impl<R: Requeue> Lane<R> {
         }
     }
 
-    /// Opens a connection, however long it takes. Calls wait for the first attempt; after it has
-    /// failed, they fail at once.
+    /// Opens a connection, however long it takes. Calls wait for the first attempt. After it has
+    /// failed, the lane fails them at once.
     async fn connect(&mut self) -> Result<Arc<Link>, Closed> {
         let mut pause = FIRST_PAUSE;
         loop {
             let (context, node, place) =
                 (Arc::clone(&self.context), self.node.clone(), self.place());
-            // Before the attempt, so that the lane misses no news while it fails.
+            // Subscribed before the attempt, so that the lane misses no news meanwhile.
             let mut reachable = context.reachable.subscribe();
             let opened = self.minding_the_queue(context.connector.open(node.as_ref())).await;
             if self.closed {
@@ -160,7 +160,7 @@ impl<R: Requeue> Lane<R> {
         }
     }
 
-    /// Sends batches until the connection breaks; says why it did.
+    /// Sends batches until the connection breaks; returns why it broke.
     async fn serve(&mut self, link: &Arc<Link>) -> Result<Broken, Closed> {
         loop {
             if self.queue.is_empty() {
@@ -183,11 +183,11 @@ impl<R: Requeue> Lane<R> {
             let batches = self.next_batches(link);
             let sent = join_all(batches.into_iter().map(Batch::run));
             let returned = self.minding_the_queue(sent).await;
-            // Last first, so that the first is at the front.
+            // In reverse, so that the first call ends up at the front.
             for Returned { next, again, read } in returned.into_iter().rev() {
                 again.into_iter().rev().for_each(|call| self.send_again(call));
                 next.into_iter().rev().for_each(|call| self.queue.push_front(call));
-                // Where reads cost much, a call gets few of them, so that few are sent in vain.
+                // If reads are expensive, a batch gets few of them, so that few remain unread.
                 self.at_once = read.unwrap_or(self.at_once.saturating_mul(2)).clamp(1, MAX_BATCH);
             }
             if self.closed {
@@ -196,15 +196,15 @@ impl<R: Requeue> Lane<R> {
         }
     }
 
-    /// Takes in a call that came back: at once the first time, after a delay from then on. In a
-    /// cluster it may belong to another lane by then.
+    /// Retries a call: at once the first time, after a delay from then on. In a cluster another
+    /// lane may have its partition by then.
     fn send_again(&mut self, mut call: Call) {
         call.returns = call.returns.saturating_add(1);
         self.context.stats.calls_sent_again.add(1);
         if call.returns == 1 && self.node.is_none() {
             return self.queue.push_front(call);
         }
-        // A call sent in its last moment ends in doubt.
+        // A call sent in its last moment would end in doubt.
         let left = Instant::from_std(call.deadline.0).saturating_duration_since(Instant::now());
         if left < FIRST_DELAY {
             return call.fail(StoreError::Unavailable("refused until its time was up".into()));
@@ -218,8 +218,8 @@ impl<R: Requeue> Lane<R> {
         });
     }
 
-    /// Takes the next calls from the queue, as one batch for each script among them; in a cluster
-    /// also for each partition, since the keys of a script call share a slot.
+    /// Takes the next calls from the queue: one batch for each script. In a cluster also one for
+    /// each partition, since the keys of a script call must share a slot.
     fn next_batches(&mut self, link: &Arc<Link>) -> Vec<Batch> {
         let mut batches: Vec<Batch> = Vec::new();
         let mut left = self.at_once;
@@ -250,7 +250,7 @@ impl<R: Requeue> Lane<R> {
         batches
     }
 
-    /// Takes what has come in meanwhile, as far as one batch has room.
+    /// Takes calls that came in meanwhile, up to one batch.
     fn fill_up(&mut self) {
         while self.queue.len() < MAX_BATCH
             && let Ok(call) = self.incoming.try_recv()
@@ -260,7 +260,8 @@ impl<R: Requeue> Lane<R> {
         }
     }
 
-    /// Lines up what was taken. Calls that come back are the oldest: their deadlines come first.
+    /// Queues the calls taken. Retried calls are the oldest and have the earliest deadlines, so
+    /// they go first.
     fn take_in(&mut self) {
         for call in self.taken.drain(..) {
             if call.returns > 0 {
@@ -271,7 +272,7 @@ impl<R: Requeue> Lane<R> {
         }
     }
 
-    /// Runs `work` to its end, and meanwhile takes in calls and answers those whose deadline comes.
+    /// Runs `work` to its end. Meanwhile takes in calls, and answers those whose deadline passes.
     async fn minding_the_queue<F: Future>(&mut self, work: F) -> F::Output {
         tokio::pin!(work);
         loop {
@@ -308,8 +309,7 @@ impl<R: Requeue> Lane<R> {
         call.fail(StoreError::Unavailable("no connection was free in time".into()));
     }
 
-    /// Answers everything that is queued or comes in that the store is not available; until then,
-    /// or until there are news.
+    /// Answers every call with "unavailable", until the given time or until there is news.
     async fn refuse_until(
         &mut self,
         until: Instant,
@@ -336,7 +336,8 @@ impl<R: Requeue> Lane<R> {
         }
     }
 
-    /// A call that has come back goes on trying: its answer may depend on it.
+    /// The lane goes on retrying a call that came back: a retry may be the only way to learn
+    /// whether it ran.
     fn refuse(&mut self, call: Call, problem: &str) {
         if call.returns > 0 {
             self.send_again(call);

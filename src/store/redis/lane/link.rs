@@ -1,9 +1,9 @@
-//! A connection and the clock of the server behind it.
+//! A connection, and the clock of its server.
 
 use super::clock::StoreClock;
 use crate::store::redis::net::Connection;
 
-/// The lane shares it with its batches in flight.
+/// The lane and its batches in flight share it.
 pub(super) struct Link {
     pub(super) connection: Connection,
     pub(super) clock: StoreClock,

@@ -1,4 +1,4 @@
-//! Which lane a call goes to: the only one, or, in a cluster, that of its partition's node.
+//! Routes each call to a lane: the only one, or in a cluster that of the partition's node.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
@@ -17,20 +17,20 @@ use crate::store::redis::cluster::{Known, SlotMap, Topology};
 use crate::store::redis::net::Node;
 use crate::store::{Deadline, StoreError};
 
-/// The pause before onetap asks a cluster for its map again, after a success and after a failure.
+/// The pause before onetap asks a cluster for its map again: after a success, and after a failure.
 const SHORT_PAUSE: Duration = Duration::from_millis(50);
 const LONG_PAUSE: Duration = Duration::from_millis(500);
 
 /// The lanes of one runtime.
 #[derive(Clone, Debug)]
 pub(crate) enum Lanes {
-    /// One server takes everything.
+    /// One server has all partitions.
     One(Arc<LaneContext>, mpsc::Sender<Call>),
-    /// Each node takes the calls for its partitions.
+    /// Each node serves its partitions.
     PerNode(Arc<NodeLanes>),
 }
 
-/// The same for a lane, which ends when nobody else holds the lanes.
+/// The same for a lane. Weak, so that the lane ends when all others have dropped the lanes.
 #[derive(Clone, Debug)]
 pub(super) enum WeakLanes {
     One(Arc<LaneContext>, mpsc::WeakSender<Call>),
@@ -49,7 +49,7 @@ impl Lanes {
         Self::One(Arc::clone(context), lane)
     }
 
-    /// Waits, the first time, until onetap knows which node has which partition.
+    /// The first time, waits until onetap knows which node has which partition.
     pub(crate) async fn ready(&self, deadline: Deadline) -> Result<(), StoreError> {
         match self {
             Self::One(..) => Ok(()),
@@ -95,7 +95,7 @@ impl Requeue for WeakLanes {
     }
 }
 
-/// One half of the bound is the channel, the other the lane's own queue.
+/// Half of the bound is the channel, the other half the lane's own queue.
 fn channel(context: &LaneContext) -> (mpsc::Sender<Call>, mpsc::Receiver<Call>) {
     mpsc::channel(context.queue_bound.div_ceil(2))
 }
@@ -122,10 +122,10 @@ pub(crate) struct NodeLanes {
     keeper: OnceLock<AbortOnDropHandle<()>>,
 }
 
-/// Which lane each partition's calls go to.
+/// The lane of each partition.
 #[derive(Debug, Default)]
 struct RoutingTable {
-    /// What they were made from.
+    /// The map behind this table.
     map: Arc<SlotMap>,
     lanes: HashMap<Node, mpsc::Sender<Call>>,
     by_partition: Vec<Option<mpsc::Sender<Call>>>,
@@ -140,7 +140,7 @@ impl NodeLanes {
             keeper: OnceLock::new(),
         });
         let keeper = tokio::spawn(keep(Arc::clone(context)));
-        // There is none yet.
+        // Cannot fail: it is set only here.
         let _ = lanes.keeper.set(AbortOnDropHandle::new(keeper));
         lanes
     }
@@ -168,7 +168,7 @@ impl NodeLanes {
             return call.fail(StoreError::Unavailable("no node of the cluster answers".into()));
         };
         if call.returns > 0 {
-            // It came back, so that something may have moved.
+            // The call came back, so a partition may have moved.
             topology.want();
         }
         let mut table = self.table.lock();
@@ -184,8 +184,8 @@ impl NodeLanes {
         }
     }
 
-    /// Opens lanes to new nodes. The lanes to nodes that have gone end by themselves and hand on
-    /// what they have not sent.
+    /// Opens lanes to new nodes. A lane to a node that is gone ends by itself, and requeues the
+    /// calls that it has not sent.
     fn reroute(&self, table: &mut RoutingTable, map: Arc<SlotMap>) {
         let mut old = std::mem::take(&mut table.lanes);
         for (node, _) in map.nodes() {

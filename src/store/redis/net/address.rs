@@ -1,4 +1,4 @@
-//! Where a Redis is and who we are to it, as `--store` says it:
+//! The address of a Redis, with user and password, as `--store` has it:
 //! `redis[s][+sentinel|+cluster]://[user:password@]host[:port][,host[:port]…][/…]`.
 
 use std::fmt::{self, Debug, Display, Formatter};
@@ -9,12 +9,12 @@ use percent_encoding::percent_decode_str;
 const REDIS_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26_379;
 
-/// What nobody is shown.
+/// A text that onetap never prints.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps it.
+    /// Wraps a secret text.
     pub fn new(text: String) -> Self {
         Self(text)
     }
@@ -33,7 +33,7 @@ impl Debug for Secret {
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
-    /// A name or an address; that of IPv6 without brackets.
+    /// A host name or an IP address; IPv6 without brackets.
     pub host: String,
     /// The port.
     pub port: u16,
@@ -54,39 +54,39 @@ impl Display for Node {
 pub enum Deployment {
     /// One server.
     Single(Node),
-    /// A primary that sentinels know by its name.
+    /// A primary that sentinels know under a name.
     Sentinel {
         /// The sentinels.
         sentinels: Vec<Node>,
-        /// What they call the primary and its replicas.
+        /// The name of the primary at the sentinels.
         name: String,
     },
-    /// Some nodes of a cluster; they know the others.
+    /// Some nodes of a cluster; they name the others.
     Cluster(Vec<Node>),
 }
 
-/// Where, and as whom.
+/// The address of a Redis, and the user to log in as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// Where.
+    /// The servers.
     pub deployment: Deployment,
-    /// Whether the way there is encrypted.
+    /// Whether connections use TLS.
     pub tls: bool,
-    /// Which of the server's databases.
+    /// The number of the database.
     pub database: u16,
-    /// The user, if not the default one.
+    /// The user name, if not the default one.
     pub username: Option<String>,
-    /// The password, if one is needed.
+    /// The password, if any.
     pub password: Option<Secret>,
 }
 
-/// Why a text is no address. It never repeats the text, which may hold a password.
+/// Why a text is not an address. It never repeats the text, which may hold a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidAddress(&'static str);
 
 impl Address {
-    /// The place alone, as people read it in a log.
+    /// The servers without user and password, for the log.
     pub(crate) fn place(&self) -> String {
         let list =
             |nodes: &[Node]| nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
@@ -100,7 +100,7 @@ impl Address {
     }
 }
 
-/// The address with what is secret about it blotted out.
+/// The address with its password hidden.
 impl Display for Address {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let tls = if self.tls { "s" } else { "" };
@@ -213,7 +213,7 @@ fn database(path: &str) -> Result<u16, InvalidAddress> {
 }
 
 fn sentinel_name(name: &str) -> Result<String, InvalidAddress> {
-    // What Redis itself allows in a name that sentinels know.
+    // The characters that Redis allows in the name of a primary.
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     if name.is_empty() || !name.chars().all(plain) {
         return Err(InvalidAddress(

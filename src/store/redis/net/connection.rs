@@ -1,4 +1,4 @@
-//! A connection of a lane, and the news that it is of no more use.
+//! A connection of a lane, and the signal that it must not be used any more.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,26 +10,26 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::lease::Lease;
 
-/// Shared by a lane and its batches in flight.
+/// The lane and its batches in flight share it.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) multiplexed: MultiplexedConnection,
-    /// What the server's clock showed when the connection was opened, in µs since 1970.
+    /// The server's clock when the connection was opened, in µs since 1970.
     pub(crate) server_micros: i64,
     pub(crate) health: Arc<Health>,
-    /// Whether that server is still the one to ask.
+    /// Whether onetap may still use this server's replies.
     pub(crate) lease: Lease,
-    /// Asks whether that server still takes writes, for as long as there is this connection.
+    /// Asks whether the server still takes writes, while the connection exists.
     pub(crate) _role: AbortOnDropHandle<()>,
 }
 
 impl Connection {
-    /// Why it must not be used again, if so.
+    /// Why onetap must not use the connection again, if so.
     pub(crate) fn broken(&self) -> Option<Broken> {
         self.health.broken().or_else(|| (!self.lease.holds()).then(|| Broken::left(&self.lease)))
     }
 
-    /// Waits until it must not be used again. Only the lane waits.
+    /// Waits until onetap must not use the connection again. Only the lane waits.
     pub(crate) async fn until_broken(&self) -> Broken {
         tokio::select! {
             broken = self.health.until_broken() => broken,
@@ -38,21 +38,21 @@ impl Connection {
     }
 }
 
-/// Whether a connection may be used. Whoever learns that it is broken says so; the lane then opens
-/// another, and what was in flight gets its own errors.
+/// Whether a connection may be used. Whichever task finds it broken marks it. The lane then opens
+/// another, and each call in flight gets its own error.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     broken: Mutex<Option<Broken>>,
-    /// When the first was asked of what was asked since the last reply.
+    /// When the oldest request without a reply was sent.
     asked_at: Mutex<Option<Instant>>,
     news: Notify,
 }
 
-/// Why a connection is of no more use.
+/// Why a connection must not be used any more.
 #[derive(Clone, Debug)]
 pub(crate) struct Broken {
     pub(crate) reason: String,
-    /// The server is there and refuses: another connection may fare no better.
+    /// The server is there but refuses: another connection may be refused too.
     pub(crate) by_refusal: bool,
 }
 
@@ -63,24 +63,24 @@ impl Broken {
 }
 
 impl Health {
-    /// Says that the connection must not be used again. The first reason stays.
+    /// Marks the connection as broken. The first reason stays.
     pub(crate) fn mark_broken(&self, reason: &str, by_refusal: bool) {
         let mut broken = self.broken.lock();
         broken.get_or_insert_with(|| Broken { reason: reason.to_owned(), by_refusal });
         self.news.notify_one();
     }
 
-    /// Something is asked.
+    /// Notes a request.
     pub(crate) fn asked(&self) {
         self.asked_at().get_or_insert_with(Instant::now);
     }
 
-    /// A reply has come.
+    /// Notes a reply.
     pub(crate) fn answered(&self) {
         *self.asked_at() = None;
     }
 
-    /// For how long no reply has come, although there should be one.
+    /// How long the oldest request has waited for a reply.
     pub(crate) fn unanswered_for(&self) -> Duration {
         self.asked_at().map_or(Duration::ZERO, |since| since.elapsed())
     }

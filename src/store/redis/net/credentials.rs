@@ -1,5 +1,5 @@
-//! User, password and certificate authority for Redis. Their files are read again whenever a
-//! connection is opened, since people change them while services run.
+//! User, password and certificate authority for Redis. onetap reads their files again for each new
+//! connection, since operators change them while services run.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,20 +15,21 @@ use crate::store::ThrottledWarnings;
 /// The files that flags name.
 #[derive(Clone, Debug, Default)]
 pub struct CredentialFiles {
-    /// Holds the password.
+    /// The file with the password.
     pub password: Option<PathBuf>,
-    /// Holds certificate authorities in PEM; one of them has signed the server's certificate.
+    /// The file with certificate authorities, in PEM; one of them has signed the server's
+    /// certificate.
     pub ca: Option<PathBuf>,
 }
 
-/// What a connection is opened with.
+/// The credentials of a new connection.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     pub(crate) settings: RedisConnectionInfo,
     pub(crate) tls: Option<TlsCertificates>,
 }
 
-/// The credentials as they were read last.
+/// The credentials, as last read.
 pub(crate) struct CredentialSource {
     address: Address,
     files: CredentialFiles,
@@ -52,7 +53,8 @@ impl CredentialSource {
         })
     }
 
-    /// What to open a connection with now. If a file cannot be read, what it held last.
+    /// The credentials for a new connection. If a file is unreadable, they are those last read from
+    /// it.
     pub(crate) fn now(&self) -> Arc<Credentials> {
         let mut last = self.last.lock();
         if self.files.password.is_some() || self.files.ca.is_some() {
@@ -84,15 +86,15 @@ impl CredentialSource {
     }
 }
 
-/// The password in a file.
+/// Reads the password from a file.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or holds none; the line names the flag.
+/// If the file is unreadable or empty; the message names the flag.
 pub fn password_in(path: &Path) -> Result<Secret, String> {
     const FLAG: &str = "--redis-password-file";
     let text = std::fs::read_to_string(path).map_err(|error| of(FLAG, path, &error))?;
-    // Editors end a file with a line break; no password does.
+    // Editors end a file with a line break; no password ends with one.
     match text.trim_end_matches(['\r', '\n']) {
         "" => Err(format!("{FLAG} {}: it is empty; put the password into it", path.display())),
         password => Ok(Secret::new(password.to_owned())),
@@ -108,7 +110,7 @@ fn credentials(
     password: Option<Secret>,
     ca: Option<Vec<u8>>,
 ) -> Result<Credentials, String> {
-    // RESP3, because only then redis-rs tells of a connection that the server has closed.
+    // RESP3, because only then redis-rs reports that the server closed the connection.
     let mut settings = RedisConnectionInfo::default()
         .set_db(address.database.into())
         .set_protocol(ProtocolVersion::RESP3);
@@ -124,8 +126,8 @@ fn credentials(
 
 /// The certificate authorities in `ca`, or else those of the system.
 fn certificates(ca: Option<Vec<u8>>) -> Result<TlsCertificates, String> {
-    // redis-rs leaves the cryptography to the program. That another part of it has chosen already
-    // is all right.
+    // redis-rs leaves the choice of cryptography to the program. An error means that another part
+    // of it has chosen already, which is fine.
     drop(rustls::crypto::ring::default_provider().install_default());
     if let Some(pem) = &ca {
         let mut found = 0;

@@ -1,4 +1,4 @@
-//! How a connection to a server is made: credentials, TLS, settings.
+//! Opens a connection to a server: credentials, TLS, settings.
 
 use std::error::Error;
 use std::io;
@@ -17,24 +17,24 @@ use tokio::io::AsyncReadExt;
 use super::address::Node;
 use super::credentials::{CredentialSource, Credentials};
 
-/// Connections for exclusive use that the pool keeps. Taps never wait for one.
+/// Connections for exclusive use that a pool keeps. Taps never wait for one.
 const POOL_SIZE: usize = 4;
 
-/// How long a server has to say why it turns a client away. It says so at once.
+/// How long to wait for the server's reason when it rejects a client. It sends it at once.
 const GREETING: Duration = Duration::from_millis(100);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Nobody answered in time, or the answer was an error that may pass.
+    /// No server answered in time, or it answered with an error that may pass.
     #[error("{0}")]
     Unreachable(String),
-    /// Somebody answered, and it is not what the configuration says, or not for this release.
+    /// A server answered, but it is not what the configuration says, or not for this release.
     #[error("{0}")]
     Foreign(String),
 }
 
-/// Knows everything about a connection but where it goes.
+/// How to connect to any server.
 pub(crate) struct Dialer {
     credentials: CredentialSource,
     config: AsyncConnectionConfig,
@@ -44,15 +44,15 @@ pub(crate) struct Dialer {
 impl Dialer {
     pub(crate) fn new(credentials: CredentialSource, timeout: Duration) -> Self {
         let config = AsyncConnectionConfig::new()
-            // A little less, so that there is time to say what timed out.
+            // A little less, so that there is time to report what timed out.
             .set_connection_timeout(Some(timeout * 9 / 10))
-            // Batches have a deadline for each of their calls; the default of 500 ms would cut in.
+            // Each call of a batch has a deadline of its own; the default of 500 ms would cut in.
             .set_response_timeout(None);
         Self { credentials, config, timeout }
     }
 
-    /// A new connection to this server, whose reader runs on the current runtime. What the server
-    /// says unasked goes to `news`.
+    /// Opens a connection to this server, whose reader runs on the current runtime. Push messages
+    /// of the server go to `news`.
     pub(crate) async fn dial(
         &self,
         node: &Node,
@@ -80,7 +80,8 @@ impl Dialer {
         })
     }
 
-    /// A connection to a sentinel: as nobody, as most of them want it, or as whom the Redis knows.
+    /// Opens a connection to a sentinel: without a user, as most want it, or as the user of the
+    /// Redis.
     pub(crate) async fn dial_sentinel(
         &self,
         node: &Node,
@@ -95,7 +96,7 @@ impl Dialer {
         Ok(client.get_multiplexed_async_connection_with_config(&self.config).await?)
     }
 
-    /// Lends connections to this server for exclusive use, each after a `look` at it.
+    /// A pool of connections to this server for exclusive use. It runs `look` on each new one.
     pub(crate) fn pool(&self, node: &Node, look: Hook) -> Result<Pool, ConnectError> {
         let Credentials { settings, tls } = self.credentials.now().as_ref().clone();
         let info = client(node, settings, tls)?.get_connection_info().clone();
@@ -119,7 +120,7 @@ fn client(
     tls: Option<TlsCertificates>,
 ) -> Result<Client, RedisError> {
     let (host, port) = (node.host.clone(), node.port);
-    // Nagle's algorithm holds a small command back until the last one is acknowledged.
+    // Nagle's algorithm would hold a small command back until the last one is acknowledged.
     let tcp = TcpSettings::default().set_nodelay(true);
     let info = |address: ConnectionAddr| -> Result<ConnectionInfo, RedisError> {
         let info = address.into_connection_info()?;
@@ -134,8 +135,8 @@ fn client(
     }
 }
 
-/// What a server says unasked to a client that it turns away, such as one too many. A client that
-/// sends something first may find only that the connection has gone.
+/// What a server sends to a client that it rejects, such as one too many. A client that sends first
+/// may see only that the connection was closed.
 async fn greeting(node: &Node) -> Option<String> {
     let listen = async {
         let mut stream =
@@ -194,7 +195,7 @@ impl From<RedisError> for ConnectError {
     }
 }
 
-/// redis-rs says so of SELECT, and leaves out its code.
+/// redis-rs words the error of SELECT itself, and drops its code.
 fn is_about_the_database(error: &RedisError) -> bool {
     error.to_string().starts_with("Redis server refused to switch database")
 }
@@ -204,7 +205,7 @@ fn is_unknown_command(error: &RedisError) -> bool {
         || error.detail().is_some_and(|detail| detail.starts_with("unknown command"))
 }
 
-/// What TLS has to say about an error, if it is its own. redis-rs shares what it was told.
+/// The TLS error behind an error, if it has one. redis-rs wraps it in an `Arc`.
 fn tls_error(error: &RedisError) -> Option<&rustls::Error> {
     let shared = error.source()?.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
     let told: &(dyn Error + 'static) = shared.as_ref();

@@ -1,5 +1,6 @@
-//! Whether a server is still a primary, asked beside what its connection is for. A server that is
-//! made a replica refuses writes, but goes on answering reads, soon with the data of another.
+//! Asks a server, beside the traffic of its connection, whether it is still a primary. A server
+//! that becomes a replica refuses writes but still answers reads, soon with the data of another
+//! server.
 
 use std::time::Duration;
 
@@ -8,14 +9,15 @@ use tokio::time::sleep;
 
 use super::server_checks;
 
-/// How often it is asked: reads of a demoted server are passed on for little longer.
+/// The period between two questions: it bounds how long onetap passes on the reads of a demoted
+/// server.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Why the connection to a server that was demoted is of no more use.
+/// Why onetap stops using the connection to a demoted server.
 pub(crate) const DEMOTED: &str = "it has become a replica";
 
-/// Calls `demoted` once the server says that it is a primary no more. One that does not answer has
-/// said nothing: then the calls on the connection come to nothing either.
+/// Calls `demoted` once the server says that it is not a primary any more. A server that does not
+/// answer has said nothing; the calls on the connection then fail anyway.
 pub(crate) async fn watch(mut connection: MultiplexedConnection, demoted: impl FnOnce()) {
     loop {
         sleep(PERIOD).await;

@@ -1,8 +1,8 @@
-//! Asking sentinels who the primary is.
+//! Asks the sentinels which server is the primary.
 //!
-//! All are asked at once, and what most of them say is so: a sentinel that was cut off from the
-//! others goes on naming the primary of yesterday. During a failover one names the new primary
-//! first; once most of them do, none goes back. Whoever connects asks anew.
+//! onetap asks all at once and follows the majority: a sentinel that is cut off from the others
+//! still names an old primary. During a failover one sentinel names the new primary first; once a
+//! majority does, none goes back. Each attempt to connect asks again.
 
 use std::time::Duration;
 
@@ -17,24 +17,24 @@ use tokio::time::timeout;
 use super::address::Node;
 use super::dial::{ConnectError, Dialer};
 
-/// How often each is asked by the one who watches them.
+/// How often the watch asks each sentinel.
 const WATCHED_EVERY: Duration = Duration::from_millis(100);
 
-/// The sentinels that watch over one primary.
+/// The sentinels that watch one primary.
 pub(crate) struct Sentinels<'a> {
     pub(crate) dialer: &'a Dialer,
     pub(crate) nodes: &'a [Node],
-    /// What they call the primary.
+    /// The name of the primary at the sentinels.
     pub(crate) name: &'a str,
-    /// The most time for all of it.
+    /// The most time for the whole search.
     pub(crate) timeout: Duration,
 }
 
 impl Sentinels<'_> {
-    /// Where the primary may be, the likeliest place first; at least one. If no place has most of
-    /// their votes, it may still be where it was `known` to be.
+    /// Where the primary may be, the likeliest server first; at least one. If no server has a
+    /// majority, the `known` one may still be the primary.
     pub(crate) async fn primaries(&self, known: Option<Node>) -> Result<Vec<Node>, ConnectError> {
-        // Half of the time, so that a sentinel that is silent leaves some for the primary.
+        // Half of the time, so that a silent sentinel leaves some for the primary.
         let asked = self.nodes.iter().map(|node| timeout(self.timeout / 2, self.ask(node)));
         let mut answers: FuturesUnordered<_> = asked.collect();
         let mut votes: Vec<(usize, Node)> = Vec::new();
@@ -53,7 +53,7 @@ impl Sentinels<'_> {
                         return Ok(vec![votes.swap_remove(place).1]);
                     }
                 }
-                // One that answers says more than one that cannot be reached.
+                // An error in an answer says more than a sentinel that cannot be reached.
                 Err(error @ ConnectError::Foreign(_)) => problem = Some(error),
                 Err(error) => problem = problem.or(Some(error)),
             }
@@ -69,14 +69,14 @@ impl Sentinels<'_> {
         }
     }
 
-    /// Asks them again and again, each on a connection that is kept, and tells whenever most of
-    /// them have come to name another primary.
+    /// Keeps asking the sentinels, each on a connection that stays open. Calls `elected` whenever
+    /// the majority has changed to another primary.
     pub(crate) async fn watch(&self, elected: impl Fn(&Node)) {
         let votes = Mutex::new(Votes { named: vec![None; self.nodes.len()], elected: None });
         let vote = |i: usize, node: Option<Node>| {
             let mut votes = votes.lock();
             votes.named[i] = node;
-            // Only a change counts: what the others said may be a moment old.
+            // Only a change counts: the other answers may be a moment old.
             let most = votes.most(|count| self.is_most(count)).cloned();
             if most.is_some() && most != votes.elected {
                 most.iter().for_each(&elected);
@@ -103,7 +103,7 @@ impl Sentinels<'_> {
         count > self.nodes.len() / 2
     }
 
-    /// What one sentinel says, and the connection on which it does.
+    /// The answer of one sentinel, and the connection to it.
     async fn ask(&self, sentinel: &Node) -> Named {
         let mut connection = self.dialer.dial_sentinel(sentinel, true).await?;
         let mut answer = self.question(&mut connection).await;
@@ -144,7 +144,7 @@ impl Sentinels<'_> {
 type AddressReply = Result<Option<(String, u16)>, RedisError>;
 type Named = Result<(MultiplexedConnection, Node), ConnectError>;
 
-/// What each of them said last, and what most of them did.
+/// The last answer of each sentinel, and the last majority.
 struct Votes {
     named: Vec<Option<Node>>,
     elected: Option<Node>,

@@ -1,5 +1,5 @@
-//! The look at a server before it is used: whether it is of the right kind, holds the right layout,
-//! and keeps what it is given.
+//! Checks a server before use: is it of the right kind, does it have the right layout, and does it
+//! keep its data?
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,42 +17,42 @@ pub(crate) const PRIMARY: &str = "master";
 /// The script that asks which commands the user may run.
 const RIGHTS: &str = include_str!(concat!(env!("OUT_DIR"), "/lua/rights.lua"));
 
-/// What a server has to be.
+/// The requirements for a server.
 #[derive(Debug)]
 pub(crate) struct ServerChecks {
-    /// Whether it has to be a node of a cluster.
+    /// Whether it must be a node of a cluster.
     pub(crate) cluster: bool,
     pub(crate) layout_key: String,
-    /// Of the kinds that taps write.
+    /// A key of each kind that taps write.
     pub(crate) keys: [String; 4],
-    /// Refuse what otherwise would be warned about.
+    /// Refuse a server that onetap would otherwise only warn about.
     pub(crate) strict: bool,
-    /// What was found at fault and warned about, so that it is not repeated with every lane.
+    /// The faults that were warned about, so that each lane does not repeat them.
     pub(crate) said: Mutex<HashSet<String>>,
 }
 
-/// A server that may be used.
+/// A server that passed.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    /// What its clock shows, in µs since 1970.
+    /// Its clock, in µs since 1970.
     pub(crate) server_micros: i64,
-    /// Of its process, if the user may ask.
+    /// The run id of its process, if the user may read it.
     pub(crate) run_id: Option<String>,
 }
 
 impl ServerChecks {
-    /// Whether this server, at `place`, may be used; if so, its clock, and which one it is.
+    /// Checks the server at `place`; returns its clock and run id.
     pub(crate) async fn check(
         &self,
         connection: &mut MultiplexedConnection,
         place: &str,
     ) -> Result<Checked, ConnectError> {
         let role = self.check_kind(connection, place).await?;
-        // A demoted primary lets everybody in, and refuses their writes for ever.
+        // A demoted primary accepts every client, and refuses their writes for ever.
         if role != PRIMARY {
             return Err(ConnectError::Unreachable("it is a replica".into()));
         }
-        // The layout of a cluster is at one of its nodes.
+        // In a cluster only one node has the layout key.
         if !self.cluster {
             self.check_layout(connection).await?;
         }
@@ -74,7 +74,7 @@ impl ServerChecks {
         })
     }
 
-    /// Whether this is a server of the kind that `--store` names; if so, its role.
+    /// Checks that the server is of the kind that `--store` names; returns its role.
     pub(crate) async fn check_kind(
         &self,
         connection: &mut MultiplexedConnection,
@@ -104,7 +104,7 @@ impl ServerChecks {
         }
     }
 
-    /// Whether the user may do all that a tap does.
+    /// Checks that the user may run every command of a tap.
     async fn check_rights(
         &self,
         connection: &mut MultiplexedConnection,
@@ -120,13 +120,13 @@ impl ServerChecks {
         }
     }
 
-    /// Whether the layout is ours; claims it where there is none.
+    /// Checks that the layout is ours; writes it if there is none.
     pub(crate) async fn check_layout(
         &self,
         connection: &mut MultiplexedConnection,
     ) -> Result<(), ConnectError> {
-        // First a look: when memory is full or a replica is missing, Redis refuses every write, and
-        // reading and removing have to go on.
+        // GET first: when memory is full or a replica is missing, Redis refuses every write, but
+        // reads and removals must go on.
         let mut version: Option<Vec<u8>> =
             redis::cmd("GET").arg(&self.layout_key).query_async(connection).await?;
         if version.is_none() {
@@ -148,7 +148,7 @@ impl ServerChecks {
     }
 }
 
-/// What a server says of itself. Every user may ask.
+/// The server's HELLO. Every user may run it.
 async fn hello(connection: &mut MultiplexedConnection) -> RedisResult<HashMap<String, Value>> {
     redis::cmd("HELLO").query_async(connection).await
 }
@@ -161,7 +161,7 @@ fn said(hello: &HashMap<String, Value>, name: &str) -> String {
     }
 }
 
-/// The role that a server says it has now.
+/// The server's present role.
 pub(crate) async fn role(connection: &mut MultiplexedConnection) -> RedisResult<String> {
     Ok(said(&hello(connection).await?, "role"))
 }

@@ -1,5 +1,5 @@
-//! What an operator should change about a Redis that could be used as it is. Said once in a while
-//! as a warning, or, with `--strict`, a reason not to use it.
+//! What an operator should change about a usable Redis: a warning once in a while, or with
+//! `--strict` a reason to refuse it.
 
 use std::collections::HashMap;
 
@@ -9,25 +9,26 @@ use deadpool_redis::redis::{self, RedisError};
 /// The first release whose scripts may declare flags, which ours do.
 const OLDEST_MAJOR: u32 = 7;
 
-/// Whether a server that says this version of itself can run our scripts at all.
+/// Whether a server of this version is too old to run our scripts.
 pub(crate) fn is_too_old(version: &str) -> bool {
     let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
     major.is_some_and(|major| major < OLDEST_MAJOR)
 }
 
-/// What the server says of itself, if this user may ask.
+/// The server's INFO, if the user may read it.
 pub(crate) async fn info(
     connection: &mut MultiplexedConnection,
 ) -> Result<Option<String>, RedisError> {
     allowed(redis::cmd("INFO").query_async(connection).await)
 }
 
-/// Which process it is: another one after each start.
+/// The run id of the server's process; each start has another.
 pub(crate) fn run_id(info: &str) -> Option<&str> {
     field(info, "run_id").filter(|id| !id.is_empty())
 }
 
-/// What is wrong, one line each. What the user may not ask is a fault only if `strict`.
+/// The faults of the server, one line each. If the user may not read a setting, that counts as a
+/// fault only with `strict`.
 pub(crate) async fn faults(
     connection: &mut MultiplexedConnection,
     info: Option<&str>,
@@ -68,8 +69,8 @@ pub(crate) async fn faults(
     Ok(faults)
 }
 
-/// The answer, or none if the server does not let this user ask (or nobody: managed services take
-/// CONFIG away, and say that there is no such command).
+/// The answer; None if the server does not let this user ask. Managed services remove CONFIG and
+/// answer that there is no such command.
 pub(crate) fn allowed<T>(answer: Result<T, RedisError>) -> Result<Option<T>, RedisError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
@@ -78,7 +79,7 @@ pub(crate) fn allowed<T>(answer: Result<T, RedisError>) -> Result<Option<T>, Red
     }
 }
 
-/// A field of what INFO says.
+/// A field of INFO.
 fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
 }

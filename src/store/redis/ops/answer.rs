@@ -1,4 +1,4 @@
-//! What the replies of all scripts have in common.
+//! The parts that the replies of all scripts share.
 
 use std::fmt::Display;
 
@@ -8,10 +8,10 @@ use crate::domain::{Micros, Outcome, PostId, Reaction, Reactor, Revision};
 use crate::store::StoreError;
 use crate::store::redis::value::{number, text};
 
-/// 2^53: no time and no revision reaches it before the year 2255.
+/// 2^53. Times and revisions stay below it until the year 2255.
 const REVISION_LIMIT: u64 = 1 << 53;
 
-/// What an item answers first, as `lua/lib/status.lua` names it: a failure …
+/// The first element of an item's answer, as in `lua/lib/status.lua`: a failure …
 const DAMAGED: i64 = -1;
 const TOO_LATE: i64 = -2;
 const REFUSED: i64 = -3;
@@ -25,11 +25,11 @@ const ACTIVE: i64 = 1;
 const CHANGED: i64 = 2;
 const REPLAYED: i64 = 4;
 
-/// A reply that no script of ours gives. For a write that leaves open what happened.
+/// A reply that no script of ours gives. For a write, the outcome is then unknown.
 #[derive(Debug)]
 pub(crate) struct Unreadable;
 
-/// What one item of a batch came to: its value or its own failure.
+/// The result of one item of a batch: its value or its own failure.
 pub(crate) type ItemResult<T> = Result<Result<T, StoreError>, Unreadable>;
 
 /// Splits a batch's reply into the store's clock (µs) and the elements of the items.
@@ -49,7 +49,7 @@ pub(crate) fn split(
     }
 }
 
-/// The failure that an item answers first.
+/// Turns the failure code of an item into an error.
 pub(super) fn failed<T>(status: i64, whose: &dyn Display) -> ItemResult<T> {
     let unavailable = |why: &str| Ok(Err(StoreError::Unavailable(why.into())));
     match status {
@@ -68,8 +68,8 @@ pub(super) fn failed<T>(status: i64, whose: &dyn Display) -> ItemResult<T> {
     }
 }
 
-/// Whether the script refused an item because of its clock. It ran nothing, and the reply tells
-/// what the clock shows.
+/// Whether the script refused an item because of its clock. It ran nothing, and the reply has the
+/// clock's time.
 pub(crate) fn is_late(elements: &[Value]) -> bool {
     matches!(elements.first(), Some(Value::Int(TOO_LATE | PUT_BACK)))
 }
@@ -79,7 +79,7 @@ pub(crate) fn is_refused(elements: &[Value]) -> bool {
     matches!(elements.first(), Some(Value::Int(REFUSED)))
 }
 
-/// Whether the script had done enough work before it came to this item.
+/// Whether the script ran out of work before this item.
 pub(crate) fn is_not_read(elements: &[Value]) -> bool {
     matches!(elements, [Value::Int(NOT_READ)])
 }
@@ -98,7 +98,7 @@ pub(super) fn outcome(elements: &[Value], whose: &dyn Display) -> ItemResult<Out
     }
 }
 
-/// The list that an item of a script that reads is answered, or its failure.
+/// The list in an item's answer, or the item's failure.
 pub(super) fn list(elements: &[Value], post: PostId) -> ItemResult<&[Value]> {
     match elements {
         [Value::Array(values)] => Ok(Ok(values)),
@@ -108,7 +108,7 @@ pub(super) fn list(elements: &[Value], post: PostId) -> ItemResult<&[Value]> {
 }
 
 pub(super) fn reactor(user: &Value, score: &Value, reaction: Reaction) -> Option<Reactor> {
-    // The scripts write times of our age; another score was put there by someone else.
+    // The scripts write present times; only someone else can have written another score.
     let reacted_at = number(score).filter(|micros| *micros < REVISION_LIMIT)?;
     Some(Reactor { reacted_at: Micros(reacted_at), user: text(user)?.parse().ok()?, reaction })
 }

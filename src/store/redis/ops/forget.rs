@@ -1,4 +1,4 @@
-//! A verb that only this test has: it shows what a new one needs.
+//! A verb that only the tests have: it shows what a new verb needs.
 
 use deadpool_redis::redis::Value;
 
@@ -11,7 +11,7 @@ const SHAPE: Shape = Shape { keys: 2, shared_args: 5, args: 2, answers: 2 };
 
 static FORGET: Script = lua!("forget", Effect::Removes, SHAPE, shared_args);
 
-/// Forgets one reaction of a post; answers how many users had it.
+/// Deletes one reaction of a post; answers how many users had it.
 #[derive(Debug)]
 pub(crate) struct Forget {
     pub(crate) post: PostId,

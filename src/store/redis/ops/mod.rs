@@ -1,7 +1,7 @@
 //! The operations: one file each, with its script, keys, arguments, retry class and parser.
 //!
-//! The lanes carry an [`Item`] and know it by the trait [`Waiting`] alone, so that a new operation
-//! is a file here and a line in the list below.
+//! The lanes carry an [`Item`] and use only its trait [`Waiting`]. So a new operation is a file
+//! here and a line in the list below.
 
 mod answer;
 mod probe;
@@ -31,7 +31,7 @@ use crate::domain::{Partition, Tap};
 use crate::store::redis::keys::Keys;
 use crate::store::{StoreError, ThrottledWarnings};
 
-/// What the lanes have to know of an operation.
+/// What a lane needs to know of an operation.
 pub(crate) trait Operation: Debug + Send + 'static {
     /// What the caller gets.
     type Answer: Debug + Send;
@@ -48,13 +48,13 @@ pub(crate) trait Operation: Debug + Send + 'static {
         None
     }
 
-    /// Whether the lane may send it again when it does not know whether it ran.
+    /// Whether the lane may retry it when the outcome is unknown.
     fn retry(&self) -> Retry;
 
     /// The partition that all its keys are in.
     fn partition(&self) -> Partition;
 
-    /// How many keys it has beyond those of the script's shape.
+    /// How many keys it has besides those of the script's shape.
     fn extra_keys(&self) -> usize {
         0
     }
@@ -65,20 +65,20 @@ pub(crate) trait Operation: Debug + Send + 'static {
     /// Writes its arguments. `not_after` is the deadline, in µs of the server's clock.
     fn write_args(&self, args: &mut ArgWriter<'_>, not_after: i64);
 
-    /// Reads its elements of a reply.
+    /// Parses its elements of a reply.
     fn read(&self, elements: &[Value]) -> ItemResult<Self::Answer>;
 }
 
-/// What may happen to a call whose outcome nobody knows.
+/// Whether a call of unknown outcome may run again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retry {
-    /// A second run does no harm: it reads, or a record makes it a replay.
+    /// A second run does no harm: the call reads, or its record makes the run a replay.
     Safe,
-    /// A second run would be a second effect.
+    /// A second run would have a second effect.
     Never,
 }
 
-/// Settings that writing scripts take, and the names of the keys.
+/// Settings of the writing scripts, and the names of the keys.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) keys: Keys,
@@ -87,17 +87,17 @@ pub(crate) struct Settings {
     pub(crate) record_retention_millis: u64,
 }
 
-/// What a script call has once, before the arguments of its items. Times are in µs of the server's
-/// clock.
+/// What a script call needs once, for the arguments before those of its items. Times are in µs of
+/// the server's clock.
 pub(crate) struct BatchFrame<'a> {
     pub(crate) settings: &'a Settings,
     /// The earliest deadline of the batch.
     pub(crate) not_after: i64,
-    /// What the clock shows at least when the call arrives, unless someone puts it back.
+    /// The least that the clock shows when the call arrives, unless someone puts it back.
     pub(crate) not_before: i64,
 }
 
-/// Appends keys to a command; one buffer spells them all.
+/// Appends keys to a command. One buffer formats all of them.
 pub(crate) struct KeyWriter<'a> {
     pub(crate) cmd: &'a mut Cmd,
     pub(crate) keys: &'a Keys,
@@ -111,7 +111,7 @@ impl KeyWriter<'_> {
     }
 }
 
-/// Appends arguments to a command; one buffer spells what has to be spelled.
+/// Appends arguments to a command. One buffer formats those that need it.
 pub(crate) struct ArgWriter<'a> {
     pub(crate) cmd: &'a mut Cmd,
     pub(crate) text: &'a mut String,
@@ -130,11 +130,11 @@ impl ArgWriter<'_> {
     }
 }
 
-/// An operation and who waits for its answer.
+/// An operation and the channel to its caller.
 #[derive(Debug)]
 pub(crate) struct Pending<O: Operation> {
     operation: O,
-    /// Nobody any more, once it has been answered.
+    /// None after the answer.
     caller: Option<oneshot::Sender<Result<O::Answer, StoreError>>>,
 }
 
@@ -147,20 +147,20 @@ impl<O: Operation> Pending<O> {
         (Self { operation, caller: Some(caller) }, answer)
     }
 
-    /// `doubt`: an earlier attempt may have been applied, and only a record can say whether it was.
-    /// That the last one failed does not say so.
+    /// Sends the result. `doubt`: an earlier attempt may have been applied, and only the record can
+    /// tell. A failure of the last attempt does not.
     fn send(&mut self, result: Result<O::Answer, StoreError>, doubt: bool) {
         let result = match result {
             Ok(_) | Err(StoreError::KeyReused) => result,
             Err(_) if doubt && self.operation.script().writes() => Err(StoreError::OutcomeUnknown),
             Err(_) => result,
         };
-        // Without a receiver the caller has gone.
+        // Fails only if the caller is gone.
         let _ = self.caller.take().map(|caller| caller.send(result));
     }
 }
 
-/// What a lane does with any operation.
+/// What a lane needs of any operation on its way.
 pub(crate) trait Waiting {
     fn script(&self) -> &'static Script;
     fn script_when_full(&self) -> Option<&'static Script>;
@@ -169,9 +169,9 @@ pub(crate) trait Waiting {
     fn keys(&self) -> usize;
     fn write_keys(&self, keys: &mut KeyWriter<'_>);
     fn write_args(&self, args: &mut ArgWriter<'_>, not_after: i64);
-    /// Whether nobody waits for the answer any more.
+    /// Whether the caller is gone.
     fn is_abandoned(&self) -> bool;
-    /// Answers with its elements of a reply, or that nobody can read it.
+    /// Answers with the operation's elements of a reply; None if the reply is unreadable.
     fn answer(&mut self, elements: Option<&[Value]>, doubt: bool, warnings: &ThrottledWarnings);
     fn fail(&mut self, error: StoreError, doubt: bool);
 }
@@ -229,7 +229,7 @@ impl<O: Operation> Waiting for Pending<O> {
     }
 }
 
-/// Makes [`Item`], which holds any of the operations in place: a tap needs no box.
+/// Makes [`Item`], which holds each operation in place: a tap needs no box.
 macro_rules! operations {
     ($($(#[$when:meta])* $name:ident($operation:ty)),+ $(,)?) => {
         /// Any operation on its way.

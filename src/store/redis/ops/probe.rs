@@ -1,4 +1,4 @@
-//! The readiness probe: the write path, on keys that no post has.
+//! The readiness probe: runs the write path on keys that no post has.
 
 use deadpool_redis::redis::Value;
 
@@ -10,7 +10,7 @@ use crate::store::redis::keys::PROBE;
 
 static PROBE_TAP: Script = lua!("probe", Effect::Adds, SHAPE, shared_args);
 
-/// Probes the server that has a partition.
+/// Probes the server of a partition.
 #[derive(Debug)]
 pub(crate) struct Probe(pub(crate) Partition);
 

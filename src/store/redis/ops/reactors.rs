@@ -12,11 +12,11 @@ const SHAPE: Shape = Shape { keys: 1, shared_args: 1, args: 4, answers: 1 };
 
 static REACTORS: Script = lua!("reactors", Effect::Reads, SHAPE, super::script::read_work);
 
-/// Reads the newest reactors at or below a place, `take` of each reaction.
+/// Reads the newest reactors at or below a position, `take` of each reaction.
 #[derive(Debug)]
 pub(crate) struct ReadReactors {
     pub(crate) post: PostId,
-    /// All reactions, if none is named.
+    /// None for all reactions.
     pub(crate) reaction: Option<Reaction>,
     pub(crate) after: Option<Position>,
     pub(crate) take: usize,

@@ -1,4 +1,4 @@
-//! A script: its source, its name for Redis, and how a batch for it is laid out.
+//! A script: its source, its hash, and the shape of a batch.
 
 use std::sync::OnceLock;
 
@@ -13,7 +13,7 @@ pub(crate) struct Script {
     pub(crate) source: &'static str,
     pub(crate) effect: Effect,
     pub(crate) shape: Shape,
-    /// Writes the arguments that stand once, before those of the items.
+    /// Writes the arguments that come once, before those of the items.
     pub(crate) shared_args: fn(&mut Cmd, &BatchFrame<'_>),
     sha: OnceLock<String>,
 }
@@ -23,18 +23,19 @@ pub(crate) struct Script {
 pub(crate) enum Effect {
     /// Nothing.
     Reads,
-    /// It writes, and Redis refuses it when memory is full: an answer shows that taps are counted.
+    /// It writes, and Redis refuses it when memory is full. So a success shows that taps are
+    /// counted.
     Adds,
-    /// It writes, and may follow another that was refused when memory was full.
+    /// It writes, and may follow another script that Redis refused because memory was full.
     Removes,
 }
 
-/// How many of each an item of a batch has. The header of the script says what they are.
+/// How many keys, arguments and answers an item has. The header of the script explains each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// Keys, but for those that only some items have.
+    /// Keys, without those that only some items have.
     pub(crate) keys: usize,
-    /// Arguments that stand once, before those of the items.
+    /// Arguments that come once, before those of the items.
     pub(crate) shared_args: usize,
     pub(crate) args: usize,
     pub(crate) answers: usize,
@@ -50,7 +51,7 @@ impl Script {
         Self { source, effect, shape, shared_args, sha: OnceLock::new() }
     }
 
-    /// Whether an answer that never came leaves open what happened.
+    /// Whether a missing answer leaves the outcome open.
     pub(crate) fn writes(&self) -> bool {
         self.effect != Effect::Reads
     }
@@ -74,11 +75,11 @@ macro_rules! lua {
 }
 pub(super) use lua;
 
-/// What one call that reads may do before it answers that the rest was not read: about half a
-/// millisecond of Redis' time, in which it does nothing else for anybody.
+/// How much work a reading call may do before it answers "not read" for the rest. It blocks Redis
+/// for about half a millisecond.
 const READ_WORK: u32 = 600;
 
-/// What every script that reads takes once.
+/// The shared argument of every reading script.
 pub(super) fn read_work(cmd: &mut Cmd, _: &BatchFrame<'_>) {
     cmd.arg(READ_WORK);
 }
@@ -88,8 +89,8 @@ mod tests {
     use super::super::SCRIPTS;
     use super::*;
 
-    /// The items that a header numbers in the section with this title: `KEYS, per tap   1 post …`,
-    /// and lines that begin further in.
+    /// The numbered items of a header's section with this title: `KEYS, per tap   1 post …`, and
+    /// the indented lines that follow.
     fn items(source: &str, title: &str) -> Vec<String> {
         let is_title = |line: &&str| line.strip_prefix("-- ").is_some_and(|l| l.starts_with(title));
         let mut lines = source.lines().skip_while(|line| !is_title(line));

@@ -52,7 +52,7 @@ impl Operation for ReadSummary {
     fn read(&self, elements: &[Value]) -> ItemResult<Summary> {
         let post = self.post;
         Ok(list(elements, post)?.and_then(|values| {
-            // The script could read this; someone else wrote what onetap never writes.
+            // The script could read it, so someone else wrote what onetap never writes.
             read(values, post, self.viewer.is_some())
                 .ok_or_else(|| StoreError::Damaged(format!("the counts of post {post}")))
         }))

@@ -6,7 +6,7 @@ use super::answer::{self, ItemResult};
 use super::{ArgWriter, BatchFrame, Effect, KeyWriter, Operation, Retry, Script, Shape, lua};
 use crate::domain::{Outcome, Partition, Tap, Verb};
 
-/// A tap with an idempotency key has one key more, its record.
+/// A tap with an idempotency key has one more key, its record.
 pub(super) const SHAPE: Shape = Shape { keys: 3, shared_args: 5, args: 5, answers: 3 };
 
 static TOGGLE: Script = lua!("toggle", Effect::Adds, SHAPE, shared_args);
@@ -14,7 +14,7 @@ static SET: Script = lua!("set", Effect::Adds, SHAPE, shared_args);
 static UNSET: Script = lua!("unset", Effect::Removes, SHAPE, shared_args);
 static UNSET_FULL: Script = lua!("unset_full", Effect::Removes, SHAPE, shared_args);
 
-/// What every script that writes takes once.
+/// The shared arguments of every writing script.
 pub(super) fn shared_args(cmd: &mut Cmd, frame: &BatchFrame<'_>) {
     cmd.arg(frame.settings.change_log_retention_millis)
         .arg(frame.not_after)
