@@ -1,8 +1,8 @@
 //! The terms and rules of onetap, as pure types: no IO, no clock, no async.
 //!
 //! Input is parsed here, once, into types with private fields; no code behind this validates it
-//! again. [`decide`] is the rule of a tap. [`machine`] applies it to one post, for the memory store
-//! and as the reference that tests compare the Lua scripts with.
+//! again. [`decide()`] is the rule of a tap. [`machine`] applies it to one post, for the memory
+//! store and as the oracle that the Lua scripts are held against.
 
 mod change;
 mod decide;

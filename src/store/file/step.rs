@@ -1,4 +1,4 @@
-//! One tap on the tables of a write transaction. The rule is [`decide`]; this file only stores.
+//! One tap on the tables of a write transaction. The rule is [`decide()`]; this file only stores.
 
 use std::collections::BTreeMap;
 
