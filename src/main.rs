@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Requests are many small allocations. `benches/` compares this allocator with the system's.
+/// Requests are many small allocations. `benches/noop` uses the same allocator, to compare like
+/// with like.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

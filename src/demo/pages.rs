@@ -5,7 +5,8 @@ use axum::response::Redirect;
 
 use crate::http::web::{File, PAGE, SCRIPT, STYLE};
 
-/// The demo's page may load, run and contact only what is of its own origin.
+/// The demo's page loads scripts, styles and images from its own origin only (images also from data
+/// URLs), and connects nowhere else.
 const DEMO_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
