@@ -8,7 +8,7 @@ use utoipa::openapi::path::{HttpMethod, Operation};
 use super::middleware::Routes;
 use super::state::AppState;
 
-/// Adds a handler to the routes; the call has boxed its type away.
+/// Adds a handler to the routes. A [`Call`] does not have the handler's type.
 type Attach = dyn FnOnce(MethodFilter, &str, &mut Routes<AppState>);
 
 /// A call of the API.

@@ -37,7 +37,7 @@ struct Tally {
 }
 
 impl RequestMetrics {
-    /// The figures of a route, for one worker.
+    /// The counts of a route, for one worker.
     pub(super) fn route(&self, route: &str) -> Arc<RouteMetrics> {
         let metrics = RouteMetrics { route: route.to_owned(), tally: Mutex::default() };
         let metrics = Arc::new(metrics);

@@ -77,7 +77,7 @@ impl Params {
     }
 }
 
-/// The problem names the first segment that is not UTF-8 once decoded.
+/// A problem that names the first segment that is not UTF-8 once decoded.
 fn not_utf8(path: &str) -> Problem {
     let mut kind = "";
     for segment in path.split('/') {

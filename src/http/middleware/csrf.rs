@@ -4,8 +4,8 @@
 //! does not stop a POST without a body, for which browsers send no preflight. So we refuse a write
 //! when the browser's headers say that it comes from a foreign page.
 //!
-//! Other clients send no such header and pass. So do old browsers, and all browsers where the
-//! service is reached without TLS.
+//! Other clients send no such header and pass. So do old browsers, and browsers on a connection
+//! without TLS.
 
 use axum::http::header::ORIGIN;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};

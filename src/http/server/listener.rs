@@ -103,10 +103,9 @@ impl Accepted {
     pub(super) fn taken(self, limits: &Limits) -> io::Result<Socket> {
         match self {
             Self::Tcp(stream) => {
-                // A client that vanishes, such as a phone out of reach, acknowledges nothing, and
-                // the kernel would retry for a quarter of an hour. We allow twice our write
-                // timeout. So for a client that only does not read, ours ends first, and we count
-                // it.
+                // A client that vanishes acknowledges nothing, and the kernel would retry for a
+                // quarter of an hour. We allow twice our write timeout. So for a client that only
+                // does not read, our own timeout comes first, which counts cut streams.
                 #[cfg(any(target_os = "android", target_os = "linux"))]
                 socket2::SockRef::from(&stream)
                     .set_tcp_user_timeout(Some(2 * limits.write_timeout))?;
