@@ -1,4 +1,4 @@
-//! The composition root: from a configuration to a running service, and to its end.
+//! The composition root: builds the service from a configuration, runs it, and stops it.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -21,19 +21,19 @@ use crate::store::redis::{ConnectError, RedisSource};
 use crate::store::{FileSize, StoreSource};
 use crate::telemetry::Registry;
 
-/// Why the program ends before its time.
+/// Why the program ends with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The configuration cannot be run; the line says what to change.
+    /// The configuration is invalid; the line says what to change.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A file is damaged, or is not what it should be.
+    /// A file is damaged, or is of another kind.
     #[error("{0}")]
     Data(String),
-    /// Something that this program needs belongs to another.
+    /// Another program holds something that this one needs.
     #[error("{0}")]
     Taken(String),
-    /// The machine refused something.
+    /// The operating system reported an error.
     #[error("{0}")]
     Io(#[from] io::Error),
 }
@@ -58,24 +58,24 @@ pub(crate) fn file_failure(path: &Path, error: OpenError) -> Failure {
     }
 }
 
-/// So many connections take no streams; a quarter, where that is less.
+/// How many connections take no streams: this many, or a quarter if that is fewer.
 const KEPT_FROM_STREAMS: usize = 100;
 
-/// What every worker has a share of.
+/// What all workers share.
 #[derive(Clone)]
 struct Shared {
     source: StoreSource,
     figures: Figures,
     live: Hub,
     answers: Arc<LargeAnswers>,
-    /// Of the demo.
+    /// The demo's table.
     naive: Arc<NaiveTable>,
     log: Arc<RequestLog>,
     hosts: Hosts,
     stop: CancellationToken,
 }
 
-/// What is counted, in the registry and where it is moved.
+/// The metrics: the registry, and the components that count.
 #[derive(Clone)]
 struct Figures {
     registry: Arc<Registry>,
@@ -85,7 +85,7 @@ struct Figures {
 }
 
 impl Figures {
-    /// Has each component that there is register its own.
+    /// Registers the metrics of every component that this store needs.
     fn new(source: &StoreSource, live: &Hub) -> Self {
         let (requests, connections) = (Arc::default(), Arc::default());
         let readiness = Arc::default();
@@ -103,11 +103,11 @@ impl Figures {
     }
 }
 
-/// Runs the service on these listeners until `stop`, then lets what is in flight be answered.
+/// Runs the service on these listeners until `stop`, then waits for the requests in flight.
 ///
 /// # Errors
 ///
-/// If the store is there but not usable, or the machine refuses something.
+/// If the store is reachable but not usable, or the operating system reports an error.
 pub async fn run(
     config: Config,
     listeners: Vec<Listener>,
@@ -115,7 +115,7 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let source = open_store(&config).await?;
     let room = connections_within_descriptors(config.limits.max_connections);
-    // The rest is for what ends by itself: however many pages are open, taps are taken in.
+    // Streams may not take all connections: the rest are for requests that end soon, such as taps.
     let live = Hub::new(room - (room / 4).min(KEPT_FROM_STREAMS));
     let address = listeners.first().and_then(Listener::address);
     let shared = Shared {
@@ -150,13 +150,13 @@ pub async fn run(
     );
     acceptor.run(listeners, stop).await?;
     for thread in threads {
-        // A worker waits for its connections; this runtime has nothing else to do meanwhile.
+        // A worker ends after its connections. Nothing else needs this runtime until then.
         let joined = tokio::task::spawn_blocking(|| thread.join()).await;
         if !matches!(joined, Ok(Ok(()))) {
             return Err(Failure::Io(io::Error::other("a worker thread panicked")));
         }
     }
-    // The store ends with the last who has it, and may have something to say.
+    // The last owner that drops the store closes it, and closing may log something.
     drop(shared);
     tracing::info!("Stopped.");
     Ok(())
@@ -189,7 +189,7 @@ async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
                     let key = format!("Redis at {}", source.place());
                     return Err(ConfigError::told(key, &problem).into());
                 }
-                // The lanes go on trying, and say what is in the way.
+                // The lanes keep trying to connect, and log why they fail.
                 Err(ConnectError::Unreachable(_)) => {}
             }
             Ok(StoreSource::Redis(source))
@@ -197,7 +197,7 @@ async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
     }
 }
 
-/// Starts a worker on a thread of its own, with a runtime, a lane and a router of its own.
+/// Starts a worker on its own thread, with its own runtime, lanes and router.
 fn start(
     index: usize,
     worker: Worker,
@@ -220,7 +220,7 @@ fn start(
     })
 }
 
-/// Starts the hub of the live streams, with a lane of its own as soon as there is a stream.
+/// Starts the hub of the streams on its own thread. The hub opens its lane with the first stream.
 fn start_hub(
     live: Hub,
     source: StoreSource,
@@ -245,17 +245,17 @@ fn greet(address: SocketAddr, demo: bool) {
 
 const EXAMPLE_POST: &str = "0192f0c1-2345-7890-abcd-ef0123456789";
 
-/// Prints. That nobody reads, or that the disk is full, is no reason to end.
+/// Prints to stdout. A closed pipe or a full disk must not end the program, so errors are ignored.
 pub(crate) fn say(text: &str) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
-/// File descriptors that are not clients' connections: lanes, pool, runtimes, log, and some air.
+/// File descriptors for all but clients' connections: lanes, pool, runtimes, log, and a reserve.
 const RESERVED_DESCRIPTORS: u64 = 128;
 
-/// Raises the limit on open files as far as it may, and fits the connections into it: a service out
-/// of descriptors could not open a connection to Redis either.
+/// Raises the limit on open files to its maximum, and lowers the number of connections to fit. A
+/// service without free descriptors could not open a connection to Redis either.
 fn connections_within_descriptors(wanted: usize) -> usize {
     let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
     let room = limit.saturating_sub(RESERVED_DESCRIPTORS).max(limit / 2).max(1);

@@ -1,4 +1,4 @@
-//! Reactions that count every tap exactly once. `ARCHITECTURE.md` says how the parts fit.
+//! Reactions that count every tap exactly once. `ARCHITECTURE.md` explains how the parts fit.
 
 pub mod app;
 pub mod commands;

@@ -1,14 +1,15 @@
-//! The `onetap` program. All it does is in the library.
+//! The `onetap` program. The library does all the work.
 
 use std::process::ExitCode;
 
-/// Requests are many small allocations; measured against the system's allocator in `benches/`.
+/// Requests are many small allocations. `benches/noop` uses the same allocator, to compare like
+/// with like.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // With huge pages a buffer counts in full whose first bytes alone were ever used, and each open
-    // stream has two of them: 22 KB a stream instead of 13. That this cannot be had is no failure.
+    // A huge page counts in full even if only its first bytes are used, and each open stream has
+    // two such buffers: 22 KB a stream instead of 13. If the kernel refuses, only memory is lost.
     #[cfg(any(target_os = "android", target_os = "linux"))]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     onetap::commands::main()

@@ -14,10 +14,10 @@ use crate::store::file::{BackupError, OpenError, back_up, unfinished};
 
 pub(super) fn run(args: &BackupArgs) -> Result<(), Failure> {
     let Some(from) = args.from.strip_prefix("file:").filter(|path| !path.is_empty()) else {
-        // It may be the address of a Redis, with a password in it.
+        // `--from` may be the address of a Redis with a password, so the error does not repeat it.
         return Err(ConfigError::new("--from", "it names no store file", "write file:PATH").into());
     };
-    // Taps go first.
+    // A lower priority: the service's taps go first.
     let _ = rustix::process::nice(10);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! `onetap check-config`: what the settings come to, and whether the store can be used.
+//! `onetap check-config`: shows the merged settings, and whether the store can be used.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ fn note(store: &StoreConfig) -> String {
 }
 
 fn connect(config: &Config) -> Result<String, Failure> {
-    // What a start would warn about, it warns about here.
+    // It logs the same warnings as a start would.
     telemetry::log_to_stderr(&config.log, config.log_format)
         .map_err(|problem| ConfigError::told("--log", &problem))?;
     match &config.store {

@@ -1,4 +1,4 @@
-//! `onetap default-config`: every setting, from its definition.
+//! `onetap default-config`: every setting, generated from its definition.
 
 use crate::app::say;
 use crate::config::{self, DefaultConfigArgs};

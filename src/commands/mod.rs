@@ -1,4 +1,4 @@
-//! What the program can be asked to do: one file a command.
+//! The commands of the program, one a file.
 
 mod backup;
 mod check_config;
@@ -16,21 +16,21 @@ use crate::app::{Failure, say};
 use crate::config::{self, Command, Flags, Parsed, Settings};
 use crate::http;
 
-/// Signals that would end the process where nobody means to: a limit on the size of files is an
-/// error of the write, and nothing is to be reloaded.
+/// Signals whose default action would end the process without need. SIGXFSZ: the write itself fails
+/// when it exceeds the limit on file sizes. SIGUSR1 and SIGUSR2: onetap has nothing to reload.
 const HARMLESS: [SignalKind; 3] = [
     SignalKind::from_raw(Signal::XFSZ.as_raw()),
     SignalKind::user_defined1(),
     SignalKind::user_defined2(),
 ];
 
-/// Sees to it that they end nothing. Needs a runtime.
+/// Replaces the default action of those signals. Needs a runtime.
 fn take_no_harm() -> io::Result<()> {
-    // A signal that somebody has listened to does nothing else, also when the listener has gone.
+    // tokio's signal handler stays installed after the listener is dropped.
     HARMLESS.into_iter().try_for_each(|kind| signal(kind).map(drop))
 }
 
-/// Listens to SIGHUP, unless the parent process has it ignored, as `nohup` does.
+/// Listens for SIGHUP, unless the parent process made it ignored, as `nohup` does.
 fn hangup() -> io::Result<Option<Hangup>> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -41,7 +41,7 @@ fn hangup() -> io::Result<Option<Hangup>> {
     }
 }
 
-/// Waits for SIGHUP; for ever, if it is ignored.
+/// Waits for SIGHUP. Never returns if the signal is ignored.
 async fn heard(hangup: &mut Option<Hangup>) {
     match hangup {
         Some(hangup) => drop(hangup.recv().await),
@@ -49,7 +49,7 @@ async fn heard(hangup: &mut Option<Hangup>) {
     }
 }
 
-/// The program: reads the command line, does what it says.
+/// The program: parses the command line and runs the command.
 pub fn main() -> ExitCode {
     match command(std::env::args_os()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -85,7 +85,8 @@ fn command(args: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     }
 }
 
-/// Does what needs the settings. What is wrong with one is said by the name that its giver knows.
+/// Runs a command that needs the settings. Its errors name a setting by the flag, variable or key
+/// that gave it.
 fn with_settings(
     flags: &Flags,
     work: impl FnOnce(&Settings) -> Result<(), Failure>,

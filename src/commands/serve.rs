@@ -1,4 +1,4 @@
-//! `onetap serve`: the sockets, the signals, and the service between them.
+//! `onetap serve`: binds the socket, handles signals, runs the service.
 
 use std::io;
 use std::net::TcpListener;
@@ -14,7 +14,7 @@ use crate::config::{Config, ConfigError, Listen, Settings};
 use crate::http::Listener;
 use crate::telemetry;
 
-/// Serves until a signal asks for an end.
+/// Serves until a signal stops it.
 pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
     let config = Config::new(settings)?;
     telemetry::log_to_stderr(&config.log, config.log_format)
@@ -28,10 +28,10 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
     })
 }
 
-/// A Unix socket's file, which goes when the service ends.
+/// The file of a Unix socket. It is removed when the service ends.
 struct SocketFile {
     path: PathBuf,
-    /// Its device and its number there: another service may have put its own in its place.
+    /// Device and inode of our socket. Another service may have put its own in its place.
     own: Option<(u64, u64)>,
 }
 
@@ -77,7 +77,7 @@ fn bind(listen: &Listen) -> Result<(Listener, Option<SocketFile>), Failure> {
     })
 }
 
-/// Removes the socket that a service has left behind which was killed. Nothing else.
+/// Removes the socket file of a service that was killed. Leaves all other files alone.
 fn clear_away(listen: &Listen, path: &Path) -> Result<(), Failure> {
     let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
     if !found.file_type().is_socket() {
@@ -101,7 +101,9 @@ fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
     tokio::spawn(async move {
         let mut asked = 0;
         while asked < 2 {
-            // A closing terminal says it beside the signal that asks for a stop.
+            // SIGHUP stops the service too, but does not count: a closing terminal may send it
+            // beside another signal.
+            // count.
             asked += tokio::select! {
                 _ = terminate.recv() => 1,
                 _ = interrupt.recv() => 1,

@@ -72,19 +72,19 @@ pub struct BackupArgs {
     pub to: PathBuf,
 }
 
-/// The settings that the command line gives.
+/// The settings from the command line.
 #[derive(Clone, Debug)]
 pub struct Flags {
     pub(super) matches: ArgMatches,
     pub(super) args: Vec<OsString>,
 }
 
-/// What the arguments ask for.
+/// What the arguments ask the program to do.
 #[derive(Debug)]
 pub enum Parsed {
-    /// To do something.
+    /// Run a command.
     Run(Command, Box<Flags>),
-    /// To print a text, such as the help.
+    /// Print a text, such as the help.
     Print(String),
 }
 
@@ -92,10 +92,10 @@ pub enum Parsed {
 ///
 /// # Errors
 ///
-/// If it cannot be read.
+/// If an argument is unknown or has a wrong value.
 pub fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Parsed, ConfigError> {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
-    // Flags mean the same before and after the command.
+    // A flag means the same before and after the command.
     let command = with_kinds(Cli::command()).mut_args(|arg| arg.global(true));
     let read = command.try_get_matches_from(&args).and_then(|matches| {
         let command = Cli::from_arg_matches(&matches)?.command.unwrap_or(Command::Serve);
@@ -115,7 +115,7 @@ pub fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Pars
     }
 }
 
-/// An error of the command line, which may have a setting by an old name of its flag.
+/// Names the flag in the error as the operator wrote it, perhaps by an old name.
 fn as_spelled(error: ConfigError, args: &[OsString]) -> ConfigError {
     let command = definitions();
     let mut settings = Setting::all(&command).into_iter();
@@ -125,22 +125,22 @@ fn as_spelled(error: ConfigError, args: &[OsString]) -> ConfigError {
     }
 }
 
-/// The settings alone, without commands.
+/// The settings as clap arguments, without commands.
 pub(super) fn definitions() -> clap::Command {
     with_kinds(Sections::augment_args(clap::Command::new("onetap")))
 }
 
-/// What all settings of a kind have in common.
+/// Adds the rules that all settings of a kind share.
 fn with_kinds(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| match Kind::of(&arg) {
-        // `--strict` is `--strict=true`, and `--strict=false` takes it back.
+        // `--strict` is `--strict=true`; `--strict=false` turns it off.
         Kind::Switch => arg
             .num_args(0..=1)
             .require_equals(true)
             .default_missing_value("true")
             .value_parser(units::switch)
             .value_name("BOOL"),
-        // `-1s` is a value that is refused, and not a flag.
+        // `-1s` is an invalid value, not a flag.
         Kind::Number | Kind::Quantity => arg.allow_hyphen_values(true),
         Kind::Text | Kind::List => arg,
     })

@@ -12,10 +12,10 @@ use super::ConfigError;
 use super::error::{nearest, plain};
 use super::setting::{Kind, Setting};
 
-/// Nobody writes a longer one; a device could go on for ever.
+/// A longer file is a mistake, and reading a device might never end.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// A setting that the file has.
+/// A setting in the file.
 pub(super) struct Entry<'a> {
     pub(super) setting: Setting<'a>,
     pub(super) values: Vec<OsString>,
@@ -23,7 +23,7 @@ pub(super) struct Entry<'a> {
     pub(super) place: String,
 }
 
-/// Reads the file. `key` is how the operator named it.
+/// Reads the file. `key` is the name of the flag or variable that gave its path.
 pub(super) fn read<'a>(
     key: &str,
     path: &Path,
@@ -128,13 +128,13 @@ impl Document<'_> {
     }
 }
 
-/// A key that is none, or stands in a section that is not its own.
+/// The error for an unknown key, or for a key in the wrong section.
 fn unknown(place: &str, section: &str, name: &str, settings: &[Setting<'_>]) -> ConfigError {
     let elsewhere = settings.iter().find(|known| known.key() == name);
     let (problem, hint) = match elsewhere.and_then(|known| known.section()) {
         Some(right) => ("it is not in its section", format!("write it in [{right}]")),
         None => {
-            // A name of the same section is more likely than one of another.
+            // Prefer a similar name of the same section to one of another.
             let of = |own: bool| {
                 let of = move |known: &&Setting<'_>| (known.section() == Some(section)) == own;
                 settings.iter().filter(of).filter(|known| known.section().is_some())
@@ -153,7 +153,7 @@ fn unknown(place: &str, section: &str, name: &str, settings: &[Setting<'_>]) -> 
             ("onetap has no such setting", hint)
         }
     };
-    // A password that was written into the wrong place is not repeated.
+    // Do not repeat what may be a password written into the wrong place.
     let name = plain(name).unwrap_or_else(|| "a key".into());
     let key = if section.is_empty() { name } else { format!("{section}.{name}") };
     ConfigError::new(format!("{place}: {key}"), problem, hint)
@@ -170,7 +170,7 @@ fn did_you_mean<'k>(
     }
 }
 
-/// The values as a command line would have them. What the file holds is not repeated: it may be a
+/// The values as on a command line. An error does not repeat what the file contains, which may be a
 /// password.
 fn values(
     kind: Kind,

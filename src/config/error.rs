@@ -1,4 +1,4 @@
-//! What is wrong with the configuration: which setting, what about it, and what to do.
+//! A configuration error: which setting, what is wrong, what to do.
 
 use std::error::Error as _;
 use std::fmt;
@@ -7,14 +7,14 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::units;
 
-/// What is wrong with the configuration, in one line that says what to change.
+/// A configuration error, as one line that says what to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The setting, as the operator spelled it. Empty where no single one is at fault.
+    /// The setting as the operator spelled it. Empty if no single setting is at fault.
     pub key: String,
     /// What is wrong with it.
     pub problem: String,
-    /// What to do. Empty where the problem says it already.
+    /// What to do. Empty if the problem already says it.
     pub hint: String,
 }
 
@@ -28,13 +28,13 @@ impl ConfigError {
         Self { key: key.into(), problem: problem.into(), hint: hint.into() }
     }
 
-    /// An error that another room has put into words: `PROBLEM; HINT`.
+    /// An error from a text of another room: `PROBLEM; HINT`.
     pub fn told(key: impl Into<String>, text: &str) -> Self {
         let (problem, hint) = text.split_once("; ").unwrap_or((text, ""));
         Self::new(key, problem, hint)
     }
 
-    /// What clap says of a command line. Values are not repeated: one may hold a password.
+    /// An error from one of clap. It repeats no values: one may be a password.
     pub(super) fn from_clap(error: &clap::Error) -> Self {
         let context = |kind| error.get(kind).map(text).unwrap_or_default();
         let flag = context(ContextKind::InvalidArg);
@@ -99,7 +99,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// A value may hold line breaks and worse.
+/// A value may contain line breaks and other control characters.
 fn in_one_line(text: &str) -> String {
     let shown = |c: char| match c.is_control() {
         true => c.escape_default().to_string(),
@@ -108,7 +108,7 @@ fn in_one_line(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// An address may have been written where it does not belong, and with it a password.
+/// An address in the wrong place may contain a password.
 fn without_passwords(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;
@@ -126,7 +126,7 @@ fn without_passwords(text: &str) -> String {
     shown + rest
 }
 
-/// A value that a setting does not take.
+/// A value that the setting does not accept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}; {hint}")]
 pub struct InvalidSetting {
@@ -140,7 +140,7 @@ impl InvalidSetting {
     }
 }
 
-/// The name that is nearest to a misspelt one, if any is near.
+/// The known name that is most similar to a misspelt one, if one is similar enough.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |known: &&str| strsim::jaro_winkler(name, known);
     let near = known.into_iter().filter(|known| likeness(known) > 0.8);
@@ -157,7 +157,7 @@ fn text(value: &ContextValue) -> String {
     }
 }
 
-/// A word that cannot hold a password. Anything else is not repeated.
+/// The word, if it cannot contain a password. Callers do not repeat anything else.
 pub(super) fn plain(word: &str) -> Option<String> {
     let is_plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     (is_plain && !word.is_empty()).then(|| word.to_owned())

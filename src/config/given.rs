@@ -23,7 +23,7 @@ pub enum Source {
     Variable,
     /// The file that `--config` names.
     File,
-    /// Nobody gave one.
+    /// None of them gave one.
     Default,
 }
 
@@ -38,18 +38,18 @@ impl fmt::Display for Source {
     }
 }
 
-/// A value that somebody gave.
+/// The value that won, and what gave it.
 #[derive(Clone, Debug)]
 struct Winner {
     source: Source,
-    /// The setting as it is called there.
+    /// The name of the setting there.
     name: String,
-    /// The file and the line, if it is in a file.
+    /// The file and the line, for a value of the file.
     place: Option<String>,
     values: Vec<OsString>,
 }
 
-/// What was given, by the key of the setting. All else has its default.
+/// The values that flags, variables or the file gave, by key. All others have their default.
 #[derive(Clone, Debug, Default)]
 pub struct Given(BTreeMap<String, Winner>);
 
@@ -79,7 +79,7 @@ impl Given {
         Ok(given)
     }
 
-    /// The first that gives a value wins; a list is not added to.
+    /// The first source with a value wins. Lists replace each other; they are not joined.
     fn add(&mut self, setting: Setting<'_>, winner: Winner) {
         self.0.entry(setting.key().to_owned()).or_insert(winner);
     }
@@ -89,7 +89,7 @@ impl Given {
         self.0.get(key).map_or(Source::Default, |winner| winner.source)
     }
 
-    /// What was given, as a command line.
+    /// The given values as a command line.
     pub(super) fn arguments(&self) -> impl Iterator<Item = OsString> {
         let one = |key: &str, value: &OsStr| {
             let mut argument = OsString::from(flag(key) + "=");
@@ -100,8 +100,8 @@ impl Given {
         all.flat_map(move |(key, winner)| winner.values.iter().map(move |value| one(key, value)))
     }
 
-    /// An error that speaks of flags, in the words of who gave the values: a variable or a key of
-    /// the file is called by its own name.
+    /// An error of another room names a flag. If a variable or the file gave the value, this puts
+    /// the name of the variable or the key there.
     pub fn name(&self, error: ConfigError) -> ConfigError {
         ConfigError {
             key: self.name_in(&error.key),
@@ -110,7 +110,7 @@ impl Given {
         }
     }
 
-    /// Likewise a line that begins with a flag.
+    /// The same for a line that begins with a flag.
     pub fn name_in(&self, line: &str) -> String {
         let begins = |(setting, _): &(&String, &Winner)| {
             let flag = flag(setting);
@@ -130,14 +130,14 @@ impl Given {
     }
 }
 
-/// What the command line itself says.
+/// The values that the command line gives.
 fn by_flag(matches: &ArgMatches, key: &str) -> Option<Vec<OsString>> {
     let given = matches.value_source(key) == Some(ValueSource::CommandLine);
     given.then(|| matches.get_raw(key).into_iter().flatten().map(OsString::from).collect())
 }
 
-/// What variables say. An empty one is an unset one: compose files and unit files set variables to
-/// nothing where they mean to set none.
+/// The values of variables. An empty variable counts as unset: compose files and unit files set a
+/// variable to nothing when they mean to set none.
 fn by_variable<'a>(
     settings: &[Setting<'a>],
 ) -> Result<Vec<(Setting<'a>, String, OsString)>, ConfigError> {
@@ -168,8 +168,8 @@ fn by_variable<'a>(
     Ok(given)
 }
 
-/// Variables that others set: Kubernetes for a service of our name, our tests and benches, and the
-/// documentation's backend.
+/// Variables that others set: Kubernetes for a service named `onetap`, our tests and benches, and
+/// the back end in the documentation.
 fn is_foreign(name: &str) -> bool {
     let whole = ["ONETAP_PORT", "ONETAP_BIN", "ONETAP_URL"];
     let begin = ["ONETAP_PORT_", "ONETAP_SERVICE_", "ONETAP_TEST_", "ONETAP_FAULT_"];
@@ -178,7 +178,7 @@ fn is_foreign(name: &str) -> bool {
 
 fn unknown_variable(name: &str, settings: &[Setting<'_>]) -> ConfigError {
     let known: Vec<_> = settings.iter().map(|setting| setting.variable()).collect();
-    // They all begin alike.
+    // All begin with `ONETAP_`, which would make all of them similar.
     let short = |name| str::strip_prefix(name, "ONETAP_").unwrap_or(name);
     let known = known.iter().map(|known| short(known)).chain([short(PASSWORD_VARIABLE)]);
     let hint = match nearest(short(name), known) {
@@ -188,7 +188,7 @@ fn unknown_variable(name: &str, settings: &[Setting<'_>]) -> ConfigError {
     ConfigError::new(name, "onetap has no such variable", hint)
 }
 
-/// Puts another name where a flag stands, but not for one whose name only begins like it.
+/// Replaces a flag by another name, but not inside a longer flag that begins with it.
 fn replace_flag(line: &str, flag: &str, name: &str) -> String {
     let mut parts = line.split(flag);
     let first = parts.next().unwrap_or_default().to_owned();

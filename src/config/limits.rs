@@ -1,4 +1,4 @@
-//! `[limits]`: the bounds on requests and connections.
+//! `[limits]`: timeouts and sizes of requests and connections.
 
 use std::time::Duration;
 

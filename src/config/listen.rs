@@ -7,10 +7,10 @@ use std::str::FromStr;
 
 use super::InvalidSetting;
 
-/// The port, where none is named.
+/// The default port.
 const PORT: u16 = 8080;
 
-/// Where to listen.
+/// The listen address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
     /// A TCP port.
@@ -29,7 +29,7 @@ impl fmt::Display for Listen {
 }
 
 impl Listen {
-    /// Whether other machines may reach it.
+    /// Whether other machines may be able to connect.
     pub(super) fn is_open(&self) -> bool {
         matches!(self, Self::Tcp(address) if !address.ip().is_loopback())
     }
@@ -51,7 +51,7 @@ impl FromStr for Listen {
             };
         }
         address(text).map(Self::Tcp).ok_or_else(|| {
-            // What may have been meant: an address without a port, a port alone.
+            // Guess at what was meant: an address without a port, or a port alone.
             let whole = [
                 format!("{text}:{PORT}"),
                 format!("[{text}]:{PORT}"),

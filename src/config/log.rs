@@ -1,4 +1,4 @@
-//! `[log]`: what the service says on stderr.
+//! `[log]`: what the service logs to stderr, and how.
 
 use clap::{ArgAction, Args};
 

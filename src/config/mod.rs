@@ -1,5 +1,5 @@
-//! The configuration: flags, `ONETAP_…` variables and a file, merged and judged before anything
-//! starts.
+//! The configuration: flags, `ONETAP_…` variables and a file. They are merged and checked before
+//! anything starts.
 
 mod cli;
 mod config_file;
@@ -46,39 +46,39 @@ use crate::store::file::FileOptions;
 use crate::store::redis::RedisOptions;
 use crate::telemetry::LogFormat;
 
-/// A configuration that can be run.
+/// A valid configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where to listen.
+    /// The listen address.
     pub listen: Listen,
-    /// Where the reactions are.
+    /// The store.
     pub store: StoreConfig,
-    /// By which names the service may be called, beside its own.
+    /// Host names that callers may use, besides the service's own.
     pub allowed_hosts: Vec<HostName>,
-    /// Whose pages may call from browsers.
+    /// The origins whose pages may call from browsers.
     pub cors_origins: Vec<Origin>,
-    /// Whether the demo is served.
+    /// Whether to serve the demo.
     pub demo: bool,
     /// How many threads answer requests.
     pub threads: usize,
-    /// The bounds on requests and connections.
+    /// The limits on requests and connections.
     pub limits: Limits,
-    /// How long a stop waits for what is in flight.
+    /// How long a stop waits for requests in flight.
     pub shutdown_grace: Duration,
-    /// For how long the change log and the records are kept.
+    /// How long the change log and the idempotency records are kept.
     pub retention: Retention,
-    /// What to log.
+    /// The filter of log lines.
     pub log: String,
-    /// In which form.
+    /// The format of log lines.
     pub log_format: LogFormat,
-    /// Whether every request has a log line.
+    /// Whether every request gets a log line.
     pub access_log: bool,
 }
 
-/// Which store, with what only that store needs.
+/// Which store, with the settings that only this store has.
 #[derive(Clone, Debug)]
 pub enum StoreConfig {
-    /// This process's memory, and at most so much of it.
+    /// The memory of this process, up to this size.
     Memory(ByteSize),
     /// The file at a path.
     File(PathBuf, FileOptions),
@@ -87,11 +87,11 @@ pub enum StoreConfig {
 }
 
 impl Config {
-    /// Judges the settings.
+    /// Checks the settings.
     ///
     /// # Errors
     ///
-    /// If they contradict each other, or are not allowed as they are.
+    /// If a setting is not allowed, or contradicts another.
     pub fn new(settings: &Settings) -> Result<Self, ConfigError> {
         judge(settings).map_err(|error| settings.given.name(error))
     }

@@ -11,7 +11,7 @@ use crate::store::redis::{
     Address, CredentialFiles, RedisOptions, RedisSource, Secret, password_in,
 };
 
-/// The variable for the password. It has no flag: whoever may list processes would see it.
+/// The variable of the password. There is no flag: everyone who may list processes would see it.
 pub(super) const PASSWORD_VARIABLE: &str = "ONETAP_REDIS_PASSWORD";
 
 /// What only a Redis needs.
@@ -75,7 +75,7 @@ impl RedisConfig {
         Ok(options)
     }
 
-    /// Adds the user and the password that are given beside the address.
+    /// Adds the user name and the password that other settings give.
     fn add_credentials(&self, address: &mut Address) -> Result<(), ConfigError> {
         let twice = |key: &str, what: &str| {
             let hint = "give it once: here, or in the address";
@@ -127,7 +127,7 @@ impl RedisConfig {
     }
 }
 
-/// The password in the variable; an empty one is as good as none.
+/// The password of the variable. An empty variable counts as unset.
 pub(super) fn password_variable() -> Result<Option<Secret>, ConfigError> {
     let Some(text) = std::env::var_os(PASSWORD_VARIABLE).filter(|text| !text.is_empty()) else {
         return Ok(None);
@@ -144,7 +144,7 @@ fn read(flag: &str, path: &Path) -> Result<String, ConfigError> {
     })
 }
 
-/// Keys and patterns are made with the prefix, so it holds nothing that means something in either.
+/// Keys and patterns contain the prefix, so it may have no character with a meaning in either.
 fn prefix(text: &str) -> Result<String, InvalidSetting> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     if (1..=32).contains(&text.len()) && text.bytes().all(plain) {

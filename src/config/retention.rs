@@ -1,4 +1,4 @@
-//! `[retention]`: how long, and how much, a store keeps of what is not state.
+//! `[retention]`: how long, and how much, a store keeps besides its state.
 
 use std::time::Duration;
 

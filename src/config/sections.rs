@@ -1,4 +1,4 @@
-//! All settings, section by section: what the flags, the variables and the file come to.
+//! All settings, section by section, as flags, variables and the file give them.
 
 use std::path::PathBuf;
 
@@ -45,13 +45,13 @@ pub struct Sections {
     pub(super) log: LogConfig,
 }
 
-/// The settings, merged, and where each comes from.
+/// The merged settings, and the source of each.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub(super) sections: Sections,
-    /// The values as clap has read them.
+    /// The values as clap parsed them.
     pub(super) matches: ArgMatches,
-    /// What was given.
+    /// The values that are not defaults.
     pub given: Given,
 }
 
@@ -60,7 +60,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// If a name or a value is none that onetap knows, or the file cannot be read.
+    /// If a name or value is unknown to onetap, or the file cannot be read.
     pub fn merge(flags: &Flags) -> Result<Self, ConfigError> {
         let command = definitions();
         let given = Given::merge(flags, &Setting::all(&command))?;
@@ -73,11 +73,11 @@ impl Settings {
         }
     }
 
-    /// The settings that a whole command line comes to, the program's name first.
+    /// The settings of a whole command line. The program's name is its first word.
     ///
     /// # Errors
     ///
-    /// As [`Settings::merge`]; or if it asks for nothing that has settings.
+    /// As [`Settings::merge`], or if the command line asks for the help and the like.
     pub fn read<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Self, ConfigError> {
         match super::parse(args)? {
             Parsed::Run(_, flags) => Self::merge(&flags),

@@ -1,4 +1,4 @@
-//! `[server]`: where the service listens, and to whom it answers.
+//! `[server]`: where the service listens, and which host names it accepts.
 
 use std::time::Duration;
 

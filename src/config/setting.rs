@@ -1,5 +1,5 @@
-//! A setting, read from the definition of its flag. The flag's name makes the names of the variable
-//! and of the key in the file; the heading in the help is the section.
+//! A setting, derived from the definition of its flag. The name of the flag gives the variable and
+//! the key in the file. The heading in the help is the section.
 
 use std::any::TypeId;
 use std::ffi::OsString;
@@ -87,12 +87,12 @@ impl<'a> Setting<'a> {
         Kind::of(self.0)
     }
 
-    /// Whether it is a path, which may be no text.
+    /// Whether it is a path, which need not be UTF-8.
     pub(super) fn is_path(self) -> bool {
         self.0.get_value_parser().type_id() == TypeId::of::<PathBuf>()
     }
 
-    /// The flag as it stands on a command line, which may be by an old name.
+    /// The flag as it stands on this command line, perhaps by an old name.
     pub(super) fn spelled(self, args: &[OsString]) -> String {
         let stands = |flag: &String| {
             let mut rests = args.iter().filter_map(|arg| arg.to_str()?.strip_prefix(&**flag));
@@ -101,12 +101,12 @@ impl<'a> Setting<'a> {
         self.flags().find(stands).unwrap_or_else(|| self.flag())
     }
 
-    /// The default as it would be written, if there is one that can be written.
+    /// The default in the spelling of a value, if a value can spell it.
     pub(super) fn default(self) -> Option<&'a str> {
         self.0.get_default_values().first().and_then(|value| value.to_str())
     }
 
-    /// What holds where nothing is given, for people.
+    /// What applies without a value, for people.
     pub(super) fn default_in_words(self) -> String {
         match (self.default(), self.text().rsplit_once(" [default: ")) {
             (Some(value), _) => format!("`{value}`"),
@@ -115,7 +115,7 @@ impl<'a> Setting<'a> {
         }
     }
 
-    /// What it means, in one paragraph without the default.
+    /// The help text as one paragraph, without the default.
     pub(super) fn meaning(self) -> String {
         let text = self.text();
         let (summary, details) = text.split_once("\n\n").unwrap_or((&text, ""));

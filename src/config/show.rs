@@ -1,4 +1,4 @@
-//! The settings for people: `check-config`, `default-config`, and the tables of the guide.
+//! The settings as text: `check-config`, `default-config`, and the tables of the guide.
 
 use std::fmt::{Display, Write as _};
 use std::path::PathBuf;
@@ -15,11 +15,11 @@ use super::{Listen, Settings, Source, units};
 use crate::http::{HostName, Origin};
 use crate::telemetry::LogFormat;
 
-/// Where comments in the file break.
+/// The width of comments in the file.
 const COMMENT_COLUMNS: usize = 100;
 
 impl Settings {
-    /// Every setting with where its value comes from and the value, without secrets.
+    /// Each setting with the source of its value, and the value unless it is secret.
     pub fn describe(&self) -> String {
         let command = definitions();
         let kind = self.sections.store.store.section();
@@ -57,7 +57,7 @@ fn row(table: &mut String, name: &str, source: Source, value: &str) {
     let _ = writeln!(table, "{name:<32}{source:<10}{value}");
 }
 
-/// A value as it has been read. Each type of a setting is here.
+/// A parsed value. Each type of setting needs a line here.
 fn shown(matches: &ArgMatches, key: &str) -> Option<String> {
     fn all<T: Clone + Send + Sync + 'static>(
         matches: &ArgMatches,
@@ -136,7 +136,7 @@ fn comment(file: &mut String, text: &str) {
     file.push('\n');
 }
 
-/// The tables of docs/operations.md: one for each section.
+/// The tables of docs/operations.md, one a section.
 pub fn markdown() -> String {
     let command = definitions();
     let mut text = String::new();

@@ -25,7 +25,7 @@ pub struct StoreSection {
     pub strict: bool,
 }
 
-/// What `--store` names.
+/// A parsed `--store`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreUrl {
     /// This process's memory.
@@ -37,7 +37,7 @@ pub enum StoreUrl {
 }
 
 impl StoreUrl {
-    /// The kind, which is also the section of the settings that only this kind has.
+    /// The kind of store. The settings that only this kind has stand in a section of that name.
     pub(super) fn section(&self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -47,7 +47,7 @@ impl StoreUrl {
     }
 }
 
-/// Without user and password.
+/// Leaves out user and password.
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -73,7 +73,7 @@ impl FromStr for StoreUrl {
                 let problem = format!("`{text}` names no kind of store");
                 return InvalidSetting::new(problem, format!("did you mean `{meant}`?"));
             }
-            // The value may hold a password, so it is not repeated.
+            // The value may contain a password, so the error does not repeat it.
             InvalidSetting::new(
                 foreign_kind(text).unwrap_or_else(|| why.to_string()),
                 "give `file:PATH`, `memory:`, `redis[s]://host[:port][/database]`, \
@@ -89,7 +89,7 @@ fn file(path: &str) -> Result<&str, InvalidSetting> {
     if path.is_empty() {
         return Err(InvalidSetting::new("`file:` names no file", "write file:PATH"));
     }
-    // Not a URL: the slashes would be taken for the root of the file system.
+    // We refuse a `file://` URL: as a path, its slashes would mean the root of the file system.
     let Some(rest) = path.strip_prefix("//") else { return Ok(path) };
     let meant = match rest.trim_start_matches('/') {
         "" => "PATH".to_owned(),
@@ -100,7 +100,7 @@ fn file(path: &str) -> Result<&str, InvalidSetting> {
     Err(InvalidSetting::new(problem, format!("did you mean `file:{meant}`?")))
 }
 
-/// The kind of store that is named, if onetap has none such: never more than a plain word.
+/// The kind of a store that onetap does not have. Only a plain word, never more of the value.
 fn foreign_kind(store: &str) -> Option<String> {
     let (kind, _) = store.split_once(':')?;
     let plain = (1..=16).contains(&kind.len()) && kind.bytes().all(|b| b.is_ascii_alphanumeric());
@@ -108,7 +108,7 @@ fn foreign_kind(store: &str) -> Option<String> {
     (plain && !ours).then(|| format!("onetap cannot keep reactions in `{kind}:`"))
 }
 
-/// What may have been meant by a name, a path or a host alone. Nothing that may hold a password.
+/// A guess at what was meant by a bare name, path or host. None if it may contain a password.
 fn meant(store: &str) -> Option<String> {
     if store.trim_end_matches(['/', ':']).eq_ignore_ascii_case("memory") {
         return Some("memory:".into());

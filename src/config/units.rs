@@ -1,5 +1,5 @@
-//! Numbers, and durations and sizes with their units. A bare number keeps the unit that the flag
-//! had when its name still ended in it: `--request-timeout-ms 2000` is `--request-timeout 2s`.
+//! Numbers, durations and sizes with units. A bare number has the unit in which the flag's old name
+//! ended: `--request-timeout-ms 2000` is `--request-timeout 2s`.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 const MIB: u64 = 1 << 20;
 
-/// A number of things.
+/// A count.
 pub(super) fn count(
     within: RangeInclusive<u32>,
 ) -> impl Fn(&str) -> Result<u32, InvalidSetting> + Clone {
@@ -31,7 +31,7 @@ pub(super) fn count(
     }
 }
 
-/// Whether something is on.
+/// A switch.
 pub(super) fn switch(text: &str) -> Result<bool, InvalidSetting> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
@@ -43,29 +43,29 @@ pub(super) fn switch(text: &str) -> Result<bool, InvalidSetting> {
     }
 }
 
-/// A deadline. Beyond a day it is a mistake.
+/// A timeout. More than a day is a mistake.
 pub(super) fn timeout(text: &str) -> Result<Duration, InvalidSetting> {
     duration(text, MILLISECOND, DAY)
 }
 
-/// How long something is kept.
+/// A retention time.
 pub(super) fn retention(text: &str) -> Result<Duration, InvalidSetting> {
     duration(text, SECOND, 365 * DAY)
 }
 
-/// A size of which a bare number means bytes.
+/// A size; a bare number is in bytes.
 pub(super) fn bytes(
     within: RangeInclusive<u64>,
 ) -> impl Fn(&str) -> Result<ByteSize, InvalidSetting> + Clone {
     move |text| size(text, 1, &within)
 }
 
-/// A size of which a bare number means MiB.
+/// A size; a bare number is in MiB.
 pub(super) fn mebibytes(text: &str) -> Result<ByteSize, InvalidSetting> {
     size(text, MIB, &(MIB..=MIB << 20))
 }
 
-/// Reads `1h 30m`, `2s` or `500ms`; a bare number means so many of `unit`.
+/// Parses `1h 30m`, `2s` or `500ms`. A bare number is in `unit`.
 fn duration(text: &str, unit: Duration, most: Duration) -> Result<Duration, InvalidSetting> {
     let read = match text.parse::<u64>() {
         Ok(number) => Some(u32::try_from(number).map_or(Duration::MAX, |number| unit * number)),
@@ -87,7 +87,7 @@ fn duration(text: &str, unit: Duration, most: Duration) -> Result<Duration, Inva
     Ok(read)
 }
 
-/// Reads `64KiB`; a bare number means so many times `unit` bytes.
+/// Parses `64KiB`. A bare number is in `unit` bytes.
 fn size(text: &str, unit: u64, within: &RangeInclusive<u64>) -> Result<ByteSize, InvalidSetting> {
     let read = match text.parse::<u64>() {
         Ok(number) => Some(ByteSize(number.saturating_mul(unit))),
@@ -110,14 +110,14 @@ fn size(text: &str, unit: u64, within: &RangeInclusive<u64>) -> Result<ByteSize,
 }
 
 pub(super) fn show_duration(duration: Duration) -> String {
-    // The library counts a year as 365.25 days.
+    // humantime counts a year as 365.25 days, so we write long times in days.
     match duration.as_secs() {
         seconds if duration > DAY && seconds % 86_400 == 0 => format!("{}days", seconds / 86_400),
         _ => humantime::format_duration(duration).to_string(),
     }
 }
 
-/// A size in the largest unit that tells it without a fraction.
+/// The size in the largest unit that needs no fraction.
 pub(super) fn show_size(size: ByteSize) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let power = (size.as_u64().trailing_zeros() / 10).min(4) as usize;

@@ -1,5 +1,5 @@
-//! The demo at `/demo`: the page, and beside onetap what a forum without it does with a tap. It has
-//! a router and a state of its own; the API knows nothing of it.
+//! The demo at `/demo`: the page, and a counterexample of how a forum without onetap handles a tap.
+//! It has its own router and state; the API knows nothing of it.
 
 mod naive;
 mod pages;
@@ -33,7 +33,7 @@ impl FromRef<DemoState> for Access {
     }
 }
 
-/// The demo for one worker, behind the middleware of its other routes. All workers share the table.
+/// The router of the demo for one worker, behind the same middleware. All workers share the table.
 pub fn router(edge: &Arc<Edge>, table: Arc<NaiveTable>) -> Router {
     Routes::new(edge)
         .get("/demo", file(&pages::PAGE_OF_DEMO))

@@ -1,4 +1,4 @@
-//! The demo's counterexample over HTTP: what a forum without onetap does with a tap.
+//! The demo's counterexample over HTTP: how a forum without onetap handles a tap.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use super::table::{NaiveTable, ROUND_TRIP};
 use crate::domain::{PostId, Reaction, UserId};
 use crate::http::{Problem, Query, TapPath};
 
-/// What became of a tap.
+/// The result of a tap.
 #[derive(Serialize)]
 pub(super) struct NaiveTap {
     active: bool,
 }
 
-/// Counts as the forum knows them.
+/// The counts by the forum's table.
 #[derive(Serialize)]
 pub(super) struct NaivePosts {
     posts: Vec<NaivePost>,
@@ -35,7 +35,7 @@ struct NaiveReaction {
     mine: bool,
 }
 
-/// Reads, flips and saves, with a round trip to the database for each.
+/// Reads, flips and saves, with one round trip to the database for each of reading and saving.
 pub(super) async fn toggle(
     State(table): State<Arc<NaiveTable>>,
     TapPath { post, user, reaction }: TapPath,
@@ -85,7 +85,8 @@ mod tests {
         let table = NaiveTable::default();
         let post = PostId::try_from(Uuid::from_u128(1)).unwrap();
         let (like, user) = ("like".parse().unwrap(), UserId::try_from(1).unwrap());
-        // One task: the second begins as soon as the first waits, so both read before either saves.
+        // In one task: the second flip starts while the first one waits, so both read before either
+        // saves.
         let twice = tokio::join!(flip(&table, post, &like, user), flip(&table, post, &like, user));
         assert_eq!(twice, (true, true));
         assert_eq!(table.counts(post, Some(user)), [(like, 1, true)], "on and off is off");

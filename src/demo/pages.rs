@@ -1,27 +1,28 @@
-//! The demo page and its files, in the binary.
+//! The page of the demo and its files, embedded in the binary.
 
 use axum::http::HeaderValue;
 use axum::response::Redirect;
 
 use crate::http::web::{File, PAGE, SCRIPT, STYLE};
 
-/// The demo loads nothing from elsewhere, runs no script but its own and sends nothing elsewhere.
+/// The demo's page loads scripts, styles and images from its own origin only (images also from data
+/// URLs), and connects nowhere else.
 const DEMO_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-/// The demo.
+/// The page.
 pub(super) static PAGE_OF_DEMO: File =
     File::with_policy(include_str!("../../web/demo/index.html"), PAGE, Some(DEMO_POLICY));
-/// What the demo does.
+/// The script of the page.
 pub(super) static SCRIPT_OF_DEMO: File = File::new(include_str!("../../web/demo/demo.js"), SCRIPT);
-/// The phones and the forum of the demo.
+/// The script of the phones and of the forum.
 pub(super) static PHONES: File = File::new(include_str!("../../web/demo/phones.js"), SCRIPT);
-/// How the demo looks.
+/// The style sheet of the page.
 pub(super) static STYLE_OF_DEMO: File = File::new(include_str!("../../web/demo/demo.css"), STYLE);
 
-/// The demo has no slash behind it: its files are named from beside it.
+/// The page's files are relative to `/demo`, so its address has no slash at the end.
 pub(super) async fn with_slash() -> Redirect {
     Redirect::permanent("../demo")
 }

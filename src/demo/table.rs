@@ -1,5 +1,5 @@
-//! The demo's counterexample: reactions as a forum keeps them that reads a row, flips it and saves
-//! it. Reading and saving are two steps here as they are there; between them others come and go.
+//! The demo's counterexample: the table of a forum that reads a row, flips it and saves it. Here as
+//! there, reading and saving are two steps, and other requests run between them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -8,13 +8,13 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::domain::{PostId, Reaction, UserId};
 
-/// How long a forum's database takes to answer, from the same data centre.
+/// How long the database of a forum takes to reply within one data centre.
 pub(super) const ROUND_TRIP: Duration = Duration::from_millis(2);
 
-/// The most rows; the oldest go first. Whoever finds the demo must not be able to fill the memory.
+/// The most rows. The oldest are removed first, so that no caller of the demo can fill the memory.
 const MAX_ROWS: usize = 10_000;
 
-/// Which row of a post.
+/// Identifies a row of a post: reaction and user.
 type Key = (Reaction, u64);
 
 /// The table, in memory.
@@ -24,11 +24,11 @@ pub struct NaiveTable(Mutex<Rows>);
 #[derive(Debug, Default)]
 struct Rows {
     posts: HashMap<PostId, BTreeMap<Key, bool>>,
-    /// All rows as they came.
+    /// All rows, in the order of their first save.
     oldest_first: VecDeque<(PostId, Key)>,
 }
 
-/// A reaction of a post, with its count and whether the viewer has it.
+/// A reaction of a post, its count, and whether the viewer has it.
 pub(super) type Counted = (Reaction, u64, bool);
 
 impl NaiveTable {
@@ -38,7 +38,7 @@ impl NaiveTable {
         self.rows().posts.get(&post).and_then(|rows| rows.get(&key)).copied().unwrap_or(false)
     }
 
-    /// Saves a row, whatever it has become since it was read.
+    /// Saves a row, without a look at what changed since it was read.
     pub(super) fn save(&self, post: PostId, reaction: &Reaction, user: UserId, active: bool) {
         let key = (reaction.clone(), user.get());
         let mut rows = self.rows();

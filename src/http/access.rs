@@ -1,14 +1,14 @@
-//! Who callers are.
+//! Who the callers are.
 //!
 //! This release takes no tokens: it believes every user id, and nobody is `me`. Extractors ask here
-//! for each user that a request names, so that tokens and permissions have one place.
+//! about each user that a request names. So tokens and permissions will have one place.
 
 use axum::http::request::Parts;
 
 use super::problem::{Code, Problem};
 use crate::domain::UserId;
 
-/// How callers are known.
+/// How the service knows its callers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Access(());
 

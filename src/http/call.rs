@@ -1,5 +1,5 @@
-//! A call of the API: its path and methods, its description and its handler, stated once in the
-//! `utoipa::path` of the handler.
+//! A call of the API: path, methods, description and handler. The `utoipa::path` of the handler
+//! states them once.
 
 use axum::handler::Handler;
 use axum::routing::MethodFilter;
@@ -8,7 +8,7 @@ use utoipa::openapi::path::{HttpMethod, Operation};
 use super::middleware::Routes;
 use super::state::AppState;
 
-/// Adds a handler to the routes.
+/// Adds a handler to the routes. A [`Call`] does not have the handler's type.
 type Attach = dyn FnOnce(MethodFilter, &str, &mut Routes<AppState>);
 
 /// A call of the API.
@@ -20,7 +20,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// The call that `P`, which `utoipa::path` has made of the handler, describes.
+    /// The call that `P` describes; `utoipa::path` made `P` of the handler.
     pub(super) fn new<P: utoipa::Path, H: Handler<T, AppState>, T: 'static>(
         tag: &str,
         handler: H,
@@ -55,8 +55,8 @@ fn filter(method: &HttpMethod) -> MethodFilter {
     }
 }
 
-/// The calls of these handlers, by tag. `utoipa::path` names what it makes of a handler `__path_`
-/// and the handler's name; utoipa's own router relies on that, too.
+/// The calls of these handlers, by tag. `utoipa::path` calls what it makes of a handler `__path_`
+/// plus the handler's name. utoipa's own router relies on that, too.
 macro_rules! calls {
     ($($tag:literal: [$($room:ident::$handler:ident),* $(,)?]),* $(,)?) => {
         ::pastey::paste! {

@@ -1,7 +1,7 @@
 //! Requests by route, method and status, and how long they took.
 //!
-//! Each worker counts its routes for itself, so that no request touches what another core writes;
-//! a scrape adds them up.
+//! Each worker counts its routes for itself, so that no request writes to memory that another core
+//! writes to. A scrape adds the workers up.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-/// Upper bounds of the latency buckets, in seconds; one more bucket has no bound.
+/// Upper bounds of the latency buckets, in seconds. One more bucket has no bound.
 const BOUNDS: [f64; 12] =
     [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 2.5];
 
@@ -27,17 +27,17 @@ pub(super) struct RouteMetrics {
     tally: Mutex<Tally>,
 }
 
-/// What was answered. All of it is of one moment.
+/// The counts of one route. One lock covers them, so a scrape sees them as of one moment.
 #[derive(Clone, Debug, Default)]
 struct Tally {
-    /// By method and status: a handful, the most frequent ones first as a rule.
+    /// By method and status. There are only a few, usually with the most frequent ones first.
     by_status: Vec<(&'static str, u16, u64)>,
     by_latency: [u64; BOUNDS.len() + 1],
     took: Duration,
 }
 
 impl RequestMetrics {
-    /// The figures of a route, for one worker.
+    /// The counts of a route, for one worker.
     pub(super) fn route(&self, route: &str) -> Arc<RouteMetrics> {
         let metrics = RouteMetrics { route: route.to_owned(), tally: Mutex::default() };
         let metrics = Arc::new(metrics);

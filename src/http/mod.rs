@@ -1,7 +1,7 @@
 //! The HTTP API: the only place that knows of axum and hyper.
 //!
-//! A request is parsed into the domain's types ([`extract`]), asks the store, and is answered from
-//! [`dto`] or as a [`problem`]. All routes stand in [`mod@router`].
+//! Extractors parse a request into the domain's types ([`extract`]). The handler asks the store,
+//! and answers with a type of [`dto`] or with a [`problem`]. All routes stand in [`mod@router`].
 
 mod access;
 mod call;

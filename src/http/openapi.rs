@@ -1,5 +1,5 @@
 //! The OpenAPI document, made from the calls of the router. `openapi.json` at the top of the
-//! repository is a copy that a test keeps equal.
+//! repository is a copy; a test compares the two.
 
 use utoipa::OpenApi;
 

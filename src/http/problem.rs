@@ -63,10 +63,10 @@ codes! {
     OutcomeUnknown "outcome_unknown" GATEWAY_TIMEOUT "The tap may have been applied; it will not be applied later";
 }
 
-/// Seconds after which a caller may try again what failed for want of a store.
+/// Seconds after which a caller may retry when the store was not available.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// All that a caller need know of a store that is away.
+/// The detail when the store is away: a caller needs to know no more.
 pub(super) const TRY_AGAIN: &str = "nothing was applied; try again";
 
 /// An error on its way to the caller.
@@ -74,7 +74,7 @@ pub(super) const TRY_AGAIN: &str = "nothing was applied; try again";
 pub struct Problem {
     code: Code,
     detail: String,
-    /// What only the log may say: it can name hosts.
+    /// Only the log may contain this: it can name hosts.
     cause: Option<String>,
 }
 
@@ -102,7 +102,7 @@ pub(super) struct ProblemBody<'a> {
 }
 
 impl Problem {
-    /// A problem, and what the caller can do about it.
+    /// A problem. The detail says what the caller can do about it.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), cause: None }
     }
@@ -112,7 +112,7 @@ impl Problem {
         self.code
     }
 
-    /// What the log says of it.
+    /// What the log says about it.
     pub(super) fn cause(&self) -> &str {
         self.cause.as_deref().unwrap_or(&self.detail)
     }
@@ -129,7 +129,7 @@ impl Problem {
         serde_json::to_vec(&body).expect("a problem is plain data")
     }
 
-    /// Takes the problem out of an answer that is one, and puts the request's id into its body.
+    /// Takes the problem out of a response that is one, and puts the request's id into its body.
     pub(super) fn named(response: &mut Response, request_id: &str) -> Option<Self> {
         let problem: Self = response.extensions_mut().remove()?;
         *response.body_mut() = problem.body(Some(request_id)).into();
@@ -137,7 +137,7 @@ impl Problem {
         Some(problem)
     }
 
-    /// What is asked for is at no path of ours.
+    /// No route has this path.
     pub fn not_found() -> Self {
         Self::new(Code::NotFound, "/docs shows every path of this service, /openapi.json too")
     }
@@ -158,7 +158,7 @@ impl IntoResponse for Problem {
             }
             _ => {}
         }
-        // For the middleware, which knows the request's id and what is logged.
+        // The middleware reads it: to add the request's id to the body, and to log the cause.
         response.extensions_mut().insert(self);
         response
     }
@@ -174,7 +174,7 @@ impl From<StoreError> for Problem {
             StoreError::OutcomeUnknown => Code::OutcomeUnknown,
         };
         let detail = match &error {
-            // What the store says of itself may name hosts; that is for the log, not for callers.
+            // The store's own message may name hosts, so only the log gets it.
             StoreError::Unavailable(_) => TRY_AGAIN.to_owned(),
             StoreError::Overloaded => {
                 "more is waiting than the store can take; nothing was applied; try again".to_owned()

@@ -1,4 +1,4 @@
-//! Whether taps can be counted, as `/readyz` found it the last time.
+//! Whether the store can count taps, by the last check: one by `/readyz`, or one by a scrape.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,13 +8,13 @@ use parking_lot::Mutex;
 use crate::store::{AnyStore, Deadline, Store as _, StoreError};
 use crate::telemetry::{Collector, DescriptorEncoder, Figure, Kind, encode_figures};
 
-/// For so long `/metrics` shows what a check found, before it makes one itself.
+/// How long `/metrics` shows the result of a check before it makes one itself.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// A scrape waits no longer than this for a store that does not answer.
+/// How long a scrape waits for a store that does not answer.
 const SCRAPE_WAIT: Duration = Duration::from_millis(500);
 
-/// The last check, of whichever worker.
+/// When a worker last checked, and whether the store could count a tap.
 #[derive(Debug, Default)]
 pub struct Readiness(Mutex<Option<(Instant, bool)>>);
 
@@ -30,11 +30,11 @@ impl Readiness {
         checked
     }
 
-    /// Checks, unless somebody has a moment ago.
+    /// Checks, unless a worker has checked within [`FRESH`].
     pub(super) async fn refresh(self: &Arc<Self>, store: &AnyStore) {
         let last = *self.0.lock();
         if last.is_none_or(|(at, _)| at.elapsed() >= FRESH) {
-            // What it found is kept.
+            // `check` keeps the result, errors too.
             let _ = self.check(store, Deadline::after(SCRAPE_WAIT)).await;
         }
     }

@@ -11,7 +11,7 @@ use super::openapi;
 use super::routes::{docs, health, reactors, stream, summaries, taps, web};
 use super::state::{AppState, HttpState};
 
-/// The calls of the API, by their tags. Each handler states its path and its method.
+/// The calls of the API, by tag. Each handler states its own path and method.
 fn api() -> Vec<Call> {
     calls! {
         "taps": [taps::toggle, taps::set, taps::unset],
@@ -28,7 +28,7 @@ fn api() -> Vec<Call> {
     }
 }
 
-/// What browsers load.
+/// The routes that browsers load.
 fn pages(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .get("/openapi.json", || docs::document(&DOCUMENT))
@@ -47,7 +47,7 @@ fn pages(routes: Routes<AppState>) -> Routes<AppState> {
         .get("/onetap-bar.css", web::file(&web::BAR_STYLE))
 }
 
-/// Made once: however many read it, they read the same.
+/// Built once, since it never changes.
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi_document().into());
 
 /// The OpenAPI document as pretty JSON.
@@ -55,7 +55,7 @@ pub fn openapi_document() -> String {
     openapi::document(&api())
 }
 
-/// The service as one tower service, with the routes of others beside its own, if there are any.
+/// The whole service as one tower service. `beside` adds routes that have a state of their own.
 pub fn router(state: HttpState, edge: &Arc<Edge>, beside: Option<Router>) -> Router {
     let mut routes = Routes::new(edge);
     api().into_iter().for_each(|call| call.attach(&mut routes));

@@ -14,23 +14,22 @@ use crate::live::Hub;
 use crate::store::{AnyStore, Deadline};
 use crate::telemetry::Registry;
 
-/// What nearly every answer is.
+/// The content type of nearly every response.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The reactions, and what bounds the answers about them.
+/// The store of reactions, and what bounds its responses.
 #[derive(Debug)]
 pub(super) struct Reactions {
-    /// Where they are.
     pub(super) store: AnyStore,
     request_timeout: Duration,
-    /// How pages are let in.
+    /// Admits pages of posts.
     pub(super) pages: PageGate,
-    /// How large answers are bounded, those of all workers together.
+    /// Bounds the large responses of all workers together.
     pub(super) answers: Arc<LargeAnswers>,
 }
 
 impl Reactions {
-    /// By when a request that is complete now has to be answered.
+    /// When a request that is complete now must be answered.
     pub(super) fn deadline(&self) -> Deadline {
         Deadline::after(self.request_timeout)
     }
@@ -39,18 +38,18 @@ impl Reactions {
 /// The live counts.
 #[derive(Debug)]
 pub(super) struct Streams {
-    /// Where streams hear of changes.
+    /// Tells the streams about changes.
     pub(super) hub: Hub,
-    /// When they send.
+    /// Decides when a stream may send.
     pub(super) turns: Arc<Turns>,
 }
 
-/// What those ask who run the service.
+/// What the operator's calls use.
 #[derive(Debug)]
 pub(super) struct Operation {
-    /// All figures.
+    /// All metrics.
     pub(super) registry: Arc<Registry>,
-    /// Whether taps can be counted.
+    /// Whether the store can count taps.
     pub(super) readiness: Arc<Readiness>,
 }
 
@@ -65,7 +64,7 @@ pub struct HttpState {
 }
 
 impl HttpState {
-    /// The state of a worker, with a gate for pages and turns of streams of its own.
+    /// The state of a worker. Its page gate and its turns of streams are its own.
     pub fn new(
         store: AnyStore,
         limits: &Limits,
@@ -85,7 +84,7 @@ impl HttpState {
     }
 }
 
-/// The state as handlers share it: one pointer, since each request takes a copy.
+/// The state as handlers share it: one pointer, since axum clones it for each request.
 #[derive(Clone, Debug)]
 pub(super) struct AppState(Arc<HttpState>);
 

@@ -1,10 +1,10 @@
-//! Which build runs.
+//! Which build is running.
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
 
-/// The release and the commit that the program was built from.
+/// The release and the commit that the binary was built from.
 #[derive(Debug)]
 pub(super) struct Build;
 

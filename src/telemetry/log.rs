@@ -20,21 +20,23 @@ impl std::fmt::Display for LogFormat {
     }
 }
 
-/// Logs to stderr from now on. `filter` is a level (`info`), or per module (`onetap=debug`).
+/// Sends log lines to stderr from now on. `filter` is a level (`info`), or one per module
+/// (`onetap=debug`).
 ///
 /// # Errors
 ///
-/// If the filter cannot be read; says what is wrong with it.
+/// If the filter is invalid; the text says why.
 pub fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), String> {
     let filter = read_filter(filter)?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        // Said on the same stderr, it would be a panic in whatever task has logged.
+        // A failed write to stderr would be reported on stderr, fail again, and panic in the task
+        // that logs.
         .log_internal_errors(false)
         .with_ansi(is_colourful())
         .with_target(false);
-    // A second logger in one process (a test's) is no reason to fail.
+    // A test process may have a logger already; that is no error.
     drop(match format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
@@ -42,7 +44,7 @@ pub fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether people read stderr on a terminal that knows colours, and have not asked for none
+/// Whether stderr is a terminal with colours and the operator has not turned them off
 /// (<https://no-color.org>).
 fn is_colourful() -> bool {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
@@ -51,12 +53,12 @@ fn is_colourful() -> bool {
         && set("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Reads a filter.
+/// Parses a filter.
 ///
 /// # Errors
 ///
-/// If it cannot be read. A bare word that is no level would be taken as the name of a module, and
-/// silence everything else, warnings included; so it is refused.
+/// If it is invalid. We refuse a bare word that is no level. As a module's name it would silence
+/// everything else, warnings included.
 pub fn read_filter(filter: &str) -> Result<tracing_subscriber::EnvFilter, String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     for part in filter.split(',') {

@@ -1,6 +1,6 @@
-//! What the service says of itself: log lines on stderr, and the registry behind `/metrics`.
+//! What the service reports about itself: log lines on stderr, and the metrics of `/metrics`.
 //!
-//! A component counts for itself and registers its own figures; this room knows none of them.
+//! Each component counts for itself and registers its own metrics. This room knows no component.
 
 mod build;
 mod log;

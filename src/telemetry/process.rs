@@ -1,4 +1,4 @@
-//! What the system knows of the process, under the names that Prometheus' own clients use.
+//! Metrics of the process, under the names that Prometheus' client libraries use.
 
 use procfs::process::{LimitValue, Process as Proc};
 use procfs::{boot_time_secs, page_size, ticks_per_second};
@@ -7,7 +7,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// The process, read from `/proc` at each scrape. What cannot be read is left out.
+/// The process, read from `/proc` at each scrape. A metric that cannot be read is left out.
 #[derive(Debug)]
 pub(super) struct Process;
 

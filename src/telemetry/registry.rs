@@ -1,4 +1,4 @@
-//! The registry: components register their figures here, and `/metrics` shows them.
+//! The registry: components register their metrics here, and `/metrics` shows them.
 
 use prometheus_client::encoding::{prometheus_text, text};
 
@@ -15,7 +15,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// What `Content-Type` says of it.
+    /// The `Content-Type` of this format.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -24,16 +24,16 @@ impl Format {
     }
 }
 
-/// All figures of the process.
+/// All metrics of the process.
 #[derive(Debug)]
 pub struct Registry(prometheus_client::registry::Registry);
 
 impl Default for Registry {
-    /// With the figures that every program has: its build, and what the system knows of it.
+    /// A registry with the metrics that every program has: build and process.
     fn default() -> Self {
         let mut registry = Self(prometheus_client::registry::Registry::default());
         registry.register(super::build::Build);
-        // Their names are the same in every program, so they have no prefix.
+        // These names are the same in every program, so they have no prefix.
         #[cfg(any(target_os = "android", target_os = "linux"))]
         registry.0.register_collector(Box::new(super::process::Process));
         registry
@@ -41,19 +41,19 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// Shows what a component counts, each name with `onetap_` before it.
+    /// Adds the metrics of a component, each name with the prefix `onetap_`.
     pub fn register(&mut self, component: impl Collector) {
         self.0.sub_registry_with_prefix("onetap").register_collector(Box::new(component));
     }
 
-    /// All figures as they are now.
+    /// All metrics with their current values.
     pub fn encode(&self, format: Format) -> String {
         let mut text = String::new();
         let written = match format {
             Format::OpenMetrics => text::encode(&mut text, &self.0),
             Format::Prometheus => prometheus_text::encode(&mut text, &self.0),
         };
-        // Only a component can fail, since a String takes everything.
+        // Writing to a String cannot fail, so only a component can.
         if written.is_err() {
             tracing::error!("a component could not write its figures");
         }

@@ -6,7 +6,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// A number that any thread may move.
+/// A number that any thread may change.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -16,40 +16,40 @@ impl Counter {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// Takes away what was added before.
+    /// Subtracts what was added before.
     pub fn sub(&self, n: u64) {
         self.0.fetch_sub(n, Ordering::Relaxed);
     }
 
-    /// The number as it is.
+    /// The current number.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// What a number does.
+/// How a number may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It only grows; its name is shown with `_total`.
+    /// It only grows. Its name ends in `_total`.
     Counter,
     /// It rises and falls.
     Gauge,
 }
 
-/// A number with all that is shown of it.
+/// A metric with one value.
 #[derive(Clone, Copy, Debug)]
 pub struct Figure<'a> {
-    /// Its name, without the prefix of all.
+    /// Its name, without the common prefix.
     pub name: &'a str,
-    /// What it is.
+    /// Its help text.
     pub help: &'a str,
-    /// What it does.
+    /// Its kind.
     pub kind: Kind,
-    /// How it stands.
+    /// Its value.
     pub value: u64,
 }
 
-/// Writes figures out, for a [`Collector`](super::Collector).
+/// Encodes metrics for a [`Collector`](super::Collector).
 ///
 /// # Errors
 ///
@@ -69,8 +69,8 @@ pub fn encode_figures(
     Ok(())
 }
 
-/// Declares a struct of [`Counter`]s and how `/metrics` shows it: each field with its kind, its
-/// name there, and its doc comment as the help text.
+/// Declares a struct of [`Counter`]s and its metrics. Each field has its kind and its name. Its doc
+/// comment is the help text.
 macro_rules! stats {
     (
         $(#[$about:meta])*

@@ -1,4 +1,5 @@
-//! Law 14, on stores whose logs keep few entries: a reader learns of every gap, and of no other.
+//! Law 14, on stores whose logs keep few entries: a reader learns about each gap, and gets no false
+//! alarm.
 
 use onetap::domain::{PostId, Verb};
 use onetap::store::file::{FileOptions, FileStore};
@@ -11,7 +12,7 @@ use crate::support::file::OPTIONS;
 use crate::support::redis_server::{Kind, RedisServer, options};
 use crate::support::{post, soon, tap};
 
-/// The least that a log keeps here, and how many taps follow.
+/// How many entries the log keeps, and how many taps the test sends.
 const KEPT: u32 = 60;
 const TAPS: usize = 400;
 
@@ -27,7 +28,7 @@ fn revisions(page: &LogPage) -> Vec<u64> {
     page.entries.iter().map(|entry| entry.change.revision.0).collect()
 }
 
-/// One writer, who knows all entries, and readers that stopped at every place.
+/// One writer, who knows all entries, and readers that stopped at every place of the log.
 async fn law_14(store: AnyStore) {
     let (post, quiet) = (post(), post());
     let empty = read(&store, quiet, None).await;

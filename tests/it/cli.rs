@@ -1,4 +1,4 @@
-//! The program itself: exit codes, what it prints, signals.
+//! The program: exit codes, output, signals.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &[&str]) -> Output {
     onetap(args).output().unwrap()
 }
 
-/// Exit code 64 and one line on stderr that has these words in it.
+/// Asserts this exit code and one line on stderr that contains these words.
 #[track_caller]
 pub(crate) fn assert_usage(output: &Output, code: i32, words: &[&str]) {
     let said = String::from_utf8_lossy(&output.stderr);
@@ -32,7 +32,7 @@ pub(crate) fn assert_usage(output: &Output, code: i32, words: &[&str]) {
     assert!(output.stdout.is_empty());
 }
 
-/// Arguments that cannot be run, and what is said of them.
+/// Invalid arguments, and words of the error.
 const BAD: &[(&[&str], &[&str])] = &[
     (&["--listen", "9090"], &["--listen: `9090`", "such as 127.0.0.1:9090"]),
     (&["--listen", ":9090"], &["--listen", "such as 127.0.0.1:9090"]),
@@ -150,7 +150,7 @@ fn localhost_and_unix_sockets_are_listened_on() {
     assert_usage(&run(&["backup"]), 64, &["--from", "--to"]);
 }
 
-/// <https://no-color.org>, and terminals that know no colours. `script` gives the program a terminal.
+/// See <https://no-color.org>. `script` gives the program a terminal.
 #[test]
 fn a_log_on_a_terminal_has_colours_unless_somebody_wants_none() {
     let log = |variables: &[(&str, &str)]| {
@@ -331,7 +331,8 @@ fn it_greets_serves_and_stops_on_either_signal() {
     }
 }
 
-/// Whatever read the log has died: a line that nobody takes must not keep the service from ending.
+/// The reader of the log has died. A log line that cannot be written must not keep the service from
+/// ending.
 #[test]
 fn it_stops_although_nobody_reads_its_log() {
     let mut child = onetap(&["--listen", "127.0.0.1:0", "--store", "memory:"])

@@ -1,4 +1,4 @@
-//! Where settings come from: flags, variables, a file, defaults; and what each is refused for.
+//! Settings from flags, variables, a file and defaults; and the errors of invalid ones.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +11,7 @@ use crate::support::program::{Program, outcome};
 use crate::support::redis_server::{Kind, free_port, shared};
 use crate::support::{http::Connection, prefix};
 
-/// A folder with a configuration file in it.
+/// A folder with a configuration file.
 struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -25,7 +25,7 @@ impl Folder {
         self.0.path().join("onetap.toml")
     }
 
-    /// The program, started in the folder with this file.
+    /// The program, to be started in the folder with this file.
     fn onetap(&self, args: &[&str]) -> Command {
         let mut command = onetap(&[&["--config", "onetap.toml"], args].concat());
         command.current_dir(self.0.path());
@@ -37,7 +37,7 @@ impl Folder {
     }
 }
 
-/// What `check-config` says of a setting: where its value comes from, and the value.
+/// The source and the value of a setting, as `check-config` prints them.
 #[track_caller]
 fn said(output: &Output, name: &str) -> (String, String) {
     assert!(output.status.success(), "{output:?}");
@@ -53,7 +53,7 @@ fn assert_said(output: &Output, name: &str, source: &str, value: &str) {
     assert_eq!(said(output, name), (source.to_owned(), value.to_owned()), "{name}");
 }
 
-/// Files that are refused, and what is said of them behind the file's name.
+/// Invalid files, and the error that follows the file's name.
 const BAD_FILES: &[(&str, &str)] = &[
     (
         "[server]\nlisen = 'x'",
@@ -261,7 +261,8 @@ fn an_unknown_variable_is_refused_with_the_nearest_name() {
     }
 }
 
-/// Kubernetes sets some for a service of our name; tests, benches and backends have theirs.
+/// Kubernetes sets some for a service named `onetap`. Our tests, benches and back ends have their
+/// own.
 #[test]
 fn variables_of_others_are_left_alone_and_an_empty_one_is_unset() {
     let plain = run(&["check-config"]);
@@ -300,7 +301,7 @@ fn variables_of_others_are_left_alone_and_an_empty_one_is_unset() {
     }
 }
 
-/// A bare number keeps the unit that the name said.
+/// Old names of flags. A bare number keeps the unit in which the old name ends.
 const OLD_NAMES: &[(&str, &str, &str)] = &[
     ("head-timeout-ms", "2000", "2s"),
     ("body-timeout-ms", "2000", "2s"),
@@ -394,7 +395,7 @@ fn no_password_is_ever_shown() {
     }
 }
 
-/// The settings of a store that is not the default one are left out.
+/// The file leaves out the settings of stores other than the default one.
 #[test]
 fn the_default_file_says_what_holds_without_it() {
     let text = run(&["default-config"]);

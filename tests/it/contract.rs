@@ -1,4 +1,4 @@
-//! The laws of `store::Store`, by their numbers, on every store.
+//! The laws of `store::Store`, by number, on every store.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -116,7 +116,7 @@ async fn all(store: &AnyStore, post: PostId, name: Option<&str>, limit: usize) -
     }
 }
 
-/// The changes of one post, as its partition's log tells them.
+/// The changes of one post in its partition's log.
 async fn changes(store: &AnyStore, post: PostId) -> Vec<Change> {
     let (mut found, mut after) = (Vec::<LogEntry>::new(), None);
     loop {
@@ -132,7 +132,7 @@ async fn changes(store: &AnyStore, post: PostId) -> Vec<Change> {
     found.into_iter().map(|entry| entry.change).filter(|change| change.post == post).collect()
 }
 
-/// Runs the taps at one moment; answers in the order given.
+/// Runs the taps concurrently. Returns the outcomes in the order given.
 async fn together(store: &AnyStore, taps: Vec<onetap::domain::Tap>) -> Vec<Outcome> {
     let barrier = Arc::new(Barrier::new(taps.len()));
     let tasks: Vec<_> = taps
@@ -290,8 +290,8 @@ async fn law_5_reads_see_writes(store: AnyStore) {
     }
 }
 
-/// Ten users toggle at one moment, again and again, while somebody reads: each total that is read
-/// is the one that was answered with its revision.
+/// Ten users toggle at the same time, again and again, while a reader reads. Each total that it
+/// reads must be the one that some tap got with the same revision.
 async fn law_5_a_summary_is_of_one_moment(store: AnyStore) {
     let post = post();
     let mut truth = HashMap::new();
@@ -592,7 +592,7 @@ async fn law_12_a_tap_that_failed_leaves_no_record(store: AnyStore) {
     assert!(outcome.changed && !outcome.replayed);
 }
 
-/// Somebody who follows the log.
+/// A follower of the change log.
 struct Follower {
     watched: watch::Sender<BTreeSet<Partition>>,
     news: mpsc::Receiver<News>,
@@ -616,7 +616,7 @@ impl Follower {
         next.await.expect("nothing is heard").expect("the follower has ended")
     }
 
-    /// Hears until all of these are told, as changed or with their partitions.
+    /// Reads news until each of these posts was reported, by itself or with its partition.
     async fn until_heard(&mut self, posts: &[PostId]) {
         let mut left: HashSet<PostId> = posts.iter().copied().collect();
         while !left.is_empty() {

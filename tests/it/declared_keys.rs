@@ -1,5 +1,6 @@
-//! What the scripts touch, as MONITOR sees it, against what their headers say: every key is
-//! declared, or derived from a declared one as the header says; and all are of one slot.
+//! The keys that scripts touch, as MONITOR shows them, compared with the scripts' headers. Each key
+//! is declared, or derived from a declared one as the header says. All keys of a call share one
+//! slot.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -14,7 +15,7 @@ use crate::support::lua::lua_files;
 use crate::support::redis_server::{Kind, RedisServer};
 use crate::support::{keyed_tap, post, soon, tap, user};
 
-/// A line of MONITOR: whether a script did it, and its words.
+/// Parses a line of MONITOR: whether a script ran the command, and its words.
 fn parse(line: &str) -> Option<(bool, Vec<String>)> {
     let (_, rest) = line.split_once('[')?;
     let (source, command) = rest.split_once("] ")?;
@@ -35,8 +36,8 @@ async fn read(store: &RedisStore, post: PostId) {
     store.reactors(ReactorsQuery { after, ..query }, soon()).await.unwrap();
 }
 
-/// What a script touches was declared; what it only reads may be derived. `reads`: the commands that
-/// the header of `lua/lib/members.lua` states for reads.
+/// Asserts that a script's key was declared, or is derived where the script only reads it. `reads`
+/// are the commands that the header of `lua/lib/members.lua` lists for reads.
 #[track_caller]
 fn assert_declared(
     command: &str,
@@ -58,7 +59,7 @@ fn assert_declared(
     assert!(declared.iter().all(|other| tag(other) == tag(key)));
 }
 
-/// Each verb with and without effect, and reads of what is there and what is not.
+/// Runs each verb with and without effect, and reads existing and missing posts.
 async fn tap_everything(store: &RedisStore, post: PostId) {
     for (verb, id, name) in [
         (Verb::Toggle, 1, "like"),

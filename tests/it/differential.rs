@@ -1,5 +1,6 @@
-//! The stores against the machine: the same stream of taps has to give the same answers and leave
-//! the same state. A failure shrinks to the shortest stream that shows it.
+//! Every store compared with the machine, the model of a post in `domain`: the same sequence of
+//! taps must give the same outcomes and leave the same state. A failure shrinks to the shortest
+//! sequence that shows it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::support::file::fresh;
 use crate::support::redis_server::{Kind, shared};
 use crate::support::{changes, keyed_tap, post, soon, tap, user};
 
-/// A tap of a stream: which post, who, what. Small ranges, so that taps meet.
+/// A tap of a sequence. The ranges are small, so that taps meet.
 #[derive(Clone, Debug)]
 struct Step {
     post: usize,
@@ -42,7 +43,7 @@ fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..length)
 }
 
-/// Active, changed, replayed, count, and the number of the change whose revision it answers; none if
+/// Active, changed, replayed, count, and the number of the change that has its revision. None if
 /// the key was used for another request.
 type Answer = Option<(bool, bool, bool, u64, Option<usize>)>;
 
@@ -55,29 +56,30 @@ impl Step {
     }
 }
 
-/// What can be compared: revisions and times are of different clocks, so only their order is.
+/// What can be compared. Revisions and times come from different clocks, so only their order
+/// counts.
 #[derive(Debug, PartialEq)]
 struct Seen {
     answers: Vec<Answer>,
     posts: Vec<SeenPost>,
-    /// Per post: who changed what to what.
+    /// For each post: the user, the reaction, and the new state of each change.
     changes: Vec<Vec<(u64, String, bool)>>,
 }
 
 #[derive(Debug, PartialEq)]
 struct SeenPost {
-    /// Reactions with their count and whether user 1 has them.
+    /// Each reaction with its count, and whether user 1 has it.
     reactions: Vec<(String, u64, Option<bool>)>,
     /// Newest first.
     reactors: Vec<(u64, String)>,
 }
 
-/// The revisions of each post's changes.
+/// The revisions of the changes of each post.
 #[derive(Default)]
 struct Order(HashMap<usize, Vec<Revision>>);
 
 impl Order {
-    /// What can be compared of an answer. Before the first change its revision has no number.
+    /// The comparable part of an outcome. A revision from before the first change has no number.
     fn answer(&mut self, post: usize, outcome: Outcome) -> Answer {
         let number = self.number(post, &outcome);
         let Outcome { active, changed, count, replayed, .. } = outcome;
@@ -161,7 +163,7 @@ async fn by_store(store: &AnyStore, stream: &[Step], ids: &[PostId]) -> Seen {
     Seen { answers, posts, changes: logs }
 }
 
-/// Compares on streams from a fixed seed, so that a failure is there again.
+/// Compares a store with the machine on sequences from a fixed seed, so that a failure repeats.
 fn compare(cases: u32, length: usize, store: impl Fn() -> AnyStore) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = runtime.block_on(async { store() });

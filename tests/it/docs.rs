@@ -1,4 +1,4 @@
-//! The commands of the documentation do what it says.
+//! The commands in the documentation work as it says.
 
 use std::fs;
 use std::path::Path;
@@ -15,13 +15,13 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// The shell commands of a document, block by block.
+/// The shell commands of a document, one text a block.
 fn shell_blocks(text: &str) -> Vec<String> {
     let blocks = text.split("```sh\n").skip(1);
     blocks.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
-/// Runs lines in a shell in which curl gives up after four seconds and fails for an error.
+/// Runs lines in a shell in which curl fails after four seconds, and for an HTTP error.
 async fn run(lines: String) -> Output {
     let script = format!("curl() {{ command curl -sS -f -m 4 \"$@\"; }}\n{lines}");
     let bash = move || Command::new("bash").args(["-euc", &script]).output().unwrap();
@@ -67,7 +67,7 @@ async fn every_call_of_the_readme_and_of_the_api_page_is_answered() {
     assert_eq!(lines[0], lines[1], "the second is a replay");
 }
 
-/// What stands below `<!-- snippet: NAME -->` in docs/operations.md.
+/// The text below `<!-- snippet: NAME -->` in docs/operations.md.
 fn snippet(name: &str) -> String {
     let guide = read("docs/operations.md");
     let (_, rest) = guide.split_once(&format!("<!-- snippet: {name} -->\n```")).unwrap();
@@ -116,7 +116,7 @@ async fn the_settings_and_rights_of_the_guide_are_enough_and_strict() {
     assert!(refused.is_empty(), "{refused:?}");
 }
 
-/// zsh, the shell of every Mac, takes a comment behind a command for arguments.
+/// zsh, the default shell of macOS, takes a comment after a command as arguments.
 #[test]
 fn no_command_has_a_comment_behind_it() {
     for path in

@@ -1,4 +1,4 @@
-//! Redis away, stopped, killed, come back: answers in time, with the code that is true.
+//! Redis unreachable, paused, killed and restarted: responses in time, with the right code.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ fn path(post: impl std::fmt::Display, user: u64) -> String {
     format!("/v1/posts/{post}/reactions/like/users/{user}")
 }
 
-/// Waits until a figure at `/metrics` is what it should be.
+/// Waits until a metric has this value.
 async fn until_figure(service: &Service, name: &str, value: u64) {
     let started = Instant::now();
     loop {
@@ -27,7 +27,7 @@ async fn until_lanes(service: &Service, connected: u64) {
     until_figure(service, "onetap_lanes_connected", connected).await;
 }
 
-/// Waits until every lane counts taps again; says how long it took.
+/// Waits until every lane counts taps again. Returns how long it took.
 async fn until_well(service: &Service) -> Duration {
     let started = Instant::now();
     let mut well = 0;

@@ -1,7 +1,8 @@
-//! Two classes of load at once: one client asks for all that it may, and another one taps. All taps
-//! of the other, the bystander, are answered 2xx in time, and the load is kept within its bound.
+//! Two classes of load at once: one client asks for as much as it may, and another one, the
+//! bystander, taps. All taps of the bystander get a 2xx in time, and the load stays within its
+//! limit.
 //!
-//! `make bystander` has the same loads in their full size, with figures.
+//! `make bystander` runs the same loads at full size, and prints figures.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,17 +21,17 @@ use crate::support::program::Program;
 use crate::support::redis_server::{Kind, RedisServer};
 use crate::support::{post, posts};
 
-/// The service's request timeout. A 2xx that takes longer has waited for a connection, too.
+/// The request timeout of the service. A 2xx that takes longer has also waited for a connection.
 const IN_TIME: Duration = Duration::from_secs(2);
 const TO_CONNECT: Duration = Duration::from_secs(1);
 
-/// After this a tap counts as not answered.
+/// After this time without a response a tap counts as unanswered.
 const NO_ANSWER: Duration = Duration::from_secs(10);
 
-/// How long a load and its bystander go on.
+/// How long a load and its bystander run.
 const TIME: Duration = Duration::from_secs(4);
 
-/// One load at a time, or they would be each other's.
+/// Runs one test at a time: otherwise their loads would add up.
 async fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::const_new(());
     ALONE.lock().await
@@ -39,15 +40,16 @@ async fn alone() -> MutexGuard<'static, ()> {
 /// What the bystander sends.
 #[derive(Clone, Copy)]
 enum Sends {
-    /// Taps with a key, each over a connection that is kept.
+    /// Taps with a key, over keep-alive connections.
     Taps,
-    /// Over a connection of its own, as from somebody who has just come.
+    /// Taps over a new connection each, like a client that has just arrived.
     NewConnections,
-    /// Removals without a key, of what these users have on this post.
+    /// Removals without a key, of these users' reactions on this post.
     Removals(PostId),
 }
 
-/// 50 taps a second, whatever comes back; how often each code was answered, late or not.
+/// Sends 50 taps a second, whatever the responses. Returns how often each status came, late ones
+/// apart.
 async fn stand_by(service: SocketAddr, sends: Sends, time: Duration) -> BTreeMap<String, u32> {
     let (begun, mut taps) = (Instant::now(), JoinSet::new());
     let idle: Arc<std::sync::Mutex<Vec<Connection>>> = Arc::default();
@@ -104,19 +106,19 @@ async fn start(redis: &RedisServer, flags: &[&str]) -> Program {
     service
 }
 
-/// Clients that hold a stream of 100 posts each open; one that is refused tries again.
+/// Clients that each hold a stream of 100 posts open. A refused one retries.
 struct Watchers {
     readers: Vec<JoinHandle<()>>,
     seen: Arc<std::sync::Mutex<Vec<Seen>>>,
     posts: Vec<Vec<PostId>>,
 }
 
-/// What one of them has been told.
+/// What one of them has received.
 #[derive(Clone, Default)]
 struct Seen {
-    /// Of so many posts.
+    /// From how many posts.
     told: usize,
-    /// A tap on its first post.
+    /// Whether its stream showed the tap on its first post.
     truth: bool,
     /// How often its stream has ended.
     ended: usize,
@@ -146,7 +148,7 @@ impl Watchers {
         self.seen.lock().unwrap().iter().filter(|seen| which(seen)).count()
     }
 
-    /// Waits until it is true of all; of how many it is.
+    /// Waits until `which` holds for all, or `time` is over. Returns for how many it holds.
     async fn all_within(&self, time: Duration, which: impl Fn(&Seen) -> bool) -> usize {
         let begun = Instant::now();
         while begun.elapsed() < time && self.count(&which) < self.posts.len() {
@@ -224,7 +226,7 @@ async fn streams_are_told_the_truth_or_closed_when_redis_closes_every_connection
     assert_eq!(told, 100, "streams were open again, and told the truth, within 15 s");
 }
 
-/// Posts on which each of three users has 20 reactions.
+/// The body that asks for a page of posts on which each of three users has 20 reactions.
 async fn large_page(service: SocketAddr) -> String {
     let posts = posts(100);
     let mut filling = JoinSet::new();
@@ -252,7 +254,8 @@ async fn large_page(service: SocketAddr) -> String {
     format!("{{\"post_ids\":[{}],\"recent\":20}}", ids.join(","))
 }
 
-/// Clients that ask for a page again as soon as they have it; how often each status came.
+/// Clients that request a page, and request it again after each response. Returns how often each
+/// status came.
 async fn read_pages(service: SocketAddr, clients: usize, body: String) -> BTreeMap<u16, u32> {
     let (stop, mut readers) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
     for _ in 0..clients {
@@ -327,7 +330,7 @@ async fn streams_open_beside_large_pages_and_taps() {
     println!("{codes:?}, pages {:?}", pages.await.unwrap());
 }
 
-/// More than it takes, of which none sends anything.
+/// More connections than the limit, none of which sends a byte.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silent_connections_keep_nobody_out() {
     let _alone = alone().await;
@@ -352,7 +355,7 @@ async fn used_memory(admin: &mut redis::aio::MultiplexedConnection) -> u64 {
     line.trim().parse().unwrap()
 }
 
-/// Removals that remove nothing, each with a key of its own, a hundred at a time.
+/// Sends removals without effect, each with its own key, a hundred at a time.
 async fn remove_nothing(service: SocketAddr, user: u64, time: Duration) {
     let (begun, post) = (Instant::now(), post());
     let mut client = Connection::open(service).await;

@@ -1,9 +1,9 @@
-//! The fault suite: while one thing after the other breaks, a mixed load goes on; what it asked and
-//! what it was answered is recorded, and the checker of `onetap-loadtest` has to accept the record.
-//! Nothing that was answered may be lost, except where replication itself may lose the newest.
+//! The fault suite: a mixed load goes on while one thing after another breaks. It records requests
+//! and responses, and the checker of `onetap-loadtest` must accept the record. No acknowledged tap
+//! may be lost, except the newest where replication itself may lose them.
 //!
-//! Each fault is tried with and without idempotency keys. `ONETAP_FAULT_TAPS` says over how many
-//! operations (`make faults`: a million), `ONETAP_FAULT_ROUNDS` how often it strikes at the least.
+//! Each fault runs with and without idempotency keys. `ONETAP_FAULT_TAPS` sets the number of
+//! operations (`make faults`: a million), `ONETAP_FAULT_ROUNDS` the least number of strikes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn pause(millis: u64) -> tokio::time::Sleep {
     tokio::time::sleep(Duration::from_millis(millis))
 }
 
-/// A fault and the load that goes on meanwhile.
+/// A fault, and the load during it.
 pub(crate) struct Trial {
     name: &'static str,
     service: SocketAddr,
@@ -44,15 +44,16 @@ impl Trial {
         Self { name, service, request_timeout, rules: Rules::default(), users: 50 }
     }
 
-    /// Of a failover, where the newest changes may be lost. Few users, so that all is seen again
-    /// between two failovers: what the first one lost has to be clear by the second.
+    /// A trial with failovers, which may lose the newest changes. It has few users, so that each
+    /// state is seen again between two failovers: the losses of the first must be known before the
+    /// second.
     fn failover(name: &'static str, service: SocketAddr) -> Self {
         let rules = Rules { allow_lost_suffix: true };
         Self { rules, users: 10, ..Self::new(name, service, TWO_SECONDS) }
     }
 
-    /// Lets the fault strike, with some hundred operations before each, until there were enough;
-    /// half of them without keys, half with.
+    /// Lets the fault strike until there were enough operations, with some hundred before each
+    /// strike. Half of the operations have no key, half have one.
     pub(crate) async fn run(self, mut strike: impl AsyncFnMut(u64)) -> [SoakReport; 2] {
         let taps = variable("ONETAP_FAULT_TAPS", 3000) / 2;
         let rounds = variable("ONETAP_FAULT_ROUNDS", 3) / 2 + 1;
@@ -114,7 +115,7 @@ impl Trial {
     }
 }
 
-/// A Redis that keeps what it has answered, at a port that stays the same over its restarts.
+/// A Redis that keeps what it acknowledged. Its port stays the same over restarts.
 struct Durable {
     server: Option<RedisServer>,
     port: u16,
@@ -150,7 +151,7 @@ async fn service(store: &str, request_timeout_ms: u64) -> Service {
     service_with(store, request_timeout_ms, &[]).await
 }
 
-/// A service that keeps little, so that a replica that begins anew has soon copied it.
+/// A service that keeps little, so that a new replica has soon copied it.
 async fn service_of_copies(store: &str) -> Service {
     let short = ["--idempotency-retention-seconds", "20", "--change-log-retention-seconds", "20"];
     service_with(store, 2000, &short).await
@@ -368,7 +369,7 @@ async fn the_service_is_killed() {
         .await;
 }
 
-/// What replication has not carried over is lost with the old primary: at most the newest.
+/// The changes that the old primary has not replicated are lost with it: at most the newest.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sentinels_fail_over() {
     let all = Sentinels::start().await;
@@ -397,7 +398,7 @@ async fn sentinels_fail_over() {
         .await;
 }
 
-/// The same of a node of a cluster; all others lose nothing.
+/// The same for one node of a cluster. The other nodes lose nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_of_a_cluster_is_lost() {
     let mut cluster = Cluster::start(Kind::Redis, 3, true).await;
@@ -415,7 +416,7 @@ async fn a_node_of_a_cluster_is_lost() {
         .await;
 }
 
-/// Taps of a slot that is moving may be refused; none may be lost or counted twice.
+/// Taps of a moving slot may be refused. None may be lost or counted twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slots_move() {
     let cluster = Cluster::start(Kind::Redis, 3, false).await;

@@ -1,6 +1,6 @@
-//! The fault suite for the store file: the service over it is killed, and the power of its disk is
-//! cut in the middle of its group commits. Kill -9 leaves what the system has cached, so that alone
-//! would prove nothing of syncs; a power cut leaves what was synced, and any part of the rest.
+//! The fault suite for the store file. The service is killed, and the power of its disk is cut
+//! during its group commits. After kill -9 the system still has its cache, so that alone would
+//! prove nothing about syncs. A power cut keeps what was synced, and any part of the rest.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,11 +48,11 @@ async fn the_service_over_a_file_is_killed() {
 
 const CALLERS: u64 = 24;
 
-/// Callers of a store, and what is recorded of them.
+/// Callers of a store, and the record of their taps.
 struct Callers {
     store: AnyStore,
     recorder: Arc<Recorder>,
-    /// How many taps have begun.
+    /// How many taps have started.
     begun: Arc<AtomicU64>,
 }
 
@@ -96,7 +96,7 @@ impl Callers {
         answer
     }
 
-    /// Reads a post; `whole`: with all reactors, as the last word on it.
+    /// Reads a post. With `whole` it reads all reactors, as the final state.
     async fn read(&self, post: PostId, whole: bool) -> Result<(), StoreError> {
         let sent_micros = self.recorder.now_micros();
         let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
@@ -123,7 +123,8 @@ impl Callers {
         Ok(())
     }
 
-    /// Taps and reads until nothing is answered any more. Gives what was left in doubt.
+    /// Taps and reads until the store answers no more. Returns the last tap if its outcome is
+    /// unknown.
     async fn run(self: Arc<Self>, round: u64, caller: u64) -> Option<(Tap, String)> {
         let (posts, run) = (tapped_posts(), format!("p{round}"));
         // Other taps each time.
@@ -146,7 +147,7 @@ impl Callers {
     }
 }
 
-/// Taps from many callers, the power cut in the middle of any write or sync, again and again.
+/// Many callers tap, while the power is cut in the middle of writes and syncs, again and again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_power_is_cut_in_group_commits() {
     let taps = variable("ONETAP_FAULT_TAPS", 3000);

@@ -1,4 +1,4 @@
-//! `onetap backup`: copies of a store file, taken while a service counts taps into it.
+//! `onetap backup`: copies of a store file, made while a service counts taps into it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -32,8 +32,8 @@ fn refused(output: &Output, code: i32, words: &str) {
     assert_eq!(said.lines().count(), 1, "{said}");
 }
 
-/// Each copy is of one moment: what it holds was answered before it ended, what was answered before
-/// it began is in it, and its counts agree with its members.
+/// Each copy is a snapshot. It contains only taps answered before the copy ended, and all taps
+/// answered before it began. Its counts agree with its members.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_is_taken_under_load_is_of_one_moment() {
     let folder = tempfile::tempdir().unwrap();
@@ -144,7 +144,7 @@ async fn what_cannot_be_copied_is_refused_and_nothing_is_left_behind() {
     assert_eq!(names, ["link", "store.redb", "text", "there"]);
 }
 
-/// A copy that is broken off leaves nothing, and the service gives the next one.
+/// An interrupted copy leaves no file behind, and the service serves the next copy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_is_interrupted_or_has_no_room_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -205,7 +205,7 @@ async fn a_copy_that_is_interrupted_or_has_no_room_leaves_nothing() {
     assert!(output.status.success() && copy.exists(), "{output:?}");
 }
 
-/// Not only counts: who reacted when, the change log, and what was answered to a key.
+/// A copy contains more than counts: who reacted when, the change log, and the idempotency records.
 #[tokio::test]
 async fn a_copy_has_all_that_the_file_has() {
     let (store, folder) = fresh();
@@ -245,7 +245,7 @@ async fn a_copy_has_all_that_the_file_has() {
     assert!(!folder.path().join("copy.redb.sock").exists());
 }
 
-/// A holder that ends removes its own socket, and not that of who holds the file at the path now.
+/// A service that ends removes its own socket. It leaves that of the service that has the path now.
 #[tokio::test]
 async fn a_holder_that_ends_leaves_the_socket_of_the_next_one() {
     let folder = tempfile::tempdir().unwrap();

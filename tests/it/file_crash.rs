@@ -1,5 +1,5 @@
-//! The file store, crashed: by kill -9, which leaves what the system has cached, and by a power cut,
-//! which leaves what was synced and any part of the rest.
+//! The file store after crashes: kill -9, which keeps the system's cache, and a power cut, which
+//! keeps what was synced and any part of the rest.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -23,7 +23,7 @@ fn on(disk: &Disk, options: FileOptions) -> FileStore {
     FileStore::with_backend(move || disk.open(), options).unwrap()
 }
 
-/// Sends taps from many callers until nothing is answered any more.
+/// Sends taps from many callers until the store answers no more.
 async fn tap_until_it_ends(store: &AnyStore, run: &str, ledger: &Arc<Mutex<Ledger>>) {
     let callers: Vec<_> = (0..CALLERS)
         .map(|caller| {
@@ -46,7 +46,7 @@ async fn tap_until_it_ends(store: &AnyStore, run: &str, ledger: &Arc<Mutex<Ledge
     }
 }
 
-/// Rounds of taps, a power cut in the middle of any write or sync, and an audit of what is left.
+/// Rounds of taps, a power cut in the middle of a write or sync, and an audit of what survived.
 async fn power_cuts(rounds: u64, left: impl Fn(u64) -> Left) {
     // Records go soon, so that the cuts also meet their sweep; the audit asks within their time.
     let records = Duration::from_secs(30);
@@ -98,7 +98,7 @@ async fn a_power_cut_that_leaves_the_first_writes_loses_no_acknowledged_tap() {
     power_cuts(rounds(15), |_| Left::Beginning).await;
 }
 
-/// The program over a file, and where it listens.
+/// The program with a store file, and its address.
 fn start(file: &Path) -> (Child, std::net::SocketAddr) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_onetap"))
         .args(["--listen", "127.0.0.1:0", "--threads", "2", "--store"])
@@ -114,7 +114,7 @@ fn start(file: &Path) -> (Child, std::net::SocketAddr) {
     (child, address.parse().unwrap())
 }
 
-/// A tap over HTTP, with the text of its key; of unknown outcome if the connection broke.
+/// Sends a tap over HTTP, with the text of its key. The outcome is unknown if the connection broke.
 async fn over_http(
     connection: &mut Connection,
     tap: &Tap,
@@ -152,7 +152,7 @@ async fn over_http(
     }
 }
 
-/// Kill -9 of the service under load, again and again on one file.
+/// Kill -9 of the service under load, repeated on one file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_of_the_service_loses_no_acknowledged_tap() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A store file that is removed, replaced or moved away while it is open.
+//! A store file that is removed, replaced or moved while it is open.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,7 @@ use crate::support::events::{Events, path};
 use crate::support::post;
 use crate::support::program::Program;
 
-/// How long after the file has gone something may still be answered.
+/// How long the service may still answer after the file has gone.
 const BOUND: Duration = Duration::from_millis(1500);
 
 fn start(file: &Path) -> Program {

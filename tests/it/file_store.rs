@@ -1,4 +1,4 @@
-//! What is particular to the file store: its file, its one writer, its disk.
+//! What only the file store has: its file, its one writer, its disk.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -30,13 +30,13 @@ fn on(disk: &Disk) -> FileStore {
     FileStore::with_backend(move || disk.open(), OPTIONS).unwrap()
 }
 
-/// What the program comes to on a store that it should refuse.
+/// The output of the program with a store that it must refuse.
 fn refused(store: &Path) -> Output {
     let store = format!("file:{}", store.display());
     outcome(&mut onetap(&["--listen", "127.0.0.1:0", "--store", &store]))
 }
 
-/// One line that names the file and has these words in it.
+/// Asserts this exit code and one line that names the file and contains these words.
 #[track_caller]
 fn assert_refused(output: &Output, code: i32, store: &Path, words: &[&str]) {
     let said = String::from_utf8_lossy(&output.stderr);
@@ -97,7 +97,7 @@ fn a_path_that_is_no_place_for_a_file_is_exit_code_64() {
     assert_refused(&checked, 64, &dangling, &["symbolic link that leads nowhere"]);
 }
 
-/// Root may write everything, so the program runs as somebody else where the tests run as root.
+/// Root may write to every file. Where the tests run as root, the program runs as another user.
 #[test]
 fn a_file_that_may_not_be_written_is_exit_code_64() {
     let folder = tempfile::tempdir().unwrap();
@@ -260,7 +260,7 @@ async fn a_full_disk_refuses_taps_and_goes_on_when_there_is_room() {
     ledger.audit(&store).await;
 }
 
-/// Waits until a tap is applied again.
+/// Waits until the store applies a tap again.
 async fn works_again(store: &AnyStore) {
     let (one, began) = (tap(Verb::Set, post(), 1, "like"), Instant::now());
     while let Err(error) = store.tap(one.clone(), soon()).await {
@@ -319,7 +319,7 @@ async fn after_a_sync_that_failed_nothing_is_built_on_it() {
     ledger.audit(&AnyStore::File(on(&disk))).await;
 }
 
-/// Waits until the writer has taken everything that was queued before, and is at its sync.
+/// Waits until the writer has taken all queued taps and is at its sync.
 async fn in_its_commit(store: &FileStore, one: Tap) -> JoinHandle<Result<Outcome, StoreError>> {
     let (commits, asked) = (store.stats().bytes_written.get(), store.clone());
     let tapping = tokio::spawn(async move { asked.tap(one, soon()).await });
@@ -427,7 +427,7 @@ async fn records_and_log_entries_go_when_they_are_too_old() {
     assert_eq!(left, 0, "of a post without reactions nothing stays");
 }
 
-/// After a failure the file is opened again. What is there then may be another one, or nothing.
+/// After a failure the store opens the file again. By then another file may be there, or none.
 #[tokio::test]
 async fn a_file_that_is_not_the_same_any_more_is_not_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
@@ -478,7 +478,7 @@ async fn a_file_that_is_not_the_same_any_more_is_not_gone_on_with() {
     assert!(counted > 200);
 }
 
-/// The same number of a file may be given to another one; how far it is, is not the same.
+/// Another file may get the same inode number. Then its number of commits tells the two apart.
 #[tokio::test]
 async fn a_storage_that_has_gone_back_is_not_gone_on_with() {
     let (now, before) = (Disk::new(), Disk::new());
@@ -501,7 +501,7 @@ async fn a_storage_that_has_gone_back_is_not_gone_on_with() {
     assert_eq!(store.tap(other, soon()).await.unwrap().count, 2);
 }
 
-/// However many taps of one post share a commit, its log is trimmed as fast as it grows.
+/// The log is trimmed as fast as it grows, even when many taps of one post share a commit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_of_a_hot_post_does_not_outgrow_its_trimming() {
     let disk = Disk::new();
@@ -521,7 +521,7 @@ async fn the_log_of_a_hot_post_does_not_outgrow_its_trimming() {
     assert!((1..=2000).contains(&left.len()), "{} of 4000 entries are left", left.len());
 }
 
-/// Places in the log rise, so they stay as far ahead as a clock was once.
+/// Positions in the log only rise. So after a clock was ahead once, they stay ahead for as long.
 #[tokio::test]
 async fn a_clock_that_was_ahead_once_keeps_nothing_for_as_long() {
     let folder = tempfile::tempdir().unwrap();
@@ -592,7 +592,7 @@ async fn a_count_that_is_false_is_healed_by_the_next_tap() {
     assert_eq!(changes(&store, post.partition(), 10).await.unwrap().len(), 3);
 }
 
-/// Puts a number into the top of a file that is closed.
+/// Writes a number into the meta table of a closed file.
 fn set_top(file: &Path, name: &str, value: u64) {
     let engine = redb::Database::open(file).unwrap();
     let txn = engine.begin_write().unwrap();
@@ -606,8 +606,8 @@ async fn revision_of(store: &FileStore, post: PostId) -> Revision {
     store.summaries(query, soon()).await.unwrap()[0].revision
 }
 
-/// The revision of posts without state is kept in the file, so that a clock that is put back takes
-/// nothing of it back.
+/// The file keeps the floor, which is the revision of posts without state. So a clock that is set
+/// back does not lower it.
 #[tokio::test]
 async fn a_floor_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
@@ -632,7 +632,7 @@ async fn a_floor_survives_a_restart() {
     assert!(first.revision.0 > ahead, "{first:?}");
 }
 
-/// A file of an earlier release has one floor for all posts, the clock of its last commit.
+/// A file of an earlier release has one floor for all posts: the clock of its last commit.
 #[tokio::test]
 async fn the_floor_of_an_earlier_release_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -648,7 +648,7 @@ async fn the_floor_of_an_earlier_release_goes_on() {
     assert!(revision_of(&store, post).await > first.revision);
 }
 
-/// A log that one client fills is cut to its length, and what is left is the newest.
+/// A log that one client fills is trimmed to its limit, and keeps the newest entries.
 #[tokio::test]
 async fn a_log_keeps_no_more_entries_than_it_may() {
     let folder = tempfile::tempdir().unwrap();
@@ -670,7 +670,7 @@ async fn a_log_keeps_no_more_entries_than_it_may() {
     }
 }
 
-/// A file with holes would let a full disk break a commit in the middle.
+/// With holes in the file, a full disk could break a commit in the middle.
 #[tokio::test]
 async fn the_file_has_no_holes() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -698,7 +698,7 @@ async fn the_file_has_no_holes() {
     }
 }
 
-/// Beyond the number that is counted, the kept count moves with the members.
+/// Above the number of members that the store counts, it adds to and subtracts from a kept count.
 #[tokio::test]
 async fn counts_of_many_are_the_number_of_members() {
     let (store, _folder) = fresh();

@@ -1,4 +1,4 @@
-//! What one client can take from the others over HTTP: places for connections, and memory.
+//! What one client can take from others over HTTP: places for connections, and memory.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,12 +12,12 @@ use crate::support::http::Connection;
 use crate::support::program::Program;
 use crate::support::{post, posts};
 
-/// More files than some machines let a process open at first.
+/// Raises the limit on open files: some machines start with fewer than these tests need.
 fn raise_limit() {
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
 }
 
-/// Opens connections on which nothing is sent but these bytes.
+/// Opens connections that send only these bytes.
 async fn open(address: SocketAddr, number: usize, bytes: &[u8]) -> Vec<TcpStream> {
     let mut connections = Vec::new();
     for _ in 0..number {
@@ -29,8 +29,8 @@ async fn open(address: SocketAddr, number: usize, bytes: &[u8]) -> Vec<TcpStream
     connections
 }
 
-/// Taps every twenty milliseconds, on a connection of its own and now and then on a new one. Gives
-/// the longest time that an answer took.
+/// Taps every twenty milliseconds, on its own connection and now and then on a new one. Returns the
+/// longest time to a response.
 async fn tap_for(address: SocketAddr, time: Duration) -> Duration {
     let (taps, begun) = (format!("/v1/posts/{}/reactions/like/users", post()), Instant::now());
     let (mut kept, mut slowest, mut user) = (Connection::open(address).await, Duration::ZERO, 0);
@@ -69,7 +69,7 @@ async fn silent_connections_make_room_for_who_asks() {
     drop(silent);
 }
 
-/// A connection whose request is complete but for its last byte.
+/// A connection whose request is complete except for its last byte.
 async fn half_asked(address: SocketAddr) -> Connection {
     let mut connection = Connection::open(address).await;
     let head = "POST /v1/posts/reactions/query HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\
@@ -151,7 +151,7 @@ async fn requests_that_are_never_complete_hold_little_memory() {
     program.until("room for a large request", room).await;
 }
 
-/// A body that comes byte by byte must not hold a buffer for each.
+/// A body that arrives byte by byte must not hold a buffer for each byte.
 #[tokio::test]
 async fn a_body_that_comes_in_crumbs_costs_no_more_than_one_that_does_not() {
     const CRUMBS: usize = 3000;
@@ -173,7 +173,7 @@ async fn a_body_that_comes_in_crumbs_costs_no_more_than_one_that_does_not() {
     assert!(most < before + 4 * 1024, "{before} KiB before, {most} KiB");
 }
 
-/// Asks for a page and reads only the status of the answer.
+/// Requests a page, and reads only the status of the response.
 async fn ask(address: SocketAddr, question: &str) -> (TcpStream, u16) {
     let socket = TcpSocket::new_v4().unwrap();
     // What is not read waits at the service, and not in here.

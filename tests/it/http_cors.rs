@@ -1,4 +1,4 @@
-//! B34: what a page of another origin may read, on every answer and every error.
+//! B34: what a page of another origin may read, on every response and every error.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const OURS: &str = "https://forum.example";
 const OTHER: &str = "http://localhost:8000";
 const FOREIGN: &str = "https://evil.example";
 
-/// What an answer tells the browser of this origin.
+/// Asserts that a response allows a page of this origin to read it, unless the origin is foreign.
 #[track_caller]
 fn assert_readable(response: &Response, origin: &str) {
     let all = |name: &str| -> Vec<&str> {
@@ -25,7 +25,7 @@ fn assert_readable(response: &Response, origin: &str) {
     assert_eq!(all("access-control-allow-credentials"), [""; 0], "{response:?}");
 }
 
-/// The names of a list, in lower case.
+/// The names of a comma-separated list, in lower case and sorted.
 fn names(list: Option<&str>) -> Vec<String> {
     let mut names: Vec<String> =
         list.unwrap_or_default().split(',').map(|name| name.trim().to_lowercase()).collect();
@@ -33,7 +33,7 @@ fn names(list: Option<&str>) -> Vec<String> {
     names
 }
 
-/// Everything that can go wrong, each with its status.
+/// Provokes every kind of error, each with its status.
 async fn provoke(service: &Service, redis: &RedisServer, origin: &str) {
     let headers = [("origin", origin), ("content-type", "application/json")];
     let path = format!("/v1/posts/{}/reactions/like/users/7", post());
@@ -117,7 +117,8 @@ async fn b34_a_browser_can_read_every_answer_and_every_error() {
     assert_eq!(response.header("vary"), Some("origin"), "for caches on the way");
 }
 
-/// A page that anybody opens could tap for them: a POST without a body is sent without a question.
+/// Any page that a user opens could tap for that user: browsers send a POST without a body without
+/// asking first.
 #[tokio::test]
 async fn a_browser_taps_for_pages_of_its_own_origin_and_of_named_ones_alone() {
     let service = Service::with(&["--cors-origin", OURS]);

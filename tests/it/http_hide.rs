@@ -1,4 +1,4 @@
-//! `hide`: users that names and lists leave out, while counts stay.
+//! `hide`: users that names and lists leave out. Counts include them.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::post;
 use crate::support::service::Service;
 
-/// A post with these users, in the order in which they reacted.
+/// A post on which these users have reacted, in this order.
 async fn reacted(service: &Service, users: impl IntoIterator<Item = u64>) -> PostId {
     let post = post();
     for user in users {

@@ -1,4 +1,4 @@
-//! The names that the service answers to: a web page can make its own name mean 127.0.0.1.
+//! The host names that the service accepts: a web page can make its own name mean 127.0.0.1.
 
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -53,7 +53,8 @@ async fn a_tap_under_a_foreign_name_is_refused_and_counts_nothing() {
     );
 }
 
-/// RFC 9112, 3.2: a server answers 400 to HTTP/1.1 without a Host, and to more than one.
+/// RFC 9112, 3.2: a server answers 400 to an HTTP/1.1 request without a Host header, or with
+/// several.
 #[tokio::test]
 async fn one_host_and_only_one() {
     let service = Service::memory();
@@ -83,7 +84,7 @@ async fn probes_and_figures_are_read_under_any_name() {
     ask(&mut service.connect().await, head).await.assert_problem(403, "foreign_host");
 }
 
-/// No web page reaches a Unix socket, and a proxy before it passes on whatever name it has.
+/// No web page can reach a Unix socket, and a proxy in front of it forwards any host name.
 #[tokio::test]
 async fn behind_a_unix_socket_every_name_is_good() {
     let folder = tempfile::tempdir().unwrap();
@@ -121,7 +122,7 @@ async fn behind_a_unix_socket_every_name_is_good() {
     assert_eq!(std::fs::read_to_string(&socket).unwrap(), "a file of somebody's");
 }
 
-/// A stream over a Unix socket ends when its client has gone: there is nothing that would tell it.
+/// A stream over a Unix socket ends when its client has gone. The kernel has no timeout for that.
 #[tokio::test]
 async fn a_stream_over_a_unix_socket_ends_with_its_client() {
     use std::io::{Read as _, Write as _};
@@ -142,7 +143,7 @@ async fn a_stream_over_a_unix_socket_ends_with_its_client() {
     assert!(waited.is_ok());
 }
 
-/// A service that ends removes its own socket, and not that of the one that has followed it.
+/// A service that ends removes its own socket, and leaves that of its successor.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_ends_leaves_the_socket_of_the_next_one() {
     use std::io::Write as _;

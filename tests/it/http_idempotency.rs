@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` header: what is a key, what a replay looks like, what is refused.
+//! The `Idempotency-Key` header: valid keys, replays, refused requests.
 
 use crate::support::http::Response;
 use crate::support::post;
@@ -33,7 +33,7 @@ fn is_replay(response: &Response) -> bool {
     }
 }
 
-/// Status and body of a replay are those of the first answer, whatever has happened since.
+/// A replay has status and body of the first response, whatever has happened since.
 #[tokio::test]
 async fn a_repeated_request_is_answered_as_the_first_time() {
     for caller in callers() {

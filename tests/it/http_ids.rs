@@ -1,4 +1,5 @@
-//! Public reports on ids: every spelling of a post, a user and a reaction is one thing or is refused.
+//! Public reports on ids: every spelling of a post, user or reaction means the same thing, or is
+//! refused.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ async fn summary(service: &Service, post: &str) -> Value {
     service.send("GET", &format!("/v1/posts/{post}/reactions")).await.ok(200)
 }
 
-/// `[("like", 2), …]` as the summary lists them.
+/// The counts as the summary lists them: `[("like", 2), …]`.
 async fn counts(service: &Service, post: &str) -> Vec<(String, u64)> {
     let summary = summary(service, post).await;
     let reactions = summary["reactions"].as_array().unwrap();
@@ -23,7 +24,7 @@ async fn counts(service: &Service, post: &str) -> Vec<(String, u64)> {
         .collect()
 }
 
-/// B09: the same heart with and without U+FE0F, the same thumb, and names by other spellings.
+/// B09: the same heart with and without U+FE0F, the same thumb, and names in other spellings.
 #[tokio::test]
 async fn b09_one_emoji_is_one_bucket_however_it_is_spelled() {
     for service in [Service::memory(), Service::redis()] {
@@ -85,7 +86,7 @@ async fn b11_a_name_has_a_limit_and_nothing_is_written_beyond_it() {
     assert_eq!(counts(&service, &post).await.len(), 2);
 }
 
-/// B13: characters that mean something in a key or a pattern.
+/// B13: characters with a meaning in a key or a pattern.
 #[tokio::test]
 async fn b13_separators_in_an_id_are_refused_and_all_keys_of_a_post_share_a_slot() {
     let prefix = prefix();
@@ -132,7 +133,7 @@ async fn b13_separators_in_an_id_are_refused_and_all_keys_of_a_post_share_a_slot
     assert_eq!(tags.len(), 1, "{keys:?}");
 }
 
-/// B14: one UUID, many spellings.
+/// B14: one UUID in many spellings.
 #[tokio::test]
 async fn b14_a_post_has_one_spelling_at_every_entrance() {
     let service = Service::memory();
@@ -190,7 +191,7 @@ async fn b14_a_post_has_one_spelling_at_every_entrance() {
     assert_eq!((gone["changed"].as_bool(), gone["count"].as_u64()), (Some(true), Some(0)));
 }
 
-/// B15: ids that a double cannot hold.
+/// B15: ids that a double cannot represent.
 #[tokio::test]
 async fn b15_large_user_ids_keep_every_digit() {
     for service in [Service::memory(), Service::redis()] {
@@ -218,7 +219,7 @@ async fn b15_large_user_ids_keep_every_digit() {
     }
 }
 
-/// B18: percent-encoding is taken away exactly once.
+/// B18: percent-decoding happens exactly once.
 #[tokio::test]
 async fn b18_a_path_is_decoded_once() {
     let service = Service::redis();

@@ -1,9 +1,9 @@
-//! What one client can make the store hold: bounds, and what goes on beyond them.
+//! What one client can make the store hold: the limits, and what still works beyond them.
 
 use crate::support::post;
 use crate::support::service::Service;
 
-/// Only removing goes on in a full memory, and makes room for more.
+/// A full memory store accepts only removals, and they make room again.
 #[tokio::test]
 async fn a_full_memory_store_refuses_what_would_add_to_it() {
     let service = Service::with(&["--store", "memory:", "--memory-max", "200KiB"]);
@@ -34,7 +34,7 @@ async fn a_full_memory_store_refuses_what_would_add_to_it() {
     connection.send("PUT", path(counted), &key, "").await.ok(201);
 }
 
-/// Keys of one post do not use up the records that others have.
+/// Keys on one post do not use up the records that other posts need.
 #[tokio::test]
 async fn taps_with_keys_are_bounded_and_taps_without_go_on() {
     for store in ["memory:", "redis"] {

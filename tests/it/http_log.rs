@@ -103,7 +103,7 @@ async fn every_request_has_a_line_with_an_access_log_and_a_line_is_json_if_wante
     assert!(answered.iter().all(|line| line["request_id"].is_string()));
 }
 
-/// What is not ready, and why, without secrets.
+/// `/readyz` names the part that is not ready and the reason, without secrets.
 #[tokio::test]
 async fn readiness_says_which_part_is_not_ready_and_why() {
     let port = free_port();
@@ -132,7 +132,7 @@ async fn readiness_says_which_part_is_not_ready_and_why() {
     program.until("another reason", another).await;
 }
 
-/// `/metrics` in the format that `Accept` prefers; Prometheus' older parser takes the older one.
+/// `/metrics` in the format that `Accept` prefers. Prometheus' older parser asks for the older one.
 #[tokio::test]
 async fn figures_come_in_the_format_that_is_asked_for() {
     let service = Service::memory();

@@ -1,4 +1,4 @@
-//! `/metrics`: what stands there, and that Prometheus finds nothing wrong with it.
+//! `/metrics`: its contents, and that Prometheus' checker finds no fault.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use crate::support::post;
 use crate::support::redis_server::{Kind, RedisServer};
 use crate::support::service::Service;
 
-/// Prometheus' own checker.
+/// Prometheus' own checker of metrics.
 fn promtool() -> Command {
     let named = std::env::var_os("ONETAP_TEST_PROMTOOL").map(PathBuf::from);
     let fetched = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/promtool");
@@ -21,7 +21,7 @@ fn promtool() -> Command {
     Command::new(program)
 }
 
-/// Everything that it says, and whether it is content.
+/// All of its output, and whether it accepts the input.
 fn checked(command: &mut Command, given: &str) -> (bool, String) {
     let piped = || Stdio::piped();
     let mut child = command.stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
@@ -42,14 +42,14 @@ async fn older(service: &Service) -> String {
     figures(service, "text/plain").await
 }
 
-/// A figure of the older format, by its name and labels.
+/// The value of a series in the older format, by name and labels.
 fn value(figures: &str, series: &str) -> f64 {
     let mut lines = figures.lines().filter_map(|line| line.rsplit_once(' '));
     let found = lines.find(|(name, _)| *name == series);
     found.unwrap_or_else(|| panic!("no {series} in {figures}")).1.parse().unwrap()
 }
 
-/// Services over each store that have done something, so that each kind of series is there.
+/// Services over each store that have done some work, so that each kind of series is there.
 async fn used() -> Vec<(&'static str, Service, tempfile::TempDir)> {
     let mut services = Vec::new();
     for (name, make) in [
@@ -90,8 +90,8 @@ async fn promtool_finds_nothing_in_either_format() {
     }
 }
 
-/// What promtool lets pass: every family once, with a help text that is a sentence; the same
-/// families in both formats.
+/// What promtool does not check: each family appears once, its help text is a sentence, and both
+/// formats have the same families.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_figure_has_one_name_and_a_help_text() {
     for (store, service, _folder) in used().await {
@@ -150,7 +150,7 @@ async fn the_size_of_a_store_file_is_that_of_the_file() {
     assert!(!memory.contains("onetap_file_size_bytes"), "{memory}");
 }
 
-/// A scrape checks for itself where nobody has asked `/readyz`; then it shows what that found.
+/// A scrape checks readiness itself if nobody has requested `/readyz`. Then it shows the result.
 #[tokio::test]
 async fn readiness_is_a_figure() {
     let redis = RedisServer::start(Kind::Redis, &[]);

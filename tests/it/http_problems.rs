@@ -1,4 +1,4 @@
-//! Each problem tells a caller who has never read the documentation what to change.
+//! Each problem tells callers who have never read the documentation what to change.
 
 use onetap::http::Code;
 use serde_json::Value;
@@ -17,8 +17,8 @@ const HALF_QUOTED: Headers = &[("idempotency-key", "\"one")];
 
 type Headers = &'static [(&'static str, &'static str)];
 
-/// Method, path (behind the post's, unless it begins with `/v1`), headers, body, then the code and
-/// words of its title and detail.
+/// Method, path (relative to the post's, unless it begins with `/v1`), headers, body; then the
+/// code, and words of title and detail.
 type Case = (&'static str, &'static str, Headers, &'static str, Code, &'static [&'static str]);
 
 const fn text(bytes: &[u8]) -> &str {
@@ -135,7 +135,8 @@ const CASES: &[Case] = &[
     ),
 ];
 
-/// What no request can bring about by itself: the store, the time, or a bug of ours does.
+/// Codes that no request can cause by itself: they come from the store, from timing, or from a bug
+/// of ours.
 const NOT_THE_CALLERS: [Code; 6] = [
     Code::RequestTimeout,
     Code::Internal,

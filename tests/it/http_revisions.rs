@@ -1,4 +1,5 @@
-//! What a revision says, and what it does not: after clocks that jump and histories that are lost.
+//! What a revision guarantees and what it does not, after clocks that jump and changes that get
+//! lost.
 
 use redis::AsyncCommands as _;
 
@@ -6,7 +7,7 @@ use crate::support::redis_server::RedisServer;
 use crate::support::service::Service;
 use crate::support::{post, prefix, two_posts_of_one_partition};
 
-/// A store that lost its newest changes may give a revision out again, for another state.
+/// A store that lost its newest changes may use a revision again, for another state.
 #[tokio::test]
 async fn a_revision_that_is_given_out_twice_is_no_match() {
     let prefix = prefix();
@@ -38,7 +39,7 @@ async fn a_revision_that_is_given_out_twice_is_no_match() {
     }
 }
 
-/// A post without state has no clock to go back with.
+/// The revision of a post without state is the floor, which a clock cannot lower.
 #[tokio::test]
 async fn what_a_read_answered_the_next_write_goes_beyond() {
     let (server, clock) = RedisServer::with_shifted_clock();

@@ -1,4 +1,4 @@
-//! Connections: deadlines, bounds, the graceful stop.
+//! Connections: timeouts, limits, the graceful stop.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -50,7 +50,7 @@ async fn an_idle_connection_is_closed_by_its_deadline() {
     assert!(unused.is_closed_within(Duration::from_secs(5)).await);
 }
 
-/// A client that reads a large file at its own pace.
+/// A client that reads a large file slowly.
 struct LargeFile {
     stream: TcpStream,
     received: Vec<u8>,
@@ -69,7 +69,7 @@ impl LargeFile {
         file
     }
 
-    /// Reads a little; false at the end.
+    /// Reads some bytes. False at the end.
     async fn more(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
         let read = self.stream.read(&mut buffer).await.unwrap_or(0);
@@ -153,7 +153,7 @@ async fn pipelined_requests_are_answered_in_order() {
     }
 }
 
-/// B32: streams, half heads, silent sockets and taps in flight at a stop.
+/// B32: streams, incomplete request heads, silent connections and taps in flight during a stop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b32_a_stop_answers_what_is_in_flight_and_ends_in_time() {
     let redis = RedisServer::start(Kind::Redis, &[]);

@@ -1,4 +1,4 @@
-//! Live counts: the stream of server-sent events, over every kind of store.
+//! Live counts: the stream of server-sent events, with every kind of store.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::support::program::Program;
 use crate::support::service::Service;
 use crate::support::{forms, post, posts, prefix};
 
-/// A service over each kind of store, with what has to outlive it.
+/// A service with each kind of store, and what must outlive it.
 async fn services() -> Vec<(&'static str, Service, Option<TempDir>)> {
     let folder = tempfile::tempdir().unwrap();
     let file = format!("file:{}", folder.path().join("store.redb").display());
@@ -212,8 +212,8 @@ async fn who_goes_away_leaves_nothing_behind() {
     }
 }
 
-/// Of a peer that vanished the kernel knows what it knows of this one: what was sent is not taken.
-/// It is too little for us to notice.
+/// For the kernel this client is like one that has vanished: it takes nothing that was sent. The
+/// stream sends too little for our own write timeout to notice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_takes_nothing_more_is_given_up_though_little_is_sent() {
     let program = Program::start(&["--store", "memory:", "--write-timeout-ms", "1000"]);

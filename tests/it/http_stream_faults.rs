@@ -1,4 +1,4 @@
-//! Streams while things go wrong: Redis away for a while, readers that do not read.
+//! Streams during faults: Redis is unreachable for a while, clients do not read.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,10 +14,11 @@ use crate::support::posts;
 use crate::support::program::Program;
 use crate::support::redis_server::{Kind, RedisServer, free_port};
 
-/// Every healthy reader has the truth so long after the end of a fault, or its stream was closed.
+/// This long after the end of a fault, every client that reads has the true counts, or its stream
+/// was closed.
 const HEALED: Duration = Duration::from_secs(5);
 
-/// Taps on these posts until told to stop; what fails, fails.
+/// Taps on these posts until stopped. Ignores failures.
 fn taps(address: SocketAddr, posts: Vec<PostId>, stop: &Arc<AtomicBool>) -> JoinHandle<()> {
     let stop = Arc::clone(stop);
     tokio::spawn(async move {
@@ -34,8 +35,8 @@ fn taps(address: SocketAddr, posts: Vec<PostId>, stop: &Arc<AtomicBool>) -> Join
     })
 }
 
-/// Reads a stream to its end, or until it has been silent for so long; gives what it said last of
-/// each post, or none if it has ended.
+/// Reads a stream until it has been silent for `silence`. Returns its last count of each post. None
+/// if the stream ended.
 async fn last_said(mut stream: Events, posts: &[PostId], silence: Duration) -> Option<Vec<u64>> {
     let mut said = vec![0; posts.len()];
     loop {
@@ -59,7 +60,8 @@ async fn truth(program: &Program, posts: &[PostId]) -> Vec<u64> {
     totals
 }
 
-/// Fifty readers, one of whom never reads; taps all the while; a fault; the truth.
+/// Fifty clients, one of which never reads, and a constant load of taps. After a fault all must
+/// have the true counts.
 async fn healed_after(port: u16, fault: impl AsyncFnOnce()) {
     let program = Program::start(&["--store", &format!("redis://127.0.0.1:{port}")]);
     program.until_ready().await;
@@ -145,7 +147,8 @@ async fn readers_have_the_truth_after_redis_stood_still() {
     .await;
 }
 
-/// Reads until the post's total is so: without a word in the log, that may take half a minute.
+/// Reads until the post's total has this value. Without an entry in the log that may take half a
+/// minute.
 async fn until_total(events: &mut Events, total: u64) {
     let begun = Instant::now();
     loop {
@@ -158,7 +161,7 @@ async fn until_total(events: &mut Events, total: u64) {
     }
 }
 
-/// Over a Redis of its own: a stream that has said that one user likes a post.
+/// With a Redis of its own: a stream that has shown one like on a post.
 async fn one_like() -> (RedisServer, Program, String, Events) {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let program = Program::start(&["--store", &redis.url()]);

@@ -1,4 +1,4 @@
-//! Many streams of many posts: what they cost the others, and what each is told all the same.
+//! Many streams of many posts: what they cost other clients, and that each still gets its events.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::support::program::Program;
 use crate::support::redis_server::{Kind, RedisServer, free_port};
 use crate::support::{post, posts};
 
-/// The program over each kind of store, with what has to outlive it.
+/// The program with each kind of store, and what must outlive it.
 async fn programs() -> Vec<(&'static str, Program, Option<RedisServer>, Option<TempDir>)> {
     let folder = tempfile::tempdir().unwrap();
     let file = format!("file:{}", folder.path().join("store.redb").display());
@@ -33,8 +33,8 @@ fn like(post: PostId, user: u64) -> String {
     format!("/v1/posts/{post}/reactions/like/users/{user}")
 }
 
-/// Another client's taps, each on a post of its own, until told to stop: the slowest of them. A tap
-/// that had to wait for its deadline of two seconds would be refused.
+/// Taps of another client until stopped, each on its own post. Returns the longest time of a tap. A
+/// tap that had to wait for the request timeout of two seconds would be refused.
 fn bystander(address: SocketAddr, stop: &Arc<AtomicBool>) -> JoinHandle<Duration> {
     let stop = Arc::clone(stop);
     tokio::spawn(async move {
@@ -208,7 +208,7 @@ async fn a_store_that_was_never_there_ends_a_stream_and_refuses_the_next() {
     program.send("GET", &path(&posts(1))).await.assert_problem(503, "store_unavailable");
 }
 
-/// A revision that was given out twice, as after a loss behind a clock that was ahead.
+/// A store uses a revision again, as after lost changes behind a clock that was ahead.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_state_at_the_same_revision_ends_the_stream() {
     let redis = RedisServer::start(Kind::Redis, &[]);

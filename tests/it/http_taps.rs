@@ -1,4 +1,4 @@
-//! Writes over HTTP: the answers, the bodies, what is refused.
+//! Writes over HTTP: responses, bodies, refused requests.
 
 use serde_json::json;
 

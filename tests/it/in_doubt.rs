@@ -1,5 +1,5 @@
-//! Taps of which nobody knows what became of them, and taps that come late: with a key they are
-//! counted once, without one they are said to be in doubt, and never is one counted late.
+//! Taps of unknown outcome, and taps that arrive late. With a key they are counted once. Without
+//! one the caller gets `outcome_unknown`. No tap is ever counted late.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::support::post;
 use crate::support::redis_server::{Kind, RedisServer, free_port};
 use crate::support::service::Service;
 
-/// A service, a proxy, a Redis.
+/// A service, its Redis, and a proxy between them.
 struct Bench {
     service: Service,
     proxy: FaultProxy,
@@ -34,7 +34,7 @@ impl Bench {
         bench
     }
 
-    /// A fault that meets a lane while it connects is another fault.
+    /// Waits for the lanes: a fault while a lane connects would be another test.
     async fn until_connected(&self) {
         until("the lanes of both workers are connected", async || {
             let figures = self.service.send("GET", "/metrics").await.body;
@@ -49,7 +49,7 @@ impl Bench {
         connection.send(method, path, headers.as_slice(), "").await
     }
 
-    /// Sends in the background.
+    /// Sends the request in a task.
     async fn sending(&self, method: &'static str, path: &str, key: Option<&str>) -> Sending {
         let mut connection = self.service.connect().await;
         let (path, key) = (path.to_owned(), key.map(str::to_owned));
@@ -59,7 +59,7 @@ impl Bench {
         })
     }
 
-    /// What Redis itself says.
+    /// The count by Redis itself.
     async fn count(&self, path: &str) -> u64 {
         let post = path.split('/').nth(3).unwrap();
         let mut client = self.redis.client().await;
@@ -108,8 +108,8 @@ async fn command(bench: &Bench, words: &[&str]) {
     let _: redis::Value = redis::cmd(name).arg(rest).query_async(&mut client).await.unwrap();
 }
 
-/// The command runs, its reply is lost with the connection: the service sends it again itself, and
-/// the record makes that harmless.
+/// The script runs, and its reply is lost with the connection. The service retries by itself, and
+/// the record makes that safe.
 #[tokio::test]
 async fn a_tap_with_a_key_whose_reply_is_lost_is_answered_and_counted_once() {
     let bench = Bench::new(RedisServer::start(Kind::Redis, &[]), &[]).await;
@@ -132,7 +132,7 @@ async fn a_tap_with_a_key_whose_reply_is_lost_is_answered_and_counted_once() {
     }
 }
 
-/// B28: the client gives up and tries again while both attempts wait in the server.
+/// B28: the client times out and retries, while both attempts wait inside the server.
 #[tokio::test]
 async fn b28_timed_out_and_retried_runs_once() {
     let redis = RedisServer::start(Kind::Redis, &[]);
@@ -164,8 +164,8 @@ async fn b28_timed_out_and_retried_runs_once() {
     }
 }
 
-/// A clock that is wrong, or put forward, or back: what is refused for it is sent again with what the
-/// refusal told, and nobody notices.
+/// A clock that is wrong, or jumps ahead or back. The service retries a tap that is refused for it,
+/// with the time from the refusal. No caller notices.
 #[tokio::test]
 async fn a_clock_that_jumps_costs_no_tap() {
     let (redis, clock) = RedisServer::with_shifted_clock();
@@ -183,8 +183,8 @@ async fn a_clock_that_jumps_costs_no_tap() {
     assert_eq!(bench.changes(&path).await, 7);
 }
 
-/// A tap that waited in a socket beyond its time does not run when it comes out, also if the
-/// server's clock was put back meanwhile.
+/// A tap that waited in a socket past its deadline does not run later, even if the server's clock
+/// was set back meanwhile.
 #[tokio::test]
 async fn a_clock_that_was_put_back_lets_no_late_tap_run() {
     for (shift, key) in [(0, None), (-3_600_000, None), (-3_600_000, Some("k")), (3_600_000, None)]
@@ -205,8 +205,9 @@ async fn a_clock_that_was_put_back_lets_no_late_tap_run() {
     }
 }
 
-/// A server that has just been demoted refuses; once it, or another, takes writes again, the taps
-/// that were refused go through within their time. Without a key too: a refusal is a proof.
+/// A server that has just been demoted refuses taps. Once it or another accepts writes again, the
+/// service retries them within their deadline. That is safe without a key too: a refusal proves
+/// that nothing ran.
 #[tokio::test]
 async fn what_redis_refused_is_sent_again_within_its_time() {
     let bench = Bench::new(RedisServer::start(Kind::Redis, &[]), &[]).await;
@@ -225,7 +226,7 @@ async fn what_redis_refused_is_sent_again_within_its_time() {
     assert!(started.elapsed() < Duration::from_millis(2500));
 }
 
-/// Redis dies with taps in flight and is back before their time is over.
+/// Redis dies with taps in flight, and is back before their deadline.
 #[tokio::test]
 async fn a_tap_with_a_key_outlives_a_restart_of_redis() {
     let durable = tempdir();
@@ -248,7 +249,7 @@ async fn a_tap_with_a_key_outlives_a_restart_of_redis() {
     let _ = std::fs::remove_dir_all(durable);
 }
 
-/// However often that has to be tried.
+/// The service retries as often as the deadline allows.
 #[tokio::test]
 async fn a_tap_with_a_key_waits_for_redis_as_long_as_it_has_time() {
     let times = ["--request-timeout-ms", "6000"];
@@ -267,7 +268,7 @@ async fn a_tap_with_a_key_waits_for_redis_as_long_as_it_has_time() {
     assert_eq!((bench.count(&path).await, bench.changes(&path).await), (1, 1));
 }
 
-/// That later attempts were refused does not say what became of the first.
+/// Refusals of later attempts do not show what happened to the first one.
 #[tokio::test]
 async fn a_tap_in_doubt_stays_in_doubt_while_redis_is_away() {
     let bench = Bench::new(RedisServer::start(Kind::Redis, &[]), &[]).await;
@@ -287,8 +288,8 @@ fn tempdir() -> std::path::PathBuf {
     dir
 }
 
-/// Nothing arrives and nothing is closed: every request has its answer in time, the service goes on
-/// over another connection, and what was held never runs.
+/// No byte arrives and no connection closes. Every request gets its response in time, the service
+/// goes on over another connection, and the held commands never run.
 #[tokio::test]
 async fn a_black_hole_costs_time_and_nothing_else() {
     let redis = RedisServer::start(Kind::Redis, &[]);

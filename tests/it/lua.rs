@@ -1,4 +1,5 @@
-//! The Lua files against their headers, and the rights that onetap checks against what taps run.
+//! The Lua files compared with their headers, and the rights that onetap checks with those that
+//! taps need.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +35,7 @@ fn the_header_of_each_command_states_keys_arguments_answers_and_flags() {
     }
 }
 
-/// Only one file names what the keys of members and counts hold.
+/// Only one file knows what the keys of members and counts contain.
 #[test]
 fn members_and_counts_are_kept_in_one_file() {
     let members = lua_files("lua/lib").into_iter().find(|file| file.name == "members").unwrap();

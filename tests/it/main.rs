@@ -1,4 +1,4 @@
-//! All integration tests, in one binary: laws of the stores, the HTTP API, public reports, faults.
+//! All integration tests in one binary: laws of the stores, the HTTP API, public reports, faults.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,4 +1,4 @@
-//! The description of the API agrees with the API.
+//! The OpenAPI document agrees with the API.
 
 use onetap::http::{Code, openapi_document};
 use serde_json::Value;
@@ -14,8 +14,8 @@ fn the_committed_document_is_the_one_that_is_served() {
     );
 }
 
-/// A handler states its path and method once. So what is described is served, by a route that
-/// figures know by the same path.
+/// Each handler states its path and method once. So the service serves each documented call, by a
+/// route with the same path in the metrics.
 #[tokio::test]
 async fn what_the_document_describes_is_served() {
     let document: Value = serde_json::from_str(&openapi_document()).unwrap();

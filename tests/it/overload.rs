@@ -1,4 +1,4 @@
-//! More requests than the store can take: bounded memory, answers in time.
+//! More requests than the store can handle: bounded memory, responses in time.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,14 +13,14 @@ use crate::support::post;
 use crate::support::program::Program;
 use crate::support::redis_server::{Kind, RedisServer};
 
-/// So many taps a second are begun, however long their answers take.
+/// How many taps a second begin, however long their responses take.
 const RATE: u32 = 1500;
 
-/// So much more memory may be in use while the store stands still: for some hundred requests that
-/// wait, each with its connection.
+/// How much the memory may grow while the store is paused: enough for some hundred waiting
+/// requests, each with its connection.
 const MAY_GROW_KIB: u64 = 12 * 1024;
 
-/// Taps at a fixed rate. Each takes a connection that has nothing to do, or opens one.
+/// Taps at a fixed rate. Each one takes an idle connection, or opens a new one.
 struct OpenLoop {
     service: SocketAddr,
     idle: Arc<Mutex<Vec<Connection>>>,
@@ -29,8 +29,8 @@ struct OpenLoop {
 }
 
 impl OpenLoop {
-    /// Goes on for so long. Gives how often each code was answered, and the longest time that an
-    /// answer took; calls `watch` some ten times a second.
+    /// Runs for `time`. Returns how often each code came, and the longest time to a response. Calls
+    /// `watch` about ten times a second.
     async fn run(
         &mut self,
         time: Duration,

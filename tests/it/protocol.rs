@@ -1,19 +1,20 @@
-//! The protocol as a model, all of whose states are explored: a client that tries again, a network
-//! that loses, delays and doubles, a service that dies, a store with records that expire and with
-//! `not_after`. That a toggle takes place once holds in every state; take away one of the rules, and
-//! the checker finds the state in which it does not.
+//! The protocol as a model whose states are all explored. It has a client that retries, a network
+//! that loses, delays and duplicates requests, a service that dies, and a store with records that
+//! expire and with `not_after`. In every state a toggle takes place at most once. Without one of
+//! the rules, the checker finds a state where it does not hold.
 //!
-//! A message that is lost is one that stays on its way for ever: every state of the one is a state of
-//! the other. The model assumes what the README says: that no request arrives later than records are
-//! kept. What it does not cover: the code itself (the laws and the fault suite do), and a clock that
-//! is put back.
+//! A lost message equals one that stays on its way for ever, so the states of the one are states of
+//! the other. The model assumes what the README says: no request arrives later than records are
+//! kept. It does not cover the code itself (the laws and the fault suite do), nor a clock that is
+//! set back.
 
 use std::collections::BTreeSet;
 
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
-/// Times are ticks. A client tries again for `PERSISTENCE`, a request travels for at most `TRAVEL`, a
-/// service waits for at most `PATIENCE`; the first attempt may run at once, the last that late.
+/// Times are ticks. A client retries for `PERSISTENCE`, a request travels for at most `TRAVEL`, and
+/// a service waits for at most `PATIENCE`. The first attempt may run at once, the last one as late
+/// as their sum.
 const PERSISTENCE: u8 = 1;
 const TRAVEL: u8 = 1;
 const PATIENCE: u8 = 1;
@@ -21,50 +22,52 @@ const RETENTION: u8 = PERSISTENCE + TRAVEL + PATIENCE + 1;
 const END: u8 = RETENTION + 1;
 const ATTEMPTS: u8 = 2;
 
-/// Which rule is missing.
+/// The rule that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Without {
     Nothing,
     Record,
     NotAfter,
-    /// The record is looked for in one step, and written with the effect in another.
+    /// One step looks for the record, another one writes it with the effect.
     OneStep,
-    /// Records go before the last request that may carry their key.
+    /// Records expire before the last request that may have their key.
     Retention,
 }
 
-/// A command on its way to the store, or in its sockets.
+/// A command on its way to the store, or in a socket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Command {
     id: u8,
     not_after: u8,
-    /// Only without one step: no record was found.
+    /// Only without one step: the first step found no record.
     looked: bool,
 }
 
-/// One user's toggle, as everybody sees it.
+/// The world around one user's toggle.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct World {
     now: u8,
-    /// The client: when it began, how often it has sent, what it was told.
+    /// The client: when it started, how often it has sent, which answer it got.
     began: Option<u8>,
     attempts: u8,
     told: Option<bool>,
-    /// When each request that is on its way to a service was sent; how many were doubled.
+    /// When each request on its way to a service was sent, and whether the network has duplicated
+    /// one.
     requests: Vec<u8>,
     doubled: bool,
-    /// The commands that a service waits for; whether one has died, or sent a command again.
+    /// The commands that a service waits for, whether a service has died, and whether it has
+    /// retried.
     waiting: BTreeSet<u8>,
     commands_sent: u8,
     died: bool,
     sent_again: bool,
     commands: Vec<Command>,
-    /// Commands of which the caller was told that they will not take place any more.
+    /// Commands after which the caller was told that they will not take place later.
     over: BTreeSet<u8>,
-    /// The store: the flag, the record with its answer and the time when it goes.
+    /// The store: the flag, and the record with its answer and its expiry.
     flag: bool,
     record: Option<(bool, u8)>,
-    /// What has come of it.
+    /// The effects so far.
     runs: u8,
     replayed: bool,
     late: bool,
@@ -74,16 +77,16 @@ struct World {
 enum Action {
     Tick,
     Send,
-    /// The network delivers a request twice.
+    /// The network duplicates a request.
     Double(usize),
     Arrive(usize),
-    /// The service sends a command in doubt again.
+    /// The service retries a command in doubt.
     SendAgain(usize),
-    /// The store runs a command; its reply arrives or is lost.
+    /// The store runs a command. Its reply arrives, or is lost.
     Run(usize, bool),
     /// The service answers that the outcome is unknown.
     TellUnknown(u8),
-    /// The service dies, and with it what it waits for.
+    /// The service dies, and forgets the commands that it waits for.
     Die,
 }
 
@@ -94,7 +97,7 @@ impl Protocol {
         if self.0 == Without::Retention { 1 } else { RETENTION }
     }
 
-    /// The step of the script.
+    /// One run of the script.
     fn run(&self, world: &mut World, mut command: Command, reply_arrives: bool) {
         let record = world.record.filter(|(_, goes)| world.now < *goes && !command.looked);
         let answer = if let Some((answer, _)) = record {
@@ -240,7 +243,7 @@ fn exactly_once_holds_in_every_state() {
     assert!(checker.is_done() && checker.unique_state_count() > 10_000);
 }
 
-/// Runs a twin until the checker has found it wrong.
+/// Runs a twin without a rule until the checker finds the property violated.
 fn found_wrong(without: Without, property: &'static str) {
     let one = HasDiscoveries::AnyOf(BTreeSet::from([property]));
     let checker = Protocol(without).checker().threads(2).finish_when(one).spawn_bfs().join();

@@ -1,4 +1,4 @@
-//! Users that may not do everything.
+//! Redis users with limited rights.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::support::fault_proxy::until;
 use crate::support::redis_server::{Kind, RedisServer, options};
 use crate::support::{changes, keyed_tap, post, posts, prefix, soon, tap};
 
-/// What docs/operations.md tells an operator to allow, on the keys of this prefix.
+/// The rights that docs/operations.md tells an operator to grant, for keys with this prefix.
 fn documented(prefix: &str) -> Vec<String> {
     let guide = include_str!("../../docs/operations.md");
     let line = guide.lines().find_map(|line| line.split_once("ACL SETUSER onetap on >PASSWORD "));
@@ -42,7 +42,7 @@ async fn set(store: &RedisStore, post: onetap::domain::PostId) -> Result<u64, St
     store.tap(tap(Verb::Set, post, 1, "like"), soon()).await.map(|outcome| outcome.count)
 }
 
-/// A script does not roll back: what it may not do in the end has to be known in the beginning.
+/// A script does not roll back, so it must know all that it may not do before its first write.
 #[tokio::test]
 async fn a_user_who_may_not_do_all_of_a_tap_does_nothing_of_it() {
     for kind in [Kind::Redis, Kind::Valkey] {
@@ -148,7 +148,7 @@ async fn rights_that_are_taken_away_cost_one_tap_at_most_and_it_is_in_doubt() {
     }
 }
 
-/// It has flipped, and left no record: run again, it would flip back.
+/// The script flipped the flag and left no record. Another run would flip it back.
 #[tokio::test]
 async fn a_tap_with_a_key_whose_script_broke_off_is_not_sent_again() {
     let (server, prefix) = (RedisServer::start(Kind::Redis, &[]), prefix());

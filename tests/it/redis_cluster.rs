@@ -1,4 +1,4 @@
-//! A cluster: all of it used, and no more of it lost than what is lost.
+//! A cluster: all nodes are used, and a lost node costs only its own posts.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ async fn well(service: &Service) {
         .await;
 }
 
-/// Posts of partitions from `from` on, below `to`.
+/// Posts in partitions from `from` up to but without `to`.
 fn posts_within(from: usize, to: usize, n: usize) -> Vec<PostId> {
     let within = |post: &PostId| (from..to).contains(&post.partition().index());
     std::iter::repeat_with(post).filter(within).take(n).collect()
@@ -34,7 +34,7 @@ fn counted(answers: &[Answer], posts: &[PostId]) -> (usize, usize) {
     (own.iter().filter(|answer| answer.status < 300).count(), own.len())
 }
 
-/// B21, the cluster's half.
+/// B21 on a cluster.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b21_a_thousand_posts_are_counted_on_every_node() {
     for kind in [Kind::Redis, Kind::Valkey] {
@@ -111,7 +111,7 @@ async fn while_slots_move_taps_are_refused_at_worst_and_never_wrong() {
     assert!(keys > 0, "it is there now");
 }
 
-/// Records move with their slot, and what was in doubt is asked for at its new place.
+/// Records move with their slot, and the service retries taps in doubt at the new place.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn taps_with_keys_are_counted_once_while_connections_die_and_slots_move() {
     let cluster = Cluster::start(Kind::Redis, 3, false).await;
@@ -253,7 +253,7 @@ async fn one_form_taken_for_another_is_one_line_and_exit_code_64() {
     }
 }
 
-/// Keys leave one by one; what has left is not missing.
+/// Keys move one by one. A moved key is not a missing one.
 #[tokio::test]
 async fn what_has_left_with_its_slot_is_never_taken_for_missing() {
     let cluster = Cluster::start(Kind::Redis, 2, false).await;
@@ -308,7 +308,7 @@ async fn what_has_left_with_its_slot_is_never_taken_for_missing() {
     }
 }
 
-/// How often a server has run commands whose name begins so.
+/// How often a server has run commands with this prefix.
 async fn runs(server: &RedisServer, command: &str) -> u64 {
     let info: String = ask(&mut server.client().await, &["INFO", "commandstats"]).await;
     let line = format!("cmdstat_{command}");

@@ -1,4 +1,5 @@
-//! Passwords and certificates that change while the service runs; servers with no place left.
+//! Passwords and certificates that change while the service runs, and a Redis without free
+//! connections.
 
 use std::fs;
 use std::time::Duration;
@@ -11,7 +12,7 @@ async fn tap(program: &Program) -> u16 {
     program.send("PUT", &format!("/v1/posts/{}/reactions/like/users/1", post())).await.status
 }
 
-/// A password that is changed in Redis and in its file counts from the next connection on.
+/// A password that changed in Redis and in its file applies from the next connection on.
 #[tokio::test]
 async fn a_password_that_is_changed_is_read_again() {
     let redis = RedisServer::start(Kind::Redis, &["--requirepass", "first"]);
@@ -44,7 +45,7 @@ async fn a_password_that_is_changed_is_read_again() {
     assert!(!program.log().contains("second"), "{}", program.log());
 }
 
-/// The line names what Redis says, not the broken pipe that it leaves.
+/// The log line has Redis' own error, not the closed pipe that follows it.
 #[tokio::test]
 async fn a_redis_without_a_place_left_is_named_as_that() {
     let redis = RedisServer::start(Kind::Redis, &["--maxclients", "2"]);
@@ -68,7 +69,7 @@ fn warnings(log: &str, words: &str) -> usize {
     log.lines().filter(|line| line.contains("WARN") && line.contains(words)).count()
 }
 
-/// However many taps are refused, a full Redis is one line.
+/// A full Redis gives one log line, however many taps it refuses.
 #[tokio::test]
 async fn a_full_redis_is_one_line() {
     let redis = RedisServer::start(Kind::Redis, &[]);

@@ -1,5 +1,5 @@
-//! A server that is made a replica while nothing is written: it goes on answering reads, and is not
-//! believed.
+//! A server becomes a replica while nobody writes. It goes on answering reads, and onetap must stop
+//! using them.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::support::post;
 use crate::support::program::Program;
 use crate::support::redis_server::{Kind, RedisServer};
 
-/// How long reads of a server that was demoted may be passed on.
+/// How long onetap may still use reads of a demoted server.
 const BOUND: Duration = Duration::from_secs(2);
 
 async fn replicate(server: &RedisServer, of: Option<&RedisServer>) {

@@ -1,4 +1,4 @@
-//! A Redis whose memory is full: what still goes on, and by how much it may grow.
+//! A Redis with full memory: what still works, and how much it may grow.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use redis::aio::MultiplexedConnection;
 use crate::support::redis_server::{Kind, RedisServer};
 use crate::support::{keyed_tap, post, soon, tap, user};
 
-/// How many records may be written in a partition while memory is full.
+/// How many records a partition may add while memory is full.
 const RESERVE: usize = 64;
 
 struct Full {
@@ -22,7 +22,7 @@ struct Full {
 }
 
 impl Full {
-    /// A post with so many users of `like`, in a Redis that then takes nothing more.
+    /// A post with this many users of `like`, in a Redis that accepts no more data.
     async fn with(kind: Kind, users: u64, records: Duration) -> Self {
         let server = RedisServer::start(kind, &["--maxmemory-policy", "noeviction"]);
         let retention = Retention { records, ..Retention::default() };
@@ -44,7 +44,7 @@ impl Full {
         let _: () = set.query_async(&mut self.admin).await.unwrap();
     }
 
-    /// What it keeps, by the kind of key: a count, or for the log the number of its entries.
+    /// The number of keys by kind; for the log, the number of its entries.
     async fn kept(&mut self) -> BTreeMap<String, u64> {
         let keys: Vec<String> =
             redis::cmd("KEYS").arg("ot:*").query_async(&mut self.admin).await.unwrap();
@@ -138,7 +138,8 @@ async fn the_reserve_is_there_again_when_its_records_have_expired() {
     assert_eq!(full.kept().await["k"], 1);
 }
 
-/// Followers skip what is too much; what they skip they must see. So a log is not cut to nothing.
+/// Followers skip ahead when there are too many changes, and must see that they skipped. So the log
+/// keeps some entries.
 #[tokio::test]
 async fn a_short_log_grows_to_what_followers_need_and_no_further() {
     let mut full = Full::with(Kind::Redis, 300, Duration::from_secs(600)).await;

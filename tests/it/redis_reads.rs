@@ -1,4 +1,4 @@
-//! Reads that cost much: they travel in pieces, and beside the taps.
+//! Expensive reads: they are split into pieces, and do not delay taps.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use onetap::store::{Deadline, ReactorsQuery, Store, StoreError, SummaryQuery};
 use crate::support::redis_server::{Kind, RedisServer};
 use crate::support::{post, posts, reaction, soon, tap, user};
 
-/// Posts with so many reactions of so many users each.
+/// Fills posts with this many reactions of this many users each.
 async fn fill(store: &RedisStore, posts: &[PostId], reactions: u64, users: u64) {
     for &post in posts {
         let names: Vec<String> = (0..reactions).map(|n| format!("r{n}")).collect();
@@ -33,7 +33,7 @@ async fn calls_of_scripts(server: &RedisServer) -> u64 {
     calls.and_then(|calls| calls.parse().ok()).unwrap_or(0)
 }
 
-/// A page of large posts is read in many calls, and comes whole and in its order.
+/// The store reads a page of large posts in many calls, and returns it whole and in order.
 #[tokio::test]
 async fn what_costs_much_is_read_in_pieces_and_answered_whole() {
     let server = RedisServer::start(Kind::Redis, &[]);
@@ -65,7 +65,7 @@ async fn what_costs_much_is_read_in_pieces_and_answered_whole() {
     assert_eq!(store.reactors(query, soon()).await.unwrap().reactors.len(), 100);
 }
 
-/// One client asks for more than can be read; another taps meanwhile.
+/// One client asks for more than the store can read, while another one taps.
 #[tokio::test]
 async fn taps_do_not_wait_for_reads() {
     let server = RedisServer::start(Kind::Redis, &[]);

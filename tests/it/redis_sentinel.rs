@@ -1,4 +1,4 @@
-//! A primary that sentinels watch: found, lost, found again.
+//! A primary under sentinels: found, lost, found again.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use crate::support::sentinels::{NAME, Sentinels};
 use crate::support::service::Service;
 use crate::support::{post, posts};
 
-/// How soon after a promotion taps have to be counted again.
+/// How soon after a promotion taps must be counted again.
 const SOON: Duration = Duration::from_secs(5);
 
-/// Whether any tap was counted after that moment.
+/// Waits until a tap is counted. Asserts that this is soon after the promotion at `since`.
 async fn counts_again(service: &Service, since: Instant) {
     until("taps are counted again", || async {
         let path = format!("/v1/posts/{}/reactions/like/users/1", post());
@@ -23,7 +23,7 @@ async fn counts_again(service: &Service, since: Instant) {
     assert!(since.elapsed() < SOON, "{:?} after the promotion", since.elapsed());
 }
 
-/// Most taps before and after were counted, and each of the refused ones said what is true.
+/// Asserts that the first and the last taps were counted, and most of the rest.
 fn assert_interrupted_only(answers: &[Answer]) {
     let counted = answers.iter().filter(|answer| answer.status < 300).count();
     let (first, last) = (&answers[..20], &answers[answers.len() - 20..]);
@@ -80,7 +80,7 @@ async fn a_primary_that_is_killed_is_replaced_by_the_one_that_is_promoted() {
     all.sentinels[2].signal("-CONT");
 }
 
-/// B22: the old primary keeps its connections after demotion and refuses every write for ever.
+/// B22: the old primary keeps its connections after its demotion, and refuses every write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b22_a_demoted_primary_is_left_for_where_new_connections_go() {
     let old = RedisServer::start(Kind::Redis, &["--repl-diskless-sync-delay", "0"]);

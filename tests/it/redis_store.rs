@@ -1,4 +1,4 @@
-//! What only a store in Redis can meet: tampering, foreign keys, another layout, flushes.
+//! What only the store in Redis can meet: tampering, foreign keys, another layout, flushes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::support::fault_proxy::FaultProxy;
 use crate::support::redis_server::{Kind, RedisServer, options, shared};
 use crate::support::{changes, keyed_tap, post, prefix, reaction, soon, tap};
 
-/// A store, a connection to look with, and the keys of a post.
+/// A store, a connection to look at its data, and the keys of a post.
 struct Bench {
     store: RedisStore,
     redis: MultiplexedConnection,
@@ -32,7 +32,7 @@ impl Bench {
         self.store.tap(tap(verb, post, user, "like"), soon()).await.map(|outcome| outcome.count)
     }
 
-    /// All keys under the prefix but the layout's, sorted.
+    /// All keys with the prefix except the layout's, sorted.
     async fn keys(&mut self) -> Vec<String> {
         let mut keys: Vec<String> = self.redis.keys(format!("{}:*", self.prefix)).await.unwrap();
         keys.retain(|key| !key.ends_with(":layout"));
@@ -40,12 +40,12 @@ impl Bench {
         keys
     }
 
-    /// All that a key holds.
+    /// The whole value of a key.
     async fn dump(&mut self, key: &str) -> Option<Vec<u8>> {
         redis::cmd("DUMP").arg(key).query_async(&mut self.redis).await.unwrap()
     }
 
-    /// The keys of a post: counts, likes, log. Made by a tap on it.
+    /// The keys of a post: counts, likes, log. A tap on the post creates them.
     async fn keys_of(&mut self, post: PostId) -> [String; 3] {
         self.tap(Verb::Set, post, 1).await.unwrap();
         let keys = self.keys().await;
@@ -90,7 +90,8 @@ async fn what_nobody_has_leaves_no_key_and_no_field() {
     assert_eq!(bench.redis.get::<_, u64>(&floor).await.unwrap(), last.revision.0);
 }
 
-/// What was falsified to be there and is not is found to be gone, and the post with it.
+/// A count claims members that do not exist. A tap corrects it, and deletes the post, which is
+/// empty.
 #[tokio::test]
 async fn a_post_that_a_healed_count_empties_is_deleted() {
     let mut bench = Bench::new().await;
@@ -105,7 +106,7 @@ async fn a_post_that_a_healed_count_empties_is_deleted() {
     assert_eq!(bench.redis.get::<_, u64>(&floor).await.unwrap(), healed.revision.0);
 }
 
-/// The floor is looked at before anything is written, and never falls.
+/// The script checks the floor before its first write. The floor never falls.
 #[tokio::test]
 async fn a_foreign_floor_is_damage_and_one_that_is_ahead_stays() {
     let mut bench = Bench::new().await;
@@ -313,7 +314,7 @@ async fn the_change_log_is_trimmed_by_age() {
     assert!((300..=500).contains(&left), "{left} entries are left");
 }
 
-/// Places rise, so they stay as far ahead as a clock was once: then nothing is older than its age.
+/// Entry ids only rise. After a clock was ahead once they stay ahead, so no entry ever looks old.
 #[tokio::test]
 async fn a_clock_that_was_ahead_once_does_not_stop_the_trimming() {
     let (server, clock) = RedisServer::with_shifted_clock();
@@ -443,7 +444,7 @@ async fn the_probe_leaves_no_key() {
     assert!(bench.keys().await.is_empty());
 }
 
-/// Anybody may ask whether the service is ready: that must not keep Redis busy.
+/// Anybody may request `/readyz`, so probes must not keep Redis busy.
 #[tokio::test]
 async fn many_probes_cost_as_much_as_each_by_itself() {
     let server = RedisServer::start(Kind::Redis, &[]);
@@ -566,7 +567,7 @@ async fn what_a_lane_cannot_queue_is_overload_and_not_applied() {
     assert_eq!(left, applied);
 }
 
-/// A name, or an address that moves: connections that are open stay where they are.
+/// A host name or address that moves to another server: open connections stay at the old one.
 #[tokio::test]
 async fn a_read_of_the_log_that_is_led_to_another_server_is_not_believed_alone() {
     let old = RedisServer::start(Kind::Redis, &[]);

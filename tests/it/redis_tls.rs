@@ -1,4 +1,4 @@
-//! Redis over TLS, and with a user and a password: what works, and what a wrong one is told.
+//! Redis over TLS, and with user and password: what works, and the errors of wrong ones.
 
 use std::process::Output;
 
@@ -14,7 +14,7 @@ fn path(user: u64) -> String {
     format!("/v1/posts/{}/reactions/like/users/{user}", post())
 }
 
-/// A Redis that speaks TLS at the port given beside it.
+/// A Redis that speaks TLS, and its port.
 fn secured(certificates: &Certificates, more: &[&str]) -> (RedisServer, u16) {
     let port = free_port();
     let args = certificates.server_args(port);
@@ -22,7 +22,7 @@ fn secured(certificates: &Certificates, more: &[&str]) -> (RedisServer, u16) {
     (RedisServer::start(Kind::Redis, &args), port)
 }
 
-/// One line that has these words, and exit code 64.
+/// Asserts exit code 64 and one line with these words.
 #[track_caller]
 fn assert_refused(output: &Output, words: &[&str]) {
     let said = String::from_utf8_lossy(&output.stderr);
@@ -66,7 +66,7 @@ async fn taps_are_counted_over_tls_and_again_after_the_connection_was_cut() {
     assert!(!service.log().contains(SECRET), "{}", service.log());
 }
 
-/// An authority that is changed counts from the next connection on.
+/// A changed certificate authority applies from the next connection on.
 #[tokio::test]
 async fn the_file_with_the_authority_is_read_again_for_each_connection() {
     let (certificates, others) =

@@ -10,7 +10,7 @@ use tokio::sync::Barrier;
 use crate::support::post;
 use crate::support::service::Service;
 
-/// Sends a request on each of `n` connections at one moment. Asserts that they overlapped.
+/// Sends a request on each of `n` connections at the same time. Asserts that they overlapped.
 async fn at_once(
     service: &Service,
     n: usize,
@@ -45,7 +45,7 @@ async fn at_once(
     answers.into_iter().map(|(_, _, status, body)| (status, body)).collect()
 }
 
-/// Whatever happened: counts equal members, and the API says so throughout.
+/// Asserts that counts equal members, and that all calls of the API agree.
 async fn assert_invariant(service: &Service, post: &str, expected: &[(&str, &[u64])]) {
     let summary = service.send("GET", &format!("/v1/posts/{post}/reactions")).await.ok(200);
     let listed: Vec<_> = summary["reactions"]
@@ -71,7 +71,7 @@ async fn assert_invariant(service: &Service, post: &str, expected: &[(&str, &[u6
     }
 }
 
-/// B01: 50 identical adds at one moment.
+/// B01: 50 identical adds at the same time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b01_parallel_identical_adds_change_one_thing() {
     for (service, posts) in [(Service::memory(), 20), (Service::redis(), 200)] {
@@ -90,7 +90,7 @@ async fn b01_parallel_identical_adds_change_one_thing() {
     }
 }
 
-/// B02: key repeat on one's own reaction.
+/// B02: key repeat on a user's own reaction.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b02_a_storm_of_toggles_leaves_others_alone() {
     for service in [Service::memory(), Service::redis()] {
@@ -123,7 +123,7 @@ async fn b02_a_storm_of_toggles_leaves_others_alone() {
     }
 }
 
-/// B04: many users at once.
+/// B04: many users at the same time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b04_a_crowd_is_counted_to_the_last() {
     for service in [Service::memory(), Service::redis()] {
@@ -144,7 +144,7 @@ async fn b04_a_crowd_is_counted_to_the_last() {
     }
 }
 
-/// B06: unlikes that remove nothing.
+/// B06: removals without effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b06_surplus_unlikes_take_nothing_off() {
     for service in [Service::memory(), Service::redis()] {
@@ -166,7 +166,7 @@ async fn b06_surplus_unlikes_take_nothing_off() {
     }
 }
 
-/// B25: nothing is shifted or missing where there is nothing.
+/// B25: on posts without reactions no field is missing or in another place.
 #[tokio::test]
 async fn b25_all_fields_are_there_on_new_and_emptied_posts() {
     for service in [Service::memory(), Service::redis()] {
@@ -200,8 +200,8 @@ async fn b25_all_fields_are_there_on_new_and_emptied_posts() {
     }
 }
 
-/// discourse/discourse#7691: locks taken in opposite orders. Pages of posts are read, and taps sent,
-/// from the first to the last and from the last to the first; all have their answers.
+/// discourse/discourse#7691: locks taken in opposite orders. Clients read pages and send taps from
+/// the first post to the last, and from the last to the first. All get their responses.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn batches_in_opposite_orders_wait_for_nobody() {
     const POSTS: usize = 40;

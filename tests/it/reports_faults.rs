@@ -1,4 +1,4 @@
-//! Public reports on faults between caller, service and store (`B…` are their numbers).
+//! Public reports on faults between client, service and store (`B…` are their numbers).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ async fn ready(service: &Service) -> bool {
     service.send("GET", "/readyz").await.status == 200
 }
 
-/// Redis as operators run it when they want to keep what was answered.
+/// Redis with the settings of operators who want to lose nothing that was acknowledged.
 fn durable(dir: &std::path::Path) -> RedisServer {
     std::fs::create_dir_all(dir).unwrap();
     let dir = dir.display().to_string();
@@ -29,7 +29,7 @@ fn durable(dir: &std::path::Path) -> RedisServer {
     )
 }
 
-/// B05: a proxy loses an answer and sends the same bytes again on another connection.
+/// B05: a proxy loses a response and sends the same bytes again on another connection.
 #[tokio::test]
 async fn b05_a_request_that_a_proxy_sends_twice() {
     for service in [Service::memory(), Service::redis()] {
@@ -61,7 +61,8 @@ async fn b05_a_request_that_a_proxy_sends_twice() {
     }
 }
 
-/// B19: the server forgets the scripts, again and again; it restarts; another takes its place.
+/// B19: the server forgets its scripts, again and again; it restarts; another server takes its
+/// place.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b19_forgotten_scripts_cost_no_request() {
     let dir = std::env::temp_dir().join(prefix());
@@ -105,8 +106,8 @@ async fn b19_forgotten_scripts_cost_no_request() {
     let _ = std::fs::remove_dir_all(dir);
 }
 
-/// A key that is replayed was applied, one that is not is applied now: in the end each has been once,
-/// so that every user is where an even number of toggles leaves it. Says how many were replayed.
+/// Sends all toggles again. A replayed one was applied before, any other is applied now. In the end
+/// each was applied once, and each user made an even number. Returns how many were replayed.
 async fn send_all_again(witness: &mut Connection, posts: &[String], rounds: usize) -> usize {
     let mut replayed = 0;
     for (i, post) in posts.iter().enumerate() {
@@ -127,8 +128,8 @@ async fn send_all_again(witness: &mut Connection, posts: &[String], rounds: usiz
     replayed
 }
 
-/// B27: clients hang up at any moment. No answer is ever another's, and every tap is wholly done or
-/// wholly not: flag, count, log entry and record agree.
+/// B27: clients disconnect at any moment. No client gets another's response. Each tap is applied
+/// fully or not at all: flag, count, log entry and record agree.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b27_clients_that_hang_up_leave_nothing_half_done() {
     const POSTS: usize = 8;
@@ -197,7 +198,7 @@ async fn b27_clients_that_hang_up_leave_nothing_half_done() {
     assert!(replayed > all / 4, "{replayed} of {all}: the storm applied too little to prove much");
 }
 
-/// B29: the store stands still. Every request has its answer in time, also the last of a crowd.
+/// B29: the store is paused. Every request gets its response in time, the last of a crowd too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b29_a_store_that_stands_still_hangs_nobody() {
     let redis = RedisServer::start(Kind::Redis, &[]);
@@ -239,7 +240,7 @@ async fn b29_a_store_that_stands_still_hangs_nobody() {
     assert_eq!(summary["total"], 1, "{summary}");
 }
 
-/// B30: the connection is closed, by the server's hand, by its death, by its idle time-out.
+/// B30: a connection ends, because the server closes it, dies, or drops idle clients.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b30_a_broken_connection_comes_back() {
     let dir = std::env::temp_dir().join(prefix());
@@ -294,7 +295,7 @@ async fn b30_a_broken_connection_comes_back() {
     let _ = std::fs::remove_dir_all(dir);
 }
 
-/// B36: one key at one moment, at two instances of the service.
+/// B36: one key at the same time, at two instances of the service.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b36_one_key_at_two_instances_takes_effect_once() {
     let (url, prefix) = (shared(Kind::Redis).url(), prefix());
@@ -332,7 +333,7 @@ async fn b36_one_key_at_two_instances_takes_effect_once() {
     }
 }
 
-/// B37: two users that choose the same key, as clients with a counter do.
+/// B37: two users with the same key, as from clients that count their keys up.
 #[tokio::test]
 async fn b37_a_key_is_its_users_own() {
     for service in [Service::memory(), Service::redis()] {
@@ -351,10 +352,9 @@ async fn b37_a_key_is_its_users_own() {
     }
 }
 
-/// redis/redis#6062: after a failover the newest values are gone, and no client was told. What is
-/// lost is what the old primary answered and had not carried over, and no more; the state after it
-/// agrees with itself, revisions go on upwards from what was told, and keys whose records were lost
-/// count once more.
+/// redis/redis#6062: after a failover the newest values are gone, and no client learns it. Lost is
+/// only what the old primary acknowledged and did not replicate. The remaining state is consistent,
+/// and revisions rise above those that were answered. A key whose record was lost counts once more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_failover_rolls_back_is_the_newest_and_the_rest_agrees() {
     let old = RedisServer::start(Kind::Redis, &["--repl-diskless-sync-delay", "0"]);

@@ -1,4 +1,4 @@
-//! Signals: which end the service, and how; which do not.
+//! Signals: which ones end the service and how, and which ones do not.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use crate::support::program::{Program, onetap};
 use crate::support::redis_server::{Kind, RedisServer};
 use crate::support::{post, posts};
 
-/// Whatever asks it to end, what is in flight is answered: a closing terminal sends SIGHUP, and the
-/// one who closes it may send SIGTERM as well.
+/// Requests in flight get their responses, whichever signal ends the service. A closing terminal
+/// sends SIGHUP, and the program that closes it may send SIGTERM as well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn taps_in_flight_are_answered_at_every_end() {
     for signals in [&["-HUP"][..], &["-TERM"], &["-HUP", "-TERM"], &["-TERM", "-HUP", "-HUP"]] {
@@ -56,7 +56,7 @@ async fn signals_that_mean_nothing_end_nothing() {
     assert_eq!(program.exit_code().await, Some(0));
 }
 
-/// `nohup` has SIGHUP ignored, and means it.
+/// `nohup` makes the process ignore SIGHUP, and onetap must leave it so.
 #[tokio::test]
 async fn a_hangup_that_is_ignored_from_the_start_stays_ignored() {
     let mut ignoring = std::process::Command::new("sh");
@@ -71,7 +71,7 @@ async fn a_hangup_that_is_ignored_from_the_start_stays_ignored() {
     assert_eq!(program.exit_code().await, Some(0));
 }
 
-/// `ulimit -f`: a write beyond it is an error like a full disk, and reading goes on.
+/// `ulimit -f`: a write beyond the limit fails like one on a full disk, and reads go on.
 #[tokio::test]
 async fn a_limit_on_the_size_of_files_refuses_taps_and_kills_nothing() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What is looked at before a Redis is used: warned about, or refused with `--strict`.
+//! The checks of a Redis before onetap uses it: warnings, or errors with `--strict`.
 
 use crate::support::post;
 use crate::support::program::{Program, onetap, outcome};
@@ -8,7 +8,7 @@ const EVICTS: &[&str] = &["--maxmemory-policy", "allkeys-lru", "--appendonly", "
 const FORGETS: &[&str] = &[];
 const KEEPS: &[&str] = &["--appendonly", "yes"];
 
-/// A server with a folder of its own for what it keeps.
+/// A server with its own data folder.
 fn server(port: u16, args: &[&str]) -> (RedisServer, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let dir = ["--dir", folder.path().to_str().unwrap()];
@@ -84,7 +84,7 @@ async fn what_the_user_may_not_ask_is_a_fault_only_if_strict() {
     }
 }
 
-/// What will not pass by itself is not waited for.
+/// onetap does not wait for faults that will not end by themselves.
 #[tokio::test]
 async fn a_redis_that_refuses_for_good_is_one_line_and_exit_code_64() {
     let refused = |store: &str, words: &[&str]| {

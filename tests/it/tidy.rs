@@ -1,4 +1,4 @@
-//! The house in order: what a reader relies on, read from the tree itself.
+//! Rules of the source tree that a reader relies on.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All files below a folder with this ending.
+/// All files below a folder with this extension.
 fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
@@ -32,7 +32,8 @@ fn code(path: &Path) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// Which rooms each room may name. One way: what is listed further down never names what is above.
+/// Which rooms each room may import. Imports go one way: a room never imports one that stands above
+/// it.
 const LAW: &[(&str, &[&str])] = &[
     ("src/commands", &["app", "config", "http", "store", "telemetry"]),
     ("src/app.rs", &["config", "demo", "domain", "http", "live", "store", "telemetry"]),
@@ -69,8 +70,8 @@ fn imports_go_one_way() {
     }
 }
 
-/// The same inside `store/redis`: which of its rooms and files each may name. Those that are not
-/// listed put the others together.
+/// The same inside `store/redis`: which of its rooms and files each may import. Files that are not
+/// listed assemble the others.
 const REDIS_LAW: &[(&str, &[&str])] = &[
     ("keys.rs", &[]),
     ("value.rs", &[]),

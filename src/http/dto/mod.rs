@@ -1,4 +1,4 @@
-//! The JSON of requests and answers. Field names are a promise to callers.
+//! The JSON of requests and responses. Field names are a promise to callers.
 
 mod params;
 
@@ -12,7 +12,7 @@ pub(super) use params::{
 
 use crate::domain::{Outcome, PostId, ReactionSummary, Reactor, Summary, Tap, UserId};
 
-/// Writes what displays as text as a JSON string.
+/// Serializes a value as the string that it displays as.
 fn as_text<T: std::fmt::Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
 }
@@ -75,7 +75,8 @@ pub(in crate::http) struct ToggleBody {
     pub(in crate::http) from: Option<bool>,
 }
 
-/// Whoever sends `null` has lost what the user saw, and must not flip what they did not see.
+/// A caller that sends `null` has lost what the user saw. It must not flip what the user did not
+/// see.
 fn never_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
     bool::deserialize(from).map(Some)
 }
@@ -176,7 +177,7 @@ pub(in crate::http) struct UsersQuestion {
     pub(in crate::http) hide: Vec<UserIdJson>,
 }
 
-/// A post id in a request. An integer is none, but whoever sends it is to hear what becomes of it.
+/// A post id in a request. An integer is invalid, and gets an error that explains how to map it.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a post id is a string: a UUID of 36 characters with hyphens")]
 pub(in crate::http) enum PostIdJson {

@@ -1,5 +1,5 @@
-//! Parameters and problems of calls, as the OpenAPI document describes them. Extractors read the
-//! parameters; see [`extract`](super::super::extract).
+//! Parameters and problems of calls for the OpenAPI document. The extractors, not these types, read
+//! the parameters; see [`extract`](super::super::extract).
 
 use utoipa::{IntoParams, IntoResponses};
 

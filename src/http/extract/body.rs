@@ -1,5 +1,5 @@
-//! JSON bodies: within their size, within their time, of the right type, with nothing unknown in
-//! them.
+//! JSON bodies: within the size limit, within the timeout, of the right type, without unknown
+//! fields.
 
 use std::sync::Arc;
 
@@ -15,16 +15,16 @@ use super::super::limits::BodyLimits;
 use super::super::problem::{Code, Problem};
 use super::super::server::{Phase, Watch};
 
-/// The detail where bodies that are on their way take up all that they may.
+/// The detail when `--max-request-bytes-in-flight` is used up.
 const NO_ROOM: &str = "requests that are on their way fill --max-request-bytes-in-flight; nothing was \
                        applied; try again";
 
-/// The body of calls that take none: empty, or the empty object.
+/// The body of calls without fields: empty, or the empty object.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct NoBody {}
 
-/// A JSON body; no body at all counts as the default of `T`.
+/// A JSON body. An absent body counts as the default of `T`.
 pub(in crate::http) struct JsonBody<T>(pub(in crate::http) T);
 
 impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for JsonBody<T>
@@ -36,7 +36,7 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         use axum::body::HttpBody as _;
         let (parts, body) = request.into_parts();
-        // Most taps have no body; they wait for nothing.
+        // Most taps have no body, so there is nothing to wait for.
         if body.is_end_stream() {
             return Ok(Self(T::default()));
         }
@@ -45,7 +45,7 @@ where
         if declared.is_some_and(|length| length > max as u64) {
             return Err(too_large(max));
         }
-        // One that does not say how long it is may be as long as any.
+        // A body without a Content-Length may be as long as the limit.
         let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(max);
         let watch = parts.extensions.get::<Arc<Watch>>();
         if watch.is_some_and(|watch| !watch.expect_body(expected)) {
@@ -64,7 +64,7 @@ where
             let detail = "send the body with Content-Type: application/json";
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
-        // serde would read a list as the fields of a struct in their order.
+        // serde would accept a list, as the fields of a struct in their order.
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return Err(Problem::new(Code::InvalidBody, "the body is not a JSON object"));
         }
@@ -82,7 +82,7 @@ fn too_large(max: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("a body has at most {max} bytes"))
 }
 
-/// Copies what arrives: each part, however small, would otherwise hold a buffer of its own.
+/// Copies each chunk: a chunk that is kept, however small, keeps a whole read buffer alive.
 async fn collect(mut body: Body, max: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -96,7 +96,7 @@ async fn collect(mut body: Body, max: usize) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-/// `application/json` or `application/*+json`, whatever the parameters.
+/// `application/json` or `application/*+json`, with any parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_lowercase();
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(essence).is_some_and(

@@ -1,9 +1,8 @@
-//! Cursors: a place in one list of reactors, in a form that callers pass back as it is.
+//! Cursors: a place in one list of reactors, as text that callers send back unchanged.
 //!
-//! `base64url(check ‖ µs ‖ user ‖ reaction)`. The check is a hash over the list and the place, so
-//! that a cursor that was cut, altered or taken from another list is refused instead of answering
-//! nonsense. It is no secret: a cursor made by hand gives access to nothing that the list would
-//! not.
+//! `base64url(check ‖ µs ‖ user ‖ reaction)`. The check is a hash of the list and the place. By it
+//! we refuse a cursor that was cut, altered or taken from another list. It is no secret: a cursor
+//! made by hand shows nothing that the list would not show.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -29,7 +28,7 @@ pub(in crate::http) fn encode(
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The place that a cursor of this list stands for.
+/// The place that a cursor means, if it is a cursor of this list.
 pub(in crate::http) fn decode(
     post: PostId,
     reaction: Option<&Reaction>,

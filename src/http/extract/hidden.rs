@@ -7,20 +7,20 @@ use super::super::problem::{Code, Problem};
 use super::Query;
 use crate::domain::{Position, Reactor, ReactorsPage, Summary, UserId};
 
-/// The most users of one call.
+/// The most hidden users of one call.
 const MAX_HIDDEN: usize = 500;
 
-/// How many reactors a read looks at beyond what was asked for. So a list may be short, although it
-/// goes on.
+/// How many reactors a read fetches beyond those asked for. Where more are hidden, a page is
+/// shorter than its limit, although the list goes on.
 const REACH: usize = 20;
 
-/// Users that names and lists leave out. Counts stay as they are: else a viewer could tell from a
-/// count whom somebody else hides.
+/// Users that names and lists leave out. Counts include them: otherwise a viewer could learn from a
+/// count which users somebody else hides.
 #[derive(Debug, Default)]
 pub(in crate::http) struct Hidden(HashSet<UserId>);
 
 impl Hidden {
-    /// Reads `hide` in the query, any number of times.
+    /// Reads every `hide` of the query.
     pub(in crate::http) fn of_query(query: &Query) -> Result<Self, Problem> {
         Self::read(query.hidden(), query, Code::InvalidQuery)
     }
@@ -45,7 +45,7 @@ impl Hidden {
         Ok(Self(users))
     }
 
-    /// How many reactors to look at for so many that may be shown.
+    /// How many reactors to fetch, so that `wanted` visible ones are likely among them.
     pub(in crate::http) fn reach(&self, wanted: usize) -> usize {
         if wanted == 0 || self.0.is_empty() { wanted } else { wanted + REACH }
     }
@@ -58,7 +58,8 @@ impl Hidden {
         }
     }
 
-    /// The visible part of a page that was read with [`Self::reach`], and the next one's place.
+    /// The visible part of a page that was read with [`Self::reach`], and the place where the next
+    /// page begins.
     pub(in crate::http) fn page(
         &self,
         page: ReactorsPage,
@@ -112,7 +113,7 @@ mod tests {
         assert_eq!(shown(&[2], page(1..=5, false), 3), (vec![1, 3, 4], Some(4)));
         assert_eq!(shown(&[2], page(1..=4, false), 3), (vec![1, 3, 4], None));
         assert_eq!(shown(&[2], page(1..=4, true), 3), (vec![1, 3, 4], Some(4)));
-        // All that was looked at is hidden: the page is empty, and the list goes on.
+        // All fetched users are hidden: the page is empty, and the list goes on.
         assert_eq!(shown(&[1, 2, 3], page(1..=3, true), 3), (vec![], Some(3)));
         assert_eq!(shown(&[], page(1..=3, true), 3), (vec![1, 2, 3], Some(3)));
     }

@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` header: a quoted string, as the IETF draft has it, or the bare text.
+//! The `Idempotency-Key` header: a quoted string, as in the IETF draft, or the bare text.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -12,7 +12,7 @@ const HEADER: &str = "idempotency-key";
 pub(in crate::http) struct IdempotencyHeader(Option<String>);
 
 impl IdempotencyHeader {
-    /// The key as that of this request.
+    /// The idempotency key of this request.
     pub(in crate::http) fn keyed(
         &self,
         post: PostId,
@@ -36,7 +36,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyHeader {
             return Err(Problem::new(Code::InvalidIdempotencyKey, detail));
         }
         let text = value.to_str().map_err(|_| invalid(InvalidIdempotencyKey))?.trim();
-        // Only half of the quotes is a mistake at the caller's side, not a bare key.
+        // A quote at only one end is the caller's mistake, not a bare key.
         if !text.starts_with('"') && !text.ends_with('"') {
             return Ok(Self(Some(text.to_owned())));
         }

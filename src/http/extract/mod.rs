@@ -1,7 +1,6 @@
-//! From a request to the domain's types. Everything that a caller can get wrong is found here.
+//! From a request to the domain's types. All validation of a request happens here.
 //!
-//! Extractors take what they need of a router's state by groups, so that routers with other states
-//! share them.
+//! Extractors take groups of a router's state (`FromRef`). So routers with other states share them.
 
 mod body;
 mod cursor;

@@ -1,4 +1,4 @@
-//! Ids in the path. They are decoded from percent-encoding exactly once.
+//! Ids in the path. They are percent-decoded exactly once.
 
 use axum::extract::{FromRef, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
@@ -66,18 +66,18 @@ impl Params {
     async fn read<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match RawPathParams::from_request_parts(parts, state).await {
             Ok(params) => Ok(Self(params)),
-            // The only way to fail on a route that has parameters: bytes that are not UTF-8.
+            // A route with parameters fails here only for bytes that are not UTF-8.
             Err(_) => Err(not_utf8(parts.uri.path())),
         }
     }
 
-    /// A parameter of the route; the empty text, which parses to nothing, where there is none.
+    /// A parameter of the route. An absent one is the empty text, which no parser accepts.
     fn get(&self, name: &str) -> &str {
         self.0.iter().find_map(|(key, value)| (key == name).then_some(value)).unwrap_or_default()
     }
 }
 
-/// Blames the first segment that is not UTF-8 once decoded.
+/// A problem that names the first segment that is not UTF-8 once decoded.
 fn not_utf8(path: &str) -> Problem {
     let mut kind = "";
     for segment in path.split('/') {

@@ -1,5 +1,5 @@
-//! The query part of an address. Unknown names and doubled ones are errors: a caller that misspells
-//! `limit` should hear of it.
+//! The query of a request. Unknown and repeated names are errors: a caller that misspells `limit`
+//! should notice.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
@@ -14,14 +14,14 @@ const MAX_POSTS: usize = 100;
 /// The most newest users of each reaction in a summary.
 const MAX_RECENT: usize = 20;
 
-/// The most reactors of a page, and how many there are unless said otherwise.
+/// The most reactors of a page, and the default.
 const MAX_LIMIT: usize = 100;
 const DEFAULT_LIMIT: usize = 25;
 
 /// The query as names and values, decoded once.
 pub(crate) struct Query {
     pairs: Vec<(String, String)>,
-    /// Whom `user_id` may mean.
+    /// Decides which users `user_id` may name.
     caller: Caller,
 }
 
@@ -49,7 +49,7 @@ impl Query {
         Ok(self)
     }
 
-    /// The same.
+    /// Refuses the same names, by reference.
     pub(in crate::http) fn has_only(&self, names: &[&str]) -> Result<(), Problem> {
         match self.pairs.iter().find(|(name, _)| !names.contains(&name.as_str())) {
             None => Ok(()),
@@ -100,12 +100,12 @@ impl Query {
         Ok(self.number("limit", 1, MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT))
     }
 
-    /// `cursor`, as it came.
+    /// `cursor`, unparsed.
     pub(in crate::http) fn cursor(&self) -> Result<Option<&str>, Problem> {
         self.one("cursor")
     }
 
-    /// `hide`, any number of times, as it came.
+    /// `hide`, any number of times, unparsed.
     pub(super) fn hidden(&self) -> impl Iterator<Item = &str> {
         let hidden = self.pairs.iter().filter(|(name, _)| name == "hide");
         hidden.map(|(_, text)| text.as_str())
@@ -118,7 +118,7 @@ impl Query {
     }
 }
 
-/// The posts of a list, each once, at its first place.
+/// The posts of a list, without repetitions, in the order of their first mention.
 pub(in crate::http) fn posts(
     texts: impl Iterator<Item = impl AsRef<str>>,
     code: Code,
@@ -139,7 +139,7 @@ pub(in crate::http) fn posts(
     Ok(posts)
 }
 
-/// Checks a number that came in a body as the query would.
+/// Checks a number of a body by the rule of the query.
 pub(in crate::http) fn recent_in_body(recent: Option<u64>) -> Result<usize, Problem> {
     in_body("recent", recent.unwrap_or(0), 0, MAX_RECENT)
 }

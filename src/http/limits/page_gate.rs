@@ -1,5 +1,5 @@
-//! How many posts of pages are read and written out at a time: one client's pages leave its worker
-//! time for the taps of others.
+//! The page gate bounds how many posts a worker reads and writes out for pages at a time. So one
+//! client's pages leave the worker time for the taps of others.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,10 +9,10 @@ use tokio::time::timeout_at;
 use super::super::problem::{Code, Problem};
 use crate::store::Deadline;
 
-/// So many posts at a time: two of the largest pages, about 2 MB each while they are written.
+/// The most posts at a time: two of the largest pages. Each takes about 2 MB while it is written.
 const POSTS: u32 = 200;
 
-/// So many pages wait at most; more are refused at once.
+/// The most pages in the queue. The gate refuses more at once.
 const WAITING: usize = 512;
 
 /// The gate of one worker.
@@ -29,11 +29,11 @@ impl Default for PageGate {
 }
 
 impl PageGate {
-    /// Lets a page of so many posts in, in the order of arrival. A single post does not wait.
+    /// Lets a page with this many posts in, in the order of arrival. A single post does not wait.
     ///
     /// # Errors
     ///
-    /// `overloaded`, if too many wait or its deadline passes.
+    /// `overloaded`, if the queue is full or the deadline passes.
     pub(in crate::http) async fn enter(
         &self,
         posts: usize,
@@ -60,7 +60,7 @@ fn overloaded() -> Problem {
     Problem::new(Code::Overloaded, detail)
 }
 
-/// Waits for as long as this lives.
+/// Counts a waiting page for as long as this lives.
 struct Waiting<'a> {
     count: &'a AtomicUsize,
     before: usize,

@@ -1,9 +1,9 @@
-//! Turns of the streams on one worker, so that many streams with something to send do not keep its
-//! other requests waiting.
+//! Turns of the streams on one worker: many streams with events to send must not delay the worker's
+//! other requests.
 //!
-//! A worker's tasks run one after the other. When a thousand streams wake at once, a tap waits
-//! for all of them, and again after its reply from the store. So only a few streams do their work
-//! before every other task that is ready has had its turn.
+//! A worker runs its tasks one after the other. When a thousand streams wake at once, a tap waits
+//! for all of them, and again after the store's reply. So only a few streams work before every
+//! other task that is ready has run.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
-/// So many streams work in one round of the worker's tasks.
+/// How many streams work in one round of the worker's tasks.
 const A_ROUND: usize = 4;
 
-/// Who has had a turn in this round, and who waits. All of one worker, which is one thread: the
-/// atomics are here because tasks have to be `Send`.
+/// How many streams have had a turn in this round, and how many wait. One thread uses it all; the
+/// fields are atomics because tasks must be `Send`.
 #[derive(Debug, Default)]
 pub(in crate::http) struct Turns {
     waiting: AtomicUsize,
@@ -26,12 +26,13 @@ pub(in crate::http) struct Turns {
 }
 
 impl Turns {
-    /// A place in the queue, for a stream as long as it is open.
+    /// A place in the queue. A stream keeps it for as long as it is open.
     pub(in crate::http) fn place(self: &Arc<Self>) -> Turn {
         Turn { turns: Arc::clone(self), waiting: None }
     }
 
-    /// Whether there is a turn left in this round. The first of a round sees to it that it ends.
+    /// Whether this round has a turn left. The first stream of a round starts the task that ends
+    /// it.
     fn take(self: &Arc<Self>) -> bool {
         match self.taken.fetch_add(1, Ordering::Relaxed) {
             0 => {
@@ -43,10 +44,10 @@ impl Turns {
         }
     }
 
-    /// Begins rounds for as long as somebody waits.
+    /// Starts a new round for as long as streams wait.
     async fn rounds(self: Arc<Self>) {
         loop {
-            // Comes back when all that is ready now has run.
+            // Returns after all tasks that are ready now have run.
             tokio::task::yield_now().await;
             let next = self.waiting.load(Ordering::Relaxed).min(A_ROUND);
             self.taken.store(next, Ordering::Relaxed);
@@ -102,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    /// Of a crowd that is ready at once, few come before a task that is ready after them.
+    /// Of many streams that are ready at once, few run before a task that becomes ready after them.
     #[tokio::test]
     async fn others_run_between_the_turns_of_a_crowd() {
         let turns = Arc::new(Turns::default());
@@ -138,7 +139,7 @@ mod tests {
         assert_eq!(turns.waiting.load(Ordering::Relaxed), 0);
     }
 
-    /// A stream that goes while it waits gives its turn to the next.
+    /// A stream that is dropped while it waits passes its turn to the next one.
     #[tokio::test]
     async fn a_place_that_is_given_up_keeps_nobody_waiting() {
         let turns = Arc::new(Turns::default());

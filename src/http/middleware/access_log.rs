@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use super::super::problem::Problem;
 
-/// So many failed writes have a line of their own within a window; the others are counted.
+/// How many failed writes of a window get a log line of their own. The log only counts the others.
 const LINES: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Which requests have a line, shared by all workers.
+/// Decides which requests get a log line. All workers share it.
 #[derive(Debug)]
 pub struct RequestLog {
     all: bool,
@@ -33,7 +33,7 @@ pub(super) struct Answered<'a> {
     pub(super) method: &'static str,
     pub(super) route: &'a str,
     pub(super) counts_taps: bool,
-    /// Only if every request has a line.
+    /// Present only if every request gets a log line.
     pub(super) path: Option<&'a PathAndQuery>,
     pub(super) status: u16,
     pub(super) problem: Option<&'a Problem>,
@@ -41,18 +41,18 @@ pub(super) struct Answered<'a> {
 }
 
 impl RequestLog {
-    /// `all`: not only writes that fail.
+    /// With `all`, every request gets a line. Otherwise only failed writes do.
     pub fn new(all: bool) -> Arc<Self> {
         let window = Window { began: Instant::now(), lines: 0, left_out: 0 };
         Arc::new(Self { all, window: Mutex::new(window) })
     }
 
-    /// Whether every request has a line.
+    /// Whether every request gets a line.
     pub(super) fn is_of_all(&self) -> bool {
         self.all
     }
 
-    /// Logs a request if it has a line.
+    /// Logs a request if it gets a line.
     pub(super) fn note(self: &Arc<Self>, answered: &Answered<'_>) {
         if self.all {
             answered.log("answered");
@@ -61,7 +61,7 @@ impl RequestLog {
         }
     }
 
-    /// Logs a write that has failed, or counts it for the line that tells how many there were.
+    /// Logs a failed write, or counts it for the line that sums them up.
     fn failed_write(self: &Arc<Self>, answered: &Answered<'_>) {
         let mut window = self.window.lock();
         let now = Instant::now();
@@ -91,7 +91,7 @@ impl RequestLog {
 impl Answered<'_> {
     fn log(&self, what: &str) {
         let Self { id, method, route, path, status, problem, took, .. } = self;
-        // The query may name people; the path says what was asked for.
+        // The query may name users, so the line has only the path.
         let path = path.map(PathAndQuery::path);
         let (code, cause) = (
             problem.map(|problem| problem.code().as_str()),

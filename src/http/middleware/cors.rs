@@ -1,7 +1,7 @@
-//! Which web pages may call: cross-origin resource sharing.
+//! Cross-origin resource sharing: which web pages may call.
 //!
-//! Callers show who they are with a bearer token, never with a cookie, so credentials are never
-//! allowed; and where no origin is named, no header says anything.
+//! Callers identify themselves by a bearer token, never by a cookie. So no response allows
+//! credentials. Without configured origins no response has a CORS header.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::request_id::X_REQUEST_ID;
 
-/// For how long a browser need not ask again what it may send.
+/// How long a browser may cache the answer to a preflight request.
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// Where a web page comes from, exactly as browsers say it: `https://forum.example`.
+/// The origin of a web page, exactly as browsers send it: `https://forum.example`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(HeaderValue);
 
@@ -55,7 +55,7 @@ impl FromStr for Origin {
 }
 
 impl Origin {
-    /// Whether a browser means this one.
+    /// Whether the browser's `Origin` header is this origin.
     pub(super) fn is(&self, said: &HeaderValue) -> bool {
         self.0 == said
     }
@@ -67,8 +67,7 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// How browsers spell the origin that is meant: with its scheme, in lower case, without the port
-/// that is usual anyway, and without whatever comes behind.
+/// The origin as browsers spell it: scheme and host in lower case, no default port, no path.
 fn canonical(text: &str) -> Option<String> {
     let with_scheme = if text.contains("://") { text.into() } else { format!("https://{text}") };
     let uri: Uri = with_scheme.parse().ok()?;
@@ -81,9 +80,9 @@ fn canonical(text: &str) -> Option<String> {
     named.then(|| format!("{scheme}://{host}{port}").to_ascii_lowercase())
 }
 
-/// Lets pages of these origins read every answer, errors included: so this goes around everything.
+/// Lets pages of these origins read every response, errors too. So this layer is the outermost.
 pub(in crate::http) fn around(router: Router, origins: &[Origin]) -> Router {
-    // Where no origin is named, no request pays for it.
+    // Without configured origins no request pays for the layer.
     if origins.is_empty() { router } else { router.layer(layer(origins)) }
 }
 

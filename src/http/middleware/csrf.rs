@@ -1,9 +1,11 @@
-//! Which web pages may write.
+//! Cross-site request forgery: which web pages may write.
 //!
-//! CORS keeps a page of another origin from reading answers, and from sending PUT and DELETE. It
-//! does not keep it from sending a POST without a body, which browsers do not ask about first. So
-//! writes that a browser says come from a foreign page are refused here. Who is no browser says
-//! nothing of the kind, and is not asked; nor does an old browser, or one without TLS.
+//! CORS keeps a page of another origin from reading responses, and from sending PUT and DELETE. It
+//! does not stop a POST without a body, for which browsers send no preflight. So we refuse a write
+//! when the browser's headers say that it comes from a foreign page.
+//!
+//! Other clients send no such header and pass. So do old browsers, and browsers on a connection
+//! without TLS.
 
 use axum::http::header::ORIGIN;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -13,10 +15,10 @@ use super::cors::Origin;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Why a request may not write; nothing if it may, or does not.
+/// Why a request may not write. None for one that may, or that only reads.
 pub(super) fn refusal(method: &Method, headers: &HeaderMap, named: &[Origin]) -> Option<Problem> {
-    // Another host or port of the same site is another origin. Whether `Origin` is that of `Host`
-    // is not looked at: proxies change `Host`.
+    // Another host or port of the same site is another origin. We do not compare `Origin` with
+    // `Host`: proxies change `Host`.
     let site = headers.get(&SEC_FETCH_SITE).map(HeaderValue::as_bytes);
     if method.is_safe() || !matches!(site, Some(b"same-site" | b"cross-site")) {
         return None;

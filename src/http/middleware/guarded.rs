@@ -1,7 +1,7 @@
-//! The order in which a request passes through the middleware, and its answer back.
+//! The order of the middleware around a request and its response.
 //!
-//! A handler is wrapped by itself, and not the router or a route of it: so each has the figures of
-//! its route at hand, and nothing is boxed or cloned that the handler does not need anyway.
+//! We wrap each handler, not the router or a route. So the wrapper has the metrics of its route at
+//! hand, and boxes or clones nothing that the handler does not need anyway.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -37,8 +37,8 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// The middleware of a worker that answers to these names, to pages of these origins, and to
-    /// addresses of at most so many bytes.
+    /// The middleware of a worker: it accepts these host names, writes from pages of these origins,
+    /// and URIs of at most `max_uri_bytes`.
     pub fn new(
         hosts: Hosts,
         origins: Vec<Origin>,
@@ -50,12 +50,12 @@ impl Edge {
         Arc::new(Self { requests, hosts, max_uri_bytes, origins, ids, log })
     }
 
-    /// Whose pages may call from browsers.
+    /// The origins whose pages may call from browsers.
     pub(in crate::http) fn origins(&self) -> &[Origin] {
         &self.origins
     }
 
-    /// Why a request is not even given to its handler.
+    /// Why the request does not reach its handler.
     fn refusal(&self, request: &Request) -> Option<Problem> {
         (self.hosts.refusal(request))
             .or_else(|| uri_limit::refusal(request.uri(), self.max_uri_bytes))
@@ -68,9 +68,9 @@ impl Edge {
 pub(super) struct Route {
     pub(super) edge: Arc<Edge>,
     pub(super) metrics: Arc<RouteMetrics>,
-    /// Its path, or none where no route was found.
+    /// Its path. None for requests that match no route.
     pub(super) path: Option<String>,
-    /// A problem here is a tap that failed, which has a log line.
+    /// A problem of this route is a failed tap, which gets a log line.
     pub(super) counts_taps: bool,
 }
 
@@ -94,12 +94,12 @@ impl<H: Handler<T, S>, T, S> Handler<T, S> for Guarded<H> {
     }
 }
 
-/// A request on its way to its answer.
+/// A request that waits for its response.
 struct Exchange {
     route: Arc<Route>,
     id: HeaderValue,
     method: &'static str,
-    /// Only if every request has a log line.
+    /// Present only if every request gets a log line.
     path: Option<Box<PathAndQuery>>,
     started: Instant,
 }
@@ -116,7 +116,7 @@ impl Exchange {
         }
     }
 
-    /// Counts the answer, logs it if it has a line, and gives it the request's id.
+    /// Counts the response, logs the request if it gets a line, and adds the request's id.
     fn end(&mut self, response: &mut Response) {
         let (status, took) = (response.status().as_u16(), self.started.elapsed());
         self.route.metrics.answered(self.method, status, took);
@@ -132,13 +132,13 @@ impl Exchange {
             problem: problem.as_ref(),
             took,
         });
-        // Moved, since the first copy of an id that was made takes an allocation.
+        // We move the id: the first clone of a generated one would allocate.
         let id = std::mem::replace(&mut self.id, HeaderValue::from_static(""));
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
 }
 
-/// Methods are labels of figures, and callers can make them up.
+/// Methods are labels of metrics, and a caller can invent methods.
 fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -160,7 +160,7 @@ pin_project! {
 }
 
 pin_project! {
-    /// An answer on its way.
+    /// The future of a response.
     pub(super) struct GuardedFuture<F> {
         #[pin]
         inner: Inner<F>,

@@ -1,8 +1,8 @@
-//! Which names the service may be called by.
+//! Which host names the service accepts.
 //!
-//! Without authentication the address is the only guard, and browsers let a web page past it. When
-//! the page's own name comes to mean 127.0.0.1 (DNS rebinding), the page has the service's origin.
-//! Only `Host` still tells the name under which the page was opened.
+//! Without authentication the listen address is the only guard, and a browser lets a web page past
+//! it. DNS rebinding makes the page's own name mean 127.0.0.1. Then the page has the service's
+//! origin, and only `Host` still shows the name under which it was opened.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -15,10 +15,10 @@ use url::Host;
 
 use super::super::problem::{Code, Problem};
 
-/// Asked by machines that know the service by whatever name; they tell nothing of a reaction.
+/// Orchestrators and scrapers call these paths under any name. The responses reveal no reaction.
 const EXEMPT: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// A name, without a port, that the service may be called by.
+/// A host name, without a port, that the service accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostName(Host);
 
@@ -57,24 +57,24 @@ impl fmt::Display for HostName {
     }
 }
 
-/// The names that are good for this service.
+/// The host names that this service accepts.
 #[derive(Clone, Debug)]
 pub struct Hosts {
-    /// Where the service listens; nothing if it is a Unix socket, which no web page can reach.
+    /// The listen address. None for a Unix socket, which no web page can reach.
     listen: Option<SocketAddr>,
     named: Vec<HostName>,
-    /// What most requests say, byte for byte.
+    /// The value that most requests have, to compare byte by byte.
     usual: String,
 }
 
 impl Hosts {
-    /// The loopback names, the address listened on, and these.
+    /// Accepts the loopback names, the listen address and `named`.
     pub fn new(listen: Option<SocketAddr>, named: Vec<HostName>) -> Self {
         let usual = listen.map(|address| address.to_string()).unwrap_or_default();
         Self { listen, named, usual }
     }
 
-    /// Why a request is not answered; nothing if it may be.
+    /// Why the service refuses the request. None if its host is accepted.
     pub(super) fn refusal(&self, request: &Request) -> Option<Problem> {
         let mut said = request.headers().get_all(HOST).iter();
         let (first, second) = (said.next(), said.next());
@@ -82,7 +82,7 @@ impl Hosts {
             return Some(invalid("the request has more than one Host header; send one"));
         }
         let Some(header) = first else {
-            // HTTP/1.0 has none, and no browser speaks it.
+            // HTTP/1.0 has no `Host`, and no browser speaks HTTP/1.0.
             let wanted = request.version() >= Version::HTTP_11;
             return wanted.then(|| invalid("HTTP/1.1 requires a Host header (RFC 9112); send one"));
         };
@@ -90,7 +90,7 @@ impl Hosts {
         if EXEMPT.contains(&request.uri().path()) {
             return None;
         }
-        // An absolute address in the request line outranks the header.
+        // An absolute URI in the request line takes precedence over the header.
         let said = match request.uri().authority() {
             Some(authority) => authority.as_str(),
             None if header.as_bytes() == self.usual.as_bytes() => return None,
@@ -130,7 +130,7 @@ fn invalid(detail: &str) -> Problem {
     Problem::new(Code::InvalidHost, detail)
 }
 
-/// The host in `HOST` or `HOST:PORT`, as URLs spell it: in lower case, without a final dot.
+/// The host of `HOST` or `HOST:PORT` as URLs spell it: in lower case, without a final dot.
 fn read(said: &str) -> Option<Host> {
     let port = port_of(said);
     let name = said.strip_suffix(port)?;
@@ -146,7 +146,7 @@ fn read(said: &str) -> Option<Host> {
     }
 }
 
-/// The port with its colon, or nothing.
+/// The port with its colon, or the empty text.
 fn port_of(said: &str) -> &str {
     match said.rfind(':') {
         Some(colon) if !said[colon..].contains(']') => &said[colon..],
@@ -209,7 +209,7 @@ mod tests {
         }
     }
 
-    /// Addresses cannot be rebound: a page that was opened under one is what answers there.
+    /// DNS cannot rebind an address: a page opened under an address came from that very server.
     #[test]
     fn an_address_is_good_where_the_service_listens_on_it() {
         for (listen, host, good) in [

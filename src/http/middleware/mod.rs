@@ -1,4 +1,4 @@
-//! What every request passes through, one concern a file. [`guarded`] has their order.
+//! What every request passes through, one concern a file. Their order stands in [`guarded`].
 
 mod access_log;
 mod cors;

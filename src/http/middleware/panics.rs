@@ -1,7 +1,6 @@
-//! An answer of a panic. Nothing is known to panic; if something does, its caller hears of it.
+//! The response to a panic. We know of none, but if a handler panics, its caller gets a response.
 //!
-//! Not by the layer of tower-http: that boxes the body of every answer, for a case that never
-//! comes.
+//! We do not use tower-http's layer: it boxes the body of every response.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -12,11 +11,11 @@ use futures_util::future::CatchUnwind;
 
 use super::super::problem::{Code, Problem};
 
-/// The detail: it says nothing of how far the tap got.
+/// The detail. It leaves open how far the tap got.
 const UNFORESEEN: &str = "the tap may have been applied: repeat it with the same idempotency key, \
                           or send PUT or DELETE for the state you want";
 
-/// A future that may panic; what has panicked is not asked again.
+/// A future that may panic. After a panic it is not polled again.
 pub(super) type Caught<F> = CatchUnwind<AssertUnwindSafe<F>>;
 
 /// Catches a panic of the future.
@@ -24,7 +23,7 @@ pub(super) fn catch<F: Future>(future: F) -> Caught<F> {
     AssertUnwindSafe(future).catch_unwind()
 }
 
-/// The answer, or the problem that there is none.
+/// The response, or a problem if the handler panicked.
 pub(super) fn answer(caught: std::thread::Result<Response>) -> Response {
     caught.unwrap_or_else(|_| Problem::new(Code::Internal, UNFORESEEN).into_response())
 }

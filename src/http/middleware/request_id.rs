@@ -1,4 +1,4 @@
-//! The name of a request: what its log line, its answer and the logs of a proxy have in common.
+//! The id of a request. Its log line, its response and a proxy's log share it.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 
-/// The header that brings an id and takes it back.
+/// The header of the id, in requests and in responses.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A longer one is not taken over.
+/// A request's own id may have at most this many bytes.
 const MOST_BYTES: usize = 128;
 
-/// Gives ids to requests that bring none. One for each worker, so that no request waits for another
-/// core's counter.
+/// Makes ids for requests that have none. Each worker has its own, so that workers share no
+/// counter.
 #[derive(Debug)]
 pub(super) struct RequestIds {
-    /// Sets this worker's ids apart from those of any other, also after a restart.
+    /// Tells this worker's ids from those of all others, before and after a restart.
     prefix: String,
     next: AtomicU32,
 }
@@ -28,7 +28,7 @@ impl RequestIds {
         Self { prefix, next: AtomicU32::new(0) }
     }
 
-    /// The id that the request brings, if it is one; else a new one.
+    /// The request's own id if it is valid, otherwise a new one.
     pub(super) fn of(&self, headers: &HeaderMap) -> HeaderValue {
         let mut brought = headers.get_all(&X_REQUEST_ID).iter();
         match (brought.next(), brought.next()) {
@@ -46,7 +46,7 @@ impl RequestIds {
     }
 }
 
-/// Visible ASCII without quotes and backslashes: it goes into log lines as it is.
+/// Visible ASCII without quotes and backslashes: log lines contain it unescaped.
 fn is_id(text: &[u8]) -> bool {
     let plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
     (1..=MOST_BYTES).contains(&text.len()) && text.iter().all(plain)

@@ -1,5 +1,4 @@
-//! Routes whose every answer passes through the middleware, also those of paths and methods that
-//! there are not.
+//! Routes behind the middleware. It also sees requests for unknown paths and methods.
 
 use std::sync::Arc;
 
@@ -55,14 +54,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// The routes; a path that is none of them is not answered.
+    /// The routes. Without a fallback: another router may answer other paths.
     pub(crate) fn into_router(self) -> Router<S> {
         self.by_path.into_iter().fold(Router::new(), |router, (path, route, methods)| {
             router.route(&path, methods.fallback(Guarded { handler: no_such_method, route }))
         })
     }
 
-    /// The routes, and an answer for any other path.
+    /// The routes, with a 404 response for any other path.
     pub(in crate::http) fn into_whole_router(self) -> Router<S> {
         let metrics = self.edge.requests.route("unmatched");
         let edge = Arc::clone(&self.edge);
@@ -75,7 +74,7 @@ async fn no_such_path() -> Problem {
     Problem::not_found()
 }
 
-/// The router adds which methods there are.
+/// axum adds the `Allow` header.
 async fn no_such_method() -> Problem {
     Problem::new(Code::MethodNotAllowed, "the header `Allow` names the methods of this path")
 }
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
     use crate::telemetry::{Format, Registry};
 
-    /// Also with the headers that let a page of another origin read it.
+    /// The response has the CORS headers too, so that a page of another origin can read it.
     #[tokio::test]
     async fn a_panic_is_an_answer_like_any_other() {
         let (requests, mut registry) = (Arc::new(RequestMetrics::default()), Registry::default());

@@ -1,10 +1,10 @@
-//! How long an address may be.
+//! How long a URI may be.
 
 use axum::http::Uri;
 
 use super::super::problem::{Code, Problem};
 
-/// Why a request is not answered; nothing if its address has at most so many bytes.
+/// Why the request is refused. None if its URI has at most `max_bytes`.
 pub(super) fn refusal(uri: &Uri, max_bytes: usize) -> Option<Problem> {
     let length = uri.path_and_query().map_or(0, |uri| uri.as_str().len());
     let detail = || format!("an address has at most {max_bytes} bytes");

@@ -22,17 +22,17 @@ pub(in crate::http) async fn document(text: &'static LazyLock<Bytes>) -> Respons
     ([(CONTENT_TYPE, "application/json")], Bytes::clone(text)).into_response()
 }
 
-/// Who opens the service in a browser wants to know what it is.
+/// A person who opens the service in a browser wants to know what it is.
 pub(in crate::http) async fn root() -> Redirect {
     Redirect::temporary("/docs/")
 }
 
-/// `/docs` has its files beside it, so it needs the slash.
+/// The page's files are relative to `/docs/`, so the address needs the slash.
 pub(in crate::http) async fn index() -> Redirect {
     Redirect::permanent("/docs/")
 }
 
-/// The page that shows the document, and its files. They are in the binary.
+/// The page that shows the document, and its files. The binary contains them.
 pub(in crate::http) async fn page(
     State(reactions): State<Arc<Reactions>>,
     params: Result<RawPathParams, RawPathParamsRejection>,

@@ -1,4 +1,4 @@
-//! How the service is: liveness, readiness, figures.
+//! The state of the service: liveness, readiness, metrics.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub(in crate::http) async fn ready(
     let store = reactions.store.kind();
     let checked = operation.readiness.check(&reactions.store, reactions.deadline()).await;
     checked.map_err(|error| match error {
-        // Only the operator can do something about it. No reason holds a password.
+        // Only the operator can act on the reason. No reason contains a password.
         StoreError::Unavailable(why) => {
             Problem::new(Code::StoreUnavailable, format!("the store ({store}) is not ready: {why}"))
         }
@@ -77,7 +77,7 @@ pub(in crate::http) async fn metrics(
     Ok(answer)
 }
 
-/// Whether `Accept` prefers `text/plain` to OpenMetrics. A client that names neither is given
+/// Whether `Accept` prefers `text/plain` to OpenMetrics. A client that names neither gets
 /// OpenMetrics.
 fn wants_plain_text(headers: &HeaderMap) -> bool {
     let (mut plain, mut open) = (0.0_f32, 0.0_f32);

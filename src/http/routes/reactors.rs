@@ -101,7 +101,7 @@ pub(in crate::http) async fn query(
     linked(&reactions.answers, &answer, None).await
 }
 
-/// Which page of which list.
+/// The parsed parameters of a page.
 struct Asked {
     post: PostId,
     reaction: Option<Reaction>,
@@ -162,7 +162,7 @@ impl Page {
     }
 }
 
-/// The address of the next page, relative to the host. What was hidden stays hidden.
+/// The URI of the next page, relative to the host. It keeps `hide`.
 fn next_link(uri: &Uri, page: &Page) -> Option<HeaderValue> {
     let cursor = page.next_cursor.as_deref()?;
     let mut target = format!("{}?limit={}&cursor={cursor}", uri.path(), page.limit);

@@ -24,18 +24,18 @@ use super::super::state::Streams;
 use crate::domain::Summary;
 use crate::live::Watching;
 
-/// After so long without an event something is sent all the same, so that nobody on the way takes
-/// the connection for dead.
+/// After this time without an event we send a comment. Otherwise a proxy may take the connection
+/// for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Events are sent together until they are so long, in bytes. What is not sent is replaced by what
-/// is newer.
+/// How many bytes of events one write collects before it stops. Newer events replace those that are
+/// not sent yet.
 const SENT_TOGETHER: usize = 8 * 1024;
 
-/// Told to nginx and its like, which would otherwise hold events back.
+/// Tells nginx and other proxies not to buffer the events.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Nothing else is asked on the connection.
+/// A stream is the last response on its connection.
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// The counts of some posts, now and whenever they change.
@@ -67,12 +67,12 @@ pub(in crate::http) async fn of_posts(
 ) -> Result<Response, Problem> {
     let query = query.only(&["post_id", "recent"])?;
     let mut turn = streams.turns.place();
-    // To join is work, too.
+    // Joining the hub is work too, so it needs a turn.
     poll_fn(|cx| turn.poll_take(cx)).await;
     let watching = match streams.hub.watch(query.posts()?, query.recent()?).await {
         Ok(watching) => watching,
         Err(refused) => {
-            // Left open, its connection would take the very place that is kept for others.
+            // An open connection would take one of the very places that are kept free for others.
             let mut response = Problem::from(refused).into_response();
             response.headers_mut().insert(CONNECTION, CLOSE);
             return Ok(response);
@@ -96,14 +96,14 @@ pub fn event(summary: Summary, recent: usize) -> Bytes {
     format!("event: summary\nid: {revision}\ndata: {data}\n\n").into()
 }
 
-/// A stream's events, and something now and then where there are none.
+/// A stream's events, and a comment when there are none for a while.
 struct Events {
     watching: Watching,
     turn: Turn,
-    /// The wait before a reconnect has been told.
+    /// The `retry` field has been sent.
     begun: bool,
     sent: Instant,
-    /// Runs until something is to be sent, or the stream may have waited too long to begin.
+    /// Runs until the next comment is due, or until the stream may have waited too long to begin.
     quiet: Pin<Box<Sleep>>,
 }
 
@@ -116,8 +116,7 @@ impl Events {
 }
 
 impl Events {
-    /// An event, and those that are there to be sent with it: snapshots of a hundred posts are not
-    /// a hundred writes.
+    /// The event, and others that are ready now. A hundred snapshots need not be a hundred writes.
     fn with_more(&self, first: Bytes, cx: &Context<'_>) -> Bytes {
         let Poll::Ready(Some(second)) = self.watching.poll_next(cx) else { return first };
         let mut together = Vec::with_capacity(SENT_TOGETHER);
@@ -146,7 +145,7 @@ impl Stream for Events {
             self.sent = Instant::now();
             return Poll::Ready(first.map(|first| Ok(self.with_more(first, cx))));
         }
-        // An event does not touch the timer: it runs out, and begins anew from the last one.
+        // An event leaves the timer alone. When it expires, it starts again from the last event.
         while self.quiet.as_mut().poll(cx).is_ready() {
             let (now, keep_alive) = (Instant::now(), self.sent + KEEP_ALIVE);
             let look = self.watching.look(now.into_std()).map(Instant::from_std);

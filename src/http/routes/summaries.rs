@@ -19,7 +19,7 @@ use super::super::state::{JSON, Reactions};
 use crate::domain::Summary;
 use crate::store::{Store as _, SummaryQuery};
 
-/// After so many bytes of a page, others have their turn: no tap waits for a whole page to be
+/// After this many bytes of a page the handler yields. So no tap waits until a whole page is
 /// written out.
 const WRITTEN_AT_ONCE: usize = 32 * 1024;
 
@@ -119,7 +119,7 @@ pub(in crate::http) async fn query(
     reactions.answers.answer(JSON, page(summaries, recent, &hidden, |_| ()).await).await
 }
 
-/// A [`SummariesAnswer`], written out post by post; `note` is given one part after the other.
+/// A [`SummariesAnswer`] as JSON, written post by post. `note` gets each part in turn.
 async fn page(
     summaries: Vec<Summary>,
     recent: usize,
@@ -145,8 +145,8 @@ async fn page(
     text
 }
 
-/// Answers with the tag; without the body if the caller has that already. The tag is a hash of the
-/// body. A revision would not do: a store that lost its newest changes may give one out again.
+/// Adds the ETag, and omits the body if the caller has it already. The ETag is a hash of the body.
+/// A revision would not do: a store that lost its newest changes may use one again.
 async fn tagged(
     answers: &Arc<LargeAnswers>,
     headers: &HeaderMap,
@@ -168,7 +168,7 @@ async fn tagged(
     Ok(response)
 }
 
-/// Whether If-None-Match names the tag. Compared weakly, as RFC 9110 says for this header.
+/// Whether If-None-Match contains the tag. RFC 9110 demands a weak comparison for this header.
 pub(super) fn is_held(headers: &HeaderMap, tag: &str) -> bool {
     headers
         .get_all(IF_NONE_MATCH)

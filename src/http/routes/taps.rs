@@ -15,10 +15,10 @@ use super::super::state::{JSON, Reactions};
 use crate::domain::{Form, Tap};
 use crate::store::Store as _;
 
-/// On an answer that repeats what an earlier tap with the same key was answered.
+/// Marks a response that repeats the response to an earlier tap with the same key.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// An answer is about so long; a buffer that has to grow is copied.
+/// The usual length of a response. A buffer that has to grow is copied.
 const ANSWER_BYTES: usize = 256;
 
 /// Flip a reaction.
@@ -95,7 +95,7 @@ pub(in crate::http) async fn unset(
     count(&reactions, path, &key, Form::Unset, query).await
 }
 
-/// Counts a tap, and makes the answer.
+/// Counts a tap and builds the response.
 async fn count(
     reactions: &Reactions,
     TapPath { post, user, reaction }: TapPath,

@@ -1,8 +1,8 @@
-//! Taking connections in, and spreading them over workers.
+//! The acceptor takes connections in and deals them out to the workers.
 //!
-//! Each worker is a thread with a runtime and a lane of its own, so that a request never crosses
-//! threads. One acceptor deals connections out in turn, which spreads a few long connections more
-//! evenly than the kernel's hashing would.
+//! A worker is a thread with its own runtime and its own lanes, so a request never crosses threads.
+//! The one acceptor deals to the workers in turn. With few long connections that is more even than
+//! the kernel's hashing (`SO_REUSEPORT`).
 
 use std::io;
 use std::sync::Arc;
@@ -23,13 +23,13 @@ use super::watch::End;
 use crate::live::LiveStats;
 use crate::store::ThrottledWarnings;
 
-/// After an accept that failed for want of descriptors or memory.
+/// The pause after an accept that failed for lack of descriptors or memory.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 
-/// At a stop: how long to wait for one more connection from the backlog.
+/// At a stop, how long to wait for one more connection from the backlog.
 const LAST_CALL: Duration = Duration::from_millis(5);
 
-/// What a listener gives, with the permit for it.
+/// A connection from a listener, with the permit for its place.
 type Next = (io::Result<Accepted>, OwnedSemaphorePermit);
 
 /// Deals connections out to workers.
@@ -41,15 +41,15 @@ pub struct Acceptor {
     warnings: ThrottledWarnings,
 }
 
-/// Where a worker gets its connections from.
+/// A worker's end of the acceptor.
 #[derive(Debug)]
 pub struct Worker {
     accepted: mpsc::Receiver<(Accepted, Place)>,
 }
 
 impl Acceptor {
-    /// An acceptor and its workers, with room for so many connections altogether, and for so many
-    /// bytes of requests that have not been answered.
+    /// An acceptor and its workers, with room for `max_connections` connections and for
+    /// `max_request_bytes` of requests without a response, all workers together.
     pub fn with_workers(
         count: usize,
         max_connections: usize,
@@ -70,14 +70,14 @@ impl Acceptor {
         )
     }
 
-    /// Accepts until `stop`, then closes the listeners. When places become few, the connections
-    /// that have been idle for longest are closed; beyond the bound, clients wait in the kernel's
-    /// backlog.
+    /// Accepts until `stop`, then closes the listeners. When places run low, the acceptor asks the
+    /// connections that have been idle for longest to close. Beyond the limit, clients wait in the
+    /// kernel's backlog.
     pub async fn run(self, listeners: Vec<Listener>, stop: CancellationToken) -> io::Result<()> {
         let listeners = listeners.into_iter().map(Listener::start);
         let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
         join_all(listeners.iter().map(|listener| self.accept_all(listener, &stop))).await;
-        // Who came before the stop is still served.
+        // We still serve clients that connected before the stop.
         for listener in &listeners {
             while let Ok(accepted) = tokio::time::timeout(LAST_CALL, listener.accept()).await {
                 let Some(permit) = self.places.try_free() else { break };
@@ -89,8 +89,8 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Accepts until `stop`. Only waiting for a connection ends then: one that has been taken in is
-    /// dealt out, whenever the task is interrupted in between.
+    /// Accepts until `stop`. The stop interrupts only the wait for a connection: an accepted one is
+    /// always dealt out, even if the runtime suspends the task in between.
     async fn accept_all(&self, listener: &Listening, stop: &CancellationToken) {
         while let Some((accepted, permit)) =
             stop.run_until_cancelled(self.next(listener)).await.flatten()
@@ -108,7 +108,7 @@ impl Acceptor {
         }
     }
 
-    /// The next connection, once there is room for it. Dropped while it waits, it loses nothing.
+    /// The next connection, once there is a place for it. Cancel safe.
     async fn next(&self, listener: &Listening) -> Option<Next> {
         let permit = self.places.free().await?;
         Some((listener.accept().await, permit))
@@ -118,14 +118,14 @@ impl Acceptor {
     async fn deal(&self, stream: Accepted, permit: OwnedSemaphorePermit) {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.workers.len();
         let place = self.places.take(permit);
-        // A worker is only gone when all is over.
+        // Sending fails only when the worker has ended, and then the process ends too.
         let _ = self.workers[turn].send((stream, place)).await;
     }
 }
 
 impl Worker {
-    /// Serves its connections on the current runtime. After `stop` it lets what is in flight be
-    /// answered, for `grace` at most.
+    /// Serves its connections on the current runtime. After `stop` it waits for the requests in
+    /// flight, for `grace` at most.
     pub async fn run(
         mut self,
         router: Router,
@@ -136,7 +136,7 @@ impl Worker {
     ) {
         let (stats, live) = stats;
         let connections = TaskTracker::new();
-        // Ends when the acceptor is gone and what it dealt out is taken.
+        // Ends when the acceptor is gone and the worker has taken all that was dealt to it.
         while let Some((stream, place)) = self.accepted.recv().await {
             let Ok(stream) = stream.taken(&limits) else { continue };
             let (router, stop) = (router.clone(), stop.clone());
@@ -165,7 +165,7 @@ impl Worker {
     }
 }
 
-/// A connection that is counted for as long as this lives, however it ends.
+/// Counts a connection for as long as this lives, however the connection ends.
 struct Counted {
     stats: Arc<ConnectionStats>,
     place: Place,
@@ -190,8 +190,8 @@ mod tests {
 
     use super::*;
 
-    /// A task that has taken in some forty connections at a stretch is interrupted by the runtime
-    /// wherever it would wait next, also with a connection in its hands.
+    /// After about forty accepts in a row the runtime suspends the task at its next await, even
+    /// while it has a connection to deal out.
     #[tokio::test]
     async fn a_stop_loses_no_connection_that_was_taken_in() {
         for _ in 0..20 {

@@ -1,8 +1,8 @@
-//! Large answers: how much of them is held for their readers at a time.
+//! Large responses: a bound on the bytes that wait for their clients.
 //!
-//! Whoever asks for much and reads it slowly must neither fill the memory nor keep others from
-//! large answers. So they have one bound, and when that is reached, the connections are closed
-//! whose answers have been on their way for longest.
+//! A client that asks for much and reads slowly must neither fill the memory nor keep large
+//! responses from others. So all large responses share one budget. When it is used up, onetap
+//! closes the connections whose responses have been on their way for longest.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock, Weak};
@@ -19,25 +19,26 @@ use super::super::limits::ByteBudget;
 use super::super::problem::{Code, Problem};
 use super::watch::Watch;
 
-/// An answer of at most so many bytes is not counted: each connection has one at a time.
+/// A response up to this size is not counted: a connection has only one at a time.
 const FREE_BYTES: usize = 16 * 1024;
 
-/// An answer that has been on its way for less is not given up for another.
+/// A younger response is never given up for another.
 const READ_AT_LEAST: Duration = Duration::from_secs(2);
 
-/// How long those that are given up may take to end, and how often that is looked at.
+/// How long to wait for the closed connections to return their bytes, and how often to check.
 const ENDING: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_millis(5);
 
-/// The bound on large answers.
+/// The budget of large responses.
 #[derive(Debug)]
 pub struct LargeAnswers {
     budget: ByteBudget,
-    /// The oldest first; also some whose last byte is gone.
+    /// The oldest first. Some of them may be finished already.
     on_their_way: Mutex<VecDeque<Weak<OnItsWay>>>,
 }
 
-/// A large answer on its way. It comes with the response, so that its connection can be found.
+/// A large response on its way. It travels in the response's extensions, so that the connection can
+/// register itself.
 #[derive(Debug)]
 pub(super) struct OnItsWay {
     since: Instant,
@@ -46,29 +47,30 @@ pub(super) struct OnItsWay {
 }
 
 impl OnItsWay {
-    /// Says which connection it goes over.
+    /// Registers the connection that sends it.
     pub(super) fn over(&self, connection: &Arc<Watch>) {
         let _ = self.connection.set(Arc::downgrade(connection));
     }
 }
 
 impl LargeAnswers {
-    /// Room for so many bytes.
+    /// A budget of this many bytes.
     pub fn new(bytes: usize) -> Arc<Self> {
         Arc::new(Self { budget: ByteBudget::new(bytes), on_their_way: Mutex::default() })
     }
 
-    /// An answer of this kind. A large one is counted until its last byte is with the system.
+    /// A response with this content type. A large one is counted until the kernel has its last
+    /// byte.
     ///
     /// # Errors
     ///
-    /// `overloaded`, if there is no room for it.
+    /// `overloaded`, if the budget has no room for it.
     pub(in crate::http) async fn answer(
         self: &Arc<Self>,
         kind: HeaderValue,
         text: Vec<u8>,
     ) -> Result<Response, Problem> {
-        // What was set aside counts, not only what was used of it.
+        // The whole allocation counts, not only the part with text.
         let bytes = text.capacity();
         let mut response = if bytes <= FREE_BYTES {
             Response::new(Body::from(text))
@@ -99,14 +101,14 @@ impl LargeAnswers {
             }
             all.push_back(Arc::downgrade(&here));
         }
-        // The owner lives as long as any part of the bytes: hyper keeps them longer than the body.
+        // Freed with the last part of the bytes: hyper keeps parts for longer than the body.
         let mut response = Response::new(Body::from(Bytes::from_owner(held)));
         response.extensions_mut().insert(here);
         Ok(response)
     }
 
-    /// Closes the connections whose answers have been on their way for longest, for so many bytes.
-    /// Says whether there are so many.
+    /// Closes the connections whose responses have been on their way for longest, until they hold
+    /// at least `bytes`. False if all that may be closed hold less.
     fn give_up(&self, mut bytes: usize) -> bool {
         let all = self.on_their_way.lock();
         for answer in all.iter().filter_map(Weak::upgrade) {
@@ -133,7 +135,7 @@ impl LargeAnswers {
     }
 }
 
-/// The bytes of an answer, counted for as long as this lives.
+/// The bytes of a response, counted for as long as this lives.
 struct Held {
     text: Vec<u8>,
     on_its_way: Arc<OnItsWay>,

@@ -1,8 +1,8 @@
-//! One client's connection: its deadlines and its end.
+//! One client's connection: its timeouts and how it ends.
 //!
-//! hyper's own head timeout also ends connections that merely wait between requests, and does not
-//! cover one on which nothing was ever sent. So a watch looks at each connection now and then and
-//! closes it if it has been in one phase for too long; a request costs no timer.
+//! hyper's header timeout also closes connections that only wait between requests. It does not
+//! cover a connection that never sent a byte. So a watch looks at each connection periodically, and
+//! closes it after too long in one phase. A request needs no timer of its own.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -32,22 +32,25 @@ use super::answers::OnItsWay;
 use super::listener::Socket;
 use super::watch::{End, Phase, Watch};
 
-/// The largest head that is read at all; longer ones get a bare 431 from the parser.
+/// The largest request head that hyper reads. For a longer one its parser answers a bare 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// So much is read at a time: one less than would make hyper's buffer grow by more than what is in
-/// it. What it reads ahead of a request that is being answered is not counted, and no more either.
+/// How much one read takes. One byte more, and hyper would grow its buffer by more than it
+/// contains. hyper reads at most this much ahead while a request is answered; the budget does not
+/// count it.
 const READ_AT_ONCE: usize = 8 * 1024 - 1;
 
-/// At a stop, idle connections are closed after this time: a request may be in the socket that was
-/// sent before the stop.
+/// At a stop, idle connections are closed after this time. Until then a request may be in the
+/// socket that the client sent before the stop.
 const LINGER: Duration = Duration::from_millis(50);
 
-/// Marks an answer that goes on until one side ends it. Nothing else is asked on its connection.
+/// Marks a response that goes on until one side ends it. No other request follows on its
+/// connection.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::http) struct Endless;
 
-/// Serves one connection until it ends, its time is over, or, after `stop`, its last answer is out.
+/// Serves one connection until it ends, a timeout expires or, after `stop`, the last response is
+/// out.
 pub(super) async fn serve(
     stream: Socket,
     watch: Arc<Watch>,
@@ -59,7 +62,7 @@ pub(super) async fn serve(
     let (answers, stopped) = (Arc::clone(&watch), stop.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         answers.enter(Phase::Answering);
-        // Most taps have no body, and nobody who would ask for this.
+        // Most taps have no body, so no extractor would look for the watch.
         if !request.body().is_end_stream() {
             request.extensions_mut().insert(Arc::clone(&answers));
         }
@@ -67,7 +70,7 @@ pub(super) async fn serve(
         let (answers, stopped) = (Arc::clone(&answers), stopped.clone());
         async move {
             let mut answer = answer.await?;
-            // Its caller learns of the stop here, even if the connection has not been told yet.
+            // Tells the client about the stop, even if hyper does not know about it yet.
             if stopped.is_cancelled() || answers.is_refused() {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -80,12 +83,12 @@ pub(super) async fn serve(
         }
     });
     let connection = http1::Builder::new()
-        // A client that has said all it wants to say still wants its answer.
+        // A client that has closed its sending half still waits for its response.
         .half_close(true)
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(io, service);
     tokio::pin!(connection);
-    // Often enough that a deadline is kept to within a quarter.
+    // Often enough that a timeout is at most a quarter late.
     let look = tokio::time::interval(limits.shortest_on_a_connection() / 4);
     tokio::pin!(look);
     let linger = tokio::time::sleep(LINGER);
@@ -93,9 +96,9 @@ pub(super) async fn serve(
     let (mut stopping, mut told) = (false, false);
     loop {
         tokio::select! {
-            // The connection first: what has come in is read before its end is considered.
+            // The connection first: we read what has arrived before we consider closing.
             biased;
-            // An error here is the client's: it went away, or did not speak HTTP.
+            // An error here is the client's fault: it went away, or it did not speak HTTP.
             _ = &mut connection => return End::Done,
             () = poll_fn(|cx| watch.poll_wanted(cx)) => {
                 if let Some(end) = watch.wanted_end() {
@@ -119,7 +122,7 @@ pub(super) async fn serve(
     }
 }
 
-/// The client's socket, telling the watch when bytes come in.
+/// The client's socket. It tells the watch about each read and write.
 struct Watched {
     io: TokioIo<Socket>,
     watch: Arc<Watch>,
@@ -150,8 +153,8 @@ impl Watched {
         written
     }
 
-    /// Looks whether the client has gone. hyper, told that a client may close its half, does not
-    /// look while it answers; and an endless answer has nobody else to end it.
+    /// Whether the client has gone. With `half_close`, hyper does not check that while it sends a
+    /// response, and nothing else would end an endless one.
     fn poll_gone(&self, cx: &mut Context<'_>) -> bool {
         matches!(self.io.inner().poll_gone(cx), Poll::Ready(true))
     }
@@ -168,7 +171,7 @@ impl Write for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper flushes whenever the connection's task has woken.
+        // hyper flushes each time that the connection's task wakes.
         if self.watch.is_in(Phase::Endless) && self.poll_gone(cx) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }

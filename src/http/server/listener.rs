@@ -1,4 +1,4 @@
-//! Where connections come from: a TCP port, or a Unix socket.
+//! The sources of connections: a TCP port or a Unix socket.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,16 +11,16 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 use super::super::limits::Limits;
 
-/// How many may wait to be accepted, as far as the system allows it: a burst of connections that
-/// ask nothing must not have others turned away, who would only try again after a second.
+/// The length of the accept queue, as far as the system allows it. Otherwise a burst of idle
+/// connections would make the kernel turn others away, and those retry only after a second.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const BACKLOG: i32 = 4096;
 
-/// The most that the kernel takes of an answer beyond what is under way to the client.
+/// The most unsent bytes of a response that the kernel buffers for a client.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const MOST_UNSENT_BYTES: u32 = 64 * 1024;
 
-/// A socket that is bound.
+/// A bound socket.
 #[derive(Debug)]
 pub enum Listener {
     /// A TCP port.
@@ -36,7 +36,7 @@ impl From<TcpListener> for Listener {
 }
 
 impl Listener {
-    /// The address, if it is a TCP port.
+    /// The address of a TCP port. None for a Unix socket.
     pub fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(listener) => listener.local_addr().ok(),
@@ -44,7 +44,7 @@ impl Listener {
         }
     }
 
-    /// Listens on the current runtime.
+    /// Starts to listen, on the current runtime.
     pub(super) fn start(self) -> io::Result<Listening> {
         match self {
             Self::Tcp(listener) => {
@@ -63,7 +63,7 @@ impl Listener {
     }
 }
 
-/// A socket that takes connections in.
+/// A listening socket.
 #[derive(Debug)]
 pub(super) enum Listening {
     Tcp(tokio::net::TcpListener),
@@ -71,15 +71,17 @@ pub(super) enum Listening {
 }
 
 impl Listening {
-    /// The next connection, as a worker takes it. Dropped while it waits, it loses nothing.
+    /// The next connection, for a worker to take. Cancel safe.
     pub(super) async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                // An answer is small; held back by Nagle it would wait for an acknowledgement.
+                // Responses are small. Nagle's algorithm would hold them back until an
+                // acknowledgement comes.
                 stream.set_nodelay(true)?;
-                // Events that a slow reader does not take are replaced by newer ones as long as
-                // they are here, and not in the kernel, which would take megabytes of them.
+                // We replace an event that a slow client has not read by a newer one, but only
+                // while the event is here. Without this limit the kernel would buffer megabytes of
+                // old events.
                 #[cfg(any(target_os = "android", target_os = "linux"))]
                 socket2::SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT_BYTES)?;
                 stream.into_std().map(Accepted::Tcp)
@@ -89,7 +91,7 @@ impl Listening {
     }
 }
 
-/// A connection on its way to a worker.
+/// An accepted connection on its way to a worker.
 #[derive(Debug)]
 pub(super) enum Accepted {
     Tcp(TcpStream),
@@ -97,13 +99,13 @@ pub(super) enum Accepted {
 }
 
 impl Accepted {
-    /// The connection in its worker's runtime.
+    /// Registers the connection with the worker's runtime.
     pub(super) fn taken(self, limits: &Limits) -> io::Result<Socket> {
         match self {
             Self::Tcp(stream) => {
-                // A client that vanishes, such as a phone out of reach, acknowledges nothing; the
-                // kernel would go on for a quarter of an hour. Twice our own patience, so that we
-                // notice a client that merely does not read first, and count it.
+                // A client that vanishes acknowledges nothing, and the kernel would retry for a
+                // quarter of an hour. We allow twice our write timeout. So for a client that only
+                // does not read, our own timeout comes first, which counts cut streams.
                 #[cfg(any(target_os = "android", target_os = "linux"))]
                 socket2::SockRef::from(&stream)
                     .set_tcp_user_timeout(Some(2 * limits.write_timeout))?;
@@ -122,7 +124,7 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    /// Looks whether the client has gone, without reading what it has sent.
+    /// Whether the client has closed the connection. Reads nothing.
     pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<bool> {
         let mut byte = [0];
         match self {
@@ -144,7 +146,7 @@ impl Socket {
     }
 }
 
-/// Hands a call through to the socket, of whichever kind it is.
+/// Forwards a call to the socket of either kind.
 macro_rules! of_either {
     ($socket:expr, $call:ident $(, $argument:expr)*) => {
         match $socket.get_mut() {

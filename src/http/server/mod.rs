@@ -1,4 +1,4 @@
-//! Connections: where they come from, who serves them, how long each may take, and which end first.
+//! Connections: where they come from, who serves them, their timeouts, and which close first.
 
 mod acceptor;
 mod answers;

@@ -1,4 +1,4 @@
-//! Places for connections: so many, and some of them kept free for who comes next.
+//! Places for connections: a fixed number, of which some are kept free for new ones.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -9,20 +9,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::super::limits::ByteBudget;
 use super::watch::Watch;
 
-/// One place in so many is kept free.
+/// One place in this many is kept free.
 const ONE_KEPT_IN: usize = 64;
 
-/// At most so many, since streams may leave no more than twice that.
+/// The most places kept free. [`Places::make_room`] frees up to twice as many, and streams may
+/// leave no more places than that.
 const MOST_KEPT: usize = 50;
 
-/// When nothing can be closed: how long until the connections are looked at again.
+/// When no connection can be closed, how long to wait before we look again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The places of all connections.
 #[derive(Debug)]
 pub(super) struct Places {
     room: Arc<Semaphore>,
-    /// Fewer free places than these, and connections are closed that nobody misses.
+    /// With fewer free places than this, we close connections that are idle or unfinished.
     kept: usize,
     budget: Arc<ByteBudget>,
     taken: Mutex<Taken>,
@@ -30,15 +31,15 @@ pub(super) struct Places {
 
 #[derive(Debug, Default)]
 struct Taken {
-    /// Also those that have ended, until there are as many as there may be places.
+    /// Contains ended connections too. They are removed before the list would grow.
     watches: Vec<Weak<Watch>>,
-    /// Were asked to end, and are about to.
+    /// Connections that were asked to end and are still open.
     ending: Vec<Weak<Watch>>,
-    /// Nothing could be closed: not looked at again before.
+    /// No connection could be closed. Until this time we do not look again.
     look_again: Option<Instant>,
 }
 
-/// A place that is taken, and what is done there.
+/// A taken place, and the watch of its connection.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) watch: Arc<Watch>,
@@ -55,7 +56,7 @@ impl Places {
         }
     }
 
-    /// A free place, once there is one. Dropped while it waits, it loses nothing.
+    /// A free place, once there is one. Cancel safe.
     pub(super) async fn free(&self) -> Option<OwnedSemaphorePermit> {
         loop {
             self.make_room();
@@ -84,9 +85,9 @@ impl Places {
         Place { watch, _permit: permit }
     }
 
-    /// If few places are free: asks the connections to end that have been idle for longest, then
-    /// those whose requests have been incomplete for longest; so many that for a while nobody need
-    /// look again.
+    /// When few places are free, asks connections to end: first those that have been idle for
+    /// longest, then those whose requests have been incomplete for longest. It asks enough of them
+    /// at once that it need not run again soon.
     fn make_room(&self) {
         let free = self.room.available_permits();
         if free >= self.kept {
@@ -94,7 +95,7 @@ impl Places {
         }
         let mut taken = self.taken.lock();
         let now = Instant::now();
-        // One that was asked something in the meantime goes on.
+        // A connection that got a request in the meantime goes on.
         taken.ending.retain(|watch| watch.upgrade().is_some_and(|watch| watch.is_told()));
         let coming = free + taken.ending.len();
         if coming >= self.kept || taken.look_again.is_some_and(|then| now < then) {

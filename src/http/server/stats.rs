@@ -1,4 +1,4 @@
-//! What connections count. The doc comments are the help texts at `/metrics`.
+//! Counters of connections. The doc comments are the help texts at `/metrics`.
 
 use crate::telemetry::stats;
 

@@ -1,7 +1,8 @@
-//! What a connection is doing, since when, and what it holds: for its own deadlines, and for the
-//! acceptor, which looks for places.
+//! What a connection is doing, since when, and what it holds. Its own task enforces timeouts with
+//! it. The acceptor uses it to find places.
 //!
-//! Only the connection's own task writes here, but for the acceptor's wish that it end.
+//! Only the connection's own task writes here, except for the wishes: the acceptor and
+//! `LargeAnswers` ask the connection to end.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -12,73 +13,73 @@ use std::time::{Duration, Instant};
 use super::super::limits::{ByteBudget, Limits};
 use crate::sync::{Stamped, WakeCell};
 
-/// So many bytes of a request are not counted: more than a usual one has.
+/// Request bytes that the budget does not count. A usual request has fewer.
 const FREE_REQUEST_BYTES: usize = 8 * 1024;
 
-/// A connection that has been idle for less is not closed to make room: its first request, or the
-/// next one of somebody busy, may be on its way.
+/// A connection that has been idle for less is not closed to make room. A new client's first
+/// request may be on its way, or a busy client's next one.
 pub(super) const IDLE_AT_LEAST: Duration = Duration::from_millis(100);
 
-/// The same for one whose request is not complete.
+/// The same for a connection whose request is incomplete.
 const UNFINISHED_AT_LEAST: Duration = Duration::from_secs(1);
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// As it should, or because too little was asked.
+    /// The client ended it, a stop did, or a timeout that no counter distinguishes.
     Done,
-    /// It was cut: the reader of an endless answer did not read.
+    /// The client did not read its endless response.
     SlowReader,
-    /// It was closed so that others have a place.
+    /// It was closed to free its place for others.
     MadeRoom,
-    /// It was closed so that others have a large answer: it was too long in taking its own.
+    /// It was closed because its large response took too long, and others need the room.
     GaveUp,
 }
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) enum Phase {
-    /// Nothing is asked, or the client takes its answer: what it takes begins the phase anew.
+    /// There is no request, or the client reads its response. Each write restarts the phase.
     Idle = 0,
-    /// A part of a head is here.
+    /// A part of a request head has arrived.
     Head = 1,
-    /// A request is being answered. Its own deadlines see to it.
+    /// A request is being answered. The timeouts of the request apply, not the watch.
     Answering = 2,
-    /// An answer goes on until one side ends it.
+    /// A response goes on until one side ends it.
     Endless = 3,
-    /// A head is here, and the body is waited for.
+    /// The request head has arrived, and the body has not.
     Body = 4,
 }
 
-/// How dear a connection is that may be closed: whether something was begun to be asked on it, and
-/// for how long that has been so, the longest first.
+/// The order in which connections are closed for room: idle ones before those with an incomplete
+/// request, and of each kind the longest first.
 pub(super) type Spare = (bool, Reverse<Duration>);
 
-/// Since when a connection has been in its phase, and what it holds.
+/// The phase of a connection, since when, and what it holds.
 #[derive(Debug)]
 pub(in crate::http) struct Watch {
     base: Instant,
-    /// The phase, and since how many milliseconds after `base`.
+    /// The phase, and the milliseconds from `base` to its start.
     phase: Stamped,
-    /// Milliseconds since `base` at which the client stopped to take what it is sent, and one; none
-    /// if it takes it.
+    /// One more than the milliseconds from `base` to when the client stopped reading. 0 while it
+    /// reads.
     stalled: AtomicU64,
-    /// Bytes that came in since nothing was asked.
+    /// Bytes received since the connection was last idle.
     received: AtomicUsize,
-    /// Bytes of the budget that this connection has taken.
+    /// Bytes that this connection has taken from the budget.
     counted: AtomicUsize,
     budget: Arc<ByteBudget>,
-    /// A request was refused for its bytes: what comes after it is not read.
+    /// A request was refused for its size in bytes. Nothing after it is read.
     refused: AtomicBool,
     wishes: WakeCell<Wishes>,
 }
 
-/// What others want of a connection; its task waits for it.
+/// What other tasks want of the connection. Its own task waits for a change.
 #[derive(Clone, Copy, Debug, Default)]
 struct Wishes {
-    /// The acceptor wants its place.
+    /// The acceptor needs its place.
     told: bool,
-    /// A large answer has been on its way for too long.
+    /// A large response has been on its way for too long.
     too_slow: bool,
 }
 
@@ -108,7 +109,7 @@ impl Watch {
         self.phase.get().1 == phase as u8
     }
 
-    /// An answer is there: its request is held no longer.
+    /// The response is ready, so the bytes of its request are no longer held.
     pub(super) fn answered(&self, phase: Phase) {
         self.enter(phase);
         self.received.store(0, Ordering::Relaxed);
@@ -121,8 +122,8 @@ impl Watch {
         }
     }
 
-    /// Bytes came in: if nothing was asked, this is the beginning of a head. False if there is no
-    /// room for them.
+    /// Counts bytes that came in. On an idle connection they begin a request head. False if the
+    /// budget has no room for them.
     pub(super) fn received(&self, bytes: usize) -> bool {
         if self.is_in(Phase::Idle) {
             self.enter(Phase::Head);
@@ -136,8 +137,8 @@ impl Watch {
         room
     }
 
-    /// A body of so many bytes is waited for. False if there is no room for it; its connection is
-    /// then closed after the answer.
+    /// Counts a body that is expected. False if the budget has no room for it. Then the connection
+    /// is closed after the response.
     pub(in crate::http) fn expect_body(&self, bytes: usize) -> bool {
         self.enter(Phase::Body);
         let room = self.count(self.received.load(Ordering::Relaxed) + bytes);
@@ -151,7 +152,7 @@ impl Watch {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Takes what a request of so many bytes needs of the budget, unless that has been taken.
+    /// Takes what a request of this size still needs from the budget.
     fn count(&self, bytes: usize) -> bool {
         let counted = self.counted.load(Ordering::Relaxed);
         let more = bytes.saturating_sub(FREE_REQUEST_BYTES).saturating_sub(counted);
@@ -164,9 +165,9 @@ impl Watch {
         true
     }
 
-    /// The client took what it was sent, or took nothing.
+    /// The client took some of its response, or the socket was full.
     pub(super) fn written(&self, taken: bool) {
-        // An answer that is long in being read is not idleness.
+        // A slowly read response is not idleness: each write restarts the phase.
         if taken && self.is_in(Phase::Idle) {
             self.enter(Phase::Idle);
         }
@@ -182,22 +183,24 @@ impl Watch {
     pub(super) fn overdue(&self, limits: &Limits, stopping: bool) -> Option<End> {
         let since = |millis| self.base.elapsed().saturating_sub(Duration::from_millis(millis));
         let (stalled, endless) = (self.stalled.load(Ordering::Relaxed), self.is_in(Phase::Endless));
-        // At a stop nobody waits for who does not read: a stream has no answer to be missed.
+        // At a stop we do not wait for a client that does not read its stream: no response gets
+        // lost.
         let patience = if stopping && endless { Duration::ZERO } else { limits.write_timeout };
         if stalled > 0 && since(stalled - 1) >= patience {
             return Some(if endless { End::SlowReader } else { End::Done });
         }
         let (entered, phase) = self.phase.get();
         let spent = since(entered);
-        // Who has not taken all of its answer is not idle, however short that deadline.
+        // A client that has not read all of its response is not idle, even with a short idle
+        // timeout.
         let is_in = |other: Phase| phase == other as u8;
         let over = is_in(Phase::Idle) && stalled == 0 && spent >= limits.idle_timeout
             || is_in(Phase::Head) && spent >= limits.head_timeout;
         over.then_some(End::Done)
     }
 
-    /// How dear the connection is, if nobody would miss much of it: nothing is asked on it and all
-    /// has been read, or its request is not complete, so that nothing of it was applied.
+    /// How this connection ranks for closing. None if closing would cost something. An idle one has
+    /// read all of its responses. Of an incomplete request nothing was applied.
     pub(super) fn spare(&self, now: Instant) -> Option<Spare> {
         let (entered, phase) = self.phase.get();
         let since = Duration::from_millis(entered);
@@ -214,18 +217,18 @@ impl Watch {
         (spent >= at_least).then_some((unfinished, Reverse(spent)))
     }
 
-    /// Asks the connection's task to end, if nobody misses it then either.
+    /// Asks the connection's task to end, if the connection still ranks for closing then.
     pub(super) fn tell_to_end(&self) {
         self.wishes.change(|wishes| (wishes.told = true, true));
     }
 
-    /// Asks the connection's task to end, if its client is still taking an answer then.
+    /// Asks the connection's task to end, if its client is still reading a response then.
     pub(super) fn give_answer_up(&self) {
         self.wishes.change(|wishes| (wishes.too_slow = true, true));
     }
 
-    /// How the connection ends if it was asked to; none if something was asked in the meantime:
-    /// then it goes on.
+    /// How the connection ends if it was asked to. None if a request came in the meantime: then it
+    /// goes on.
     pub(super) fn wanted_end(&self) -> Option<End> {
         let Wishes { told, too_slow } = self.wishes.with(std::mem::take);
         if too_slow && self.is_in(Phase::Idle) {
@@ -234,7 +237,7 @@ impl Watch {
         (told && self.spare(Instant::now()).is_some()).then_some(End::MadeRoom)
     }
 
-    /// Waits until somebody asks the connection to end.
+    /// Waits until another task asks the connection to end.
     pub(super) fn poll_wanted(&self, cx: &Context<'_>) -> Poll<()> {
         self.wishes.poll(cx, |wishes| match wishes.told || wishes.too_slow {
             true => Poll::Ready(()),
@@ -242,7 +245,7 @@ impl Watch {
         })
     }
 
-    /// Whether the acceptor has asked for its place.
+    /// Whether the acceptor has asked the connection to end.
     pub(super) fn is_told(&self) -> bool {
         self.wishes.with(|wishes| wishes.told)
     }

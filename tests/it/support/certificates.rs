@@ -1,11 +1,11 @@
-//! Certificates made for one test, as files that a server and the service take.
+//! Certificates made for one test, as files for a server and for the service.
 
 use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
-/// A folder with who signs and what was signed. It goes with this.
+/// A folder with a certificate authority and a certificate that it signed. Removed on drop.
 pub(crate) struct Certificates(TempDir);
 
 impl Certificates {
@@ -33,12 +33,12 @@ impl Certificates {
         self.folder().join(name).to_string_lossy().into_owned()
     }
 
-    /// Who signed: what `--redis-ca-file` takes.
+    /// The certificate authority, for `--redis-ca-file`.
     pub(crate) fn ca(&self) -> String {
         self.file("ca.pem")
     }
 
-    /// What makes a Redis speak TLS at this port.
+    /// The arguments with which a Redis speaks TLS at this port.
     pub(crate) fn server_args(&self, port: u16) -> Vec<String> {
         let args: [(&str, &str); 5] = [
             ("--tls-port", &port.to_string()),

@@ -1,4 +1,4 @@
-//! A real cluster on free ports, put together by the commands that its own tool sends.
+//! A real cluster on free ports, set up with the commands that `redis-cli --cluster` sends.
 
 use std::time::{Duration, Instant};
 
@@ -10,24 +10,24 @@ use super::redis_server::{Kind, RedisServer, free_port};
 
 pub(crate) const SLOTS: u16 = 16_384;
 
-/// A node and who it is to the others.
+/// A node and its id in the cluster.
 pub(crate) struct ClusterNode {
     pub(crate) server: RedisServer,
     pub(crate) id: String,
     bus: u16,
     kind: Kind,
-    /// How it was started.
+    /// The arguments that started it.
     args: Vec<String>,
 }
 
-/// Some primaries, then a replica of each, if there are any.
+/// The nodes: first the primaries, then a replica of each, if there are replicas.
 pub(crate) struct Cluster {
     pub(crate) primaries: Vec<ClusterNode>,
     pub(crate) replicas: Vec<ClusterNode>,
     _folder: TempDir,
 }
 
-/// Sends a command, and panics if it is refused.
+/// Sends a command. Panics if the node refuses it.
 pub(crate) async fn ask<T: FromRedisValue>(
     connection: &mut MultiplexedConnection,
     words: &[&str],
@@ -56,7 +56,7 @@ impl ClusterNode {
         Self { server, id, bus, kind, args }
     }
 
-    /// Starts it again after its end; it remembers who it is, and nothing else.
+    /// Starts the node again after its process ended. It keeps its id, and nothing else.
     fn restart(&mut self) {
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         self.server = RedisServer::start_on(self.kind, self.server.port, &args);
@@ -72,7 +72,7 @@ impl ClusterNode {
         .await;
     }
 
-    /// Waits until it has all that its primary has.
+    /// Waits until the replica has all writes of its primary.
     async fn until_it_follows(&self) {
         let mut connection = self.server.client().await;
         until("the replica follows", async || {
@@ -127,7 +127,7 @@ impl Cluster {
         cluster
     }
 
-    /// Starts a primary whose replica has taken over again, as the replica that it is now.
+    /// Starts a primary again whose replica took over. It comes back as a replica.
     pub(crate) async fn restart_as_replica(&mut self, shard: usize) {
         std::mem::swap(&mut self.primaries[shard], &mut self.replicas[shard]);
         self.replicas[shard].restart();
@@ -135,8 +135,9 @@ impl Cluster {
         self.until_info("cluster_state:ok\r").await;
     }
 
-    /// Cuts a primary off from the others: it goes on answering for its slots, and never hears that
-    /// its replica has taken them over. At once, so that it tells nobody that it forgets.
+    /// Cuts a primary off from the other nodes. It goes on answering for its slots, and never hears
+    /// that its replica has taken them over. It forgets all others in one step, so that it tells
+    /// none of them.
     pub(crate) async fn cut_off_and_replace(&self, shard: usize) {
         let (old, new) = (&self.primaries[shard], &self.replicas[shard]);
         let mut forget = redis::pipe();
@@ -153,7 +154,7 @@ impl Cluster {
         self.primaries.iter().chain(&self.replicas)
     }
 
-    /// Waits until every node says so.
+    /// Waits until this line stands in the CLUSTER INFO of every node.
     async fn until_info(&self, line: &str) {
         for node in self.nodes() {
             let mut connection = node.server.client().await;
@@ -199,7 +200,7 @@ impl Cluster {
     }
 }
 
-/// Waits until something is so.
+/// Waits until the condition holds.
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !is_so().await {

@@ -1,4 +1,4 @@
-//! A reader of a stream of server-sent events.
+//! A client of a stream of server-sent events.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,16 +11,16 @@ use tokio::net::TcpStream;
 /// An open stream.
 pub(crate) struct Events {
     stream: TcpStream,
-    /// Of the answer, in lower case.
+    /// The head of the response, in lower case.
     pub(crate) head: String,
-    /// Received, still in chunks.
+    /// Bytes received, still with chunked encoding.
     raw: Vec<u8>,
-    /// Received, out of the chunks.
+    /// Text received, without chunked encoding.
     text: String,
     ended: bool,
 }
 
-/// An event, and when it came.
+/// An event, and when it arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub(crate) name: String,
@@ -46,14 +46,14 @@ pub(crate) fn path(posts: &[PostId]) -> String {
 }
 
 impl Events {
-    /// Asks for a path, and expects a stream.
+    /// Requests a path, and expects a stream.
     pub(crate) async fn open(address: SocketAddr, path: &str) -> Self {
         let events = Self::try_open(address, path).await.expect("an answer");
         assert!(events.head.starts_with("http/1.1 200 "), "{}", events.head);
         events
     }
 
-    /// Asks for a path, and takes what comes.
+    /// Requests a path. None if no whole response head arrives.
     pub(crate) async fn try_open(address: SocketAddr, path: &str) -> Option<Self> {
         let mut stream = TcpStream::connect(address).await.ok()?;
         let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
@@ -73,12 +73,12 @@ impl Events {
         Some(events)
     }
 
-    /// Goes without a word: the other side gets a reset, as when a machine has failed.
+    /// Makes a drop reset the connection, as when a machine fails.
     pub(crate) fn reset_when_dropped(&self) {
         self.stream.set_zero_linger().unwrap();
     }
 
-    /// The next event; none at the end of the stream.
+    /// The next event. None at the end of the stream.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         let reading = async {
             loop {
@@ -91,12 +91,12 @@ impl Events {
         tokio::time::timeout(Duration::from_secs(20), reading).await.expect("no event in 20 s")
     }
 
-    /// The next event, or none if there is none in this time or any more.
+    /// The next event. None if none comes within `time`, or at the end of the stream.
     pub(crate) async fn next_within(&mut self, time: Duration) -> Option<Event> {
         tokio::time::timeout(time, self.next()).await.ok().flatten()
     }
 
-    /// Reads until an event is as wanted; gives all that were read.
+    /// Reads until an event matches, and returns all that it read.
     pub(crate) async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
         let mut read = Vec::new();
         let reading = async {
@@ -113,14 +113,14 @@ impl Events {
         read
     }
 
-    /// Reads to the end of the stream, for that long at most. Whether it has ended well: a stream
-    /// that is cut has no last chunk.
+    /// Reads to the end of the stream, for at most `time`. True if the stream ended cleanly, with a
+    /// last chunk. A cut stream has none.
     pub(crate) async fn ends_within(&mut self, time: Duration) -> bool {
         let reading = async { while self.block().await.is_some() {} };
         tokio::time::timeout(time, reading).await.is_ok() && self.ended
     }
 
-    /// The next event or comment, as it came.
+    /// The next event or comment, as received.
     pub(crate) async fn block(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.text.find("\n\n") {
@@ -133,7 +133,7 @@ impl Events {
         }
     }
 
-    /// Takes a whole chunk in, if there is one.
+    /// Decodes one whole chunk, if it has arrived.
     fn unchunk(&mut self) -> bool {
         let Some(line) = self.raw.windows(2).position(|window| window == b"\r\n") else {
             return false;

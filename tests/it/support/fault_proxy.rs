@@ -1,5 +1,5 @@
-//! A TCP proxy of the tests' own, to put between a service and its store, or between a caller and a
-//! service: it holds back, swallows, cuts and points elsewhere.
+//! The tests' TCP proxy, between a service and its store or between a client and a service. It
+//! delays bytes, drops them, cuts connections, and connects to another target.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -9,28 +9,28 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What becomes of bytes.
+/// What the proxy does with bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// They arrive.
+    /// It forwards them.
     None,
-    /// Those of the client arrive, the replies are thrown away.
+    /// It forwards the client's bytes and drops the replies.
     SwallowReplies,
-    /// Those of the client wait, and arrive when the fault is over.
+    /// It keeps the client's bytes, and forwards them when the fault ends.
     HoldRequests,
-    /// Nothing arrives any more, and nothing is closed: a black hole.
+    /// It forwards nothing and closes nothing: a black hole.
     BlackHole,
 }
 
 #[derive(Debug)]
 struct State {
     fault: watch::Sender<Fault>,
-    /// Rises when all connections are to be cut.
+    /// Grows when the proxy is to cut all connections.
     cuts: watch::Sender<u64>,
     target: Mutex<SocketAddr>,
 }
 
-/// A running proxy. It stops when dropped, and cuts its connections.
+/// A running proxy. On drop it stops and cuts its connections.
 #[derive(Debug)]
 pub(crate) struct FaultProxy {
     pub(crate) address: SocketAddr,
@@ -55,17 +55,17 @@ impl FaultProxy {
         format!("redis://{}", self.address)
     }
 
-    /// From now on, for connections that are open too.
+    /// Sets the fault, for open connections too.
     pub(crate) fn fault(&self, fault: Fault) {
         self.state.fault.send_replace(fault);
     }
 
-    /// Cuts all connections; new ones are let in.
+    /// Cuts all connections. It still accepts new ones.
     pub(crate) fn cut(&self) {
         self.state.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// Where connections go that are opened from now on.
+    /// Sets the target of new connections.
     pub(crate) fn repoint(&self, target: SocketAddr) {
         *self.state.target.lock().unwrap() = target;
     }
@@ -126,7 +126,7 @@ async fn pass(
     }
 }
 
-/// Waits until something is so.
+/// Waits until the condition holds.
 pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let started = std::time::Instant::now();
     while !is_so().await {

@@ -21,7 +21,7 @@ pub(crate) fn open_at(path: &Path) -> FileStore {
     FileStore::open(path, OPTIONS).unwrap()
 }
 
-/// A store in a folder of its own, which goes with it.
+/// A store in its own folder. The folder is removed on drop.
 pub(crate) fn fresh() -> (FileStore, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     (open_at(&folder.path().join("store.redb")), folder)

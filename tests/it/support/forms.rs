@@ -1,4 +1,5 @@
-//! Redis in its forms, one of each for all tests, which have keys of their own.
+//! Redis over TLS, behind sentinels and as a cluster. All tests share one of each, with keys of
+//! their own.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! A client that sends exactly the bytes it is given: what a library would tidy up is tested too.
+//! An HTTP client that sends exactly the given bytes: tests also send what a library would correct.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -49,17 +49,17 @@ impl Connection {
         self.read_for(method).await.expect("an answer")
     }
 
-    /// Writes raw bytes; the server may have hung up already.
+    /// Writes raw bytes. The server may have closed the connection already.
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
     }
 
-    /// Says that nothing more will be sent.
+    /// Closes the sending half.
     pub(crate) async fn close_half(&mut self) {
         self.stream.shutdown().await.unwrap();
     }
 
-    /// The next answer, or none if the server closed the connection.
+    /// The next response. None if the server closed the connection.
     pub(crate) async fn read(&mut self) -> Option<Response> {
         self.read_for("GET").await
     }
@@ -95,7 +95,7 @@ impl Connection {
         tokio::time::timeout(Duration::from_secs(30), read).await.expect("no answer in 30 s")
     }
 
-    /// Reads on; none at the end.
+    /// Reads more bytes. None at the end.
     async fn more(&mut self) -> Option<()> {
         let mut buffer = [0; 16 * 1024];
         match self.stream.read(&mut buffer).await {
@@ -107,7 +107,7 @@ impl Connection {
         }
     }
 
-    /// Whether the server closes the connection within that time, sending nothing.
+    /// Whether the server closes the connection within `time` without sending a byte.
     pub(crate) async fn is_closed_within(&mut self, time: Duration) -> bool {
         matches!(tokio::time::timeout(time, self.more()).await, Ok(None))
     }
@@ -126,7 +126,7 @@ impl Response {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Asserts that this is the problem with this code, in its whole shape.
+    /// Asserts that the response is a whole problem with this status and code.
     #[track_caller]
     pub(crate) fn assert_problem(&self, status: u16, code: &str) {
         assert_eq!(self.status, status, "{self:?}");
@@ -143,7 +143,7 @@ impl Response {
         assert_eq!(self.header("retry-after").is_some(), retry, "{self:?}");
     }
 
-    /// Asserts that this is an answer with this status, and gives its JSON.
+    /// Asserts that the response has this status and JSON, and returns the JSON.
     #[track_caller]
     pub(crate) fn ok(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");

@@ -1,5 +1,5 @@
-//! Toggles without end, each with a key of its own and sent until it is answered: whatever happens
-//! meanwhile, every one is to be counted once, so that the final state is known.
+//! An endless load of toggles. Each has its own idempotency key, and the client retries it until it
+//! gets an answer. Whatever happens meanwhile, each counts once, so the final state is known.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::http::Connection;
 
-/// Users that toggle, one connection each.
+/// The clients. Each is one user with one connection.
 pub(crate) struct KeyedLoad {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
@@ -21,13 +21,13 @@ pub(crate) struct KeyedLoad {
     posts: Vec<PostId>,
 }
 
-/// What a load came to.
+/// The result of a load.
 pub(crate) struct Done {
-    /// How many toggles each user has made on each post.
+    /// How many toggles each user made on each post.
     toggles: Vec<Vec<u64>>,
     posts: Vec<PostId>,
     pub(crate) answered: u64,
-    /// When a request had another answer than 200, and which.
+    /// When a request got another status than 200, and which.
     pub(crate) failures: Vec<(Instant, u16)>,
 }
 
@@ -77,7 +77,7 @@ impl KeyedLoad {
         Self { stop, answered, users, failures, posts }
     }
 
-    /// Waits until so many more toggles have been answered.
+    /// Waits until `more` further toggles got their response.
     pub(crate) async fn answers(&self, more: u64) {
         let (goal, begun) = (self.answered.load(Ordering::Relaxed) + more, Instant::now());
         while self.answered.load(Ordering::Relaxed) < goal {
@@ -99,8 +99,8 @@ impl KeyedLoad {
 }
 
 impl Done {
-    /// Every toggle was counted exactly once: who toggled an odd number of times is there, and the
-    /// counts agree.
+    /// Asserts that every toggle counted exactly once: users with an odd number of toggles have the
+    /// reaction, and the counts agree.
     pub(crate) async fn assert_exactly_once(&self, service: SocketAddr) {
         let mut connection = Connection::open(service).await;
         for (i, post) in self.posts.iter().enumerate() {

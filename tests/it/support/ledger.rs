@@ -1,4 +1,4 @@
-//! What was acknowledged, and whether a store still knows it: the judge of the crash tests.
+//! A ledger of acknowledged taps. The crash tests ask it whether a store still has them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,30 +11,30 @@ use super::{changes, keyed_tap, numbered_post, soon, tap};
 const FORMS: [Form; 5] =
     [Form::Toggle, Form::Set, Form::Unset, Form::ToggleFrom(true), Form::ToggleFrom(false)];
 
-/// Taps that were sent, by what was heard of them.
+/// The taps that were sent, by their result.
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) acknowledged: Vec<(Tap, Outcome)>,
-    /// Of unknown outcome. Those with a key can be asked again.
+    /// Taps of unknown outcome. Those with a key can be sent again to find out.
     pub(crate) in_doubt: Vec<Tap>,
-    /// Of which it was said that they were not applied.
+    /// The number of taps that the store reported as not applied.
     pub(crate) refused: usize,
 }
 
-/// How many posts numbered taps are on.
+/// The number of posts of numbered taps.
 const POSTS: u32 = 12;
 
 fn tapped_post(n: u32) -> PostId {
     numbered_post(0x00C0_0000 + n)
 }
 
-/// The posts that numbered taps are on.
+/// The posts of numbered taps.
 pub(crate) fn tapped_posts() -> Vec<PostId> {
     (0..POSTS).map(tapped_post).collect()
 }
 
-/// The tap with this number: few posts, users and reactions, so that they meet; four in five with a
-/// key of their own.
+/// The tap with this number. There are few posts, users and reactions, so that taps meet. Four in
+/// five have their own key.
 pub(crate) fn numbered_tap(run: &str, n: u64) -> Tap {
     let mut seed = n;
     let mut below = |bound: u64| random(&mut seed) % bound;
@@ -57,7 +57,7 @@ impl Ledger {
         }
     }
 
-    /// Everything that was acknowledged is there, once; and what is there agrees with itself.
+    /// Asserts that every acknowledged tap is there once, and that members, counts and log agree.
     pub(crate) async fn audit(&mut self, store: &AnyStore) {
         self.resolve_doubts(store).await;
         let changes = whole_log(store).await;
@@ -79,7 +79,7 @@ impl Ledger {
         }
     }
 
-    /// Asks again what has a key: from then on it is known.
+    /// Sends the taps in doubt with a key again. Then their outcome is known.
     async fn resolve_doubts(&mut self, store: &AnyStore) {
         for tap in std::mem::take(&mut self.in_doubt) {
             if tap.keyed.is_some() {
@@ -90,7 +90,7 @@ impl Ledger {
     }
 }
 
-/// The log of all partitions, each in its order.
+/// The change logs of all partitions, each in its own order.
 async fn whole_log(store: &AnyStore) -> Vec<Change> {
     let mut log = Vec::new();
     for partition in Partition::all() {
@@ -101,7 +101,7 @@ async fn whole_log(store: &AnyStore) -> Vec<Change> {
     log
 }
 
-/// The log, replayed, gives the members; the members are as many as the counts say.
+/// Asserts that a replay of the log gives the members, and that the counts are their numbers.
 async fn agrees_with_itself(store: &AnyStore, changes: &[Change]) {
     let mut replayed: BTreeMap<PostId, (Revision, BTreeSet<(Reaction, UserId)>)> = BTreeMap::new();
     for change in changes {

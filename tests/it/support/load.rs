@@ -1,4 +1,4 @@
-//! Taps without end, from many clients, while something happens to the store.
+//! An endless load of taps from many clients, while a test does something to the store.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -11,27 +11,27 @@ use tokio::task::JoinHandle;
 
 use super::http::Connection;
 
-/// One answered request.
+/// A request with its response.
 pub(crate) struct Answer {
     pub(crate) at: Instant,
     pub(crate) post: PostId,
     pub(crate) status: u16,
 }
 
-/// Clients that tap and read, one thing after the other, until they are stopped. Each is one user,
-/// whom nobody else speaks for, so that it knows what every answer has to be.
+/// Clients that tap and read in turn until they are stopped. Each is one user that no other client
+/// uses, so it knows what every response must be.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Vec<Answer>>>,
     pub(crate) posts: Vec<PostId>,
 }
 
-/// What a client knows of its flags: none where it was left in doubt.
+/// What a client knows about its flags. None after an unknown outcome.
 type Flags = HashMap<PostId, Option<bool>>;
 
 impl Load {
-    /// Each of `clients` goes through the posts in turn: on, off, flip. With `lossless` the store
-    /// may refuse, but what it has answered stays.
+    /// Each of `clients` cycles through the posts with on, off and flip. With `lossless` the store
+    /// may refuse a tap, but must not lose one that it acknowledged.
     pub(crate) fn start(
         service: SocketAddr,
         clients: usize,
@@ -67,7 +67,7 @@ impl Load {
         Self { stop, clients, posts }
     }
 
-    /// Stops the clients; all answers in the order of time.
+    /// Stops the clients. Returns all answers in the order of time.
     pub(crate) async fn stop(self) -> Vec<Answer> {
         self.stop.store(true, Ordering::Relaxed);
         let mut answers = Vec::new();
@@ -79,8 +79,7 @@ impl Load {
     }
 }
 
-/// One tap: counted, or refused, or in doubt, and it says which. What it answers is compared with
-/// what is known of the flag.
+/// One tap: counted, refused or of unknown outcome. Checks the response against the known flag.
 async fn tap(
     connection: &mut Connection,
     post: PostId,
@@ -117,7 +116,7 @@ async fn tap(
     response.status
 }
 
-/// One read: it shows the flag that is known, or it is refused.
+/// One read. Checks the flag in the response against the known one, or is refused.
 async fn read(
     connection: &mut Connection,
     post: PostId,
@@ -143,7 +142,7 @@ async fn read(
     }
 }
 
-/// What is shown of each post agrees with itself: the count is the number of those listed.
+/// Asserts that each post agrees with itself: the count is the number of listed users.
 pub(crate) async fn assert_sound(service: SocketAddr, posts: &[PostId]) {
     let mut connection = Connection::open(service).await;
     for post in posts {

@@ -1,4 +1,4 @@
-//! The Lua files and what their headers state.
+//! The Lua files and what their headers declare.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::Path;
 pub(crate) struct LuaFile {
     pub(crate) name: String,
     pub(crate) header: String,
-    /// Without comments.
+    /// The code without comments.
     pub(crate) code: String,
 }
 
@@ -31,14 +31,14 @@ impl LuaFile {
         }
     }
 
-    /// What the header states behind this title: `-- Commands  GET SET`.
+    /// What the header declares under this title: `-- Commands  GET SET`.
     pub(crate) fn stated(&self, title: &str) -> BTreeSet<String> {
         let lines = self.header.lines().filter_map(|line| line.strip_prefix("-- "));
         let stated = lines.filter_map(|line| line.strip_prefix(title)?.strip_prefix("  "));
         stated.flat_map(str::split_whitespace).map(str::to_owned).collect()
     }
 
-    /// The commands that a tap may run, as the header states them.
+    /// The commands that a tap may run, by the headers.
     pub(crate) fn commands_of_taps(&self) -> BTreeSet<String> {
         &self.stated("Commands") | &self.stated("Commands of taps")
     }

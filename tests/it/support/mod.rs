@@ -1,4 +1,4 @@
-//! What the tests run against: real servers, real services, a client that can say anything.
+//! What the tests run against: real servers, real services, and a client that can send any bytes.
 
 pub(crate) mod certificates;
 pub(crate) mod cluster;
@@ -70,7 +70,7 @@ pub(crate) fn keyed_tap(form: Form, post: PostId, user_id: u64, name: &str, key:
     Tap { keyed: Some(Keyed { key, form }), ..tap(form.verb(), post, user_id, name) }
 }
 
-/// Time enough.
+/// A deadline that is long enough for any test.
 pub(crate) fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(20))
 }

@@ -1,4 +1,4 @@
-//! A disk whose power can be cut: what was not synced is lost, all of it or any part of it.
+//! A simulated disk. A power cut loses all unsynced writes, or any part of them.
 
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use redb::StorageBackend;
 
-/// A write may be torn between sectors, not within one.
+/// A power cut may tear a write between sectors, but not within one.
 const SECTOR: usize = 512;
 
 /// The disk. It outlives the stores that are opened on it.
@@ -15,21 +15,21 @@ pub(crate) struct Disk(Arc<(Mutex<State>, Condvar)>);
 
 #[derive(Debug)]
 struct State {
-    /// What a power cut leaves.
+    /// The bytes that survive a power cut.
     synced: Vec<u8>,
-    /// What is read.
+    /// The bytes that reads return.
     current: Vec<u8>,
-    /// What was done since the last sync.
+    /// The writes since the last sync.
     unsynced: Vec<Step>,
-    /// How many writes and syncs it is until the power is cut.
+    /// After how many writes and syncs the power is cut.
     cut_after: Option<u32>,
-    /// Raised by a cut: handles from before it are dead.
+    /// A power cut increments it. Handles of older generations fail.
     generation: u32,
-    /// How long the storage may become.
+    /// The greatest length of the storage.
     room: usize,
     fault: Option<Fault>,
     held: bool,
-    /// Whether a sync waits because of that.
+    /// Whether a sync is waiting for that.
     waits: bool,
     pub(crate) syncs: u64,
 }
@@ -40,26 +40,26 @@ enum Step {
     Length(usize),
 }
 
-/// What the next operation of its kind comes to.
+/// The fault of the next operation of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Write,
     Sync,
 }
 
-/// What a power cut leaves of what was not synced.
+/// Which unsynced writes survive a power cut.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Left {
     Nothing,
     /// The sectors of the first half of the writes.
     Beginning,
-    /// Sectors at random, by a seed.
+    /// Random sectors, by a seed.
     Some(u64),
-    /// All of it: only the word that it was synced is missing.
+    /// All writes; only the confirmation of the sync got lost.
     All,
 }
 
-/// While this lives, syncs wait.
+/// Syncs wait while this lives.
 pub(crate) struct HeldSyncs(Disk);
 
 impl Drop for HeldSyncs {
@@ -69,14 +69,14 @@ impl Drop for HeldSyncs {
     }
 }
 
-/// One opening of the disk.
+/// One open handle of the disk.
 #[derive(Debug)]
 struct Handle {
     disk: Disk,
     generation: u32,
 }
 
-/// A small generator, so that a seed means the same everywhere.
+/// A small generator, so that a seed gives the same numbers on every machine.
 pub(crate) fn random(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -101,7 +101,7 @@ impl Disk {
         Self(Arc::new((Mutex::new(state), Condvar::new())))
     }
 
-    /// Lets no sync end until what it answers is dropped.
+    /// Makes every sync wait until the guard is dropped.
     pub(crate) fn hold_syncs(&self) -> HeldSyncs {
         self.state().held = true;
         HeldSyncs(self.clone())
@@ -111,18 +111,18 @@ impl Disk {
         self.0.0.lock().unwrap()
     }
 
-    /// Opens it, for `FileStore::with_backend`.
+    /// Opens the disk, for `FileStore::with_backend`.
     pub(crate) fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
         let generation = self.state().generation;
         Ok(Box::new(Handle { disk: self.clone(), generation }))
     }
 
-    /// Cuts the power in the middle of the write or sync that is so many ahead.
+    /// Cuts the power in the middle of a write or sync, after this many.
     pub(crate) fn cut_after(&self, operations: u32) {
         self.state().cut_after = Some(operations);
     }
 
-    /// Cuts the power in the middle of the next sync, for which all has been written.
+    /// Cuts the power in the middle of the next sync; everything is written before it.
     pub(crate) async fn cut_in_a_sync(&self) {
         let held = self.hold_syncs();
         let begun = Instant::now();
@@ -138,7 +138,7 @@ impl Disk {
         self.state().cut_after == Some(0)
     }
 
-    /// Gives it power again, with what the cut has left.
+    /// Turns the power on again, with what survived.
     pub(crate) fn restore(&self, left: Left) {
         let mut state = self.state();
         let (mut seed, half) =
@@ -169,7 +169,7 @@ impl Disk {
         state.generation += 1;
     }
 
-    /// Bounds how long the storage may become; as long as it is now, if there is no other bound.
+    /// Limits the length of the storage. None limits it to its current length.
     pub(crate) fn set_room(&self, room: Option<usize>) {
         let mut state = self.state();
         state.room = room.unwrap_or(state.current.len());
@@ -185,7 +185,7 @@ impl Disk {
 }
 
 impl Handle {
-    /// The disk, if there is power; counts down to the cut if the operation counts.
+    /// The disk, if it has power. Counts down to the cut if `counts` is set.
     fn powered(&self, counts: bool) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.disk.state();
         let dead = || Err(io::Error::other("the power is cut"));
@@ -198,7 +198,7 @@ impl Handle {
         Ok(state)
     }
 
-    /// Whether the cut comes in the middle of this operation, which has already left its traces.
+    /// Fails if the cut comes in the middle of this operation, whose writes may survive.
     fn survives(state: &State) -> io::Result<()> {
         if state.cut_after == Some(0) {
             return Err(io::Error::other("the power is cut"));

@@ -1,4 +1,4 @@
-//! The program itself as a process of its own, with its log.
+//! The program as a process of its own, with its log.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use super::http::{Connection, Response};
 
-/// The program, with these arguments and no variable of ours.
+/// The program with these arguments and without environment variables.
 pub(crate) fn onetap(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onetap"));
     command.args(args).env_clear().stdin(Stdio::null());
     command
 }
 
-/// What a command that is expected to end at once came to; one that serves instead is killed.
+/// The output of a command that should end at once. A command that keeps running is killed.
 pub(crate) fn outcome(command: &mut Command) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
@@ -26,7 +26,7 @@ pub(crate) fn outcome(command: &mut Command) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// A running service; killed when dropped.
+/// A running service. Killed on drop.
 pub(crate) struct Program {
     child: Child,
     pub(crate) address: SocketAddr,
@@ -34,12 +34,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Serves at a free port.
+    /// Serves on a free port.
     pub(crate) fn start(args: &[&str]) -> Self {
         Self::start_at("127.0.0.1:0", args)
     }
 
-    /// Serves there. Of a Unix socket there is no address to ask.
+    /// Serves on this address. With a Unix socket there is no TCP address to send requests to.
     pub(crate) fn start_at(listen: &str, args: &[&str]) -> Self {
         Self::spawn(&mut onetap(&[&["--listen", listen, "--threads", "2"], args].concat()))
     }
@@ -69,7 +69,7 @@ impl Program {
         Connection::open(self.address).await.send(method, path, &[], "").await
     }
 
-    /// How much memory it takes up now, in KiB.
+    /// Its resident memory now, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
         let status = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(status).unwrap();
@@ -86,19 +86,19 @@ impl Program {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
-    /// How much memory it has in use, in KiB.
+    /// Its memory in use, in KiB.
     pub(crate) fn memory_kb(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// One of its figures.
+    /// One of its metrics.
     pub(crate) async fn figure(&self, name: &str) -> u64 {
         figure(&self.send("GET", "/metrics").await.body, name)
     }
 
-    /// Waits until a figure is so.
+    /// Waits until a metric has this value.
     pub(crate) async fn until_figure(&self, name: &str, value: u64) {
         let is_so = || async { self.figure(name).await == value };
         self.until(&format!("{name} = {value}"), is_so).await;
@@ -115,7 +115,7 @@ impl Program {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
-    /// Waits until it has ended, and says with which code.
+    /// Waits for the process to end, and returns its exit code.
     pub(crate) async fn exit_code(&mut self) -> Option<i32> {
         let started = Instant::now();
         loop {
@@ -127,12 +127,12 @@ impl Program {
         }
     }
 
-    /// What it has logged so far.
+    /// The log so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// Waits until the log says so.
+    /// Waits until the log contains these words.
     pub(crate) async fn until_logged(&self, words: &str) {
         self.until(&format!("`{words}` in the log"), || async { self.log().contains(words) }).await;
     }
@@ -152,7 +152,7 @@ impl Program {
     }
 }
 
-/// A figure without labels in what `/metrics` answers.
+/// A metric without labels in the text of `/metrics`.
 pub(crate) fn figure(figures: &str, name: &str) -> u64 {
     let mut lines = figures.lines().filter_map(|line| line.split_once(' '));
     let found = lines.find(|(key, _)| *key == name);

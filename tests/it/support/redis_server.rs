@@ -14,27 +14,28 @@ use tempfile::TempDir;
 
 use super::prefix;
 
-/// Which server.
+/// The kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Redis,
     Valkey,
 }
 
-/// A running server. It stops when this is dropped, and also when the test process dies.
+/// A running server. It stops on drop, and also when the test process dies.
 pub(crate) struct RedisServer {
     pub(crate) port: u16,
-    /// A shell that waits for its input to end and then kills the server.
+    /// A shell that waits for the end of its input and then kills the server.
     keeper: Child,
     pid: u32,
-    /// Its own: a replica leaves what it was sent as `dump.rdb`, and a server loads what it finds.
+    /// Its own working directory: a replica writes `dump.rdb` there, and a server loads such a
+    /// file.
     _folder: TempDir,
 }
 
 static REDIS: LazyLock<RedisServer> = LazyLock::new(|| RedisServer::start(Kind::Redis, &[]));
 static VALKEY: LazyLock<RedisServer> = LazyLock::new(|| RedisServer::start(Kind::Valkey, &[]));
 
-/// The server that tests share, each with a prefix of its own.
+/// The server that the tests share. Each test uses its own key prefix.
 pub(crate) fn shared(kind: Kind) -> &'static RedisServer {
     match kind {
         Kind::Redis => &REDIS,
@@ -63,7 +64,7 @@ fn binary(kind: Kind) -> PathBuf {
     })
 }
 
-/// How to use the Redis at this address.
+/// The options for the Redis at this address.
 pub(crate) fn options(url: &str, prefix: &str) -> RedisOptions {
     RedisOptions {
         address: url.parse().unwrap(),
@@ -77,8 +78,8 @@ pub(crate) fn options(url: &str, prefix: &str) -> RedisOptions {
     }
 }
 
-/// A port that nobody listens on now, and that no other test of this process is given. It is below
-/// those that the system deals out, so that no outgoing connection takes it in between.
+/// A port that nothing listens on, and that no other test of this process gets. It is below the
+/// ephemeral ports of the system, so that no outgoing connection takes it in the meantime.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let start = std::process::id().wrapping_mul(997);
@@ -101,13 +102,13 @@ impl RedisServer {
         Self::launch(kind, port, args, &[])
     }
 
-    /// Starts a server whose wall clock the test may put forward and back.
+    /// Starts a server whose wall clock the test can change.
     pub(crate) fn with_shifted_clock() -> (Self, ShiftedClock) {
         let clock = ShiftedClock::new();
         (Self::launch(Kind::Redis, free_port(), &[], &clock.variables()), clock)
     }
 
-    /// Starts a sentinel with this file.
+    /// Starts a sentinel with this configuration file.
     pub(crate) fn sentinel(port: u16, file: &str) -> Self {
         Self::run(Kind::Redis, port, &[file, "--sentinel"], &[])
     }
@@ -143,7 +144,7 @@ impl RedisServer {
         server
     }
 
-    /// Whether the process that answers at the port is the one that was started.
+    /// Whether the process that answers at the port is the one that we started.
     fn answers(&self) -> bool {
         let Ok(mut stream) = TcpStream::connect_timeout(&self.address(), Duration::from_secs(1))
         else {
@@ -168,17 +169,17 @@ impl RedisServer {
         options(&self.url(), prefix)
     }
 
-    /// A store with keys of its own, on the current runtime.
+    /// A store with its own key prefix, on the current runtime.
     pub(crate) fn store(&self) -> RedisStore {
         RedisSource::new(&self.options(&prefix())).unwrap().attach()
     }
 
-    /// A plain connection, to look and to tamper.
+    /// A plain connection, to look at the data or to change it.
     pub(crate) async fn client(&self) -> redis::aio::MultiplexedConnection {
         self.try_client().await.unwrap()
     }
 
-    /// The same, of a server that may be busy with becoming something else.
+    /// The same, for a server that may be busy changing its role.
     pub(crate) async fn try_client(&self) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
         connect(&self.url()).await
     }
@@ -194,7 +195,7 @@ impl RedisServer {
     }
 }
 
-/// A server that takes over a large copy, on a busy machine, may be silent for seconds.
+/// A server that loads a large copy on a busy machine may not answer for seconds.
 async fn connect(url: &str) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
     let patient = Some(Duration::from_secs(30));
     let config = redis::AsyncConnectionConfig::new()
@@ -203,7 +204,7 @@ async fn connect(url: &str) -> redis::RedisResult<redis::aio::MultiplexedConnect
     redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await
 }
 
-/// By how much the wall clock of a server, or of the program, is wrong.
+/// How far the wall clock of a server, or of the program, is off.
 pub(crate) struct ShiftedClock {
     file: PathBuf,
 }
@@ -215,7 +216,7 @@ impl ShiftedClock {
         clock
     }
 
-    /// Moves the clock to so many milliseconds from the true time.
+    /// Sets the clock this many milliseconds from the true time.
     pub(crate) fn shift(&self, millis: i64) {
         // Written over, not anew: an empty file in between would be a clock that jumps twice.
         let mut options = std::fs::File::options();
@@ -224,13 +225,14 @@ impl ShiftedClock {
         std::os::unix::fs::FileExt::write_all_at(&file, micros.as_bytes(), 0).unwrap();
     }
 
-    /// The variables of a program that is to have this clock.
+    /// The environment variables for a program with this clock.
     pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
         let file = self.file.display().to_string();
         [("LD_PRELOAD", self.library()), ("CLOCK_SHIFT_FILE", file)]
     }
 
-    /// Builds what is preloaded into the server. Who has Rust has a C compiler, to link with.
+    /// Builds the library that is preloaded into the server. A Rust installation needs a C compiler
+    /// to link, so there is one.
     fn library(&self) -> String {
         let library = self.file.with_extension("so").display().to_string();
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/shifted_clock.c");

@@ -7,10 +7,10 @@ use tempfile::TempDir;
 
 use super::redis_server::{Kind, RedisServer, free_port};
 
-/// What the sentinels call the primary.
+/// The sentinels' name for the primary.
 pub(crate) const NAME: &str = "main";
 
-/// How long a primary has to be silent until the sentinels look for another, in milliseconds.
+/// How long a primary must be silent before the sentinels look for another, in milliseconds.
 const DOWN_AFTER_MS: u64 = 1000;
 
 pub(crate) struct Sentinels {
@@ -69,7 +69,7 @@ impl Sentinels {
         all
     }
 
-    /// Makes one a replica of the other, as the sentinels do in the end, and waits until it is.
+    /// Makes one a replica of the other, as the sentinels finally do, and waits until it is one.
     pub(crate) async fn demote(old: &RedisServer, new: &RedisServer) {
         let to = ["127.0.0.1", &new.port.to_string()];
         let mut old_one = old.client().await;
@@ -77,7 +77,7 @@ impl Sentinels {
         Self::until_it_follows(old).await;
     }
 
-    /// Waits until the replica has all that the primary has.
+    /// Waits until the replica has all writes of the primary.
     async fn until_it_follows(replica: &RedisServer) {
         let mut replica = replica.client().await;
         let started = Instant::now();

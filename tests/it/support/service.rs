@@ -1,4 +1,4 @@
-//! The service itself, in this process, on a free port.
+//! The service, within the test process, on a free port.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::http::{Connection, Response};
 use super::prefix;
 use super::redis_server::{Kind, shared};
 
-/// A running service; stops when dropped.
+/// A running service. Stops on drop.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     stop: CancellationToken,
@@ -20,12 +20,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Over memory.
+    /// With the memory store.
     pub(crate) fn memory() -> Self {
         Self::with(&[])
     }
 
-    /// Over the shared Redis, with keys of its own.
+    /// With the shared Redis and its own key prefix.
     pub(crate) fn redis() -> Self {
         Self::redis_with_prefix(&prefix())
     }
@@ -34,7 +34,7 @@ impl Service {
         Self::with(&["--store", &shared(Kind::Redis).url(), "--key-prefix", prefix])
     }
 
-    /// With these arguments; over memory, if they name no store.
+    /// With these arguments. Without `--store` among them, the store is memory.
     pub(crate) fn with(args: &[&str]) -> Self {
         let store: &[&str] = if args.contains(&"--store") { &[] } else { &["--store", "memory:"] };
         let all = ["onetap", "--threads", "2"].iter().chain(store).chain(args).copied();
@@ -60,12 +60,12 @@ impl Service {
         self.connect().await.send(method, path, &json, body).await
     }
 
-    /// Asks it to stop, without waiting.
+    /// Asks it to stop, and does not wait.
     pub(crate) fn begin_stop(&self) {
         self.stop.cancel();
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has stopped.
     pub(crate) async fn ended(&mut self, within: Duration) -> Result<(), app::Failure> {
         let running = self.running.take().unwrap();
         tokio::time::timeout(within, running).await.expect("it should have ended").unwrap()
