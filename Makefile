@@ -48,7 +48,7 @@ deny: ## Licences, bans and sources of what is depended on (deny.toml)
 
 faults: tools ## Every fault for a million taps and a hundred strikes (about 40 minutes); RELIABILITY.md
 	ONETAP_FAULT_TAPS=1200000 ONETAP_FAULT_ROUNDS=100 cargo test --release --test it -- \
-	  faults_recorded --nocapture --test-threads 1
+	  faults::recorded --nocapture --test-threads 1
 
 ci: ## What runs on every change
 	.ci/run
@@ -171,7 +171,7 @@ coverage: tools ## Which lines of src the tests run
 	cargo llvm-cov report --package onetap --summary-only
 
 crashes: ## A hundred kill -9 of the service and power cuts of the store file, and what they left (minutes)
-	ONETAP_TEST_CRASH_ROUNDS=100 cargo test --release --test it -- file_crash --nocapture
+	ONETAP_TEST_CRASH_ROUNDS=100 cargo test --release --test it -- file::crash --nocapture
 
 loom: ## Model checking of the concurrent pieces, with their broken twins
 	RUSTFLAGS="--cfg onetap_loom" CARGO_TARGET_DIR=target/loom cargo test --release --test loom

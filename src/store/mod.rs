@@ -1,6 +1,6 @@
 //! The trait `Store` with its numbered laws, and the stores that keep them.
 //!
-//! `tests/it/contract.rs` tests each law against every store, by number.
+//! `tests/it/store/contract/` tests each law against every store, by number.
 
 mod change_log;
 mod error;

@@ -1,5 +1,5 @@
 // That the types tell the truth about the code. Sizes are those of what is served:
-// tests/it/http_web.rs.
+// tests/it/http/web.rs.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';

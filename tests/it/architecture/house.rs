@@ -148,9 +148,12 @@ fn what_one_room_alone_may_name_no_other_names() {
 
 #[test]
 fn files_and_lines_keep_their_budgets() {
-    for (folder, ending, lines, columns) in
-        [("src", "rs", 400, 100), ("loadtest/src", "rs", 400, 100), ("lua", "lua", 90, 110)]
-    {
+    for (folder, ending, lines, columns) in [
+        ("src", "rs", 400, 100),
+        ("loadtest/src", "rs", 400, 100),
+        ("tests/it", "rs", 500, 120),
+        ("lua", "lua", 90, 110),
+    ] {
         for path in files(folder, ending) {
             let text = fs::read_to_string(&path).unwrap();
             let count = text.lines().count();

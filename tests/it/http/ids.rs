@@ -24,9 +24,9 @@ async fn counts(service: &Service, post: &str) -> Vec<(String, u64)> {
         .collect()
 }
 
-/// B09: the same heart with and without U+FE0F, the same thumb, and names in other spellings.
+/// Reported as element-hq/element-web#27331, misskey-dev/misskey#13298: the same heart with and without U+FE0F, the same thumb, and names in other spellings.
 #[tokio::test]
-async fn b09_one_emoji_is_one_bucket_however_it_is_spelled() {
+async fn one_emoji_is_one_bucket_however_it_is_spelled() {
     for service in [Service::memory(), Service::redis()] {
         let post = post().to_string();
         let path = |reaction: &str, user: u64| {
@@ -59,9 +59,9 @@ async fn b09_one_emoji_is_one_bucket_however_it_is_spelled() {
     }
 }
 
-/// B11: names of any length.
+/// Reported as matrix-org/synapse#12101, element-hq/synapse#17156: names of any length.
 #[tokio::test]
-async fn b11_a_name_has_a_limit_and_nothing_is_written_beyond_it() {
+async fn a_name_has_a_limit_and_nothing_is_written_beyond_it() {
     let service = Service::redis();
     let post = post().to_string();
     let put = |name: String| format!("/v1/posts/{post}/reactions/{name}/users/1");
@@ -86,9 +86,9 @@ async fn b11_a_name_has_a_limit_and_nothing_is_written_beyond_it() {
     assert_eq!(counts(&service, &post).await.len(), 2);
 }
 
-/// B13: characters with a meaning in a key or a pattern.
+/// Reported as peterbe/django-cache-memoize#32, langchain-ai/langgraph#8851: characters with a meaning in a key or a pattern.
 #[tokio::test]
-async fn b13_separators_in_an_id_are_refused_and_all_keys_of_a_post_share_a_slot() {
+async fn separators_in_an_id_are_refused_and_all_keys_of_a_post_share_a_slot() {
     let prefix = prefix();
     let service = Service::redis_with_prefix(&prefix);
     let post = post().to_string();
@@ -133,9 +133,9 @@ async fn b13_separators_in_an_id_are_refused_and_all_keys_of_a_post_share_a_slot
     assert_eq!(tags.len(), 1, "{keys:?}");
 }
 
-/// B14: one UUID in many spellings.
+/// Reported as g3i/lxHive#76: one UUID in many spellings.
 #[tokio::test]
-async fn b14_a_post_has_one_spelling_at_every_entrance() {
+async fn a_post_has_one_spelling_at_every_entrance() {
     let service = Service::memory();
     let post = post().to_string();
     let mixed: String = post
@@ -191,9 +191,9 @@ async fn b14_a_post_has_one_spelling_at_every_entrance() {
     assert_eq!((gone["changed"].as_bool(), gone["count"].as_u64()), (Some(true), Some(0)));
 }
 
-/// B15: ids that a double cannot represent.
+/// Reported as redis/redis#3224, #1118, #1804: ids that a double cannot represent.
 #[tokio::test]
-async fn b15_large_user_ids_keep_every_digit() {
+async fn large_user_ids_keep_every_digit() {
     for service in [Service::memory(), Service::redis()] {
         let post = post().to_string();
         let path = |user: &str| format!("/v1/posts/{post}/reactions/like/users/{user}");
@@ -219,9 +219,9 @@ async fn b15_large_user_ids_keep_every_digit() {
     }
 }
 
-/// B18: percent-decoding happens exactly once.
+/// Reported as tokio-rs/axum#2678, actix/actix-web#1157: percent-decoding happens exactly once.
 #[tokio::test]
-async fn b18_a_path_is_decoded_once() {
+async fn a_path_is_decoded_once() {
     let service = Service::redis();
     let post = post().to_string();
     let mut connection = service.connect().await;

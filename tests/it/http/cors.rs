@@ -1,4 +1,4 @@
-//! B34: what a page of another origin may read, on every response and every error.
+//! Reported as svix/svix-webhooks#552, tower-rs/tower-http#194, apex/up#661, artifact-keeper/artifact-keeper#1368: what a page of another origin may read, on every response and every error.
 
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ async fn provoke(service: &Service, redis: &RedisServer, origin: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b34_a_browser_can_read_every_answer_and_every_error() {
+async fn a_browser_can_read_every_answer_and_every_error() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let service = Service::with(&[
         "--store",

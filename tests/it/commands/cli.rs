@@ -264,7 +264,7 @@ fn check_config_says_what_it_comes_to() {
 fn openapi_prints_the_committed_document() {
     let output = run(&["openapi"]);
     assert!(output.status.success());
-    assert!(output.stdout == include_bytes!("../../openapi.json"), "it has drifted");
+    assert!(output.stdout == include_bytes!("../../../openapi.json"), "it has drifted");
 }
 
 #[test]

@@ -71,9 +71,9 @@ async fn assert_invariant(service: &Service, post: &str, expected: &[(&str, &[u6
     }
 }
 
-/// B01: 50 identical adds at the same time.
+/// Reported as zulip/zulip#21213: 50 identical adds at the same time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b01_parallel_identical_adds_change_one_thing() {
+async fn parallel_identical_adds_change_one_thing() {
     for (service, posts) in [(Service::memory(), 20), (Service::redis(), 200)] {
         for _ in 0..posts {
             let post = post().to_string();
@@ -90,9 +90,9 @@ async fn b01_parallel_identical_adds_change_one_thing() {
     }
 }
 
-/// B02: key repeat on a user's own reaction.
+/// Reported as misskey-dev/misskey#6252: key repeat on a user's own reaction.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b02_a_storm_of_toggles_leaves_others_alone() {
+async fn a_storm_of_toggles_leaves_others_alone() {
     for service in [Service::memory(), Service::redis()] {
         let post = post().to_string();
         let user = |id: u64| format!("/v1/posts/{post}/reactions/like/users/{id}");
@@ -123,9 +123,9 @@ async fn b02_a_storm_of_toggles_leaves_others_alone() {
     }
 }
 
-/// B04: many users at the same time.
+/// Reported as sublinks-java/sublinks-api#311: many users at the same time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b04_a_crowd_is_counted_to_the_last() {
+async fn a_crowd_is_counted_to_the_last() {
     for service in [Service::memory(), Service::redis()] {
         let post = post().to_string();
         let watcher = format!("/v1/posts/{post}/reactions");
@@ -144,9 +144,9 @@ async fn b04_a_crowd_is_counted_to_the_last() {
     }
 }
 
-/// B06: removals without effect.
+/// Reported as AOSSIE-Org/DebateAI#475: removals without effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b06_surplus_unlikes_take_nothing_off() {
+async fn surplus_unlikes_take_nothing_off() {
     for service in [Service::memory(), Service::redis()] {
         let post = post().to_string();
         let path = |id: u64| format!("/v1/posts/{post}/reactions/like/users/{id}");
@@ -166,9 +166,9 @@ async fn b06_surplus_unlikes_take_nothing_off() {
     }
 }
 
-/// B25: on posts without reactions no field is missing or in another place.
+/// Reported as redis/redis#5965, #2721: on posts without reactions no field is missing or in another place.
 #[tokio::test]
-async fn b25_all_fields_are_there_on_new_and_emptied_posts() {
+async fn all_fields_are_there_on_new_and_emptied_posts() {
     for service in [Service::memory(), Service::redis()] {
         let (known, emptied, new) = (post(), post(), post());
         for (post, taps) in [(known, 1), (emptied, 2)] {

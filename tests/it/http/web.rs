@@ -89,12 +89,12 @@ async fn what_is_held_already_is_not_sent_again() {
 async fn scripts_are_small_and_served_without_their_comments() {
     let service = Service::memory();
     for (path, source) in [
-        ("/onetap.js", include_str!("../../web/onetap.js")),
-        ("/onetap-bar.js", include_str!("../../web/onetap-bar.js")),
-        ("/onetap-card.js", include_str!("../../web/onetap-card.js")),
-        ("/onetap-dialog.js", include_str!("../../web/onetap-dialog.js")),
-        ("/onetap-images.js", include_str!("../../web/onetap-images.js")),
-        ("/onetap-picker.js", include_str!("../../web/onetap-picker.js")),
+        ("/onetap.js", include_str!("../../../web/onetap.js")),
+        ("/onetap-bar.js", include_str!("../../../web/onetap-bar.js")),
+        ("/onetap-card.js", include_str!("../../../web/onetap-card.js")),
+        ("/onetap-dialog.js", include_str!("../../../web/onetap-dialog.js")),
+        ("/onetap-images.js", include_str!("../../../web/onetap-images.js")),
+        ("/onetap-picker.js", include_str!("../../../web/onetap-picker.js")),
     ] {
         let packed = get(&service, path, &[("accept-encoding", "gzip")]).await;
         assert!(length(&packed) <= 8192, "{path} has {} bytes", length(&packed));

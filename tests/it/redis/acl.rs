@@ -15,7 +15,7 @@ use crate::support::{changes, keyed_tap, post, posts, prefix, soon, tap};
 
 /// The rights that docs/operations.md tells an operator to grant, for keys with this prefix.
 fn documented(prefix: &str) -> Vec<String> {
-    let guide = include_str!("../../docs/operations.md");
+    let guide = include_str!("../../../docs/operations.md");
     let line = guide.lines().find_map(|line| line.split_once("ACL SETUSER onetap on >PASSWORD "));
     let rules = line.expect("the rules for a user").1.trim_end_matches('`');
     rules.split_whitespace().map(|rule| rule.replace("ot:", &format!("{prefix}:"))).collect()

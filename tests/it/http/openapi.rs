@@ -7,7 +7,7 @@ use crate::support::service::Service;
 
 #[test]
 fn the_committed_document_is_the_one_that_is_served() {
-    let committed = include_str!("../../openapi.json");
+    let committed = include_str!("../../../openapi.json");
     assert!(
         committed == openapi_document(),
         "openapi.json has drifted: run `cargo run -- openapi > openapi.json`"
@@ -41,7 +41,7 @@ async fn what_the_document_describes_is_served() {
 
 #[test]
 fn every_problem_code_has_its_row() {
-    let page = include_str!("../../docs/problems.md");
+    let page = include_str!("../../../docs/problems.md");
     for code in Code::ALL {
         let row = format!("\n| {} | `{}` |", code.status().as_u16(), code.as_str());
         assert!(page.contains(&row), "{} is missing", code.as_str());

@@ -132,9 +132,9 @@ async fn a_tap_with_a_key_whose_reply_is_lost_is_answered_and_counted_once() {
     }
 }
 
-/// B28: the client times out and retries, while both attempts wait inside the server.
+/// Reported as redis/redis-py#261, redis/jedis#3187: the client times out and retries, while both attempts wait inside the server.
 #[tokio::test]
-async fn b28_timed_out_and_retried_runs_once() {
+async fn timed_out_and_retried_runs_once() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let bench = Bench::new(redis, &["--request-timeout-ms", "250"]).await;
     for (method, key) in [("POST", Some("k")), ("PUT", None), ("PUT", Some("k")), ("DELETE", None)]

@@ -12,7 +12,7 @@ use onetap::store::{AnyStore, ReactorsQuery, Retention, Store as _, StoreError, 
 use onetap_loadtest::history::{self, Outcome, Recorder, TapAnswer};
 use onetap_loadtest::verify::{self, Rules, Verdict};
 
-use crate::faults_recorded::{TWO_SECONDS, Trial, variable};
+use crate::faults::recorded::{TWO_SECONDS, Trial, variable};
 use crate::support::file::OPTIONS;
 use crate::support::ledger::{numbered_tap, tapped_posts};
 use crate::support::power::{Disk, Left, random};

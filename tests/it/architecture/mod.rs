@@ -1,0 +1,3 @@
+//! The order of the house, read from the tree itself.
+
+mod house;

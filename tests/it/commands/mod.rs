@@ -1,0 +1,5 @@
+//! The program: commands, settings, exit codes and signals.
+
+mod cli;
+mod config;
+mod signals;

@@ -1,0 +1,3 @@
+//! What the documents say, run as it stands there.
+
+mod commands;

@@ -1,0 +1,6 @@
+//! The store in a file.
+
+mod backup;
+mod crash;
+mod gone;
+mod store;

@@ -1,0 +1,14 @@
+//! The store over Redis: its scripts, its forms, and the checks of a server.
+
+mod acl;
+mod cluster;
+mod credentials;
+mod declared_keys;
+mod demoted;
+mod full;
+mod lua;
+mod reads;
+mod sentinel;
+mod startup;
+mod store;
+mod tls;

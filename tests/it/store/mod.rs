@@ -1,0 +1,7 @@
+//! What every store has to keep: the laws, the model, and taps at one moment.
+
+mod change_log;
+mod concurrency;
+mod contract;
+mod differential;
+mod protocol;
