@@ -228,9 +228,9 @@ mod tests {
     #[test]
     fn a_name_is_given_without_anything_around_it() {
         for (text, word) in [
-            ("https://forum.example", "say `forum.example`"),
-            ("forum.example:443", "say `forum.example`"),
-            ("forum.example/path", "say `forum.example`"),
+            ("https://forum.example", "write `forum.example`"),
+            ("forum.example:443", "write `forum.example`"),
+            ("forum.example/path", "write `forum.example`"),
             ("*", "not a host name"),
             ("", "not a host name"),
             ("a b", "not a host name"),
