@@ -8,7 +8,7 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander web web-tools double-taps demo-figures picture
+.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander web web-dist web-tools double-taps demo-figures picture
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -17,7 +17,10 @@ test: tools ## Run all tests, against real servers and in real browsers
 	cargo test --workspace
 	$(MAKE) web
 
-web: tools web-tools ## The browser client: types, sizes, and its tests in Chromium, Firefox and WebKit
+web-dist: web/node_modules/.package-lock.json ## Build web/dist, which the binary embeds, from web/src and web/demo
+	cd web && npm run build
+
+web: tools web-tools ## The browser client: dist, types, and its tests in Chromium, Firefox and WebKit
 	cargo build
 	cd web && node --test --test-concurrency 3 tests/*.test.js
 

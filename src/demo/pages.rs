@@ -16,11 +16,13 @@ const DEMO_POLICY: HeaderValue = HeaderValue::from_static(
 pub(super) static PAGE_OF_DEMO: File =
     File::with_policy(include_str!("../../web/demo/index.html"), PAGE, Some(DEMO_POLICY));
 /// The script of the page.
-pub(super) static SCRIPT_OF_DEMO: File = File::new(include_str!("../../web/demo/demo.js"), SCRIPT);
+pub(super) static SCRIPT_OF_DEMO: File =
+    File::new(include_str!("../../web/dist/demo/demo.js"), SCRIPT);
 /// The script of the phones and of the forum.
-pub(super) static PHONES: File = File::new(include_str!("../../web/demo/phones.js"), SCRIPT);
+pub(super) static PHONES: File = File::new(include_str!("../../web/dist/demo/phones.js"), SCRIPT);
 /// The style sheet of the page.
-pub(super) static STYLE_OF_DEMO: File = File::new(include_str!("../../web/demo/demo.css"), STYLE);
+pub(super) static STYLE_OF_DEMO: File =
+    File::new(include_str!("../../web/dist/demo/demo.css"), STYLE);
 
 /// The page's files are relative to `/demo`, so its address has no slash at the end.
 pub(super) async fn with_slash() -> Redirect {

@@ -180,7 +180,7 @@ test('loaded with a version, it finds its parts', async (t) => {
 
 test('imported without a DOM nothing happens, and the process ends', async () => {
   for (const file of ['onetap-bar.js', 'onetap.js', 'onetap-card.js', 'onetap-dialog.js', 'onetap-images.js', 'onetap-picker.js']) {
-    const address = new URL(`../${file}`, import.meta.url);
+    const address = new URL(`../dist/${file}`, import.meta.url);
     const code = `const names = Object.keys(await import(${JSON.stringify(address.href)})); await import(${JSON.stringify(`${address.href}?v=2`)}); console.log(names.length > 0)`;
     const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], { cwd: fileURLToPath(new URL('..', import.meta.url)), timeout: 20_000 });
     assert.deepEqual([stdout, stderr.replace(/\(node:\d+\) \[MODULE_TYPELESS.*\n.*\n.*\n/, '')], ['true\n', ''], file);

@@ -1,7 +1,7 @@
 // How a page in TypeScript uses the element. Only checked, never run.
 
-import { Onetap } from '../onetap.js';
-import { OnetapBar, type ReactionImage, type User } from '../onetap-bar.js';
+import { Onetap } from '../src/onetap.js';
+import { OnetapBar, type ReactionImage, type User } from '../src/onetap-bar.js';
 
 OnetapBar.client = new Onetap({ token: () => 'a token' });
 OnetapBar.resolveUsers = async (ids: string[]): Promise<User[]> => ids.map((id) => ({ id, name: `User ${id}`, url: `/users/${id}` }));

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 
-import { Onetap, integerFromPostId, postIdFromInteger, reactionKey } from '../onetap.js';
+import { Onetap, integerFromPostId, postIdFromInteger, reactionKey } from '../dist/onetap.js';
 import { nodeClient } from './support/node_client.js';
 import { held, newPost, other } from './support/posts.js';
 import { startService, until } from './support/service.js';

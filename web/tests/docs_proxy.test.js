@@ -112,7 +112,7 @@ for (const name of ['nginx', 'Caddyfile']) {
         return execFileSync('curl', curl, { encoding: 'utf8' });
       };
       assert.match(byName('forum.example', `/v1/posts/${POST}/reactions`), /"total":\d/);
-      assert.match(byName('forum.example', '/onetap.js'), /class Onetap/);
+      assert.match(byName('forum.example', '/onetap.js'), /as Onetap/);
       assert.match(byName('evil.example', `/v1/posts/${POST}/reactions`), /foreign_host/);
     }
 

@@ -7,7 +7,7 @@ import {
   reactionKey,
   type Options,
   type PostState,
-} from '../onetap.js';
+} from '../src/onetap.js';
 
 const open: Options = { userId: 42n, baseUrl: '', recent: 3, live: false };
 const client = new Onetap(open);

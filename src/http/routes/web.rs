@@ -33,37 +33,36 @@ pub(crate) struct File {
 
 /// What is made of a file once.
 struct Packed {
-    text: String,
     gzip: Vec<u8>,
     tag: String,
 }
 
+/// A file as `web/build.mjs` has built it.
+macro_rules! built {
+    ($name:literal, $kind:expr) => {
+        File::new(include_str!(concat!("../../../web/dist/", $name)), $kind)
+    };
+}
+
 /// The client.
-pub(in crate::http) static CLIENT: File = File::new(include_str!("../../../web/onetap.js"), SCRIPT);
+pub(in crate::http) static CLIENT: File = built!("onetap.js", SCRIPT);
 /// Its types.
-pub(in crate::http) static CLIENT_TYPES: File =
-    File::new(include_str!("../../../web/onetap.d.ts"), TYPES);
+pub(in crate::http) static CLIENT_TYPES: File = built!("onetap.d.ts", TYPES);
 /// The element.
-pub(in crate::http) static BAR: File =
-    File::new(include_str!("../../../web/onetap-bar.js"), SCRIPT);
+pub(in crate::http) static BAR: File = built!("onetap-bar.js", SCRIPT);
 /// Its card of names, loaded when it is first touched.
-pub(in crate::http) static BAR_CARD: File =
-    File::new(include_str!("../../../web/onetap-card.js"), SCRIPT);
+pub(in crate::http) static BAR_CARD: File = built!("onetap-card.js", SCRIPT);
 /// Its list of who reacted.
-pub(in crate::http) static BAR_DIALOG: File =
-    File::new(include_str!("../../../web/onetap-dialog.js"), SCRIPT);
+pub(in crate::http) static BAR_DIALOG: File = built!("onetap-dialog.js", SCRIPT);
 /// The images of reactions that a page has.
-pub(in crate::http) static BAR_IMAGES: File =
-    File::new(include_str!("../../../web/onetap-images.js"), SCRIPT);
+pub(in crate::http) static BAR_IMAGES: File = built!("onetap-images.js", SCRIPT);
 /// Its picker.
-pub(in crate::http) static BAR_PICKER: File =
-    File::new(include_str!("../../../web/onetap-picker.js"), SCRIPT);
+pub(in crate::http) static BAR_PICKER: File = built!("onetap-picker.js", SCRIPT);
 /// Its types.
-pub(in crate::http) static BAR_TYPES: File =
-    File::new(include_str!("../../../web/onetap-bar.d.ts"), TYPES);
+pub(in crate::http) static BAR_TYPES: File = built!("onetap-bar.d.ts", TYPES);
 /// How its children look before it is there.
-pub(in crate::http) static BAR_STYLE: File =
-    File::new(include_str!("../../../web/onetap-bar.css"), STYLE);
+pub(in crate::http) static BAR_STYLE: File = built!("onetap-bar.css", STYLE);
+
 /// Answers with the file.
 pub(crate) fn file(
     file: &'static File,
@@ -86,12 +85,11 @@ impl File {
 
     fn packed(&self) -> &Packed {
         self.packed.get_or_init(|| {
-            let text =
-                if self.kind == SCRIPT { without_comments(self.text) } else { self.text.into() };
+            let bytes = self.text.as_bytes();
             let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-            let gzip = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
-            let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).simple();
-            Packed { text, gzip: gzip.expect("memory takes every byte"), tag: hash.to_string() }
+            let gzip = encoder.write_all(bytes).and_then(|()| encoder.finish());
+            let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, bytes).simple();
+            Packed { gzip: gzip.expect("memory takes every byte"), tag: hash.to_string() }
         })
     }
 
@@ -105,7 +103,7 @@ impl File {
         } else if gzip {
             packed.gzip.as_slice().into_response()
         } else {
-            packed.text.as_str().into_response()
+            self.text.into_response()
         };
         let whole = response.status() == StatusCode::OK;
         let headers = response.headers_mut();
@@ -127,24 +125,6 @@ impl File {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         response
     }
-}
-
-/// A script without indentation and without the lines that are comments: both are for those who
-/// read the source, and a third of it. Our scripts have no text of several lines in which a line
-/// begins like a comment, or its indentation matters.
-fn without_comments(script: &str) -> String {
-    let mut kept = String::with_capacity(script.len());
-    let mut within = false;
-    for line in script.split_inclusive('\n') {
-        let text = line.trim();
-        let whole = text.ends_with("*/") || !text.contains("*/");
-        let begins = text.starts_with("/*") && whole;
-        if !(within || begins || text.starts_with("//")) {
-            kept.push_str(line.trim_start());
-        }
-        within = (within || begins) && !text.ends_with("*/");
-    }
-    kept
 }
 
 /// Whether Accept-Encoding names gzip, and not to refuse it.

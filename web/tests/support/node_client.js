@@ -1,6 +1,6 @@
 // A client in Node, for what needs no browser: its rules over the real service, and its clocks.
 
-import { Onetap } from '../../onetap.js';
+import { Onetap } from '../../dist/onetap.js';
 import { until } from './service.js';
 
 /** A client of the test's, closed with it; `states` and `errors` hold what it told. */

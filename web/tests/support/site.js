@@ -1,11 +1,11 @@
-// A web site: the client's files, a test page, and a proxy before the service that fails as told.
+// A web site: the client's files as they are built, a test page, and a proxy before the service that fails as told.
 
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const WEB = new URL('../../', import.meta.url);
+const WEB = new URL('../../dist/', import.meta.url);
 const TYPES = {
   '.js': 'text/javascript',
   '.html': 'text/html; charset=utf-8',

@@ -1,6 +1,10 @@
-/** The page's images of reactions, in <onetap-bar>: loaded if the page has some (`OnetapBar.resolveReaction`). */
+// The page's images of reactions, in <onetap-bar>: loaded if the page has some
+// (`OnetapBar.resolveReaction`).
 
-/** By key: an image, false where there is none, or the promise of either. @type {Map<string, any>} */
+/**
+ * By key: an image, false where there is none, or the promise of either.
+ * @type {Map<string, any>}
+ */
 const images = new Map();
 
 /** Asks the page. Nothing else is taken than what is safe to show in an <img> on any page. */
@@ -22,7 +26,8 @@ async function ask(key, resolve, warn) {
 /**
  * Puts the image of a reaction in the place of its text, as soon as there is one.
  * @param {HTMLElement} place @param {string} key
- * @param {{h: any, label: string, asText: () => void, warn: (text: string) => void, resolve: (reaction: string) => any}} page
+ * @param {{h: any, label: string, asText: () => void, warn: (text: string) => void,
+ *   resolve: (reaction: string) => any}} page
  */
 export async function draw(place, key, page) {
   if (!images.has(key)) {
@@ -44,6 +49,15 @@ export async function draw(place, key, page) {
     page.asText();
   };
   const { href } = image;
-  place.replaceChildren(page.h('img', { className: 'image', alt, referrerPolicy: 'no-referrer', draggable: false, onerror, src: href }));
+  place.replaceChildren(
+    page.h('img', {
+      className: 'image',
+      alt,
+      referrerPolicy: 'no-referrer',
+      draggable: false,
+      onerror,
+      src: href,
+    }),
+  );
   place.classList.remove('word');
 }

@@ -1,7 +1,46 @@
-/** Types that onetap.js and onetap-bar.js use inside, kept apart so that pages need not load them. */
+/** Types that the modules use inside. They are not part of the package. */
 
-import type { Onetap, ReactionState, Recent } from './onetap.d.ts';
-import type { Texts } from './onetap-bar.d.ts';
+import type { ServiceClock } from './client/clock.js';
+import type { Outbox } from './client/outbox.js';
+import type { Posts } from './client/posts.js';
+import type { Reads } from './client/reads.js';
+import type { Service } from './client/service.js';
+import type { Streams } from './client/streams.js';
+import type { Tabs } from './client/tabs.js';
+import type { Pauses } from './client/waits.js';
+import type { Writes } from './client/writes.js';
+import type { Onetap, Options, ReactionState, Recent } from './onetap.d.ts';
+import type { OnetapBar, Texts } from './onetap-bar.d.ts';
+
+/** The options of a client, with their defaults, and its address without a slash at the end. */
+export type Settings = Options &
+  Required<Pick<Options, 'gestureMs' | 'retentionMs' | 'timeoutMs' | 'recent' | 'live'>> & {
+    base: string;
+  };
+
+/** What a client consists of. Each part is given them all. */
+export interface Parts {
+  settings: Settings;
+  /** As addresses name the user: an id, `me`, or nobody. */
+  user?: string;
+  /** Aborted when the client is closed. */
+  signal: AbortSignal;
+  /** What was told last of reads and streams. */
+  last: { told?: string };
+  /** Dispatches an event to the page. */
+  emit(type: string, detail: object): void;
+  /** Tells the page what went wrong; of what is tried again, only once. */
+  tell(answer: Answer, where: object, last?: { told?: string }): void;
+  clock: ServiceClock;
+  pauses: Pauses;
+  service: Service;
+  outbox: Outbox;
+  posts: Posts;
+  reads: Reads;
+  streams: Streams;
+  tabs: Tabs;
+  writes: Writes;
+}
 
 /** When something was, on the page's clock, the device's, and the service's if that is known. */
 export interface Moment {
@@ -93,6 +132,9 @@ export interface Answer {
   /** How long the service asks to be left alone. */
   retryMs?: number;
 }
+
+/** What a page may set for all bars. */
+export type Page = Pick<typeof OnetapBar, 'labels' | 'pictures' | 'resolveReaction'>;
 
 /** What onetap-bar.js gives to its parts, each in a file of its own, whenever one is used. */
 export interface Inside {

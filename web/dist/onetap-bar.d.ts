@@ -78,7 +78,9 @@ export class OnetapBar extends HTMLElement {
    * An image for a reaction, spelled as by `reactionKey`; asked for once for each, when it is first shown. Without one, or
    * if it cannot be loaded, the reaction keeps its emoji or word.
    */
-  static resolveReaction: ((reaction: string) => ReactionImage | undefined | Promise<ReactionImage | undefined>) | undefined;
+  static resolveReaction:
+    | ((reaction: string) => ReactionImage | undefined | Promise<ReactionImage | undefined>)
+    | undefined;
   /** Emojis for names of reactions. */
   static pictures: Record<string, string>;
   /** Words for reactions, for those who hear them, and for the picker's search. */

@@ -1,22 +1,16 @@
-/**
- * The card of <onetap-bar> that names who gave a reaction: under a resting pointer, at a button that the keys have reached,
- * under a long touch. The list of who reacted has all that is on it. Loaded when a bar is first touched.
- */
+// The card of <onetap-bar> that names who gave a reaction: under a resting pointer, at a button
+// that the keys have reached, under a long touch. The list of who reacted has all that is on it.
+// Loaded when a bar is first touched.
 
-/** @import {Inside} from './internal.d.ts' */
+import css from './card.css';
 
-const CSS = `
-.card { position: fixed; inset: auto; margin: 0; padding: .625rem .875rem; inline-size: max-content; overflow: visible;
-  max-inline-size: min(18rem, 96vw); border: 1px solid var(--_line); border-radius: 1rem; background: var(--_panel);
-  color: inherit; font-weight: 400; box-shadow: 0 8px 30px #0003 }
-.card::before { content: ""; position: absolute; inset: -6px; z-index: -1 }
-.card-title { display: flex; align-items: center; gap: .4em; margin: 0; font-weight: 600 }
-.card-names { margin: .25rem 0 0; overflow-wrap: anywhere }
-.card-names:empty { display: none }
-`;
+/** @import {Inside} from '../internal.d.ts' */
 
 const REST_MS = 400;
-/** From one button to the next while a card is open; and until it goes, so that the pointer can come to it. */
+/**
+ * From one button to the next while a card is open; and until it goes, so that the pointer can come
+ * to it.
+ */
 const NEXT_MS = 150;
 const LEAVE_MS = 200;
 const TOUCH_MS = 500;
@@ -32,17 +26,24 @@ const EDGE = 8;
 /**
  * Watches a bar from now on.
  * @param {() => Inside} look @param {HTMLElement} bar
- * @param {any} first the event that is still going on: a pointer that came, a finger that is down, the focus
+ * @param {any} first the event that is still going on: a pointer that came, a finger that is down,
+ * the focus
  */
 export function attach(look, bar, first) {
-  /** The button whose card is open, or that is or has been pressed. @type {HTMLButtonElement | undefined} */
+  /**
+   * The button whose card is open, or that is or has been pressed.
+   * @type {HTMLButtonElement | undefined}
+   */
   let target;
   let timer;
   /** A long touch has opened the card: what it ends with is no tap. */
   let touched = false;
   /** Ends what is listened to while the card is open. */
   let closing = new AbortController();
-  /** What lists said, by what a card would show without them. @type {Map<string, {ids: string[], whole: boolean}>} */
+  /**
+   * What lists said, by what a card would show without them.
+   * @type {Map<string, {ids: string[], whole: boolean}>}
+   */
   const asked = new Map();
   const { h, root } = look();
   const card = h('div', { className: 'card', popover: 'manual', role: 'tooltip' });
@@ -76,7 +77,9 @@ export function attach(look, bar, first) {
 
   /** What the summary says of a button's reactions now, and the name of just that. */
   function stateOf(inside, button) {
-    const states = inside.reactions.filter(({ reaction }) => !button.value || reaction === inside.of(button.value).reaction);
+    const states = inside.reactions.filter(
+      ({ reaction }) => !button.value || reaction === inside.of(button.value).reaction,
+    );
     const { ids, people } = inside.people(states);
     const count = states.reduce((sum, state) => sum + state.count, 0);
     return { ids, people, count, key: JSON.stringify([inside.post, button.value, count, ids]) };
@@ -85,8 +88,9 @@ export function attach(look, bar, first) {
   async function show(button) {
     const inside = look();
     const { ids, people, count, key } = stateOf(inside, button);
-    if (!count || !button.isConnected || root.querySelector('dialog[open], .picker:popover-open')) return;
-    inside.adopt(root, CSS);
+    if (!count || !button.isConnected || root.querySelector('dialog[open], .picker:popover-open'))
+      return;
+    inside.adopt(root, css);
     if (!card.isConnected) root.append(card);
     card.showPopover();
     fill(button);
@@ -95,9 +99,15 @@ export function attach(look, bar, first) {
     try {
       if (inside.named && !asked.has(key) && ids.length !== people) {
         // A person may come with several reactions.
-        const page = await inside.client.reactors(inside.post, { reaction: button.value || undefined, limit: 2 * NAMES });
+        const page = await inside.client.reactors(inside.post, {
+          reaction: button.value || undefined,
+          limit: 2 * NAMES,
+        });
         if (asked.size > MOST_ASKED) asked.clear();
-        asked.set(key, { ids: [...new Set(page.users.map((user) => user.user_id))], whole: !page.next_cursor });
+        asked.set(key, {
+          ids: [...new Set(page.users.map((user) => user.user_id))],
+          whole: !page.next_cursor,
+        });
       }
       await inside.learn([...ids, ...(asked.get(key)?.ids ?? [])].slice(0, 2 * NAMES));
     } catch {
@@ -112,18 +122,30 @@ export function attach(look, bar, first) {
     const list = asked.get(key);
     // The summary knows this user's own tap.
     const ids = [...new Set([...newest, ...(list?.ids.filter((id) => id !== inside.me) ?? [])])];
-    const title = button.value ? [inside.draw(button.value), inside.label(button.value)] : [inside.texts.reactions];
-    card.replaceChildren(h('p', { className: 'card-title' }, ...title, ` ${inside.number(count)}`),
-      h('p', { className: 'card-names' }, ...inside.nodes(inside.sentence(ids, list?.whole ? ids.length : people, NAMES))));
+    const title = button.value
+      ? [inside.draw(button.value), inside.label(button.value)]
+      : [inside.texts.reactions];
+    card.replaceChildren(
+      h('p', { className: 'card-title' }, ...title, ` ${inside.number(count)}`),
+      h(
+        'p',
+        { className: 'card-names' },
+        ...inside.nodes(inside.sentence(ids, list?.whole ? ids.length : people, NAMES)),
+      ),
+    );
     place(button);
   }
 
   /** Above its button, or below; within the window. */
   function place(button) {
-    const [from, { width, height }] = [button.getBoundingClientRect(), card.getBoundingClientRect()];
+    const [from, { width, height }] = [
+      button.getBoundingClientRect(),
+      card.getBoundingClientRect(),
+    ];
     const above = from.top - height - GAP;
     card.style.top = `${above >= EDGE ? above : from.bottom + GAP}px`;
-    card.style.left = `${Math.max(EDGE, Math.min(from.left + (from.width - width) / 2, innerWidth - width - EDGE))}px`;
+    const left = Math.min(from.left + (from.width - width) / 2, innerWidth - width - EDGE);
+    card.style.left = `${Math.max(EDGE, left)}px`;
   }
 
   function listen(client, fresh) {
@@ -133,14 +155,22 @@ export function attach(look, bar, first) {
     // After the bar has taken it in.
     client.addEventListener('onetap-change', () => queueMicrotask(fresh), options);
     addEventListener('scroll', hide, options);
-    addEventListener('pointerdown', (event) => event.composedPath().includes(card) || hide(), options);
-    addEventListener('keydown', (event) => {
-      if (event.key !== 'Escape') return;
-      // It closes the card, and not what the bar stands in.
-      event.preventDefault();
-      event.stopPropagation();
-      hide();
-    }, options);
+    addEventListener(
+      'pointerdown',
+      (event) => event.composedPath().includes(card) || hide(),
+      options,
+    );
+    addEventListener(
+      'keydown',
+      (event) => {
+        if (event.key !== 'Escape') return;
+        // It closes the card, and not what the bar stands in.
+        event.preventDefault();
+        event.stopPropagation();
+        hide();
+      },
+      options,
+    );
   }
 
   function over(button) {
@@ -183,17 +213,24 @@ export function attach(look, bar, first) {
     // It is pressed for something else; no card before the pointer has left it.
     else target = button;
   });
-  bar.addEventListener('click', (event) => {
-    if (touched) {
-      event.preventDefault();
-      event.stopPropagation();
-    } else {
-      hide();
-      target = buttonAt(event.target);
-    }
-    touched = false;
-  }, true);
-  bar.addEventListener('contextmenu', (event) => target && isTouch(event) && event.preventDefault());
+  bar.addEventListener(
+    'click',
+    (event) => {
+      if (touched) {
+        event.preventDefault();
+        event.stopPropagation();
+      } else {
+        hide();
+        target = buttonAt(event.target);
+      }
+      touched = false;
+    },
+    true,
+  );
+  bar.addEventListener(
+    'contextmenu',
+    (event) => target && isTouch(event) && event.preventDefault(),
+  );
   bar.addEventListener('focusin', (event) => {
     const button = buttonAt(event.target);
     if (button?.matches(':focus-visible')) over(button);
@@ -202,8 +239,11 @@ export function attach(look, bar, first) {
   bar.addEventListener('focusout', (event) => (event.target === target || !isOpen()) && hide());
 
   if (!first) return;
-  const button = buttonAt(isTouch(first) ? root.elementFromPoint(first.clientX, first.clientY)
-    : (bar.querySelector('.reaction:hover, .who:hover') ?? bar.querySelector(':focus-visible')));
+  const button = buttonAt(
+    isTouch(first)
+      ? root.elementFromPoint(first.clientX, first.clientY)
+      : (bar.querySelector('.reaction:hover, .who:hover') ?? bar.querySelector(':focus-visible')),
+  );
   if (!button) return;
   if (isTouch(first)) press(button, first);
   else if (first.type !== 'pointerdown') over(button);

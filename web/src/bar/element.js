@@ -1,0 +1,393 @@
+// The element <onetap-bar post-id="…">: the reactions of one post. Everything that is sent and kept
+// is the client's business (onetap.js); this shows it.
+//
+// The children of the element are what is seen before this file has loaded, and without it.
+
+import { reactionKey } from '../onetap.js';
+import css from './bar.css';
+import { adopt, h, nodes } from './dom.js';
+import { Faces } from './faces.js';
+import { frame, reactionButton } from './frame.js';
+import { load } from './load.js';
+import { ATTRIBUTES, clientOf, postOf, summaryOf } from './page.js';
+import { isolate, warn } from './text.js';
+import { english } from './texts.js';
+import { peopleOf, Users } from './users.js';
+import { Voice } from './voice.js';
+
+/** Elements that are in a document. */
+const connected = new Set();
+/** The client of all bars that have none of their own. */
+let shared;
+
+/** A server that renders has no document: nothing is shown. @type {typeof HTMLElement} */
+const Base = globalThis.HTMLElement ?? class {};
+
+export class OnetapBar extends Base {
+  static observedAttributes = ATTRIBUTES;
+
+  /** @type {((ids: string[]) => any) | undefined} */
+  static resolveUsers;
+
+  /** @type {((reaction: string) => any) | undefined} */
+  static resolveReaction;
+
+  static pictures = { like: '👍', love: '❤️', laugh: '😄', wow: '😮', sad: '😢', angry: '😠' };
+
+  static labels = {};
+
+  static texts = english((code) => OnetapBar.texts.problems[code]);
+
+  /** The client of all bars that have none of their own. */
+  static get client() {
+    return shared;
+  }
+
+  static set client(client) {
+    shared = client;
+    for (const bar of connected) bar.#schedule();
+  }
+
+  #own;
+  #client;
+  #post;
+  #stop;
+  #scheduled = false;
+  #summaryTold = false;
+  #warned = false;
+  #childrenUsed = false;
+  /** Reactions that have a button: one that has been shown does not go away under a finger. */
+  #buttons = new Map();
+  #root;
+  #bar;
+  #add;
+  #who;
+  #line;
+  #picker;
+  #warm = false;
+  #faces = new Faces(
+    this,
+    () => OnetapBar,
+    (key) => this.#of(key).reaction,
+  );
+  #voice = new Voice(
+    () => OnetapBar.texts,
+    () => this.#bar.querySelector('button:enabled')?.focus(),
+  );
+
+  /** The client of this bar alone. */
+  get client() {
+    return this.#client;
+  }
+
+  set client(client) {
+    this.#own = client;
+    this.#schedule();
+  }
+
+  constructor() {
+    super();
+    this.#root = this.attachShadow({ mode: 'open', delegatesFocus: true });
+    adopt(this.#root, css);
+    this.#root.append(h('slot'));
+    for (const type of ['pointerenter', 'focusin', 'pointerdown'])
+      this.addEventListener(type, this.#warmUp);
+  }
+
+  connectedCallback() {
+    connected.add(this);
+    // Given before this file had loaded, it hides what is behind the name.
+    if (Object.hasOwn(this, 'client')) {
+      this.#own = Reflect.get(this, 'client');
+      Reflect.deleteProperty(this, 'client');
+    }
+    this.#schedule();
+  }
+
+  disconnectedCallback() {
+    connected.delete(this);
+    this.#schedule();
+  }
+
+  attributeChangedCallback(name) {
+    this.#summaryTold ||= name === 'summary';
+    this.#schedule();
+  }
+
+  /** After all that the page does in one go: a move, several attributes, the page's own client. */
+  #schedule() {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#attach();
+    });
+  }
+
+  #attach() {
+    const id = this.getAttribute('post-id')?.trim().toLowerCase();
+    const post = this.isConnected && id ? postOf(id) : undefined;
+    const client = post && (this.#own ?? shared ?? clientOf(this));
+    if (client !== this.#client || post !== this.#post) {
+      this.#detach();
+      [this.#client, this.#post] = [client, post];
+      if (post) this.#begin();
+    } else if (this.#stop && this.#summaryTold) {
+      const stop = this.#stop;
+      this.#stop = client.watch(post, this.#summary());
+      stop();
+    }
+    this.#summaryTold = false;
+    if (this.isConnected && !post && !this.#warned) {
+      this.#warned = true;
+      warn('no post-id');
+      this.#emit('onetap-error', { code: 'no_post_id', message: 'the element has no post-id' });
+    }
+    this.update();
+  }
+
+  #summary() {
+    return summaryOf(this, this.#post, this.#childrenUsed);
+  }
+
+  #begin() {
+    if (!this.#childrenUsed && document.readyState === 'loading' && !this.hasAttribute('summary')) {
+      // The parser may not have come to the children yet; until then they are what is seen.
+      document.addEventListener(
+        'DOMContentLoaded',
+        () => {
+          this.#client = this.#post = undefined;
+          this.#schedule();
+        },
+        { once: true },
+      );
+      return;
+    }
+    this.#client.addEventListener('onetap-change', this);
+    this.#client.addEventListener('onetap-error', this);
+    this.#stop = this.#client.watch(this.#post, this.#summary());
+    this.#childrenUsed = true;
+  }
+
+  /** What is being written goes on: it is the client's. */
+  #detach() {
+    this.#stop?.();
+    this.#client?.removeEventListener('onetap-change', this);
+    this.#client?.removeEventListener('onetap-error', this);
+    this.#root.querySelector('dialog')?.close();
+    for (const part of this.#root.querySelectorAll('[popover]')) part.hidePopover();
+    this.#stop = undefined;
+    for (const button of this.#buttons.values()) button.remove();
+    this.#buttons.clear();
+    this.#line = undefined;
+    this.#voice.reset();
+    this.#who?.replaceChildren();
+  }
+
+  handleEvent({ type, detail }) {
+    // What befalls all posts is the client's to tell; what it knows so far is shown.
+    if (detail.postId === this.#post) this.#emit(type, detail);
+    else if (detail.postId) return;
+    // An answer that is not the service's may come from a slip in the page or the proxy.
+    if (detail.dropped || detail.status < 500) warn(`${detail.code}: ${detail.message}`);
+    if (detail.reaction && detail.dropped) this.#fail(detail);
+    this.update(type === 'onetap-error');
+  }
+
+  #fail(detail) {
+    this.#voice.waited(reactionKey(detail.reaction));
+    this.#voice.complain(
+      OnetapBar.texts.failed(isolate(this.#faces.label(detail.reaction)), detail),
+    );
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
+  }
+
+  /** Lets a part that has a file of its own do something; says so if it cannot be had. */
+  async #let(name, work) {
+    const post = this.#post;
+    try {
+      const part = await load(name);
+      this.#voice.calm();
+      if (this.#post === post && this.#stop) work(part);
+    } catch (error) {
+      warn(`${name}: ${error}`);
+      this.#picker?.hidePopover();
+      this.#voice.complain(OnetapBar.texts.missing);
+    }
+  }
+
+  /** What may be pressed next is loaded, once, so that the first press is quick. */
+  #warmUp = (event) => {
+    if (this.#warm || !this.#bar) return;
+    this.#warm = true;
+    let held = event;
+    for (const type of ['pointerup', 'pointercancel'])
+      addEventListener(type, () => (held = undefined), { once: true, capture: true });
+    load('card')
+      .then(({ attach }) => attach(() => this.#inside(), this.#bar, held))
+      .catch((error) => {
+        this.#warm = false;
+        warn(`card: ${error}`);
+      });
+    for (const name of ['dialog', 'picker']) load(name).catch(() => {});
+  };
+
+  /** What the parts are given. */
+  #inside() {
+    const { texts } = OnetapBar;
+    return {
+      h,
+      adopt,
+      learn: (ids) => users.learn(ids),
+      nodes,
+      texts,
+      root: this.#root,
+      bar: this.#bar,
+      client: this.#client,
+      post: this.#post,
+      language: this.#faces.language,
+      me: this.getAttribute('user-id'),
+      listed: [...this.#faces.list().keys()],
+      reactions: this.#state().filter(({ count }) => count),
+      of: (reaction) => this.#of(reaction),
+      label: (reaction) => this.#faces.label(reaction),
+      number: (n) => this.#faces.number(n),
+      person: (id) => users.person(id, texts.user),
+      named: Boolean(OnetapBar.resolveUsers),
+      people: (reactions) => peopleOf(reactions, this.getAttribute('user-id')),
+      sentence: (ids, people, most) => this.#sentence(ids, people, most),
+      draw: (reaction) =>
+        this.#faces.draw(h('span', { className: 'picture', 'aria-hidden': 'true' }), reaction),
+      tap: (reaction) => this.tap(reaction),
+      show: (reaction) => this.showReactors(reaction),
+    };
+  }
+
+  #state() {
+    return this.#client?.state(this.#post)?.reactions ?? [];
+  }
+
+  /** Taps, as the reaction's button does. */
+  tap(reaction, at) {
+    if (!this.#stop) return;
+    const before = this.#of(reaction);
+    this.#client.tap(this.#post, reaction, at);
+    const { mine } = this.#of(reaction);
+    // The second tap of a gesture changes nothing.
+    if (mine === before.mine) return;
+    this.#voice.calm();
+    this.update();
+    const button = this.#buttons.get(reactionKey(reaction));
+    button?.classList.remove('pop');
+    // Read so that the animation begins anew.
+    if (mine && button?.offsetWidth) button.classList.add('pop');
+  }
+
+  #of(reaction) {
+    const found = this.#state().find((r) => reactionKey(r.reaction) === reactionKey(reaction));
+    return found ?? { reaction, count: 0, mine: false };
+  }
+
+  #build() {
+    const parts = frame(OnetapBar.texts, {
+      opened: () =>
+        this.#let('picker', (part) => part.open(this.#inside(), this.#picker, this.#add)),
+      who: () => this.showReactors(),
+    });
+    this.#picker = parts.picker;
+    this.#add = parts.add;
+    this.#who = parts.who;
+    this.#bar = parts.bar;
+    this.#root.append(this.#bar, this.#voice.problem, this.#picker, this.#voice.spoken);
+  }
+
+  /** Shows what the client knows; `anyway` before it knows anything. */
+  update(anyway = false) {
+    this.#faces.forget();
+    if (this.#bar) this.#bar.hidden = !this.#stop;
+    if (!this.#stop) return;
+    const state = this.#client.state(this.#post);
+    const known = state || anyway;
+    const slot = this.#root.querySelector('slot');
+    // Until then the children are seen; if there are none, the room is kept.
+    if (!known && slot && this.children.length) return;
+    if (!this.#bar) this.#build();
+    if (known) slot?.remove();
+    this.#bar.classList.toggle('unknown', !known);
+    const readonly = this.hasAttribute('readonly');
+    const quick = Math.max(0, Number(this.getAttribute('quick') ?? 1) || 0);
+    const listed = [...this.#faces.list().keys()];
+    const present = state?.reactions.map(({ reaction }) => reactionKey(reaction)) ?? [];
+    const shown = new Set([...listed.slice(0, quick), ...present, ...this.#buttons.keys()]);
+    // In the page's order: by count they would change places under a finger.
+    const order = [
+      ...listed.filter((r) => shown.has(r)),
+      ...[...shown].filter((r) => !listed.includes(r)),
+    ];
+    let place = this.#bar.firstChild;
+    for (const reaction of order) {
+      const button = this.#button(reaction);
+      if (button === place) place = place.nextSibling;
+      else this.#bar.insertBefore(button, place);
+      this.#fillButton(reaction, readonly || state?.locked, readonly);
+    }
+    this.#add.hidden = readonly || state?.locked || listed.length <= quick;
+    const who = this.#names(state?.reactions.filter(({ count }) => count) ?? []);
+    if (this.#line !== who) this.#who.replaceChildren(...nodes((this.#line = who)));
+  }
+
+  #button(reaction) {
+    let button = this.#buttons.get(reaction);
+    if (!button) {
+      button = reactionButton(reaction, (...tap) => this.tap(...tap));
+      this.#buttons.set(reaction, button);
+    }
+    return button;
+  }
+
+  #fillButton(reaction, locked, readonly) {
+    const state = this.#of(reaction);
+    const { count, mine, pending } = state;
+    const button = this.#buttons.get(reaction);
+    const number = count ? this.#faces.number(count) : '';
+    this.#faces.draw(button.firstChild, reaction);
+    button.setAttribute('aria-pressed', String(mine));
+    const parts = ['reaction', `reaction-${reaction}`, mine && 'pressed', pending && 'pending'];
+    button.part = parts.filter(Boolean).join(' ');
+    button.classList.toggle('pending', !!pending);
+    const label = this.#faces.label(reaction);
+    this.#voice.follow(reaction, isolate(label), state);
+    button.setAttribute('aria-label', OnetapBar.texts.button(label, count));
+    // What is there may be taken away from a locked post.
+    button.disabled = readonly || (locked && !mine);
+    if (button.lastChild.textContent !== number) button.lastChild.textContent = number;
+    button.setAttribute('aria-description', count ? this.#names([state]) : '');
+  }
+
+  /** "Anna, Ben and 12 others", with at most so many names. @param {number} [most] */
+  #sentence(ids, people, most) {
+    const names = users.names(ids, this.getAttribute('user-id'), OnetapBar.texts.you, most);
+    return OnetapBar.texts.who(names, people - names.length, (n) => this.#faces.number(n));
+  }
+
+  #names(reactions) {
+    const { ids, people } = peopleOf(reactions, this.getAttribute('user-id'));
+    return this.#sentence(ids, people);
+  }
+
+  /** Opens the list of who reacted; of one reaction, if it is named. */
+  showReactors(reaction) {
+    if (this.#stop) this.#let('dialog', (part) => part.open(this.#inside(), reaction));
+  }
+}
+
+/** What all bars know of users. */
+const users = new Users(
+  () => OnetapBar.resolveUsers,
+  () => {
+    for (const bar of connected) bar.update();
+  },
+);

@@ -1,0 +1,95 @@
+// How reactions look: the page's list of them, pictures, words, images and counts.
+
+import { reactionKey } from '../onetap.js';
+import { h } from './dom.js';
+import { LOAD_MS, load } from './load.js';
+import { languageOf, own, warn } from './text.js';
+
+/** @import {Page} from '../internal.d.ts' */
+
+/** The part that shows the page's images. */
+let images;
+
+export class Faces {
+  #bar;
+  #page;
+  #spelled;
+  /** The page's list, until it may have changed. */
+  #listed;
+
+  /**
+   * @param {HTMLElement} bar @param {() => Page} page what the page has said of all bars
+   * @param {(key: string) => string} spelled gives a reaction as the service spells it
+   */
+  constructor(bar, page, spelled) {
+    this.#bar = bar;
+    this.#page = page;
+    this.#spelled = spelled;
+  }
+
+  /** The page may have changed its list. */
+  forget() {
+    this.#listed = undefined;
+  }
+
+  /** The page's list by key, each with its picture: "like", "👍", "helpful=💡". */
+  list() {
+    const text = () => this.#bar.getAttribute('reactions') ?? 'like';
+    const words = () =>
+      text()
+        .split(/\s+/)
+        .filter((word) => /^[^=]/.test(word));
+    const face = (reaction) => own(this.#page().pictures, reaction) || this.#shape(reaction);
+    return (this.#listed ??= new Map(
+      words().map((word) => {
+        const [reaction, picture] = word.split('=');
+        return [reactionKey(reaction), picture || face(reaction)];
+      }),
+    ));
+  }
+
+  /** A name is shown as a word, an emoji as it is. */
+  #shape(reaction) {
+    return /^[\w+-]+$/.test(reaction) ? this.label(reaction) : reaction;
+  }
+
+  #picture(key) {
+    const listed = this.list().get(key) ?? own(this.#page().pictures, key);
+    return listed ?? this.#shape(this.#spelled(key));
+  }
+
+  /** Puts a reaction's text where it is shown, or the page's image. */
+  draw(place, reaction) {
+    const key = reactionKey(reaction);
+    const asText = () => {
+      place.textContent = this.#picture(key);
+      place.classList.toggle('word', /\w/.test(place.textContent));
+    };
+    const { resolveReaction: resolve } = this.#page();
+    if (!resolve || !place.firstElementChild) asText();
+    if (resolve) {
+      images ??= load('images').catch((error) => {
+        warn(`images: ${error}`);
+        setTimeout(() => (images = undefined), LOAD_MS);
+      });
+      images.then((part) =>
+        part?.draw(place, key, { h, asText, resolve, warn, label: this.label(reaction) }),
+      );
+    }
+    return place;
+  }
+
+  label(reaction) {
+    const words = reaction.replace(/[_-]+/g, ' ').trim() || reaction;
+    return own(this.#page().labels, reaction) ?? words[0].toUpperCase() + words.slice(1);
+  }
+
+  get language() {
+    return languageOf(this.#bar);
+  }
+
+  /** A count, wherever it is seen. */
+  number(n) {
+    return new Intl.NumberFormat(this.language, { notation: 'compact' }).format(n);
+  }
+}

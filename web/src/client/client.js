@@ -1,0 +1,160 @@
+// The client as a page sees it. Its parts are in the files beside this one.
+
+import { ServiceClock } from './clock.js';
+import { exactly } from './ids.js';
+import { Outbox } from './outbox.js';
+import { Posts } from './posts.js';
+import { Reads } from './reads.js';
+import { Service } from './service.js';
+import { Streams } from './streams.js';
+import { Tabs } from './tabs.js';
+import { Pauses } from './waits.js';
+import { Writes } from './writes.js';
+
+/** @import {Options, Summary} from '../onetap.d.ts' */
+/** @import {Answer, Parts} from '../internal.d.ts' */
+
+/** How long a page leaves a wish to the tab that has written it. */
+const TAKE_OVER_MS = 10_000;
+
+/** By a name of its own, or bundlers would take it for a file to be found while they build. */
+const here = import.meta.url;
+
+const DEFAULTS = {
+  gestureMs: 400,
+  retentionMs: 600_000,
+  timeoutMs: 5_000,
+  recent: 0,
+  live: true,
+};
+
+export class Onetap extends EventTarget {
+  /** @type {Parts} */
+  #parts;
+  #end = new AbortController();
+
+  /** @param {Options} options */
+  constructor(options = {}) {
+    super();
+    const { userId, token, baseUrl = new URL('.', here).href, outbox } = options;
+    if (userId !== undefined && (token || !exactly(/^[1-9]\d{0,18}$/, userId))) {
+      throw new TypeError(
+        `userId is 1 to 2^63 - 1, above 2^53 as a string, and excludes token: ${userId}`,
+      );
+    }
+    const settings = { ...DEFAULTS, ...options, base: baseUrl.replace(/\/+$/, '') };
+    const clock = new ServiceClock();
+    const owner = outbox !== false && (userId ?? (token && outbox));
+    const { signal } = this.#end;
+    const emit = (type, detail) => this.dispatchEvent(new CustomEvent(type, { detail }));
+    const parts = (this.#parts = /** @type {Parts} */ (
+      /** @type {unknown} */ ({
+        settings,
+        user: token ? 'me' : userId?.toString(),
+        signal,
+        last: {},
+        emit,
+        /** @param {Answer} answer */
+        tell(answer, where, last = {}) {
+          if (signal.aborted || (!answer.dropped && last.told === answer.code)) return;
+          last.told = answer.code;
+          emit('onetap-error', { ...where, ...answer });
+        },
+        clock,
+        pauses: new Pauses(settings.retentionMs),
+        service: new Service(settings, clock),
+        outbox: new Outbox(settings.base, owner, clock),
+      })
+    ));
+    parts.posts = new Posts(parts);
+    parts.reads = new Reads(parts);
+    parts.streams = new Streams(parts);
+    parts.tabs = new Tabs(parts);
+    parts.writes = new Writes(parts);
+    this.#attend();
+  }
+
+  /** Follows what befalls the page: it goes, comes back, is hidden, shown, comes online. */
+  #attend() {
+    const { outbox, pauses, settings, signal, tabs, writes } = this.#parts;
+    const resume = () => {
+      pauses.wake();
+      writes.adopt();
+    };
+    globalThis.addEventListener?.('online', resume, { signal });
+    outbox.follow(() => setTimeout(() => writes.adopt(), TAKE_OVER_MS), signal);
+    globalThis.addEventListener?.('pagehide', () => writes.depart(), { signal });
+    globalThis.document?.addEventListener('visibilitychange', () => this.#turn(), { signal });
+    // A client with a fetch of its own may see another network than other tabs do.
+    if (globalThis.navigator?.locks && globalThis.BroadcastChannel && !settings.fetch) tabs.share();
+    writes.adopt();
+  }
+
+  #turn() {
+    const { pauses, posts, reads, tabs, writes } = this.#parts;
+    // A hidden page may be killed; and while it was hidden, its user may have tapped elsewhere.
+    pauses.wake();
+    tabs.tend();
+    if (document.visibilityState === 'hidden') return;
+    for (const id of posts.ids()) reads.read(id);
+    writes.adopt();
+  }
+
+  /** @param {string} postId @param {Summary} [initial] */
+  watch(postId, initial) {
+    const { posts, reads, tabs } = this.#parts;
+    const post = posts.post(postId);
+    if (!post) return () => {};
+    post.watchers += 1;
+    if (initial) {
+      post.known = true;
+      const mine = initial.reactions.some((r) => r.mine !== undefined);
+      posts.learn(post, initial, mine, -1);
+    }
+    reads.read(post.id);
+    tabs.relisten();
+    let watching = 1;
+    return () => {
+      post.watchers -= watching;
+      watching = 0;
+      tabs.relisten();
+    };
+  }
+
+  /** @param {string} postId */
+  state(postId) {
+    return this.#parts.posts.state(postId);
+  }
+
+  /** @param {string} postId @param {string} reaction */
+  tap(postId, reaction, at = performance.now()) {
+    this.#parts.writes.tap(postId, reaction, at);
+  }
+
+  /** @param {string} postId @param {string} reaction @param {boolean} active */
+  wish(postId, reaction, active) {
+    this.#parts.writes.wish(postId, reaction, () => active);
+  }
+
+  /** @param {string} postId @param {{reaction?: string, limit?: number, cursor?: string}} query */
+  async reactors(postId, query = {}) {
+    return this.#parts.reads.reactors(postId, query);
+  }
+
+  now() {
+    return this.#parts.clock.now() ?? Date.now();
+  }
+
+  async settled() {
+    await this.#parts.writes.settled();
+  }
+
+  close() {
+    const { pauses, tabs, writes } = this.#parts;
+    writes.flush();
+    this.#end.abort();
+    tabs.tend();
+    tabs.close();
+    pauses.wake();
+  }
+}

@@ -1,0 +1,113 @@
+// Requests to the service: one attempt each, and what an answer is.
+
+import { within } from './waits.js';
+
+/** @import {Answer, Settings} from '../internal.d.ts' */
+/** @import {ServiceClock} from './clock.js' */
+
+const RETRY_AFTER_MOST_MS = 60_000;
+
+export const isSummary = ({ reactions }) =>
+  reactions.every((r) => r.reaction.at(0) && r.count >= 0);
+
+export class Service {
+  /** @type {Settings} */
+  #settings;
+  /** @type {ServiceClock} */
+  #clock;
+  /** By post. @type {Map<string, Promise<string>>} */
+  #tokens = new Map();
+
+  /** @param {Settings} settings @param {ServiceClock} clock is told the time of each answer */
+  constructor(settings, clock) {
+    this.#settings = settings;
+    this.#clock = clock;
+  }
+
+  /**
+   * One attempt; never rejects. `whole` knows a body of the service. A token that is refused is
+   * asked for again, once.
+   * @returns {Promise<Answer>}
+   */
+  async ask(
+    path,
+    ids,
+    whole,
+    { method = 'GET', key = '', controller = new AbortController() } = {},
+  ) {
+    const { base, fetch = globalThis.fetch, token, timeoutMs } = this.#settings;
+    for (let asked = !token; ; asked = true) {
+      const headers = {};
+      let failed = 'token_failed';
+      try {
+        if (token) headers.Authorization = `Bearer ${await this.#token(ids, token)}`;
+        if (key) headers['Idempotency-Key'] = key;
+        failed = 'network_error';
+        const answer = await within(timeoutMs, controller, async () => {
+          const response = await fetch(`${base}/v1/posts${path}`, {
+            method,
+            headers,
+            signal: controller.signal,
+            keepalive: !!key, // A write outlives its page.
+            redirect: 'manual', // To a login page or a portal, which are no answers of ours.
+            cache: 'no-store', // In Firefox an equal request waits for the first one's end.
+          });
+          failed = 'unexpected_answer';
+          const streams = response.headers.get('Content-Type')?.startsWith('text/event-stream');
+          const body = streams ? response.body : await response.json().catch(() => {});
+          return this.#judge(response, body, whole);
+        });
+        if (answer.status !== 401 || asked) return answer;
+        this.#tokens.clear();
+      } catch (error) {
+        return { code: failed, message: String(error), dropped: false };
+      }
+    }
+  }
+
+  /** The query that names posts. @param {string[]} ids */
+  query(ids) {
+    const query = new URLSearchParams(ids.map((id) => ['post_id', id]));
+    query.set('recent', String(this.#settings.recent));
+    return query;
+  }
+
+  /** Nobody needs the post's token any more. @param {string} id */
+  forget(id) {
+    this.#tokens.delete(id);
+  }
+
+  /** What has no code of the service decides nothing: a proxy's, a portal's, another service's. */
+  #judge({ ok, status, headers }, body, whole) {
+    const problem = status >= 400 && /^[a-z_]+$/.test(body?.code ?? '') ? body : undefined;
+    const known = ok && body && whole(body);
+    const date = Date.parse(headers.get('Date'));
+    if (date && (problem || known)) this.#clock.hear(date);
+    if (known) return { body, replayed: headers.has('Idempotency-Replayed') };
+    const code = problem?.code ?? (status >= 400 ? `http_${status}` : 'unexpected_answer');
+    const after = headers.get('Retry-After');
+    // Seconds, or a date of three forms, always in GMT, by the clock of who answers.
+    const until = Date.parse(after?.replace(/( GMT)?$/, ' GMT')) - (date || Date.now());
+    const retryMs = Math.min(
+      RETRY_AFTER_MOST_MS,
+      /^\d/.test(after) ? parseFloat(after) * 1000 : Math.max(0, until) || 0,
+    );
+    return {
+      code,
+      message: problem?.detail ?? `status ${status}`,
+      dropped: !!problem && status < 500 && status !== 408 && status !== 429,
+      status,
+      problem,
+      retryMs,
+    };
+  }
+
+  #token(ids, ask) {
+    const [kept, ...others] = new Set(ids.map((id) => this.#tokens.get(id)));
+    if (kept && !others.length) return kept;
+    const token = within(this.#settings.timeoutMs, new AbortController(), () => ask([...ids]));
+    for (const id of ids) this.#tokens.set(id, token);
+    token.catch(() => this.#tokens.clear());
+    return token;
+  }
+}

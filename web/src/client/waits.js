@@ -1,0 +1,51 @@
+// Timeouts, and the pauses between retries.
+
+export const BACKOFF_MS = 1_000;
+const BACKOFF_MOST_MS = 30_000;
+
+/** What `work` comes to, or a rejection after `ms`, even if it never settles. */
+export const within = (ms, controller, work) =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new Error(`nothing within ${ms} ms`));
+      controller.abort();
+    }, ms);
+    Promise.resolve()
+      .then(work)
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer));
+  });
+
+export class Pauses {
+  #most;
+  /** Those that may be ended early. @type {Set<() => void>} */
+  #ends = new Set();
+
+  /** @param {number} most the longest pause, in ms */
+  constructor(most) {
+    this.#most = most;
+  }
+
+  /**
+   * Longer each time, and by chance, so that phones do not all come back at one moment. `wake`
+   * ends it early, but not where the service has asked for time.
+   * @returns {Promise<void>}
+   */
+  pause(tries, retryMs = 0, most = this.#most, base = BACKOFF_MS) {
+    const backoff = Math.random() * Math.min(BACKOFF_MOST_MS, base * 2 ** tries);
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#ends.delete(end);
+        resolve();
+      };
+      // A last attempt goes out well before the end.
+      const timer = setTimeout(end, Math.min(most, retryMs + Math.min(backoff, most / 2 + 100)));
+      if (!retryMs) this.#ends.add(end);
+    });
+  }
+
+  wake() {
+    for (const end of this.#ends) end();
+  }
+}

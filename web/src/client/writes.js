@@ -1,0 +1,231 @@
+// Sends what the user wants, until the service has answered.
+//
+// All taps of a gesture are one wish, so the first is sent at once: as on (PUT) or off (DELETE),
+// with an Idempotency-Key. A write without an answer may still be counted, however late it arrives.
+// So it is repeated with its key until it is answered, even if the user has changed their mind:
+// then late copies change nothing. Only then the newest wish goes; earlier, it could be undone by
+// them. What has no answer is in the browser's storage too, for the next page of the site.
+
+import { steady } from './clock.js';
+import { isReaction } from './ids.js';
+import { shown } from './posts.js';
+import { isSummary } from './service.js';
+
+/** @import {Answer, Cell, Parts, Post, Wish} from '../internal.d.ts' */
+
+/** Wishes that one page keeps in storage. */
+const MOST_KEPT = 100;
+
+export class Writes {
+  /** @type {Parts} */
+  #parts;
+  /** Those with a wish, and what brings it to the service. @type {Map<Cell, Promise<void>>} */
+  #pending = new Map();
+  /** Settles when a page that has gone away comes back. @type {Promise<unknown> | undefined} */
+  #back;
+  /** Asking for the service's time. @type {Promise<Answer> | undefined} */
+  #hearing;
+
+  /** @param {Parts} parts */
+  constructor(parts) {
+    this.#parts = parts;
+  }
+
+  /** A touch of the button: the first of a gesture flips what is shown. */
+  tap(postId, reaction, at) {
+    this.wish(postId, reaction, (cell) => {
+      if (at < cell.gestureEnd) return undefined;
+      cell.gestureEnd = at + this.#parts.settings.gestureMs;
+      return !shown(cell).mine;
+    });
+  }
+
+  /** `decide` says what is wanted of the cell, or undefined. */
+  wish(postId, reaction, decide) {
+    const { outbox, pauses, posts, signal, tell, user } = this.#parts;
+    const post = posts.post(postId);
+    if (!post || signal.aborted) return;
+    if (!user || !isReaction(reaction)) {
+      const [code, message] = user
+        ? ['invalid_reaction', `neither a name nor an emoji: ${reaction}`]
+        : ['unauthenticated', 'whose tap? neither userId nor token was given'];
+      tell({ code, message, dropped: true }, { postId, reaction });
+      return;
+    }
+    const cell = posts.cell(post, reaction);
+    const active = decide(cell);
+    if (active === undefined || active === shown(cell).mine) return;
+    // What other tabs have begun goes first.
+    this.adopt(post.id);
+    post.adopted = false;
+    const { sent, wish } = cell;
+    if (wish && !sent.includes(wish)) outbox.forget(wish);
+    // What the write in flight says already needs no second one.
+    cell.wish =
+      sent.length === 1 && sent[0].active === active
+        ? sent[0]
+        : this.#keep(cell, active, Math.ceil(sent.at(-1)?.n ?? 0) + 1);
+    posts.show(post);
+    pauses.wake();
+    this.#begin(cell);
+  }
+
+  /** When every wish is confirmed or dropped. */
+  async settled() {
+    while (this.#pending.size) await Promise.all(this.#pending.values());
+  }
+
+  /** The page goes away. Nothing older may be repeated after that, unless it comes back. */
+  depart() {
+    this.flush();
+    this.#back = new Promise((resolve) => addEventListener('pageshow', resolve, { once: true }));
+  }
+
+  /** @param {Cell} cell @returns {Wish} */
+  #keep(cell, active, n) {
+    return this.#parts.outbox.keep(cell, active, n, this.#pending.size < MOST_KEPT);
+  }
+
+  /** @param {Cell} cell */
+  #begin(cell) {
+    if (!this.#pending.has(cell)) this.#pending.set(cell, this.#deliver(cell));
+  }
+
+  /** Sends wishes until there is none. @param {Cell} cell */
+  async #deliver(cell) {
+    const { outbox, posts, reads, signal, tabs, tell } = this.#parts;
+    const { post, reaction, sent } = cell;
+    const where = { postId: post.id, reaction };
+    while (cell.wish && !signal.aborted) {
+      if (!sent.length) sent.push(cell.wish);
+      const [wish] = sent;
+      const answer = await this.#answer(cell, wish, where);
+      if (answer.body || answer.dropped) outbox.forget(wish);
+      sent.shift();
+      if (cell.wish !== wish) continue;
+      cell.wish = undefined;
+      cell.held?.();
+      cell.held = undefined;
+      if (!answer.body) {
+        reads.read(post.id);
+        if (answer.code) tell(answer, where);
+      }
+      posts.show(post);
+    }
+    this.#pending.delete(cell);
+    tabs.relisten();
+  }
+
+  /**
+   * Repeats a write until it is answered.
+   * @param {Cell} cell @param {Wish} wish @returns {Promise<Answer>}
+   */
+  async #answer(cell, wish, where) {
+    const { outbox, pauses, posts, signal, tabs, tell, user } = this.#parts;
+    const { id } = cell.post;
+    const left = () => this.#left(wish);
+    for (let tries = 0; ; tries += 1) {
+      // Another tab has taken it to the service.
+      if (wish.adopted && outbox.isGone(wish)) return {};
+      /** @type {Answer | undefined} */
+      let answer;
+      if (left() > 0 && !steady(wish)) answer = await this.#date(id, wish);
+      if (!(left() > 0))
+        return { code: 'wish_expired', message: 'its key is no longer kept', dropped: true };
+      if (!answer) {
+        const began = posts.learned;
+        answer = await this.#send(cell, wish);
+        if (answer.body) {
+          const { revision, count, active: mine } = answer.body;
+          posts.take(cell, { revision, count, mine }, answer.replayed ? -1 : began);
+          tabs.say({ wrote: id, user });
+        }
+        if (answer.body || answer.dropped) return answer;
+      }
+      if (signal.aborted) return { ...answer, dropped: false };
+      tell(answer, where, wish);
+      await pauses.pause(tries, answer.retryMs, left());
+      await this.#back;
+    }
+  }
+
+  /**
+   * Finds out how old a wish is, if need be by asking the service for the time. Gives the answer
+   * only if that says nothing of it.
+   * @param {string} id @param {Wish} wish @returns {Promise<Answer | undefined>}
+   */
+  async #date(id, wish) {
+    const { clock, service, settings } = this.#parts;
+    /** @type {Answer | undefined} */
+    let answer;
+    if (!clock.now()) {
+      this.#hearing ??= service.ask(`/${id}/reactions`, [id], isSummary);
+      answer = await this.#hearing;
+      this.#hearing = undefined;
+    }
+    if (answer && !answer.body && !answer.problem) return answer;
+    clock.date(wish, settings.timeoutMs);
+    return undefined;
+  }
+
+  /** How long it may still be sent: a repeat has to arrive while its key is on record. */
+  #left({ since }) {
+    const { retentionMs, timeoutMs } = this.#parts.settings;
+    return since + retentionMs - timeoutMs - performance.now();
+  }
+
+  /** @param {Cell} cell @param {Wish} wish */
+  #send({ post, reaction }, { active, key }) {
+    const { service, user } = this.#parts;
+    const path = `/${post.id}/reactions/${encodeURIComponent(reaction)}/users/${user}`;
+    const whole = (body) => body.active !== undefined && body.count >= 0 && body.revision > 0;
+    const method = active ? 'PUT' : 'DELETE';
+    return service.ask(path, [post.id], whole, { method, key });
+  }
+
+  /**
+   * Sends what waits, for there may be no later. A newer wish overtakes an unanswered one here,
+   * under a key for this once: it has to be sent again behind that.
+   */
+  flush() {
+    for (const cell of this.#pending.keys()) {
+      const { wish, sent } = cell;
+      let last = sent.at(-1);
+      // Of one that is too old, or whose age is in doubt, the key may be gone.
+      if (!wish || !steady(last ?? wish) || !(this.#left(last ?? wish) > 0)) continue;
+      // Another tab has brought it to the service.
+      if (wish.stored && this.#parts.outbox.isGone(wish)) continue;
+      if (last?.active !== wish.active || (last === wish && sent[1])) {
+        const [at, own] = [last === wish ? sent.length - 1 : sent.length, wish.n - 0.5];
+        last = this.#keep(cell, wish.active, own);
+        sent.splice(at, 0, last);
+      }
+      this.#send(cell, last);
+    }
+  }
+
+  /**
+   * Takes over what other pages, which may be gone, have not brought to the service. A mark says
+   * so to them: what may have been sent has to be answered before anything newer goes.
+   */
+  adopt(postId = '') {
+    const { outbox, posts, signal } = this.#parts;
+    if (signal.aborted) return;
+    for (const { id, adopted, ...kept } of outbox.found(postId)) {
+      const cell = posts.cell(/** @type {Post} */ (posts.post(id)), kept.reaction);
+      const { post, sent, wish } = cell;
+      const own = wish?.key === kept.key;
+      if (sent.some(({ key }) => key === kept.key) || (own && !adopted)) continue;
+      // An own wish is sent first if it is older, or if another page may have sent it.
+      if (wish && !sent.includes(wish)) sent.push(wish);
+      // The others wait for the next look.
+      if (own || (!wish && this.#pending.size >= MOST_KEPT)) continue;
+      cell.wish = { ...kept, stored: true, adopted: true, since: performance.now(), at: NaN };
+      sent.push(cell.wish);
+      if (!adopted) outbox.put(cell.wish);
+      if (!post.known && !post.shown) post.adopted = true;
+      posts.show(post);
+      this.#begin(cell);
+    }
+  }
+}
