@@ -20,7 +20,7 @@ test: tools ## Run all tests, against real servers and in real browsers
 web-dist: web/node_modules/.package-lock.json ## Build web/dist, which the binary embeds, from web/src and web/demo
 	cd web && npm run build
 
-web: tools web-tools ## The browser client: dist, types, and its tests in Chromium, Firefox and WebKit
+web: tools web-tools ## The browser client: dist, package, types, and its tests in Chromium, Firefox and WebKit
 	cargo build
 	cd web && node --test --test-concurrency 3 tests/*.test.js
 
