@@ -1,4 +1,4 @@
-// onetap in the browser: sends what the user meant, shows it at once, and what others tap, live.
+// The client: sends what the user meant, shows it at once, and shows other people's taps live.
 // What each call promises: onetap.d.ts. Why it is done this way: web/README.md.
 
 export { Onetap } from './client/client.js';

@@ -1,20 +1,17 @@
-// The card of <onetap-bar> that names who gave a reaction: under a resting pointer, at a button
-// that the keys have reached, under a long touch. The list of who reacted has all that is on it.
-// Loaded when a bar is first touched.
+// The card of <onetap-bar> that names who gave a reaction. It opens under a resting pointer, at a
+// button with the keyboard focus, and under a long touch. The dialog shows all that it shows. The
+// element loads this file when somebody first touches a bar.
 
 import css from './card.css';
 
 /** @import {Inside} from '../internal.d.ts' */
 
 const REST_MS = 400;
-/**
- * From one button to the next while a card is open; and until it goes, so that the pointer can come
- * to it.
- */
+/** Delay from button to button while a card is open, and until it closes without the pointer. */
 const NEXT_MS = 150;
 const LEAVE_MS = 200;
 const TOUCH_MS = 500;
-/** A finger that moves further wants to scroll. */
+/** A finger that moves further scrolls. */
 const SLOP = 10;
 /** The most names on a card. */
 const NAMES = 10;
@@ -24,24 +21,23 @@ const GAP = 6;
 const EDGE = 8;
 
 /**
- * Watches a bar from now on.
+ * Watches a bar.
  * @param {() => Inside} look @param {HTMLElement} bar
- * @param {any} first the event that is still going on: a pointer that came, a finger that is down,
- * the focus
+ * @param {any} first the event that is still going on: pointerenter, pointerdown or focusin
  */
 export function attach(look, bar, first) {
   /**
-   * The button whose card is open, or that is or has been pressed.
+   * The button whose card is open, or the last one pressed.
    * @type {HTMLButtonElement | undefined}
    */
   let target;
   let timer;
-  /** A long touch has opened the card: what it ends with is no tap. */
+  /** A long touch has opened the card, so the click at its end is no tap. */
   let touched = false;
-  /** Ends what is listened to while the card is open. */
+  /** Removes the listeners of an open card. */
   let closing = new AbortController();
   /**
-   * What lists said, by what a card would show without them.
+   * Lists of reactors, by what the card would show without them.
    * @type {Map<string, {ids: string[], whole: boolean}>}
    */
   const asked = new Map();
@@ -64,7 +60,7 @@ export function attach(look, bar, first) {
     else hide();
   }
 
-  /** An open card stays until then: the pointer may cross a button on its way there. */
+  /** Until then an open card stays: the pointer may cross another button on its way to it. */
   function later(button, ms, then = () => {}) {
     clearTimeout(timer);
     timer = setTimeout(() => {
@@ -75,7 +71,7 @@ export function attach(look, bar, first) {
     }, ms);
   }
 
-  /** What the summary says of a button's reactions now, and the name of just that. */
+  /** What the summary says about a button's reactions, and a key for exactly that. */
   function stateOf(inside, button) {
     const states = inside.reactions.filter(
       ({ reaction }) => !button.value || reaction === inside.of(button.value).reaction,
@@ -98,7 +94,7 @@ export function attach(look, bar, first) {
     listen(inside.client, fresh);
     try {
       if (inside.named && !asked.has(key) && ids.length !== people) {
-        // A person may come with several reactions.
+        // A list names a person once for each reaction.
         const page = await inside.client.reactors(inside.post, {
           reaction: button.value || undefined,
           limit: 2 * NAMES,
@@ -111,7 +107,7 @@ export function attach(look, bar, first) {
       }
       await inside.learn([...ids, ...(asked.get(key)?.ids ?? [])].slice(0, 2 * NAMES));
     } catch {
-      // Those that the summary names are there.
+      // The names in the summary are enough.
     }
     fresh();
   }
@@ -120,7 +116,7 @@ export function attach(look, bar, first) {
     const inside = look();
     const { ids: newest, people, count, key } = stateOf(inside, button);
     const list = asked.get(key);
-    // The summary knows this user's own tap.
+    // The summary is newer than the list about this user's own tap.
     const ids = [...new Set([...newest, ...(list?.ids.filter((id) => id !== inside.me) ?? [])])];
     const title = button.value
       ? [inside.draw(button.value), inside.label(button.value)]
@@ -152,7 +148,7 @@ export function attach(look, bar, first) {
     closing.abort();
     closing = new AbortController();
     const options = { capture: true, signal: closing.signal };
-    // After the bar has taken it in.
+    // The bar takes the event in first.
     client.addEventListener('onetap-change', () => queueMicrotask(fresh), options);
     addEventListener('scroll', hide, options);
     addEventListener(
@@ -164,7 +160,7 @@ export function attach(look, bar, first) {
       'keydown',
       (event) => {
         if (event.key !== 'Escape') return;
-        // It closes the card, and not what the bar stands in.
+        // Escape closes the card only, not a dialog around the bar.
         event.preventDefault();
         event.stopPropagation();
         hide();
@@ -210,7 +206,7 @@ export function attach(look, bar, first) {
     const button = buttonAt(event.target);
     hide();
     if (button && isTouch(event)) press(button, event);
-    // It is pressed for something else; no card before the pointer has left it.
+    // A press wants something else: no card until the pointer leaves the button.
     else target = button;
   });
   bar.addEventListener(
@@ -235,7 +231,7 @@ export function attach(look, bar, first) {
     const button = buttonAt(event.target);
     if (button?.matches(':focus-visible')) over(button);
   });
-  // A long touch may bring the focus here from elsewhere in the bar.
+  // A long touch may move the focus here from elsewhere in the bar.
   bar.addEventListener('focusout', (event) => (event.target === target || !isOpen()) && hide());
 
   if (!first) return;

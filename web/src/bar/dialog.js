@@ -1,5 +1,5 @@
-// The list of who reacted, of <onetap-bar>: loaded when it is first asked for. What it is given:
-// internal.d.ts.
+// The list of who reacted, of <onetap-bar>. The element loads this file when somebody first opens
+// the list, and passes in an `Inside` (internal.d.ts).
 
 import css from './dialog.css';
 
@@ -16,7 +16,7 @@ export function open(inside, reaction) {
   inside.adopt(inside.root, css);
   const dialog = inside.root.querySelector('dialog') ?? build(inside);
   if (!dialog.open) dialog.showModal();
-  // As the service spells it.
+  // The service's spelling of the reaction.
   fillTabs(inside, dialog, reaction && inside.of(reaction).reaction);
   new List(inside, /** @type {HTMLElement} */ (dialog.querySelector('ul')), reaction).page();
 }
@@ -37,7 +37,7 @@ function build({ h, root, texts }) {
     h('div', { className: 'tabs' }),
     h('ul', { className: 'list', tabIndex: 0, 'aria-label': texts.reactions }),
   );
-  // A click beside it closes it.
+  // A click on the backdrop closes it.
   dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
   root.append(dialog);
   return dialog;
@@ -69,7 +69,7 @@ function fillTabs({ h, draw, label, number, reactions, show, texts }, dialog, ch
   /** @type {HTMLElement | null} */ (tabs.querySelector('[aria-pressed=true]'))?.focus();
 }
 
-/** A list as far as it has been asked for: one row a person, however many pages they are on. */
+/** The pages loaded so far. A person has one row, even if several pages name them. */
 class List {
   /** @type {Map<string, HTMLElement>} */
   #rows = new Map();
@@ -104,7 +104,7 @@ class List {
     return item;
   }
 
-  /** The next page of the list takes the place of the line that asked for it. */
+  /** Loads the next page, which replaces the button that asked for it. */
   async page(cursor, asker) {
     const { client, learn, post, texts } = this.inside;
     const line = this.#note(texts.loading);
@@ -114,7 +114,7 @@ class List {
       const page = await client.reactors(post, { reaction: this.reaction, cursor });
       const names = learn(page.users.map((user) => user.user_id));
       await Promise.race([names, new Promise((resolve) => setTimeout(resolve, NAMES_MS))]);
-      // Another list has been asked for meanwhile.
+      // Another list has been opened meanwhile.
       if (!line.isConnected) return;
       const items = page.users.map((user) => this.#row(user)).filter(Boolean);
       if (!items.length && !cursor) items.push(this.#note(texts.nobody));
@@ -127,7 +127,7 @@ class List {
     }
   }
 
-  /** The row of a person who has none yet; another reaction goes where they are. */
+  /** Makes the row of a person, or adds another reaction to the row that they have. */
   #row(/** @type {import("../onetap.d.ts").Reactor} */ { user_id: id, reaction, reacted_at: at }) {
     const { client, draw, h, label, language, person } = this.inside;
     const given = h(
@@ -163,8 +163,8 @@ class List {
 }
 
 /**
- * How long ago, by the service's clock if the client knows it; never in the future, whatever time
- * it is here.
+ * How long ago, by the service's clock if the client knows it. Never in the future, even if the
+ * device's clock is wrong.
  */
 function ago(at, language, client) {
   const format = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });

@@ -1,9 +1,9 @@
-// Makes what the element consists of, without HTML: a page's policy may forbid it (Trusted Types).
+// Makes nodes without parsing HTML, which a page's policy may forbid (Trusted Types).
 
-/** Style sheets, by their text: an adopted sheet needs no leave of the page's policy. */
+/** By their text. The page's policy (CSP) cannot block a constructed style sheet. */
 const sheets = new Map();
 
-/** Gives a root a style sheet, once. */
+/** Adds a style sheet to a root, once. */
 export function adopt(root, css) {
   if (!sheets.has(css)) {
     sheets.set(css, new CSSStyleSheet());
@@ -13,7 +13,7 @@ export function adopt(root, css) {
   if (!root.adoptedStyleSheets.includes(sheet)) root.adoptedStyleSheets.push(sheet);
 }
 
-/** An element with properties or attributes, whose first class is its part, and children. */
+/** Makes an element. Its first class is its part; what is no property becomes an attribute. */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -40,7 +40,7 @@ export function face() {
   return svg;
 }
 
-/** A sentence as nodes: what is between marks (`isolate`) is in <bdi>. */
+/** A sentence as nodes, with each text that `isolate` has marked in a <bdi>. */
 export const nodes = (text) =>
   text
     .split(/(\u2068[^\u2069]*\u2069)/)

@@ -1,7 +1,7 @@
-// The element <onetap-bar post-id="…">: the reactions of one post. Everything that is sent and kept
-// is the client's business (onetap.js); this shows it.
+// The element <onetap-bar post-id="…"> shows the reactions of one post. The client (onetap.js)
+// sends and keeps everything.
 //
-// The children of the element are what is seen before this file has loaded, and without it.
+// Until this file has loaded, and without it, the page shows the children of the element.
 
 import { reactionKey } from '../onetap.js';
 import css from './bar.css';
@@ -56,7 +56,7 @@ export class OnetapBar extends Base {
   #summaryTold = false;
   #warned = false;
   #childrenUsed = false;
-  /** Reactions that have a button: one that has been shown does not go away under a finger. */
+  /** By reaction. A button stays once it is shown, so that none vanishes under a finger. */
   #buttons = new Map();
   #root;
   #bar;
@@ -96,7 +96,7 @@ export class OnetapBar extends Base {
 
   connectedCallback() {
     connected.add(this);
-    // Given before this file had loaded, it hides what is behind the name.
+    // A client set before this file had loaded is an own property, which hides the setter.
     if (Object.hasOwn(this, 'client')) {
       this.#own = Reflect.get(this, 'client');
       Reflect.deleteProperty(this, 'client');
@@ -114,7 +114,7 @@ export class OnetapBar extends Base {
     this.#schedule();
   }
 
-  /** After all that the page does in one go: a move, several attributes, the page's own client. */
+  /** Runs once after everything that the page does in one task: a move, several attributes. */
   #schedule() {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -152,7 +152,7 @@ export class OnetapBar extends Base {
 
   #begin() {
     if (!this.#childrenUsed && document.readyState === 'loading' && !this.hasAttribute('summary')) {
-      // The parser may not have come to the children yet; until then they are what is seen.
+      // The parser may not have reached the children yet, so wait for them.
       document.addEventListener(
         'DOMContentLoaded',
         () => {
@@ -169,7 +169,7 @@ export class OnetapBar extends Base {
     this.#childrenUsed = true;
   }
 
-  /** What is being written goes on: it is the client's. */
+  /** Stops showing the post. Writes in flight go on in the client. */
   #detach() {
     this.#stop?.();
     this.#client?.removeEventListener('onetap-change', this);
@@ -185,10 +185,10 @@ export class OnetapBar extends Base {
   }
 
   handleEvent({ type, detail }) {
-    // What befalls all posts is the client's to tell; what it knows so far is shown.
+    // An error without a post concerns all: the page hears it from the client. Show what is known.
     if (detail.postId === this.#post) this.#emit(type, detail);
     else if (detail.postId) return;
-    // An answer that is not the service's may come from a slip in the page or the proxy.
+    // The page or its proxy may be set up wrong, so tell the author.
     if (detail.dropped || detail.status < 500) warn(`${detail.code}: ${detail.message}`);
     if (detail.reaction && detail.dropped) this.#fail(detail);
     this.update(type === 'onetap-error');
@@ -205,7 +205,7 @@ export class OnetapBar extends Base {
     this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
   }
 
-  /** Lets a part that has a file of its own do something; says so if it cannot be had. */
+  /** Loads a part and passes it to `work`; tells the user if that fails. */
   async #let(name, work) {
     const post = this.#post;
     try {
@@ -219,7 +219,7 @@ export class OnetapBar extends Base {
     }
   }
 
-  /** What may be pressed next is loaded, once, so that the first press is quick. */
+  /** Loads the parts when a pointer or the focus comes near, so that the first press is quick. */
   #warmUp = (event) => {
     if (this.#warm || !this.#bar) return;
     this.#warm = true;
@@ -270,7 +270,7 @@ export class OnetapBar extends Base {
     return this.#client?.state(this.#post)?.reactions ?? [];
   }
 
-  /** Taps, as the reaction's button does. */
+  /** Does what a press of the reaction's button does. */
   tap(reaction, at) {
     if (!this.#stop) return;
     const before = this.#of(reaction);
@@ -282,7 +282,7 @@ export class OnetapBar extends Base {
     this.update();
     const button = this.#buttons.get(reactionKey(reaction));
     button?.classList.remove('pop');
-    // Read so that the animation begins anew.
+    // Reading the width restarts the animation.
     if (mine && button?.offsetWidth) button.classList.add('pop');
   }
 
@@ -304,7 +304,7 @@ export class OnetapBar extends Base {
     this.#root.append(this.#bar, this.#voice.problem, this.#picker, this.#voice.spoken);
   }
 
-  /** Shows what the client knows; `anyway` before it knows anything. */
+  /** Shows what the client knows; with `anyway` even if it knows nothing yet. */
   update(anyway = false) {
     this.#faces.forget();
     if (this.#bar) this.#bar.hidden = !this.#stop;
@@ -312,7 +312,7 @@ export class OnetapBar extends Base {
     const state = this.#client.state(this.#post);
     const known = state || anyway;
     const slot = this.#root.querySelector('slot');
-    // Until then the children are seen; if there are none, the room is kept.
+    // Until then the children are shown. Without children, the bar keeps its room.
     if (!known && slot && this.children.length) return;
     if (!this.#bar) this.#build();
     if (known) slot?.remove();
@@ -322,7 +322,7 @@ export class OnetapBar extends Base {
     const listed = [...this.#faces.list().keys()];
     const present = state?.reactions.map(({ reaction }) => reactionKey(reaction)) ?? [];
     const shown = new Set([...listed.slice(0, quick), ...present, ...this.#buttons.keys()]);
-    // In the page's order: by count they would change places under a finger.
+    // In the page's order. Sorted by count, buttons would change places under a finger.
     const order = [
       ...listed.filter((r) => shown.has(r)),
       ...[...shown].filter((r) => !listed.includes(r)),
@@ -361,7 +361,7 @@ export class OnetapBar extends Base {
     const label = this.#faces.label(reaction);
     this.#voice.follow(reaction, isolate(label), state);
     button.setAttribute('aria-label', OnetapBar.texts.button(label, count));
-    // What is there may be taken away from a locked post.
+    // On a locked post, users can still remove their own reactions.
     button.disabled = readonly || (locked && !mine);
     if (button.lastChild.textContent !== number) button.lastChild.textContent = number;
     button.setAttribute('aria-description', count ? this.#names([state]) : '');
@@ -378,13 +378,13 @@ export class OnetapBar extends Base {
     return this.#sentence(ids, people);
   }
 
-  /** Opens the list of who reacted; of one reaction, if it is named. */
+  /** Opens the list of who reacted, with one reaction or with all. */
   showReactors(reaction) {
     if (this.#stop) this.#let('dialog', (part) => part.open(this.#inside(), reaction));
   }
 }
 
-/** What all bars know of users. */
+/** Names of users, for all bars. */
 const users = new Users(
   () => OnetapBar.resolveUsers,
   () => {

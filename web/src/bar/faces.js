@@ -14,7 +14,7 @@ export class Faces {
   #bar;
   #page;
   #spelled;
-  /** The page's list, until it may have changed. */
+  /** The parsed list, until the page may have changed it. */
   #listed;
 
   /**
@@ -27,7 +27,7 @@ export class Faces {
     this.#spelled = spelled;
   }
 
-  /** The page may have changed its list. */
+  /** Parses the list again when it is next needed. */
   forget() {
     this.#listed = undefined;
   }
@@ -48,7 +48,7 @@ export class Faces {
     ));
   }
 
-  /** A name is shown as a word, an emoji as it is. */
+  /** Shows a name as a word, and an emoji as it is. */
   #shape(reaction) {
     return /^[\w+-]+$/.test(reaction) ? this.label(reaction) : reaction;
   }
@@ -58,7 +58,7 @@ export class Faces {
     return listed ?? this.#shape(this.#spelled(key));
   }
 
-  /** Puts a reaction's text where it is shown, or the page's image. */
+  /** Puts the page's image, or the reaction's text, into its place. */
   draw(place, reaction) {
     const key = reactionKey(reaction);
     const asText = () => {
@@ -88,7 +88,7 @@ export class Faces {
     return languageOf(this.#bar);
   }
 
-  /** A count, wherever it is seen. */
+  /** A count, as the element shows it everywhere. */
   number(n) {
     return new Intl.NumberFormat(this.language, { notation: 'compact' }).format(n);
   }

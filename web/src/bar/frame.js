@@ -1,8 +1,8 @@
-// What the element is built from, before it shows anything.
+// Builds the empty bar and its buttons.
 
 import { face, h } from './dom.js';
 
-/** The bar, its button that adds a reaction with the picker that this opens, and who reacted. */
+/** The bar, with the button that opens the picker and the line that says who reacted. */
 export function frame(texts, { opened, who }) {
   const picker = h('div', {
     className: 'picker',
@@ -24,7 +24,7 @@ export function frame(texts, { opened, who }) {
   return { picker, add, who: names, bar: h('div', group, add, names) };
 }
 
-/** The button of a reaction, with room for its picture and its count. */
+/** The button of a reaction, with places for its picture and its count. */
 export function reactionButton(reaction, tap) {
   const button = h(
     'button',
@@ -38,7 +38,7 @@ export function reactionButton(reaction, tap) {
     ' ',
     h('span', { className: 'count', 'aria-hidden': 'true' }),
   );
-  // A key that is held down is one tap.
+  // Holding a key down is one tap.
   button.addEventListener(
     'keydown',
     (event) => event.repeat && event.key === 'Enter' && event.preventDefault(),

@@ -1,5 +1,5 @@
-// The page's images of reactions, in <onetap-bar>: loaded if the page has some
-// (`OnetapBar.resolveReaction`).
+// Shows the page's images of reactions in <onetap-bar>. The element loads this file if the page has
+// set `OnetapBar.resolveReaction`.
 
 /**
  * By key: an image, false where there is none, or the promise of either.
@@ -7,7 +7,7 @@
  */
 const images = new Map();
 
-/** Asks the page. Nothing else is taken than what is safe to show in an <img> on any page. */
+/** Asks the page for an image. Takes only addresses that are safe in an <img> on any page. */
 async function ask(key, resolve, warn) {
   try {
     const { url, alt } = (await resolve(key)) ?? {};
@@ -17,14 +17,14 @@ async function ask(key, resolve, warn) {
     warn(`resolveReaction: an image is https: or data:image/, not ${href.slice(0, 80)}`);
   } catch (error) {
     warn(`resolveReaction: ${error}`);
-    // Asked again when it is next shown.
+    // The next time it is shown, ask again.
     images.delete(key);
   }
   return false;
 }
 
 /**
- * Puts the image of a reaction in the place of its text, as soon as there is one.
+ * Replaces the text of a reaction by its image, as soon as there is one.
  * @param {HTMLElement} place @param {string} key
  * @param {{h: any, label: string, asText: () => void, warn: (text: string) => void,
  *   resolve: (reaction: string) => any}} page

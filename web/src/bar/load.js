@@ -1,4 +1,4 @@
-// Parts of the element, each in a file of its own from beside this one, loaded when first needed.
+// Loads the parts of the element on first use. Each is a file beside onetap-bar.js.
 
 const PARTS = {
   card: () => import('./card.js'),
@@ -8,15 +8,15 @@ const PARTS = {
 };
 const loaded = {};
 const failed = new Set();
-/** By a name of its own, or bundlers would take it for a file to be found while they build. */
+/** A constant, because bundlers resolve `new URL('…', import.meta.url)` at build time. */
 const here = import.meta.url;
-/** How long somebody waits for such a file. */
+/** The timeout for loading a part. */
 export const LOAD_MS = 10_000;
 
 /** @returns {Promise<any>} */
 export function load(name) {
   if (!loaded[name]) {
-    // A browser may keep in mind that an address failed, or wait for it for ever.
+    // A browser may cache the failure of an address, or wait for it forever.
     const part = failed.has(name) ? again(name) : PARTS[name]();
     const late = new Promise((_, reject) =>
       setTimeout(reject, LOAD_MS, new Error(`nothing within ${LOAD_MS} ms`)),
@@ -27,5 +27,5 @@ export function load(name) {
   return loaded[name];
 }
 
-/** By another address: the parts lie beside onetap-bar.js, where build.mjs puts this module. */
+/** By another address. build.mjs bundles this module into onetap-bar.js, beside the parts. */
 const again = (name) => import(new URL(`onetap-${name}.js?${Date.now()}`, here).href);

@@ -1,4 +1,4 @@
-// What the page says in the element's attributes and children.
+// Reads the element's attributes and children.
 
 import { Onetap, postIdFromInteger } from '../onetap.js';
 import { warn } from './text.js';
@@ -14,13 +14,13 @@ export const ATTRIBUTES = [
   'readonly',
 ];
 
-/** Clients made from attributes, by these. */
+/** Clients, by the attributes that they were made from. */
 const clients = new Map();
 
 const fits = ({ reaction, count }) =>
   typeof reaction === 'string' && reaction !== '' && Number.isInteger(count) && count >= 0;
 
-/** What is no post either way is left to the client to refuse. @param {string} id */
+/** The client reports an id that is neither a UUID nor an integer. @param {string} id */
 export const postOf = (id) => {
   try {
     return /^\d+$/.test(id) ? postIdFromInteger(id) : id;
@@ -42,7 +42,7 @@ export function clientOf(bar) {
       clients.set(key, new Onetap(options));
     } catch (error) {
       warn(error);
-      // Shown, and tapped by nobody.
+      // Show the post, but let nobody tap.
       clients.set(key, new Onetap({ ...options, userId: undefined }));
     }
   }
@@ -50,7 +50,7 @@ export function clientOf(bar) {
 }
 
 /**
- * What the page says of the post: in the attribute, or in the children.
+ * The summary that the page gives: in the attribute, or in the children.
  * @param {HTMLElement} bar @param {string} post @param {boolean} childrenUsed
  */
 export function summaryOf(bar, post, childrenUsed) {

@@ -1,12 +1,12 @@
-// The picker of <onetap-bar>, with a search if its list is long: loaded when it is first needed.
+// The picker of <onetap-bar>, with a search if its list is long. The element loads it on first use.
 
 import css from './picker.css';
 
 /** @import {Inside} from '../internal.d.ts' */
 
-/** From so many reactions on there is a search. */
+/** A list of so many reactions gets a search. */
 const LONG = 12;
-/** Between the picker and the bar, and the edge of the window. */
+/** Distance to the bar, and to the edge of the window. */
 const GAP = 6;
 const EDGE = 8;
 
@@ -15,7 +15,7 @@ const plain = (text) =>
   text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase().replace(/[_-]+/g, ' ');
 
 /**
- * Fills and places what has just been opened.
+ * Fills and places the picker that has just been opened.
  * @param {Inside} inside @param {HTMLElement} picker @param {HTMLElement} add
  */
 export function open(inside, picker, add) {
@@ -65,7 +65,7 @@ export function open(inside, picker, add) {
   };
   search?.addEventListener('input', find);
   search?.addEventListener('keydown', (event) => {
-    // While an input method is composing, Enter is its own.
+    // While an input method is composing, Enter belongs to it.
     if (event.key !== 'Enter' || event.isComposing) return;
     event.preventDefault();
     if (search.value.trim()) options.find(({ hidden }) => !hidden)?.click();
@@ -75,19 +75,19 @@ export function open(inside, picker, add) {
   );
 
   place(picker, add, bar);
-  // It keeps its size while the list gets shorter.
+  // Keep the size while the search shortens the list.
   if (search)
     Object.assign(picker.style, {
       width: `${picker.offsetWidth}px`,
       height: `${picker.offsetHeight}px`,
     });
-  // Where it would bring up a keyboard, nobody has asked for that yet.
+  // On a touch screen the focus would open a keyboard, so focus the search only with a mouse.
   (search && matchMedia('(pointer: fine)').matches ? search : options[0])?.focus({
     preventScroll: true,
   });
 
-  // It stays where it is in the window, so it goes when its button moves, unless that is the
-  // keyboard's doing.
+  // The picker is fixed in the window, so close it when the page scrolls away from it. With the
+  // search in use, an on-screen keyboard may have scrolled the page: then move it along.
   const moved = () => {
     if (search && root.activeElement === search) place(picker, add, bar, true);
     else picker.hidePopover();
@@ -105,8 +105,8 @@ export function open(inside, picker, add) {
 }
 
 /**
- * Above the bar, or below it where there is more room: its buttons stay to be seen. Within the
- * window.
+ * Places it above the bar, or below it if there is more room, so that the bar stays visible.
+ * Always within the window.
  */
 function place(picker, add, bar, again = false) {
   const { style } = picker;

@@ -1,21 +1,21 @@
-// Texts of strangers and of the page, and how numbers are written.
+// Makes texts of users safe, and finds what the page says about a reaction and its language.
 
 import { reactionKey } from '../onetap.js';
 
-/** Strangers' text without what would turn, or end, the line around it. */
+/** A user's text without control characters, line breaks and marks that change direction. */
 export const tame = (text) =>
   String(text ?? '').replace(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, '');
 
-/** Between marks, for titles and sentences of the page: what it is next to does not reorder it. */
+/** Between bidi isolation marks, so that a name does not reorder the sentence around it. */
 export const isolate = (text) => `\u2068${tame(text)}\u2069`;
 
-/** What the page says of a reaction, however it spells that. */
+/** The page's entry for a reaction, in either spelling. */
 export const own = (record, reaction) =>
   Object.hasOwn(record, reaction)
     ? record[reaction]
     : Object.entries(record).find(([name]) => reactionKey(name) === reactionKey(reaction))?.[1];
 
-/** What the page's author should hear, once. */
+/** Warns the page's author in the console, once for each text. */
 const warned = new Set();
 export const warn = (text) => {
   if (!warned.has(text)) console.warn(`onetap-bar: ${text}`);
@@ -23,8 +23,8 @@ export const warn = (text) => {
 };
 
 /**
- * As the page says, also from outside of the shadow roots around; undefined where it says nothing
- * that is a language.
+ * The language that the page declares, also outside of the shadow roots around; undefined if it
+ * declares none or one that is invalid.
  * @param {any} node
  */
 export function languageOf(node) {

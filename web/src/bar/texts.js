@@ -1,4 +1,4 @@
-// What the element says, in English.
+// The element's texts, in English.
 
 const others = (n, number, one, many, unknown) =>
   n === 1 ? one : n > 0 ? `${number(n)} ${many}` : unknown;
@@ -16,7 +16,7 @@ export const english = (problem) => ({
   problems: { unauthenticated: 'sign in first', wish_expired: 'no connection for too long' },
   you: 'You',
   user: (id) => `User ${id}`,
-  // NaN: nobody knows how many.
+  // `more` is NaN if nobody knows how many.
   /** @type {(names: string[], more: number, number?: (n: number) => string) => string} */
   who(names, more, number = String) {
     if (!names.length)

@@ -1,13 +1,13 @@
-// Names of users, from the page; and who gave some reactions.
+// Asks the page for names of users, and says who gave some reactions.
 
 import { isolate, tame, warn } from './text.js';
 
 export class Users {
   #resolver;
   #told;
-  /** What is known of users by id; the promise of it while they are asked for. */
+  /** Users by id, or the promise of the page's answer. */
   #users = new Map();
-  /** Ids for the next call, and that call. */
+  /** Ids for the next call of `resolveUsers`, and that call. */
   #asked = [];
   #asking;
 
@@ -20,14 +20,14 @@ export class Users {
     this.#told = told;
   }
 
-  /** A user's name, or what they are called without one, and the address of their page. */
+  /** A user's name, or `nameless(id)`, and the address of their page. */
   person(id, nameless) {
     const { name, url } = this.#users.get(id) ?? {};
     const safe = /^(https?:|[/.?#])/.test(url);
     return { name: name || nameless(id), url: safe ? url : undefined };
   }
 
-  /** At most so many names of these users, as far as they are known; the user's own is `you`. */
+  /** At most `most` known names of these users; `you` for the user who is looking. */
   names(ids, me, you, most = 2) {
     this.learn(ids.slice(0, most + 1));
     return ids
@@ -36,7 +36,7 @@ export class Users {
       .map((id) => (id === me ? you : isolate(this.#users.get(id).name)));
   }
 
-  /** Asks for names that are not known yet: all bars of a page in one call. */
+  /** Asks for names that are not known yet, in one call for all bars of the page. */
   learn(ids) {
     for (const id of ids) {
       if (!this.#resolver() || this.#users.has(id)) continue;
@@ -59,14 +59,14 @@ export class Users {
       }
       this.#told();
     } catch (error) {
-      // Asked again when they are next shown.
+      // The next time they are shown, ask again.
       for (const id of ids) this.#users.delete(id);
       warn(`resolveUsers: ${error}`);
     }
   }
 }
 
-/** The users that a list names, newest first. This user's own flag is newer than any list. */
+/** The users of a summary and when they reacted. This user's own flag is newer than that. */
 function known({ mine, recent = [] }, me) {
   const times = new Map(recent.map((user) => [user.user_id, user.reacted_at]));
   times.delete(me);
@@ -74,7 +74,7 @@ function known({ mine, recent = [] }, me) {
 }
 
 /**
- * Who gave these reactions, newest first, as far as it is known; and how many they are, NaN where
+ * Who gave these reactions, newest first, as far as it is known; and how many they are, NaN if
  * nobody knows.
  */
 export function peopleOf(reactions, me) {
@@ -82,8 +82,7 @@ export function peopleOf(reactions, me) {
   const times = new Map(lists.flatMap((list) => [...list]));
   const ids = [...times.keys()].sort((a, b) => (times.get(a) < times.get(b) ? 1 : -1));
   if (reactions.length < 2) return { ids, people: reactions[0]?.count ?? 0 };
-  // Who has two reactions is one person, and how many those are is only known if the lists are
-  // whole.
+  // A person may have several reactions, so the number is only known if the lists are complete.
   const whole = lists.every(({ size }, i) => size >= reactions[i].count);
   return { ids, people: whole ? ids.length : NaN };
 }

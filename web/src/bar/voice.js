@@ -1,10 +1,10 @@
-// What the element tells a screen reader, and the line about what went wrong.
+// Announces results to a screen reader, and shows problems.
 
 import { h, nodes } from './dom.js';
 
 /** @import {Texts} from '../onetap-bar.d.ts' */
 
-/** An answer that takes longer is worth a word. */
+/** After this time without an answer, the element says so. */
 const WAIT_MS = 1_000;
 
 export class Voice {
@@ -12,7 +12,7 @@ export class Voice {
   problem = h('p', { className: 'problem', hidden: true });
   #texts;
   #dismissed;
-  /** Reactions with a wish, and the timers that say so. */
+  /** Timers of reactions with a wish. */
   #waits = new Map();
 
   /**
@@ -28,7 +28,7 @@ export class Voice {
     this.spoken.replaceChildren(...nodes(text));
   }
 
-  /** For eyes and ears, until it is dismissed or the next tap. */
+  /** Shows and announces a problem, until it is dismissed or the next tap. */
   complain(text) {
     this.say(text);
     const onclick = () => {
@@ -46,7 +46,7 @@ export class Voice {
     this.problem.hidden = true;
   }
 
-  /** A screen reader hears of a wish when it is saved, or when that takes long. */
+  /** Announces a wish when it is saved, or when that takes long. */
   follow(reaction, label, { pending, mine, count }) {
     const texts = this.#texts();
     if (!pending && this.waited(reaction))
@@ -58,13 +58,13 @@ export class Voice {
     );
   }
 
-  /** Whether there was a wish, which is no longer waited for. */
+  /** Stops waiting for a wish; returns whether there was one. */
   waited(reaction) {
     clearTimeout(this.#waits.get(reaction));
     return this.#waits.delete(reaction);
   }
 
-  /** For another post. */
+  /** Clears everything, for another post. */
   reset() {
     for (const reaction of this.#waits.keys()) this.waited(reaction);
     this.calm();

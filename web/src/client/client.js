@@ -14,10 +14,10 @@ import { Writes } from './writes.js';
 /** @import {Options, Summary} from '../onetap.d.ts' */
 /** @import {Answer, Parts} from '../internal.d.ts' */
 
-/** How long a page leaves a wish to the tab that has written it. */
+/** How long a page waits before it takes over a wish that another tab has stored. */
 const TAKE_OVER_MS = 10_000;
 
-/** By a name of its own, or bundlers would take it for a file to be found while they build. */
+/** A constant, because bundlers resolve `new URL('…', import.meta.url)` at build time. */
 const here = import.meta.url;
 
 const DEFAULTS = {
@@ -74,7 +74,7 @@ export class Onetap extends EventTarget {
     this.#attend();
   }
 
-  /** Follows what befalls the page: it goes, comes back, is hidden, shown, comes online. */
+  /** Listens for events of the page: it goes away, is hidden or shown, or comes online. */
   #attend() {
     const { outbox, pauses, settings, signal, tabs, writes } = this.#parts;
     const resume = () => {
@@ -85,14 +85,14 @@ export class Onetap extends EventTarget {
     outbox.follow(() => setTimeout(() => writes.adopt(), TAKE_OVER_MS), signal);
     globalThis.addEventListener?.('pagehide', () => writes.depart(), { signal });
     globalThis.document?.addEventListener('visibilitychange', () => this.#turn(), { signal });
-    // A client with a fetch of its own may see another network than other tabs do.
+    // A client with its own `fetch` may reach another service than other tabs: it shares nothing.
     if (globalThis.navigator?.locks && globalThis.BroadcastChannel && !settings.fetch) tabs.share();
     writes.adopt();
   }
 
   #turn() {
     const { pauses, posts, reads, tabs, writes } = this.#parts;
-    // A hidden page may be killed; and while it was hidden, its user may have tapped elsewhere.
+    // The browser may kill a hidden page. While it was hidden, its user may have tapped elsewhere.
     pauses.wake();
     tabs.tend();
     if (document.visibilityState === 'hidden') return;

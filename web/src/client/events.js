@@ -2,12 +2,12 @@
 
 import { within } from './waits.js';
 
-/** The service says something every 15 s: a stream that is silent for so long is dead. */
+/** The service sends a comment every 15 s, so a stream that is silent for this long is dead. */
 const STREAM_IDLE_MS = 40_000;
 
 /**
- * The data of each event, whatever the chunks that it comes in. `onRetry` gets the wait before a
- * reconnect that the service asks for.
+ * Yields the data of each event, however it is split into chunks. Calls `onRetry` with the
+ * reconnect delay that the service sends.
  */
 export async function* serverSentEvents(body, controller, onRetry) {
   const reader = body.getReader();
@@ -16,7 +16,7 @@ export async function* serverSentEvents(body, controller, onRetry) {
   for (let rest = ''; ;) {
     const { done, value } = await within(STREAM_IDLE_MS, controller, () => reader.read());
     if (done) return;
-    // A CR at the end may be half of a CRLF: it waits for what comes next.
+    // A CR at the end may be half of a CRLF, so it stays in `rest` until the next chunk.
     const lines = (rest + decoder.decode(value, { stream: true })).split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop() ?? '';
     for (const line of lines) {

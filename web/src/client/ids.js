@@ -1,9 +1,9 @@
-// What names a post, a reaction and a write.
+// Ids of posts, names of reactions, idempotency keys.
 
 export const UUID = /^(?=.*[1-9a-f])[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
-/** Checked because `..` would be another address. */
+/** Checked because `..` in a path would address something else. */
 const REACTION = /^[a-z\d+-][\w+-]{0,31}$|[^\0-\x7f]/;
-/** Half of a character has no address. @param {string} text */
+/** A lone surrogate cannot be encoded in a URL. @param {string} text */
 export const isReaction = (text) => REACTION.test(text) && text.isWellFormed();
 
 /** @param {string} reaction */
@@ -27,5 +27,5 @@ export function integerFromPostId(id) {
   return hex && BigInt.asUintN(62, BigInt(`0x${hex[1]}${hex[2]}`));
 }
 
-/** `crypto.randomUUID` is for secure pages alone. */
+/** `crypto.randomUUID` exists only in secure contexts (HTTPS). */
 export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join('-');

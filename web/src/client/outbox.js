@@ -1,4 +1,4 @@
-// Wishes in the browser's storage, which outlive their page.
+// Keeps wishes in the browser's storage, so that they outlive their page.
 
 import { stamp } from './clock.js';
 import { isReaction, newKey, UUID } from './ids.js';
@@ -7,7 +7,7 @@ import { isReaction, newKey, UUID } from './ids.js';
 /** @import {ServiceClock} from './clock.js' */
 
 export class Outbox {
-  /** How the names of this user's wishes in storage begin. */
+  /** The prefix of this user's items in storage; empty if nothing is stored. */
   #prefix = '';
   /** @type {ServiceClock} */
   #clock;
@@ -23,11 +23,11 @@ export class Outbox {
       const url = new URL(`${base}/`, document.baseURI);
       if (name) this.#prefix = `onetap-outbox ${url} ${encodeURIComponent(String(name))} `;
     } catch {
-      // Not in a page.
+      // There is no document, as in Node.
     }
   }
 
-  /** Calls `written` whenever another tab has put a wish of this user here. */
+  /** Calls `written` whenever another tab stores a wish of this user. */
   follow(written, signal) {
     const onStorage = ({ key, newValue }) => {
       if (newValue && key.startsWith(this.#prefix)) written();
@@ -35,7 +35,7 @@ export class Outbox {
     if (this.#prefix) addEventListener('storage', onStorage, { signal });
   }
 
-  /** Without storage, or if it is full, a wish lives as long as its page. */
+  /** If storage is blocked or full, a wish lives only as long as its page. */
   #store(work) {
     try {
       return this.#prefix ? work(localStorage) : undefined;
@@ -51,7 +51,7 @@ export class Outbox {
   }
 
   /**
-   * A new wish, in storage before anything is awaited, unless there is no room for it.
+   * Makes a wish, and stores it before the caller awaits anything, if `room` is true.
    * @param {Cell} cell @returns {Wish}
    */
   keep({ post, reaction }, active, n, room) {
@@ -64,7 +64,7 @@ export class Outbox {
     return wish;
   }
 
-  /** Whether another tab has brought it to the service. @param {Wish} wish */
+  /** Whether another tab has delivered it, and so removed it. @param {Wish} wish */
   isGone({ name }) {
     return this.#store((storage) => !storage.getItem(name));
   }
@@ -74,7 +74,7 @@ export class Outbox {
     this.#store((storage) => storage.removeItem(name));
   }
 
-  /** What is there, of one post or all, in the order of the wishes; removes what is no wish. */
+  /** The stored wishes of one post or of all, in order. Removes items that are damaged. */
   found(postId = '') {
     /** @type {(Wish & { id: string })[]} */
     const found = [];

@@ -1,4 +1,4 @@
-// What is known of posts: the service's answers by revision, with the user's wishes on top.
+// The state of posts: the newest answers of the service, with the user's wishes on top.
 
 import { reactionKey, UUID } from './ids.js';
 
@@ -16,7 +16,7 @@ export class Posts {
   #parts;
   /** @type {Map<string, Post>} */
   #posts = new Map();
-  /** Counts what is learned, to know what was asked for later. */
+  /** Counts updates, to know whether a request was sent after the latest one. */
   learned = 0;
 
   /** @param {Parts} parts */
@@ -24,7 +24,7 @@ export class Posts {
     this.#parts = parts;
   }
 
-  /** What is known already. @param {string} id in lower case */
+  /** A post, if the client keeps it. @param {string} id in lower case */
   get(id) {
     return this.#posts.get(id);
   }
@@ -33,7 +33,7 @@ export class Posts {
     return [...this.#posts.keys()];
   }
 
-  /** A post by its id; tells the page if that is none. @param {string} postId */
+  /** Finds or makes a post. Reports an id that is invalid. @param {string} postId */
   post(postId) {
     const id = postId.toLowerCase();
     let post = this.#posts.get(id);
@@ -80,7 +80,7 @@ export class Posts {
     return cell;
   }
 
-  /** Forgets what nobody watches and nobody has a wish for. */
+  /** Drops posts that nobody watches and that have no wish. */
   sweep() {
     for (const { id, watchers, cells } of this.#posts.values()) {
       if (watchers || [...cells.values()].some((cell) => cell.wish)) continue;
@@ -90,12 +90,14 @@ export class Posts {
   }
 
   /**
-   * `mine`: whether it speaks of the user. `began`: what was learned when it was asked for, or -1.
+   * Takes in a summary. `mine`: whether it has the user's flags. `began`: `learned` at the time of
+   * the request, or -1.
    * @param {Post} post
    */
   learn(post, summary, mine, began) {
     if (!mine && this.#parts.user && !post.known) {
-      // Not before it is known what the user has: a tap on what they have would mean to give it.
+      // Waits for the user's own flags. Without them, a tap on a reaction that the user already has
+      // would add it instead of removing it.
       post.early = () => this.learn(post, summary, mine, began);
       return;
     }
@@ -104,10 +106,10 @@ export class Posts {
     for (const r of told.values()) this.cell(post, r.reaction).reaction = r.reaction;
     for (const [key, cell] of post.cells) {
       const { count = 0, recent = [], mine: own = false } = told.get(key) ?? {};
-      // A count of nothing means that nobody has it, whatever the answer says of the user.
+      // A count of 0 means that the user does not have it either.
       const flag = mine || !count ? own : undefined;
       const take = () => this.take(cell, { revision, count, recent, mine: flag }, began);
-      // Else the count may have the own write in it or not: it waits for the answer.
+      // The count may or may not include the user's own write, so it waits for that answer.
       if (cell.wish && flag === undefined) cell.held = take;
       else take();
     }
@@ -128,8 +130,8 @@ export class Posts {
   }
 
   /**
-   * Takes what is not older than what is known, by its revision, or because it was asked for
-   * later, which holds even if a failover has set the service's clock back.
+   * Accepts values with the same or a newer revision, or from a request that was sent after the
+   * latest update. The second rule holds even after a failover has set the service's clock back.
    * @param {Cell} cell
    */
   take(cell, { revision, count, recent = cell.recent, mine }, began) {
@@ -142,7 +144,7 @@ export class Posts {
     }
   }
 
-  /** What the user should see, if that is known. @param {string} postId */
+  /** What the user should see; undefined if it is not known yet. @param {string} postId */
   state(postId) {
     const post = this.#posts.get(postId.toLowerCase());
     return post && (post.known || (post.cells.size && !post.adopted))
@@ -167,7 +169,7 @@ export class Posts {
     return { postId: id, revision, locked, total, reactions };
   }
 
-  /** Tells what there is to see, if that has changed. @param {Post} post */
+  /** Dispatches `onetap-change` if what the user sees has changed. @param {Post} post */
   show(post) {
     const detail = this.state(post.id);
     if (!detail) return;

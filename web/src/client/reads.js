@@ -5,9 +5,9 @@ import { isSummary } from './service.js';
 /** @import {Parts} from '../internal.d.ts' */
 
 export const POSTS_PER_CALL = 100;
-/** Lets the elements of a page gather. */
+/** Waits so long for other elements of the page, and reads for all of them at once. */
 export const GATHER_MS = 20;
-/** How often a list is asked for that somebody waits for. */
+/** How often the client requests a list that somebody waits for. */
 const READS = 3;
 
 export class Reads {
@@ -60,7 +60,7 @@ export class Reads {
     const { last, posts, tell } = this.#parts;
     for (const id of ids) {
       const post = posts.get(id);
-      // The service cannot be asked: what another page left behind is shown on its own.
+      // The service does not answer, so show the adopted wish of another page without it.
       if (post?.adopted) {
         post.adopted = false;
         posts.show(post);

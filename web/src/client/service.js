@@ -1,4 +1,4 @@
-// Requests to the service: one attempt each, and what an answer is.
+// Sends single requests, and decides which responses are answers of the service.
 
 import { within } from './waits.js';
 
@@ -25,8 +25,8 @@ export class Service {
   }
 
   /**
-   * One attempt; never rejects. `whole` knows a body of the service. A token that is refused is
-   * asked for again, once.
+   * Makes one attempt; never rejects. `whole` checks that a body is complete. After a 401 it asks
+   * the page for a new token, once.
    * @returns {Promise<Answer>}
    */
   async ask(
@@ -72,12 +72,12 @@ export class Service {
     return query;
   }
 
-  /** Nobody needs the post's token any more. @param {string} id */
+  /** Drops the post's token. @param {string} id */
   forget(id) {
     this.#tokens.delete(id);
   }
 
-  /** What has no code of the service decides nothing: a proxy's, a portal's, another service's. */
+  /** Only a `code` or a whole body makes an answer: a proxy or a portal may have responded. */
   #judge({ ok, status, headers }, body, whole) {
     const problem = status >= 400 && /^[a-z_]+$/.test(body?.code ?? '') ? body : undefined;
     const known = ok && body && whole(body);
@@ -86,7 +86,7 @@ export class Service {
     if (known) return { body, replayed: headers.has('Idempotency-Replayed') };
     const code = problem?.code ?? (status >= 400 ? `http_${status}` : 'unexpected_answer');
     const after = headers.get('Retry-After');
-    // Seconds, or a date of three forms, always in GMT, by the clock of who answers.
+    // `Retry-After`: seconds, or a date in GMT by the responder's clock, in one of three forms.
     const until = Date.parse(after?.replace(/( GMT)?$/, ' GMT')) - (date || Date.now());
     const retryMs = Math.min(
       RETRY_AFTER_MOST_MS,

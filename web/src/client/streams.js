@@ -1,4 +1,4 @@
-// Other people's taps: streams for all posts that are watched.
+// Holds the streams, which bring other people's taps.
 
 import { serverSentEvents } from './events.js';
 import { POSTS_PER_CALL } from './reads.js';
@@ -6,9 +6,9 @@ import { BACKOFF_MS } from './waits.js';
 
 /** @import {Parts, Stream} from '../internal.d.ts' */
 
-/** Of the six connections that a browser has to a host over HTTP/1.1, for all tabs. */
+/** Over HTTP/1.1 a browser opens six connections to a host, for all tabs together. */
 const MOST_STREAMS = 3;
-/** How long some posts have the last stream, if there are more than it can take at once. */
+/** How long a group of posts keeps the last stream, if more posts need it than it takes. */
 const TURN_MS = 5_000;
 
 export class Streams {
@@ -22,10 +22,10 @@ export class Streams {
     this.#parts = parts;
   }
 
-  /** Brings the streams to these posts, the newest first. @param {string[]} ids */
+  /** Opens streams for these posts, if there are none. @param {string[]} ids newest first */
   follow(ids) {
     const held = new Set(this.#streams.flatMap((stream) => stream.ids));
-    // Some that nobody watches any more may stay: a new stream costs more.
+    // Posts that nobody watches any more may stay: a new stream costs more.
     if (held.size <= 2 * ids.length && ids.every((id) => held.has(id))) return;
     this.hush();
     while (ids.length) {
@@ -36,7 +36,7 @@ export class Streams {
     }
   }
 
-  /** Ends them all. */
+  /** Closes all streams. */
   hush() {
     for (const { controller } of this.#streams.splice(0)) controller?.abort();
   }
@@ -44,13 +44,13 @@ export class Streams {
   /** @param {Stream} stream */
   async #listen(stream) {
     const { last, pauses, posts, service, tabs, tell } = this.#parts;
-    // The service gives each stream another `retry`. With the jitter of the pause, clients whose
-    // streams ended at one moment come back spread over seconds.
+    // The service gives each stream a different `retry`. With the jitter of the pause, clients that
+    // lost their streams at the same moment reconnect spread over seconds.
     let base = BACKOFF_MS;
     const onRetry = (ms) => (base = ms || base);
     for (let tries = 0; this.#streams.includes(stream); tries += 1) {
       const controller = (stream.controller = new AbortController());
-      // More than fit into one take turns: each is a snapshot, and live for a while.
+      // Posts that do not fit into one stream take turns. Each turn begins with a snapshot.
       const ids = stream.ids.splice(0, POSTS_PER_CALL);
       stream.ids.push(...ids);
       let over = false;
@@ -68,10 +68,10 @@ export class Streams {
         await this.#hear(serverSentEvents(answer.body, controller, onRetry), began, heard);
         clearTimeout(turn);
       } else if (!answer.dropped || answer.status !== 404) {
-        // Not of a service without streams.
+        // A 404 of the service means that it has no streams: nothing to report.
         tell(answer, {}, last);
       }
-      // It does without, until the page is looked at anew; another tab may fare better.
+      // A retry is useless until the page is shown again. Another tab may succeed, so hand over.
       if (answer.dropped) {
         tabs.withdraw();
         return;
@@ -82,7 +82,7 @@ export class Streams {
     }
   }
 
-  /** Takes in what a stream says until it ends, and passes it on to other tabs. */
+  /** Takes in the events of a stream until it ends, and passes them on to other tabs. */
   async #hear(events, began, heard) {
     const { pauses, posts, tabs } = this.#parts;
     const before = new Set();
@@ -90,16 +90,16 @@ export class Streams {
       for await (const data of events) {
         const summary = JSON.parse(data);
         const post = posts.get(summary.post_id);
-        // The first of a post is a snapshot, made after the stream was asked for.
+        // The first event of a post is a snapshot, made after the request for the stream.
         if (post) posts.learn(post, summary, false, before.has(post) ? -1 : began);
         tabs.say({ summary });
-        // The service is there again.
+        // The service answers again.
         if (!before.size) pauses.wake();
         before.add(post);
         heard();
       }
     } catch {
-      // Broken or silent. The next begins with snapshots, so nothing is missed.
+      // The stream broke or was silent. The next one begins with snapshots, so nothing is missed.
     }
   }
 }

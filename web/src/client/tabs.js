@@ -1,11 +1,11 @@
-// Streams shared by all tabs: one tab leads, holds them, and passes on what they say.
+// Shares streams between tabs: one tab leads, holds them, and passes on their events.
 
 import { newKey } from './ids.js';
 import { GATHER_MS } from './reads.js';
 
 /** @import {Parts} from '../internal.d.ts' */
 
-/** How often the tab with the streams says that it runs, and how often it may fail to. */
+/** How often the leader sends a heartbeat, and how many of them may be missing. */
 const BEAT_MS = 2_000;
 const MOST_MISSED = 2;
 
@@ -15,15 +15,15 @@ export class Tabs {
   #timer;
   /** @type {BroadcastChannel | undefined} */
   #channel;
-  /** Whether the streams are this tab's to hold. */
+  /** Whether this tab leads, so holds the streams. */
   #leads = true;
-  /** This tab's application for that, as long as it stands. @type {AbortController | undefined} */
+  /** Ends this tab's application for the lead. @type {AbortController | undefined} */
   #application;
-  /** Under which name other tabs may hear what this one watches. @type {string | undefined} */
+  /** The name of this tab's lock, which it tells the leader. @type {string | undefined} */
   #name;
   /** What other tabs watch. @type {Map<string, string[]>} */
   #others = new Map();
-  /** Beats of the leading tab that did not come. */
+  /** Heartbeats of the leader that are missing. */
   #missed = 0;
 
   /** @param {Parts} parts */
@@ -31,13 +31,13 @@ export class Tabs {
     this.#parts = parts;
   }
 
-  /** Looks soon at what is to be streamed: something may have changed. */
+  /** Checks soon which posts need a stream, because something may have changed. */
   relisten() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.tend(), GATHER_MS);
   }
 
-  /** Forgets what nobody needs; brings the streams to none, another tab's, or ours for all. */
+  /** Drops posts that nobody needs. Then follows the others, applies for the lead, or leaves. */
   tend() {
     const { posts, settings, signal, streams } = this.#parts;
     posts.sweep();
@@ -51,7 +51,7 @@ export class Tabs {
       streams.follow([...new Set([...watches, ...[...this.#others.values()].flat()])]);
   }
 
-  /** To all other tabs. */
+  /** Sends a message to all other tabs. */
   say(message) {
     if (!this.#parts.signal.aborted) this.#channel?.postMessage(message);
   }
@@ -62,30 +62,30 @@ export class Tabs {
     this.#leads = false;
     this.#channel = new BroadcastChannel(`onetap ${settings.base} ${settings.recent}`);
     this.#channel.onmessage = ({ data: { summary, wrote, user, watches, from, beat } }) => {
-      // Only the leading tab says anything else.
+      // Any other message comes from the leader, so it counts as a heartbeat.
       if (!watches && !wrote) this.#missed = 0;
       const post = posts.get(wrote ?? summary?.post_id);
       if (post && summary) posts.learn(post, summary, false, -1);
-      // Whether `me` is the same user there, only the service knows.
+      // Only the service knows whether `me` is the same user there, so read again.
       if (post && wrote && user === me) reads.read(wrote);
       if (watches && this.#leads) this.#hear(from, watches);
       else if (!watches && !summary && !wrote && !beat) this.relisten();
     };
   }
 
-  /** Gives the streams up, which the service does not give to this tab. */
+  /** Gives up the lead, after the service has refused this tab's stream. */
   withdraw() {
     if (this.#application) this.#leave();
   }
 
-  /** Says and hears nothing more. */
+  /** Stops all messages. */
   close() {
     this.#channel?.close();
   }
 
   /**
-   * Applies for the lead, which the browser hands on when a tab leaves, closes or crashes. A lock
-   * of its own shows that the application stands. @param {string} lead
+   * Applies for the lead. The browser hands the lead on when a tab leaves, closes or crashes. A
+   * lock of this tab's own shows the leader that the tab is there. @param {string} lead
    */
   #apply(lead, steal = false) {
     const { signal } = (this.#application = new AbortController());
@@ -94,7 +94,7 @@ export class Tabs {
     const beat = setInterval(() => {
       if (this.#leads) this.say({ beat: true });
       else if ((this.#missed += 1) > MOST_MISSED) {
-        // The leading tab stands still: a dialog, a breakpoint.
+        // The leader does not run: a dialog or a breakpoint holds it.
         this.#leave();
         this.#apply(lead, true);
       }
@@ -115,8 +115,8 @@ export class Tabs {
     };
     navigator.locks.request(name, { signal }, stand).catch((error) => {
       if (signal.aborted) return;
-      // Unless another tab has taken the lead over, a page may have no locks, such as a sandboxed
-      // one: it does it alone.
+      // AbortError: another tab has stolen the lead. Any other error: this page may not use locks,
+      // such as a sandboxed one, so it opens its own streams.
       if (error.name !== 'AbortError') {
         this.#channel?.close();
         this.#channel = undefined;
@@ -126,7 +126,7 @@ export class Tabs {
     });
   }
 
-  /** Gives the lead up, or the wait for it. */
+  /** Gives up the lead, or the application for it. */
   #leave() {
     this.#parts.streams.hush();
     this.#others.clear();
@@ -136,7 +136,7 @@ export class Tabs {
     this.#application = undefined;
   }
 
-  /** What another tab watches, until it gives up its lock. */
+  /** Notes what another tab watches, until that tab releases its lock. */
   #hear(name, watches) {
     if (!this.#others.has(name)) {
       const forget = () => {

@@ -3,7 +3,7 @@
 export const BACKOFF_MS = 1_000;
 const BACKOFF_MOST_MS = 30_000;
 
-/** What `work` comes to, or a rejection after `ms`, even if it never settles. */
+/** The result of `work`, or a rejection after `ms` even if `work` never settles. */
 export const within = (ms, controller, work) =>
   new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -18,7 +18,7 @@ export const within = (ms, controller, work) =>
 
 export class Pauses {
   #most;
-  /** Those that may be ended early. @type {Set<() => void>} */
+  /** Pauses that `wake` may end. @type {Set<() => void>} */
   #ends = new Set();
 
   /** @param {number} most the longest pause, in ms */
@@ -27,8 +27,8 @@ export class Pauses {
   }
 
   /**
-   * Longer each time, and by chance, so that phones do not all come back at one moment. `wake`
-   * ends it early, but not where the service has asked for time.
+   * Exponential backoff with jitter, so that clients do not all retry at the same moment. `wake`
+   * ends it early, except after a `Retry-After`.
    * @returns {Promise<void>}
    */
   pause(tries, retryMs = 0, most = this.#most, base = BACKOFF_MS) {
@@ -39,7 +39,7 @@ export class Pauses {
         this.#ends.delete(end);
         resolve();
       };
-      // A last attempt goes out well before the end.
+      // Leaves time for a last attempt before `most` is over.
       const timer = setTimeout(end, Math.min(most, retryMs + Math.min(backoff, most / 2 + 100)));
       if (!retryMs) this.#ends.add(end);
     });

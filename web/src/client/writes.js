@@ -1,10 +1,10 @@
-// Sends what the user wants, until the service has answered.
+// Delivers wishes: retries each write until the service has answered.
 //
-// All taps of a gesture are one wish, so the first is sent at once: as on (PUT) or off (DELETE),
-// with an Idempotency-Key. A write without an answer may still be counted, however late it arrives.
-// So it is repeated with its key until it is answered, even if the user has changed their mind:
-// then late copies change nothing. Only then the newest wish goes; earlier, it could be undone by
-// them. What has no answer is in the browser's storage too, for the next page of the site.
+// All taps of a gesture are one wish, so the client sends the first tap at once, as PUT (on) or
+// DELETE (off) with an Idempotency-Key. A write without an answer may still arrive late and count.
+// So the client repeats it with its key, even if the user has changed their mind. After the answer,
+// late copies change nothing, and the client sends the newest wish. A wish without an answer is in
+// the browser's storage too, for the next page of the site.
 
 import { steady } from './clock.js';
 import { isReaction } from './ids.js';
@@ -19,11 +19,11 @@ const MOST_KEPT = 100;
 export class Writes {
   /** @type {Parts} */
   #parts;
-  /** Those with a wish, and what brings it to the service. @type {Map<Cell, Promise<void>>} */
+  /** Cells with a wish, and its delivery. @type {Map<Cell, Promise<void>>} */
   #pending = new Map();
-  /** Settles when a page that has gone away comes back. @type {Promise<unknown> | undefined} */
+  /** Settles when the page comes back from the cache. @type {Promise<unknown> | undefined} */
   #back;
-  /** Asking for the service's time. @type {Promise<Answer> | undefined} */
+  /** The request for the service's time, if there is one. @type {Promise<Answer> | undefined} */
   #hearing;
 
   /** @param {Parts} parts */
@@ -31,7 +31,7 @@ export class Writes {
     this.#parts = parts;
   }
 
-  /** A touch of the button: the first of a gesture flips what is shown. */
+  /** The first tap of a gesture flips what is shown; later taps do nothing. */
   tap(postId, reaction, at) {
     this.wish(postId, reaction, (cell) => {
       if (at < cell.gestureEnd) return undefined;
@@ -40,7 +40,7 @@ export class Writes {
     });
   }
 
-  /** `decide` says what is wanted of the cell, or undefined. */
+  /** `decide(cell)` gives the state that the user wants, or undefined for none. */
   wish(postId, reaction, decide) {
     const { outbox, pauses, posts, signal, tell, user } = this.#parts;
     const post = posts.post(postId);
@@ -55,12 +55,12 @@ export class Writes {
     const cell = posts.cell(post, reaction);
     const active = decide(cell);
     if (active === undefined || active === shown(cell).mine) return;
-    // What other tabs have begun goes first.
+    // Wishes of other tabs go first.
     this.adopt(post.id);
     post.adopted = false;
     const { sent, wish } = cell;
     if (wish && !sent.includes(wish)) outbox.forget(wish);
-    // What the write in flight says already needs no second one.
+    // A write in flight that says the same makes a second one needless.
     cell.wish =
       sent.length === 1 && sent[0].active === active
         ? sent[0]
@@ -75,7 +75,7 @@ export class Writes {
     while (this.#pending.size) await Promise.all(this.#pending.values());
   }
 
-  /** The page goes away. Nothing older may be repeated after that, unless it comes back. */
+  /** The page goes away: sends everything, then repeats nothing older unless it comes back. */
   depart() {
     this.flush();
     this.#back = new Promise((resolve) => addEventListener('pageshow', resolve, { once: true }));
@@ -125,7 +125,7 @@ export class Writes {
     const { id } = cell.post;
     const left = () => this.#left(wish);
     for (let tries = 0; ; tries += 1) {
-      // Another tab has taken it to the service.
+      // Another tab has delivered it.
       if (wish.adopted && outbox.isGone(wish)) return {};
       /** @type {Answer | undefined} */
       let answer;
@@ -150,8 +150,8 @@ export class Writes {
   }
 
   /**
-   * Finds out how old a wish is, if need be by asking the service for the time. Gives the answer
-   * only if that says nothing of it.
+   * Finds out how old a wish is; asks the service for the time if necessary. Returns the answer
+   * only if it does not give the time.
    * @param {string} id @param {Wish} wish @returns {Promise<Answer | undefined>}
    */
   async #date(id, wish) {
@@ -168,7 +168,7 @@ export class Writes {
     return undefined;
   }
 
-  /** How long it may still be sent: a repeat has to arrive while its key is on record. */
+  /** How long the client may still send it: a repeat must arrive while its key is on record. */
   #left({ since }) {
     const { retentionMs, timeoutMs } = this.#parts.settings;
     return since + retentionMs - timeoutMs - performance.now();
@@ -184,16 +184,16 @@ export class Writes {
   }
 
   /**
-   * Sends what waits, for there may be no later. A newer wish overtakes an unanswered one here,
-   * under a key for this once: it has to be sent again behind that.
+   * Sends all waiting wishes now, because there may be no later. Here a newer wish overtakes an
+   * unanswered one, under a key of its own, since it must be sent again after that one.
    */
   flush() {
     for (const cell of this.#pending.keys()) {
       const { wish, sent } = cell;
       let last = sent.at(-1);
-      // Of one that is too old, or whose age is in doubt, the key may be gone.
+      // If the wish is too old, or its age is in doubt, its key may be gone.
       if (!wish || !steady(last ?? wish) || !(this.#left(last ?? wish) > 0)) continue;
-      // Another tab has brought it to the service.
+      // Another tab has delivered it.
       if (wish.stored && this.#parts.outbox.isGone(wish)) continue;
       if (last?.active !== wish.active || (last === wish && sent[1])) {
         const [at, own] = [last === wish ? sent.length - 1 : sent.length, wish.n - 0.5];
@@ -205,8 +205,8 @@ export class Writes {
   }
 
   /**
-   * Takes over what other pages, which may be gone, have not brought to the service. A mark says
-   * so to them: what may have been sent has to be answered before anything newer goes.
+   * Takes over stored wishes of other pages, which may be gone. Marks them as adopted, which tells
+   * those pages to wait for their answers before they send anything newer.
    */
   adopt(postId = '') {
     const { outbox, posts, signal } = this.#parts;
@@ -218,7 +218,7 @@ export class Writes {
       if (sent.some(({ key }) => key === kept.key) || (own && !adopted)) continue;
       // An own wish is sent first if it is older, or if another page may have sent it.
       if (wish && !sent.includes(wish)) sent.push(wish);
-      // The others wait for the next look.
+      // The rest waits for the next call.
       if (own || (!wish && this.#pending.size >= MOST_KEPT)) continue;
       cell.wish = { ...kept, stored: true, adopted: true, since: performance.now(), at: NaN };
       sent.push(cell.wish);
