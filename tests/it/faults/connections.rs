@@ -29,7 +29,8 @@ fn durable(dir: &std::path::Path) -> RedisServer {
     )
 }
 
-/// Reported as varnishcache/varnish-cache#4413: a proxy loses a response and sends the same bytes again on another connection.
+/// Reported as varnishcache/varnish-cache#4413: a proxy loses a response and sends the same bytes
+/// again on another connection.
 #[tokio::test]
 async fn a_request_that_a_proxy_sends_twice() {
     for service in [Service::memory(), Service::redis()] {
@@ -61,8 +62,8 @@ async fn a_request_that_a_proxy_sends_twice() {
     }
 }
 
-/// Reported as Openpanel-dev/groupmq#16: the server forgets its scripts, again and again; it restarts; another server takes its
-/// place.
+/// Reported as Openpanel-dev/groupmq#16: the server forgets its scripts, again and again; it
+/// restarts; another server takes its place.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forgotten_scripts_cost_no_request() {
     let dir = std::env::temp_dir().join(prefix());
@@ -128,8 +129,9 @@ async fn send_all_again(witness: &mut Connection, posts: &[String], rounds: usiz
     replayed
 }
 
-/// Reported as redis-rs/redis-rs#489, #325, deadpool-rs/deadpool#97: clients disconnect at any moment. No client gets another's response. Each tap is applied
-/// fully or not at all: flag, count, log entry and record agree.
+/// Reported as redis-rs/redis-rs#489, #325, deadpool-rs/deadpool#97: clients disconnect at any
+/// moment. No client gets another's response. Each tap is applied fully or not at all: flag,
+/// count, log entry and record agree.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_hang_up_leave_nothing_half_done() {
     const POSTS: usize = 8;
@@ -198,7 +200,8 @@ async fn clients_that_hang_up_leave_nothing_half_done() {
     assert!(replayed > all / 4, "{replayed} of {all}: the storm applied too little to prove much");
 }
 
-/// Reported as blacksky-algorithms/rsky#224, deadpool-rs/deadpool#9, #195: the store is paused. Every request gets its response in time, the last of a crowd too.
+/// Reported as blacksky-algorithms/rsky#224, deadpool-rs/deadpool#9, #195: the store is paused.
+/// Every request gets its response in time, the last of a crowd too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_stands_still_hangs_nobody() {
     let redis = RedisServer::start(Kind::Redis, &[]);
@@ -240,7 +243,8 @@ async fn a_store_that_stands_still_hangs_nobody() {
     assert_eq!(summary["total"], 1, "{summary}");
 }
 
-/// Reported as BasedHardware/omi#9541, redis-rs/redis-rs#1190: a connection ends, because the server closes it, dies, or drops idle clients.
+/// Reported as BasedHardware/omi#9541, redis-rs/redis-rs#1190: a connection ends, because the
+/// server closes it, dies, or drops idle clients.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_connection_comes_back() {
     let dir = std::env::temp_dir().join(prefix());
@@ -295,7 +299,8 @@ async fn a_broken_connection_comes_back() {
     let _ = std::fs::remove_dir_all(dir);
 }
 
-/// Reported as idempot-dev/idempot-js#187, jcagarcia/grape-idempotency#10: one key at the same time, at two instances of the service.
+/// Reported as idempot-dev/idempot-js#187, jcagarcia/grape-idempotency#10: one key at the same
+/// time, at two instances of the service.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_key_at_two_instances_takes_effect_once() {
     let (url, prefix) = (shared(Kind::Redis).url(), prefix());
@@ -333,7 +338,8 @@ async fn one_key_at_two_instances_takes_effect_once() {
     }
 }
 
-/// Reported as nensii21/devlink#1195, #773, jcagarcia/grape-idempotency#13: two users with the same key, as from clients that count their keys up.
+/// Reported as nensii21/devlink#1195, #773, jcagarcia/grape-idempotency#13: two users with the
+/// same key, as from clients that count their keys up.
 #[tokio::test]
 async fn a_key_is_its_users_own() {
     for service in [Service::memory(), Service::redis()] {

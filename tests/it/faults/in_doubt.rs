@@ -132,7 +132,8 @@ async fn a_tap_with_a_key_whose_reply_is_lost_is_answered_and_counted_once() {
     }
 }
 
-/// Reported as redis/redis-py#261, redis/jedis#3187: the client times out and retries, while both attempts wait inside the server.
+/// Reported as redis/redis-py#261, redis/jedis#3187: the client times out and retries, while both
+/// attempts wait inside the server.
 #[tokio::test]
 async fn timed_out_and_retried_runs_once() {
     let redis = RedisServer::start(Kind::Redis, &[]);

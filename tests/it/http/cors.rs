@@ -1,4 +1,6 @@
-//! Reported as svix/svix-webhooks#552, tower-rs/tower-http#194, apex/up#661, artifact-keeper/artifact-keeper#1368: what a page of another origin may read, on every response and every error.
+//! Reported as svix/svix-webhooks#552, tower-rs/tower-http#194, apex/up#661,
+//! artifact-keeper/artifact-keeper#1368: what a page of another origin may read, on every response
+//! and every error.
 
 use std::time::Duration;
 

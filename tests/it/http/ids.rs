@@ -24,7 +24,8 @@ async fn counts(service: &Service, post: &str) -> Vec<(String, u64)> {
         .collect()
 }
 
-/// Reported as element-hq/element-web#27331, misskey-dev/misskey#13298: the same heart with and without U+FE0F, the same thumb, and names in other spellings.
+/// Reported as element-hq/element-web#27331, misskey-dev/misskey#13298: the same heart with and
+/// without U+FE0F, the same thumb, and names in other spellings.
 #[tokio::test]
 async fn one_emoji_is_one_bucket_however_it_is_spelled() {
     for service in [Service::memory(), Service::redis()] {
@@ -86,7 +87,8 @@ async fn a_name_has_a_limit_and_nothing_is_written_beyond_it() {
     assert_eq!(counts(&service, &post).await.len(), 2);
 }
 
-/// Reported as peterbe/django-cache-memoize#32, langchain-ai/langgraph#8851: characters with a meaning in a key or a pattern.
+/// Reported as peterbe/django-cache-memoize#32, langchain-ai/langgraph#8851: characters with a
+/// meaning in a key or a pattern.
 #[tokio::test]
 async fn separators_in_an_id_are_refused_and_all_keys_of_a_post_share_a_slot() {
     let prefix = prefix();

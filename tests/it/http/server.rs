@@ -153,7 +153,8 @@ async fn pipelined_requests_are_answered_in_order() {
     }
 }
 
-/// Reported as tokio-rs/axum#2673, #3478, hyperium/hyper#2787: streams, incomplete request heads, silent connections and taps in flight during a stop.
+/// Reported as tokio-rs/axum#2673, #3478, hyperium/hyper#2787: streams, incomplete request heads,
+/// silent connections and taps in flight during a stop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_answers_what_is_in_flight_and_ends_in_time() {
     let redis = RedisServer::start(Kind::Redis, &[]);

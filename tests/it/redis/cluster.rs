@@ -34,7 +34,8 @@ fn counted(answers: &[Answer], posts: &[PostId]) -> (usize, usize) {
     (own.iter().filter(|answer| answer.status < 300).count(), own.len())
 }
 
-/// Reported as vutran1710/PyrateLimiter#151, taskforcesh/bullmq#3760, redis/redis#4560 on a cluster.
+/// Reported as vutran1710/PyrateLimiter#151, taskforcesh/bullmq#3760, redis/redis#4560 on a
+/// cluster.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_posts_are_counted_on_every_node() {
     for kind in [Kind::Redis, Kind::Valkey] {

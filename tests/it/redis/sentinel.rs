@@ -80,7 +80,8 @@ async fn a_primary_that_is_killed_is_replaced_by_the_one_that_is_promoted() {
     all.sentinels[2].signal("-CONT");
 }
 
-/// Reported as envoyproxy/ratelimit#1191, redis/go-redis#790: the old primary keeps its connections after its demotion, and refuses every write.
+/// Reported as envoyproxy/ratelimit#1191, redis/go-redis#790: the old primary keeps its
+/// connections after its demotion, and refuses every write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_demoted_primary_is_left_for_where_new_connections_go() {
     let old = RedisServer::start(Kind::Redis, &["--repl-diskless-sync-delay", "0"]);

@@ -166,7 +166,8 @@ async fn surplus_unlikes_take_nothing_off() {
     }
 }
 
-/// Reported as redis/redis#5965, #2721: on posts without reactions no field is missing or in another place.
+/// Reported as redis/redis#5965, #2721: on posts without reactions no field is missing or in
+/// another place.
 #[tokio::test]
 async fn all_fields_are_there_on_new_and_emptied_posts() {
     for service in [Service::memory(), Service::redis()] {
