@@ -2,7 +2,7 @@
 --
 -- ARGV, once      1 how long the log keeps an entry, in milliseconds
 --                 2 the earliest not_after of the batch
---                 3 not_before: what this server's clock showed when the batch was sent, in µs
+--                 3 not_before: the least that this server's clock shows, in µs
 --                 4 how long a record is kept, in milliseconds
 --                 5 how many entries the log keeps
 -- Commands  none

@@ -103,7 +103,6 @@ fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
         while asked < 2 {
             // SIGHUP stops the service too, but does not count: a closing terminal may send it
             // beside another signal.
-            // count.
             asked += tokio::select! {
                 _ = terminate.recv() => 1,
                 _ = interrupt.recv() => 1,

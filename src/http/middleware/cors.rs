@@ -1,7 +1,6 @@
 //! Cross-origin resource sharing: which web pages may call.
 //!
-//! Callers identify themselves by a bearer token, never by a cookie. So no response allows
-//! credentials. Without configured origins no response has a CORS header.
+//! onetap reads no cookie, so no response allows credentials. Without configured origins no response has a CORS header.
 
 use std::str::FromStr;
 use std::time::Duration;
