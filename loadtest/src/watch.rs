@@ -1,10 +1,11 @@
 //! Holds streams open and sends taps at a fixed rate. Measures how late each tap reaches each
 //! stream, and checks that all streams end at the true count.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -92,7 +93,7 @@ pub async fn run(
     let answers = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&answers);
     let told: rate::Told = Arc::new(move |place, intended, answer| {
-        let mut answers = noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = noted.lock();
         answers.push((place, intended, answer.revision));
     });
     let taps = rate::run(target, options, progress, told).await?;
@@ -109,7 +110,7 @@ pub async fn run(
         let (place, seen) = joined(reader).await;
         by_post[place].push(seen);
     }
-    let answers = std::mem::take(&mut *answers.lock().unwrap_or_else(PoisonError::into_inner));
+    let answers = std::mem::take(&mut *answers.lock());
     let (lag_micros, events, wrong) = judge(&by_post, &truth, &answers);
     Ok(WatchReport { taps, streams, opened, events, lag_micros, wrong })
 }

@@ -161,19 +161,27 @@ fn by_variable<'a>(
                 }
                 given.push((*setting, name, value));
             }
-            None if name == PASSWORD_VARIABLE || is_foreign(&name) => {}
+            None if name == PASSWORD_VARIABLE || is_foreign(&name, &value) => {}
             None => return Err(unknown_variable(&name, settings)),
         }
     }
     Ok(given)
 }
 
-/// Variables that others set: Kubernetes for a service named `onetap`, our tests and benches, and
-/// the back end in the documentation.
-fn is_foreign(name: &str) -> bool {
+/// Variables that others set: Kubernetes for services named `onetap` or `onetap-…`, our tests and
+/// benches, and the back end in the documentation.
+fn is_foreign(name: &str, value: &OsStr) -> bool {
     let whole = ["ONETAP_PORT", "ONETAP_BIN", "ONETAP_URL"];
     let begin = ["ONETAP_PORT_", "ONETAP_SERVICE_", "ONETAP_TEST_", "ONETAP_FAULT_"];
-    whole.contains(&name) || begin.iter().any(|begin| name.starts_with(begin))
+    let own = whole.contains(&name) || begin.iter().any(|begin| name.starts_with(begin));
+    // A port may also be a mistaken setting. Kubernetes gives it the form of an address.
+    let is_address = value.to_str().is_some_and(|value| value.contains("://"));
+    own || name.contains("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.ends_with("_PORT") && is_address
+        || ["_TCP", "_UDP", "_SCTP"]
+            .iter()
+            .any(|kind| name.contains(kind) && name.contains("_PORT_"))
 }
 
 fn unknown_variable(name: &str, settings: &[Setting<'_>]) -> ConfigError {

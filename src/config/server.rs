@@ -32,8 +32,8 @@ pub struct ServerConfig {
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     pub allowed_host: Vec<HostName>,
 
-    /// Threads that answer requests, each with two connections to Redis of its own (in a cluster, two
-    /// to each node) [default: one per core]
+    /// Threads that answer requests, each with two connections to Redis of its own (in a cluster,
+    /// two to each node) [default: one per core]
     #[arg(long, value_parser = units::count(1..=1024))]
     pub threads: Option<u32>,
 

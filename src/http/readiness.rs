@@ -14,9 +14,14 @@ const FRESH: Duration = Duration::from_secs(10);
 /// How long a scrape waits for a store that does not answer.
 const SCRAPE_WAIT: Duration = Duration::from_millis(500);
 
-/// When a worker last checked, and whether the store could count a tap.
+/// The result of the last check.
 #[derive(Debug, Default)]
-pub struct Readiness(Mutex<Option<(Instant, bool)>>);
+pub struct Readiness {
+    /// When a worker checked, and whether the store could count a tap.
+    last: Mutex<Option<(Instant, bool)>>,
+    /// Held by the check of a scrape: many scrapes make one.
+    checking: Arc<tokio::sync::Mutex<()>>,
+}
 
 impl Readiness {
     /// Runs the real write path on a post that no caller can reach.
@@ -26,23 +31,31 @@ impl Readiness {
         deadline: Deadline,
     ) -> Result<(), StoreError> {
         let checked = store.probe(deadline).await;
-        *self.0.lock() = Some((Instant::now(), checked.is_ok()));
+        *self.last.lock() = Some((Instant::now(), checked.is_ok()));
         checked
     }
 
-    /// Checks, unless a worker has checked within [`FRESH`].
-    pub(super) async fn refresh(self: &Arc<Self>, store: &AnyStore) {
-        let last = *self.0.lock();
-        if last.is_none_or(|(at, _)| at.elapsed() >= FRESH) {
-            // `check` keeps the result, errors too.
-            let _ = self.check(store, Deadline::after(SCRAPE_WAIT)).await;
+    /// Checks, unless a worker has checked within [`FRESH`]. The check has the deadline of a request,
+    /// since a lane gives a connection up when a call expires; only the scrape waits less.
+    pub(super) async fn refresh(self: &Arc<Self>, store: &AnyStore, deadline: Deadline) {
+        let last = *self.last.lock();
+        if last.is_some_and(|(at, _)| at.elapsed() < FRESH) {
+            return;
         }
+        let Ok(alone) = Arc::clone(&self.checking).try_lock_owned() else { return };
+        let (readiness, store) = (Arc::clone(self), store.clone());
+        let check = tokio::spawn(async move {
+            // `check` keeps the result, errors too.
+            let _ = readiness.check(&store, deadline).await;
+            drop(alone);
+        });
+        let _ = tokio::time::timeout(SCRAPE_WAIT, check).await;
     }
 }
 
 impl Collector for Readiness {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
-        let ready = self.0.lock().is_some_and(|(_, ready)| ready);
+        let ready = self.last.lock().is_some_and(|(_, ready)| ready);
         let figure = Figure {
             name: "ready",
             help: "1 if the last readiness check could count a tap, else 0.",

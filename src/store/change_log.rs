@@ -37,7 +37,8 @@ pub struct LogPage {
 /// 14. **Gaps.** A page says `gap` exactly if an entry that the reader has not had is gone. The
 ///     store may have trimmed it, or lost it with its newest changes in a failover or a restore. A
 ///     page without `gap` continues where the reader stopped and leaves out no entry. A quiet log
-///     has no gap. Nor has a log whose reader has had every entry that is gone.
+///     has no gap. Nor has a log whose reader has had every entry that is gone. One case looks the
+///     same: the store lost entries, wrote others, and trimmed exactly up to the reader's ordinal.
 pub trait ChangeLog {
     /// Reads at most `limit` entries after the cursor; without a cursor, from the oldest entry
     /// kept.

@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::format::{end_line, header_line, read_line, tap_line};
 use super::{Read, Tap};
@@ -72,7 +73,7 @@ impl Recorder {
     ///
     /// If any of it could not be written.
     pub fn finish(self) -> io::Result<()> {
-        let mut lines = self.file.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.file.into_inner();
         let end = end_line(lines.written + 1);
         lines.line(&end);
         match lines.failed {
@@ -82,6 +83,6 @@ impl Recorder {
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+        self.file.lock()
     }
 }

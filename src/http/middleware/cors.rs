@@ -1,6 +1,7 @@
 //! Cross-origin resource sharing: which web pages may call.
 //!
-//! onetap reads no cookie, so no response allows credentials. Without configured origins no response has a CORS header.
+//! onetap reads no cookie, so no response allows credentials. Without configured origins no
+//! response has a CORS header.
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -68,7 +68,7 @@ pub(in crate::http) async fn metrics(
     State(reactions): State<Arc<Reactions>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    operation.readiness.refresh(&reactions.store).await;
+    operation.readiness.refresh(&reactions.store, reactions.deadline()).await;
     let format = if wants_plain_text(&headers) { Format::Prometheus } else { Format::OpenMetrics };
     let kind = HeaderValue::from_static(format.content_type());
     let text = operation.registry.encode(format).into_bytes();

@@ -22,16 +22,21 @@ pub(super) fn find(
 ) -> FileResult<Result<Option<Outcome>, KeyReused>> {
     let Some(Keyed { key, form }) = &tap.keyed else { return Ok(Ok(None)) };
     let Some(found) = posts.get(&keys::record(tap.post, key)[..])? else { return Ok(Ok(None)) };
-    Ok(read(found.value())?.answer(*form, tap, now))
+    match read(found.value())? {
+        Some(record) => Ok(record.answer(*form, tap, now)),
+        None => Ok(Err(KeyReused)),
+    }
 }
 
-fn read(bytes: &[u8]) -> FileResult<Record> {
+/// None if a later release wrote the record, for a form of request that this one does not have.
+fn read(bytes: &[u8]) -> FileResult<Option<Record>> {
     let odd = || keys::odd("record");
     let (fixed, reaction) = bytes.split_at_checked(FIXED).ok_or_else(odd)?;
     let number = |at: usize| keys::number(&fixed[at..at + 8], "record");
-    Ok(Record {
+    let Some(form) = Form::from_letter(&fixed[8..9]) else { return Ok(None) };
+    Ok(Some(Record {
         expires_at: Micros(number(0)?),
-        form: Form::from_letter(&fixed[8..9]).ok_or_else(odd)?,
+        form,
         reaction: keys::reaction(reaction)?,
         outcome: Outcome {
             active: fixed[9] == 1,
@@ -40,7 +45,7 @@ fn read(bytes: &[u8]) -> FileResult<Record> {
             revision: Revision(number(19)?),
             replayed: false,
         },
-    })
+    }))
 }
 
 /// Writes the record of a tap that has a key. Returns whether it has one.

@@ -165,3 +165,32 @@ async fn readiness_is_a_figure() {
     }
     assert_eq!(value(&older(&service).await, "onetap_ready"), 1.0);
 }
+
+/// A lane gives a connection up when a call on it expires. So the check of a scrape has the deadline
+/// of a request, although the scrape does not wait that long.
+#[tokio::test]
+async fn a_scrape_breaks_no_connection_of_a_store_that_is_slow_for_a_moment() {
+    let redis = RedisServer::start(Kind::Redis, &[]);
+    let service = Service::with(&["--store", &redis.url()]);
+    // Once all lanes are connected; nobody has checked readiness.
+    service
+        .send("PUT", "/v1/posts/0192f0c1-2345-7890-abcd-ef0123456789/reactions/like/users/1")
+        .await
+        .ok(201);
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    redis.signal("-STOP");
+    let started = std::time::Instant::now();
+    let before = older(&service).await;
+    assert!(started.elapsed() < std::time::Duration::from_millis(1500), "{:?}", started.elapsed());
+    // Longer than the scrape waits, shorter than a request does.
+    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    redis.signal("-CONT");
+    let mut after = older(&service).await;
+    while value(&after, "onetap_ready") != 1.0 {
+        assert!(started.elapsed() < std::time::Duration::from_secs(8), "{after}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        after = older(&service).await;
+    }
+    let opened = |text: &str| value(text, "onetap_lane_connections_total");
+    assert_eq!(opened(&after), opened(&before));
+}

@@ -249,6 +249,7 @@ fn an_unknown_variable_is_refused_with_the_nearest_name() {
         ("ONETAP_LISTN", "did you mean ONETAP_LISTEN?"),
         ("ONETAP_REDIS_PASSWRD", "did you mean ONETAP_REDIS_PASSWORD?"),
         ("ONETAP_PORTS", "ONETAP_PORTS: onetap has no such variable; unset it"),
+        ("ONETAP_CACHE_PORT", "ONETAP_CACHE_PORT: onetap has no such variable"),
         ("ONETAP_ZZZ", "onetap --help"),
     ] {
         for command in ["serve", "check-config"] {
@@ -263,7 +264,7 @@ fn an_unknown_variable_is_refused_with_the_nearest_name() {
     }
 }
 
-/// Kubernetes sets some for a service named `onetap`. Our tests, benches and back ends have their
+/// Kubernetes sets some for services named `onetap` or `onetap-…`. Our tests, benches and back ends have their
 /// own.
 #[test]
 fn variables_of_others_are_left_alone_and_an_empty_one_is_unset() {
@@ -276,6 +277,9 @@ fn variables_of_others_are_left_alone_and_an_empty_one_is_unset() {
                 "PORT_80_TCP",
                 "SERVICE_HOST",
                 "SERVICE_PORT_HTTP",
+                "CACHE_SERVICE_HOST",
+                "CACHE_SERVICE_PORT",
+                "CACHE_PORT_6379_TCP_ADDR",
                 "TEST_REDIS",
                 "FAULT_TAPS",
                 "BIN",
@@ -283,6 +287,7 @@ fn variables_of_others_are_left_alone_and_an_empty_one_is_unset() {
             ][..],
             "1",
         ),
+        (&["CACHE_PORT"], "tcp://10.0.0.1:6379"),
         (
             &[
                 "STORE",
