@@ -35,8 +35,8 @@ impl Readiness {
         checked
     }
 
-    /// Checks, unless a worker has checked within [`FRESH`]. The check has the deadline of a request,
-    /// since a lane gives a connection up when a call expires; only the scrape waits less.
+    /// Checks, unless a worker has checked within [`FRESH`]. The check has the deadline of a
+    /// request, since a lane gives a connection up when a call expires. Only the scrape waits less.
     pub(super) async fn refresh(self: &Arc<Self>, store: &AnyStore, deadline: Deadline) {
         let last = *self.last.lock();
         if last.is_some_and(|(at, _)| at.elapsed() < FRESH) {
