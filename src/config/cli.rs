@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use super::flags::Flags;
 use super::sections::Sections;
 use super::setting::{Kind, Setting};
 use super::{ConfigError, units};
@@ -70,13 +71,6 @@ pub struct BackupArgs {
     /// The copy; nothing may be there yet
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
-}
-
-/// The settings from the command line.
-#[derive(Clone, Debug)]
-pub struct Flags {
-    pub(super) matches: ArgMatches,
-    pub(super) args: Vec<OsString>,
 }
 
 /// What the arguments ask the program to do.

@@ -126,20 +126,6 @@ fn without_passwords(text: &str) -> String {
     shown + rest
 }
 
-/// A value that the setting does not accept.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{problem}; {hint}")]
-pub struct InvalidSetting {
-    problem: String,
-    hint: String,
-}
-
-impl InvalidSetting {
-    pub(super) fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { problem: problem.into(), hint: hint.into() }
-    }
-}
-
 /// The known name that is most similar to a misspelt one, if one is similar enough.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |known: &&str| strsim::jaro_winkler(name, known);

@@ -13,17 +13,19 @@ mod members;
 mod micros;
 mod reaction;
 mod reactor;
+mod records;
 mod summary;
 mod tap;
+mod verb;
 
 pub use change::{Cause, Change};
 pub use decide::{Before, Decision, PostWrite, decide};
-pub use idempotency::{
-    Fate, Form, IdempotencyKey, InvalidIdempotencyKey, KeyReused, Keyed, Record, Records,
-};
+pub use idempotency::{Form, IdempotencyKey, InvalidIdempotencyKey, Keyed};
 pub use ids::{InvalidPostId, InvalidUserId, PARTITIONS, Partition, PostId, UserId};
 pub use micros::{Micros, Revision};
 pub use reaction::{InvalidReaction, Reaction};
 pub use reactor::{Position, Reactor, ReactorsPage};
+pub use records::{Fate, KeyReused, Record, Records};
 pub use summary::{ReactionSummary, Summary};
-pub use tap::{Outcome, Tap, Verb};
+pub use tap::{Outcome, Tap};
+pub use verb::Verb;

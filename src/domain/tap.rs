@@ -1,28 +1,6 @@
 //! One write: the request, and its outcome.
 
-use super::{Keyed, Partition, PostId, Reaction, Revision, UserId};
-
-/// What a tap does to the flag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verb {
-    /// Flips it. Not idempotent: sent twice it cancels itself.
-    Toggle,
-    /// Turns it on.
-    Set,
-    /// Turns it off.
-    Unset,
-}
-
-impl Verb {
-    /// The new value of a flag that is `was` now.
-    pub fn turns(self, was: bool) -> bool {
-        match self {
-            Self::Toggle => !was,
-            Self::Set => true,
-            Self::Unset => false,
-        }
-    }
-}
+use super::{Keyed, Partition, PostId, Reaction, Revision, UserId, Verb};
 
 /// A tap: one write to one user's flag for one reaction on one post.
 #[derive(Clone, Debug, PartialEq, Eq)]
