@@ -8,7 +8,7 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander web web-dist web-tools double-taps demo-figures picture
+.PHONY: help test messages ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander web web-dist web-tools double-taps demo-figures picture
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -16,6 +16,11 @@ help: ## List what there is to do
 test: tools ## Run all tests, against real servers and in real browsers
 	cargo test --workspace
 	$(MAKE) web
+
+messages: ## Provoke every error message once and print it, to be read line by line
+	@command -v redis-server >/dev/null || $(MAKE) tools
+	cargo build
+	tests/messages
 
 web-dist: web/node_modules/.package-lock.json ## Build web/dist, which the binary embeds, from web/src and web/demo
 	cd web && npm run build

@@ -153,7 +153,7 @@ fn by_variable<'a>(
             Some(setting) => {
                 let same = |(other, ..): &&(Setting<'_>, _, _)| other.key() == setting.key();
                 if let Some((_, other, _)) = given.iter().find(same) {
-                    let problem = format!("it says the same as {other}, and both are set");
+                    let problem = format!("it is another name of {other}, and both are set");
                     return Err(ConfigError::new(name, problem, "unset one of them"));
                 }
                 if value.to_str().is_none() && !setting.is_path() {

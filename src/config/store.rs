@@ -74,8 +74,12 @@ impl FromStr for StoreUrl {
                 return InvalidSetting::new(problem, format!("did you mean `{meant}`?"));
             }
             // The value may contain a password, so the error does not repeat it.
+            let problem = foreign_kind(text).unwrap_or_else(|| why.to_string());
+            if let Some((problem, hint)) = problem.split_once("; ") {
+                return InvalidSetting::new(problem, hint);
+            }
             InvalidSetting::new(
-                foreign_kind(text).unwrap_or_else(|| why.to_string()),
+                problem,
                 "give `file:PATH`, `memory:`, `redis[s]://host[:port][/database]`, \
                  `redis[s]+sentinel://host[:port],…/name[/database]` or \
                  `redis[s]+cluster://host[:port],…`",

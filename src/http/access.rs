@@ -28,7 +28,7 @@ impl Caller {
     pub(super) fn user(self, text: &str) -> Result<UserId, Problem> {
         if text == "me" {
             let detail =
-                "`me` is the user of a token, and this service takes none yet: name the user id";
+                "`me` is the user of a token, and this service takes none yet; send the user id";
             return Err(Problem::new(Code::Unauthenticated, detail));
         }
         Ok(text.parse()?)

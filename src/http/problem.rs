@@ -67,7 +67,8 @@ codes! {
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// The detail when the store is away: a caller needs to know no more.
-pub(super) const TRY_AGAIN: &str = "nothing was applied; try again";
+pub(super) const TRY_AGAIN: &str =
+    "onetap cannot use the store now, so nothing was applied; try again";
 
 /// An error on its way to the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +140,7 @@ impl Problem {
 
     /// No route has this path.
     pub fn not_found() -> Self {
-        Self::new(Code::NotFound, "/docs shows every path of this service, /openapi.json too")
+        Self::new(Code::NotFound, "look the path up at /docs or in /openapi.json")
     }
 }
 
@@ -177,10 +178,12 @@ impl From<StoreError> for Problem {
             // The store's own message may name hosts, so only the log gets it.
             StoreError::Unavailable(_) => TRY_AGAIN.to_owned(),
             StoreError::Overloaded => {
-                "more is waiting than the store can take; nothing was applied; try again".to_owned()
+                "more is waiting than the store can take, so nothing was applied; try again"
+                    .to_owned()
             }
             StoreError::OutcomeUnknown => {
-                "repeat with the same idempotency key, or send PUT or DELETE for the state you want"
+                "the store did not answer in time, so the tap may have been applied; repeat it with \
+                 the same idempotency key, or send PUT or DELETE for the state you want"
                     .to_owned()
             }
             other => other.to_string(),

@@ -14,11 +14,17 @@ pub enum StoreError {
 
     /// A key of onetap holds something that onetap never writes. Trying again does not help; an
     /// operator has to look.
-    #[error("the store holds data that is not onetap's: {0}")]
+    #[error(
+        "the store holds data that onetap did not write ({0}); an operator has to remove or repair \
+         it"
+    )]
     Damaged(String),
 
     /// The idempotency key was used for another request. Trying again does not help.
-    #[error("this idempotency key was used for another request of this user on this post")]
+    #[error(
+        "this idempotency key was used for another request of this user on this post; take a new key \
+         for a new tap"
+    )]
     KeyReused,
 
     /// onetap handed the write over and got no answer. The store may have applied it. It will not

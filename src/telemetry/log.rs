@@ -63,7 +63,10 @@ pub fn read_filter(filter: &str) -> Result<tracing_subscriber::EnvFilter, String
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     for part in filter.split(',') {
         if !part.contains('=') && !LEVELS.contains(&part.trim()) {
-            return Err(format!("`{part}` is not one of {}, or MODULE=LEVEL", LEVELS.join(", ")));
+            return Err(format!(
+                "`{part}` is no level; write one of {}, or MODULE=LEVEL",
+                LEVELS.join(", ")
+            ));
         }
     }
     filter.parse().map_err(|_| format!("`{filter}` is not a level, or MODULE=LEVEL"))

@@ -19,6 +19,13 @@ use super::super::server::{Phase, Watch};
 const NO_ROOM: &str = "requests that are on their way fill --max-request-bytes-in-flight; nothing was \
                        applied; try again";
 
+/// The detail of a 408.
+const LATE: &str = "the body did not arrive in time; send it again, or raise --body-timeout";
+
+/// The details when the body is not one JSON object.
+const NO_OBJECT: &str = "the body is not a JSON object; send one, such as {}";
+const BROKEN: &str = "the connection ended inside the body; send all of it";
+
 /// The body of calls without fields: empty, or the empty object.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,7 +60,7 @@ where
         }
         let bytes = tokio::time::timeout(timeout, collect(body, max))
             .await
-            .map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))??;
+            .map_err(|_| Problem::new(Code::RequestTimeout, LATE))??;
         if let Some(watch) = watch {
             watch.enter(Phase::Answering);
         }
@@ -66,11 +73,19 @@ where
         }
         // serde would accept a list, as the fields of a struct in their order.
         if bytes.trim_ascii_start().first() != Some(&b'{') {
-            return Err(Problem::new(Code::InvalidBody, "the body is not a JSON object"));
+            return Err(Problem::new(Code::InvalidBody, NO_OBJECT));
         }
         serde_json::from_slice(&bytes)
             .map(Self)
-            .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))
+            .map_err(|error| Problem::new(Code::InvalidBody, what_is_wrong(&error)))
+    }
+}
+
+/// serde says itself which field is wrong, and what it has to be.
+fn what_is_wrong(error: &serde_json::Error) -> String {
+    match error.is_data() {
+        true => error.to_string(),
+        false => format!("the body is not valid JSON ({error}); send one JSON object"),
     }
 }
 
@@ -79,14 +94,14 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn too_large(max: usize) -> Problem {
-    Problem::new(Code::BodyTooLarge, format!("a body has at most {max} bytes"))
+    Problem::new(Code::BodyTooLarge, format!("a body has at most {max} bytes; send a smaller one"))
 }
 
 /// Copies each chunk: a chunk that is kept, however small, keeps a whole read buffer alive.
 async fn collect(mut body: Body, max: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Problem::new(Code::InvalidBody, "the body broke off"))?;
+        let frame = frame.map_err(|_| Problem::new(Code::InvalidBody, BROKEN))?;
         let Ok(part) = frame.into_data() else { continue };
         if part.len() > max - bytes.len() {
             return Err(too_large(max));

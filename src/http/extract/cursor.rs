@@ -11,6 +11,9 @@ use uuid::Uuid;
 use super::super::problem::{Code, Problem};
 use crate::domain::{Micros, Position, PostId, Reaction};
 
+/// The detail for a cursor that we did not give for this list.
+const FOREIGN: &str = "the cursor is not from this list; pass on its `next_cursor` unchanged";
+
 const CHECK_BYTES: usize = 8;
 
 /// The cursor of a place in the list of `post`'s reactors, of `reaction` or of all.
@@ -34,9 +37,7 @@ pub(in crate::http) fn decode(
     reaction: Option<&Reaction>,
     cursor: &str,
 ) -> Result<Position, Problem> {
-    place(post, reaction, cursor).ok_or_else(|| {
-        Problem::new(Code::InvalidCursor, "pass on `next_cursor` of the same list, unchanged")
-    })
+    place(post, reaction, cursor).ok_or_else(|| Problem::new(Code::InvalidCursor, FOREIGN))
 }
 
 fn place(post: PostId, reaction: Option<&Reaction>, cursor: &str) -> Option<Position> {

@@ -38,8 +38,7 @@ impl Hidden {
         let users =
             texts.map(|text| query.user(text.as_ref())).collect::<Result<HashSet<_>, _>>()?;
         if users.len() > MAX_HIDDEN {
-            let detail =
-                format!("`hide` names {} users; at most {MAX_HIDDEN} are possible", users.len());
+            let detail = format!("`hide` names {} users; name at most {MAX_HIDDEN}", users.len());
             return Err(Problem::new(code, detail));
         }
         Ok(Self(users))

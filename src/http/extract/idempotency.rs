@@ -32,7 +32,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyHeader {
         let mut values = parts.headers.get_all(HEADER).iter();
         let Some(value) = values.next() else { return Ok(Self(None)) };
         if values.next().is_some() {
-            let detail = "one request has one idempotency key";
+            let detail = "the request has more than one Idempotency-Key header; send one";
             return Err(Problem::new(Code::InvalidIdempotencyKey, detail));
         }
         let text = value.to_str().map_err(|_| invalid(InvalidIdempotencyKey))?.trim();
@@ -43,8 +43,9 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyHeader {
         match unquote(text) {
             Some(key) => Ok(Self(Some(key))),
             None => {
-                let detail = "the quotes of the idempotency key are not opened, not closed, or more follows; \
-                              inside them only `\\\"` and `\\\\` are escaped";
+                let detail = "the idempotency key has a quote at one end only, text after the closing \
+                              quote, or an escape other than `\\\"` and `\\\\`; send it bare, or in one \
+                              pair of double quotes";
                 Err(Problem::new(Code::InvalidIdempotencyKey, detail))
             }
         }

@@ -91,5 +91,8 @@ fn not_utf8(path: &str) -> Problem {
         "users" => Code::InvalidUserId,
         _ => Code::InvalidReaction,
     };
-    Problem::new(code, "the path is not UTF-8 where it is percent-encoded")
+    Problem::new(
+        code,
+        "the percent-encoded bytes of the path are not UTF-8; encode the UTF-8 bytes, as in %F0%9F%91%8D",
+    )
 }

@@ -54,7 +54,7 @@ impl Query {
         match self.pairs.iter().find(|(name, _)| !names.contains(&name.as_str())) {
             None => Ok(()),
             Some((name, _)) if names.is_empty() => {
-                Err(invalid(format!("this call takes no query, but there is `{name}`")))
+                Err(invalid(format!("this call takes no query; leave out `{name}`")))
             }
             Some((name, _)) => {
                 Err(invalid(format!("`{name}` is not one of: {}", names.join(", "))))
@@ -66,7 +66,7 @@ impl Query {
         let mut values = self.pairs.iter().filter(|(key, _)| key == name);
         let first = values.next().map(|(_, value)| value.as_str());
         if values.next().is_some() {
-            return Err(invalid(format!("`{name}` is there more than once")));
+            return Err(invalid(format!("`{name}` is there more than once; give it once")));
         }
         Ok(first)
     }
@@ -76,7 +76,7 @@ impl Query {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         match text.parse() {
             Ok(number) if digits && (min..=max).contains(&number) => Ok(Some(number)),
-            _ => Err(invalid(format!("`{name}` is a number from {min} to {max}"))),
+            _ => Err(invalid(format!("`{name}` has to be a number from {min} to {max}"))),
         }
     }
 
@@ -133,7 +133,7 @@ pub(in crate::http) fn posts(
         }
     }
     if posts.is_empty() || posts.len() > MAX_POSTS {
-        let detail = format!("`{name}` names {} posts; 1 to {MAX_POSTS} are possible", posts.len());
+        let detail = format!("`{name}` names {} posts; name 1 to {MAX_POSTS}", posts.len());
         return Err(Problem::new(code, detail));
     }
     Ok(posts)
@@ -153,7 +153,7 @@ fn in_body(name: &str, number: u64, min: usize, max: usize) -> Result<usize, Pro
     match usize::try_from(number) {
         Ok(number) if (min..=max).contains(&number) => Ok(number),
         _ => {
-            let detail = format!("`{name}` is a number from {min} to {max}");
+            let detail = format!("`{name}` has to be a number from {min} to {max}");
             Err(Problem::new(Code::InvalidBody, detail))
         }
     }

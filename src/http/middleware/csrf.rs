@@ -29,8 +29,8 @@ pub(super) fn refusal(method: &Method, headers: &HeaderMap, named: &[Origin]) ->
     }
     let page = origin.and_then(|origin| origin.to_str().ok()).unwrap_or("another origin");
     let detail = format!(
-        "a page of {page} may not write here: only those of this service's own origin, and of \
-         origins that are named with --cors-origin"
+        "a page of {page} may not write here; only pages of this service's own origin may, and of \
+         origins that the operator names with --cors-origin"
     );
     Some(Problem::new(Code::Forbidden, detail))
 }

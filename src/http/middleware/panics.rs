@@ -12,8 +12,9 @@ use futures_util::future::CatchUnwind;
 use super::super::problem::{Code, Problem};
 
 /// The detail. It leaves open how far the tap got.
-const UNFORESEEN: &str = "the tap may have been applied: repeat it with the same idempotency key, \
-                          or send PUT or DELETE for the state you want";
+const UNFORESEEN: &str = "a bug ended this request, so the tap may have been applied; repeat it \
+                          with the same idempotency key, or send PUT or DELETE for the state you \
+                          want";
 
 /// A future that may panic. After a panic it is not polled again.
 pub(super) type Caught<F> = CatchUnwind<AssertUnwindSafe<F>>;

@@ -76,7 +76,7 @@ async fn no_such_path() -> Problem {
 
 /// axum adds the `Allow` header.
 async fn no_such_method() -> Problem {
-    Problem::new(Code::MethodNotAllowed, "the header `Allow` names the methods of this path")
+    Problem::new(Code::MethodNotAllowed, "use a method that the header `Allow` names")
 }
 
 #[cfg(test)]

@@ -42,11 +42,12 @@ pub(in crate::http) async fn ready(
     checked.map_err(|error| match error {
         // Only the operator can act on the reason. No reason contains a password.
         StoreError::Unavailable(why) => {
-            Problem::new(Code::StoreUnavailable, format!("the store ({store}) is not ready: {why}"))
+            let detail = format!("the store ({store}) is not ready: {why}; onetap keeps trying");
+            Problem::new(Code::StoreUnavailable, detail)
         }
         StoreError::Overloaded => Problem::new(
             Code::Overloaded,
-            format!("the store ({store}) is not ready: more is waiting than it can take"),
+            format!("the store ({store}) is not ready: more is waiting than it can take; onetap keeps trying"),
         ),
         other => other.into(),
     })?;

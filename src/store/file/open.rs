@@ -209,9 +209,13 @@ pub(super) fn judge_io(error: &io::Error) -> OpenError {
         ErrorKind::IsADirectory => "it is a directory; name a file in it",
         ErrorKind::NotFound => "its directory does not exist; make it first",
         STALE => GONE,
-        ErrorKind::NotADirectory => "a part of the path is a file, not a directory",
+        ErrorKind::NotADirectory => {
+            "a part of the path is a file, not a directory; choose another path"
+        }
         ErrorKind::PermissionDenied => "it may not be read and written; give this user the right",
-        ErrorKind::ReadOnlyFilesystem => "it is on a file system that is read-only",
+        ErrorKind::ReadOnlyFilesystem => {
+            "it is on a file system that is read-only; choose another path"
+        }
         ErrorKind::StorageFull => "the disk is full; make room first",
         _ => return OpenError::Unusable(format!("{error}; choose another file")),
     };

@@ -1,3 +1,4 @@
 //! What the documents say, run as it stands there.
 
 mod commands;
+mod messages;

@@ -102,9 +102,9 @@ const CASES: &[Case] = &[
         HALF_QUOTED,
         "",
         Code::InvalidIdempotencyKey,
-        &["Not an idempotency key", "quotes"],
+        &["Not an idempotency key", "quotes", "send it bare"],
     ),
-    ("PUT", "/reactions/like/users/me", &[], "", Code::Unauthenticated, &["name the user id"]),
+    ("PUT", "/reactions/like/users/me", &[], "", Code::Unauthenticated, &["send the user id"]),
     (
         "POST",
         TOGGLE,

@@ -96,7 +96,8 @@ fn read_error(from: &Path, error: &io::Error) -> BackupError {
 fn open_source(from: &Path) -> Result<(UnixStream, Option<SourceThread>), BackupError> {
     open::look(from).map_err(|error| BackupError::Source(from.to_owned(), error))?;
     if !from.exists() {
-        let missing = OpenError::Unusable("there is no such file".into());
+        let missing =
+            OpenError::Unusable("there is no such file; name the store file to copy".into());
         return Err(BackupError::Source(from.to_owned(), missing));
     }
     if let Ok(stream) = holder::connect(from) {

@@ -131,12 +131,12 @@ impl FromStr for Address {
         let before_hosts = rest.rfind('@').map_or("", |at| &rest[..at]);
         if before_hosts.contains(['/', '?', '#']) || before_hosts.contains(char::is_whitespace) {
             return Err(InvalidAddress(
-                "its user or password has a `/`, `?`, `#` or white space: percent-encode it (%2F, \
+                "its user or password has a `/`, `?`, `#` or white space; percent-encode it (%2F, \
                  %3F, %23, %20), or give the password in --redis-password-file",
             ));
         }
         if rest.contains(['?', '#']) || rest.contains(char::is_whitespace) {
-            return Err(InvalidAddress("it has a `?`, a `#` or white space: remove it"));
+            return Err(InvalidAddress("it has a `?`, a `#` or white space; remove it"));
         }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (who, hosts) = match authority.rsplit_once('@') {
@@ -154,7 +154,9 @@ impl FromStr for Address {
             "cluster" if database(path) == Ok(0) => {
                 (Deployment::Cluster(nodes(hosts, REDIS_PORT)?), 0)
             }
-            "cluster" => return Err(InvalidAddress("a cluster has database 0 only")),
+            "cluster" => {
+                return Err(InvalidAddress("a cluster has database 0 only; leave the number out"));
+            }
             _ => return Err(InvalidAddress("after the `+` it has neither sentinel nor cluster")),
         };
         Ok(Self { deployment, tls, database, username, password })
@@ -164,7 +166,9 @@ impl FromStr for Address {
 fn credentials(who: &str) -> Result<(Option<String>, Option<Secret>), InvalidAddress> {
     let decoded = |text: &str| {
         let decoded = percent_decode_str(text).decode_utf8();
-        decoded.map(String::from).map_err(|_| InvalidAddress("its user or password is not UTF-8"))
+        decoded.map(String::from).map_err(|_| {
+            InvalidAddress("its user or password is not UTF-8; percent-encode the UTF-8 bytes")
+        })
     };
     let (user, password) = match who.split_once(':') {
         Some((user, password)) => (user, Some(Secret(decoded(password)?))),
@@ -217,7 +221,7 @@ fn sentinel_name(name: &str) -> Result<String, InvalidAddress> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     if name.is_empty() || !name.chars().all(plain) {
         return Err(InvalidAddress(
-            "it lacks the name of the primary: redis+sentinel://host[:port],…/name[/database]",
+            "it lacks the name of the primary; write redis+sentinel://host[:port],…/name[/database]",
         ));
     }
     Ok(name.to_owned())

@@ -136,7 +136,7 @@ fn certificates(ca: Option<Vec<u8>>) -> Result<TlsCertificates, String> {
             found += 1;
         }
         if found == 0 {
-            return Err("there is no certificate in it (it has to be PEM)".into());
+            return Err("it has no certificate; give a PEM file with at least one".into());
         }
     }
     Ok(TlsCertificates { client_tls: None, root_cert: ca })

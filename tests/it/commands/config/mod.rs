@@ -120,7 +120,7 @@ const BAD_FILES: &[(&str, &str)] = &[
         "[server]\nlisten = '0.0.0.0:80'",
         ":2: server.listen 0.0.0.0:80: other machines can reach it",
     ),
-    ("[log]\nlog = 'debgu'", ":2: log.log: `debgu` is not one of"),
+    ("[log]\nlog = 'debgu'", ":2: log.log: `debgu` is no level; write one of"),
     ("[server", ":1: "),
     ("[store]\nstore = redis://x", ":2: string values must be quoted"),
 ];
@@ -348,7 +348,7 @@ fn every_old_name_still_works() {
     }
     let mut both = onetap(&["check-config"]);
     both.env("ONETAP_MAX_BODY", "1").env("ONETAP_MAX_BODY_BYTES", "1");
-    let words = "ONETAP_MAX_BODY_BYTES: it says the same as ONETAP_MAX_BODY, and both are set";
+    let words = "ONETAP_MAX_BODY_BYTES: it is another name of ONETAP_MAX_BODY, and both are set";
     assert_usage(&both.output().unwrap(), 64, &[words]);
 }
 
