@@ -110,7 +110,7 @@ fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
             };
             if !stop.is_cancelled() {
                 tracing::info!(
-                    "stopping: what is in flight is answered; once more to stop at once"
+                    "stopping after the requests in flight; send the signal again to stop at once"
                 );
                 stop.cancel();
             }

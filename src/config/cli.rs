@@ -68,7 +68,7 @@ pub struct BackupArgs {
     #[arg(long)]
     pub from: String,
 
-    /// The copy; nothing may be there yet
+    /// Where to write the copy; no file may be there yet
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
 }

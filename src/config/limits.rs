@@ -36,10 +36,9 @@ pub struct LimitsConfig {
           value_name = "DURATION", value_parser = units::timeout)]
     pub idle_timeout: Duration,
 
-    /// How long a client may take nothing of what it is sent
+    /// How long a client may read nothing of its answer before onetap cuts the connection
     ///
-    /// Then onetap cuts the connection; one whose client has vanished without a word, after twice
-    /// that (Linux).
+    /// When a client has vanished without closing its connection, Linux closes it after twice that.
     #[arg(long, alias = "write-timeout-ms", default_value = "30s",
           value_name = "DURATION", value_parser = units::timeout)]
     pub write_timeout: Duration,
@@ -59,9 +58,9 @@ pub struct LimitsConfig {
     /// The most connections at a time; more wait in the accept queue
     ///
     /// The last hundred, or the last quarter if that is less, take no streams: those get 503
-    /// `overloaded`. When fewer than 1 in 64 (at most 50) are free, onetap closes the connections
-    /// that have been idle for longest (at least 100 ms), then those whose request has been
-    /// incomplete for longest (at least a second). Below 64 it keeps none free.
+    /// `overloaded`. When fewer than 1 in 64 (at most 50) are free, onetap makes room. It closes the
+    /// connections that have been idle for longest (at least 100 ms), then those whose request has
+    /// been incomplete for longest (at least a second). Below 64 it keeps none free.
     #[arg(long, default_value = "10000",
           value_parser = units::count(1..=1_000_000))]
     pub max_connections: u32,

@@ -35,7 +35,7 @@ pub(in crate::http) struct TapAnswer<'a> {
     changed: bool,
     /// How many users have the reaction on the post now.
     count: u64,
-    /// Orders answers of one post: the greater is the newer. Vouches for this reaction alone.
+    /// Orders the answers of a post: the greater is the newer. It counts for this reaction alone.
     revision: u64,
     /// Other reactions of the user that this tap took away: none, as long as posts have no groups
     /// of which a user has one at a time.
@@ -87,7 +87,7 @@ pub(in crate::http) struct SummaryAnswer {
     #[serde(serialize_with = "as_text")]
     #[schema(value_type = uuid::Uuid)]
     post_id: PostId,
-    /// Vouches for all of the post: the greater is the newer.
+    /// Orders the summaries of a post: the greater is the newer. It counts for all of the post.
     revision: u64,
     /// Whether new reactions are refused.
     locked: bool,
@@ -137,7 +137,7 @@ pub(in crate::http) struct SummariesAnswer {
     pub(in crate::http) posts: Vec<SummaryAnswer>,
 }
 
-/// Which posts' counts.
+/// Which posts to read.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct SummariesQuestion {
@@ -145,7 +145,7 @@ pub(in crate::http) struct SummariesQuestion {
     #[serde(default)]
     #[schema(value_type = Vec<uuid::Uuid>, min_items = 1, max_items = 100)]
     pub(in crate::http) post_ids: Vec<PostIdJson>,
-    /// Whose own flags to answer as `mine`.
+    /// The viewer: `mine` says which reactions this user has.
     #[serde(default)]
     pub(in crate::http) user_id: Option<UserIdJson>,
     /// How many of the newest users of each reaction to add, at most 20.
@@ -272,7 +272,7 @@ pub(in crate::http) struct PostUsersAnswer {
     pub(in crate::http) next_cursor: Option<String>,
 }
 
-/// That the service is well.
+/// The service is well.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct HealthAnswer {
     #[schema(example = "ok")]

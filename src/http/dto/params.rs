@@ -36,10 +36,10 @@ pub(in crate::http) enum ReadProblems {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "read by the derive alone")]
 pub(in crate::http) enum ReadyProblems {
-    /// They cannot: the store is not available.
+    /// onetap can count no taps: the store is not available.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(#[to_schema] ProblemBody<'static>),
-    /// They cannot: the store does not answer.
+    /// onetap can count no taps: the store does not answer.
     #[response(status = 504, content_type = "application/problem+json")]
     Unknown(#[to_schema] ProblemBody<'static>),
 }
@@ -65,9 +65,9 @@ pub(in crate::http) struct TapParams {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "read by the derive alone")]
 pub(in crate::http) struct KeyParams {
-    /// 1 to 255 visible ASCII characters, bare or as a quoted string. The first request of a user
-    /// on a post with a key is counted, every other is answered what that one was. A new tap needs
-    /// a new key.
+    /// 1 to 255 visible ASCII characters, bare or as a quoted string. onetap counts the first
+    /// request of a user on a post with this key. Every later one gets the same answer. A new tap
+    /// needs a new key.
     #[param(rename = "Idempotency-Key", example = "\"8e03978e-40d5-43e8-bc93-6894a57f9324\"")]
     idempotency_key: Option<String>,
 }
@@ -115,7 +115,7 @@ pub(in crate::http) struct PageParams {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "read by the derive alone")]
 pub(in crate::http) struct SummaryParams {
-    /// Whose own flags to answer as `mine`.
+    /// The viewer: `mine` says which reactions this user has.
     user_id: Option<String>,
     /// How many of the newest users of each reaction to add.
     #[param(maximum = 20, default = 0)]

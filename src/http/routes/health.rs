@@ -14,11 +14,11 @@ use super::super::state::{Operation, Reactions};
 use crate::store::StoreError;
 use crate::telemetry::Format;
 
-/// Whether the process answers. Touches nothing else.
+/// Whether the process answers. It asks nothing else, not even the store.
 #[utoipa::path(
     get,
     path = "/healthz",
-    responses((status = 200, description = "It does", body = HealthAnswer)),
+    responses((status = 200, description = "The process answers", body = HealthAnswer)),
 )]
 pub(in crate::http) async fn live() -> Json<HealthAnswer> {
     Json(HealthAnswer { status: "ok" })
@@ -29,7 +29,7 @@ pub(in crate::http) async fn live() -> Json<HealthAnswer> {
     get,
     path = "/readyz",
     responses(
-        (status = 200, description = "They can", body = HealthAnswer),
+        (status = 200, description = "onetap can count taps", body = HealthAnswer),
         ReadyProblems,
     ),
 )]

@@ -40,14 +40,16 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// The counts of some posts, now and whenever they change.
 ///
-/// Server-sent events. It begins with `retry`, the wait before a reconnect in milliseconds, and one
-/// event for each post, in the order asked, as they are read. Then a post has one when it has
-/// changed, at most every 100 ms. `event` is `summary`, `id` the revision, `data` the summary as
-/// `GET /v1/posts/{post_id}/reactions` answers it, never with `mine`. A stream that cannot tell the
-/// truth for three to five seconds is closed; open another, which begins with what is true then.
-/// What has changed without a tap (in a Redis that was emptied or written to by hand) is told too,
-/// within thirty seconds. `Last-Event-ID` means nothing. When too many streams are open, another is
-/// 503 `overloaded`; while the store is away, it is 503 `store_unavailable`.
+/// Server-sent events. The stream begins with `retry`: the milliseconds to wait before a reconnect.
+/// Then it has one event for each post, in the order asked, as onetap reads them. After that, a post
+/// has an event when it has changed, at most every 100 ms. `event` is `summary`, `id` the revision,
+/// and `data` the summary as `GET /v1/posts/{post_id}/reactions` answers it, never with `mine`.
+///
+/// onetap closes a stream when it has not been able to read current counts for three to five
+/// seconds. Open another one; it begins with the current summaries. A change that was no tap (a
+/// Redis that somebody emptied or wrote to by hand) shows within thirty seconds. onetap ignores
+/// `Last-Event-ID`. It refuses a stream with 503 `overloaded` when too many are open, and with 503
+/// `store_unavailable` while the store is away.
 #[utoipa::path(
     get,
     path = "/v1/posts/reactions/stream",
