@@ -104,7 +104,7 @@ fn unset(user: u64) -> Asked {
     Asked { verb: Verb::Unset, user, keyed: false }
 }
 
-/// What the models ask of a toggle, whoever implements it.
+/// What the models ask of every implementation of a toggle.
 trait Reactions: Send + Sync + 'static {
     fn tap(&self, asked: Asked) -> Outcome;
     /// Revision and count.
@@ -302,7 +302,7 @@ fn set_against_unset(reactions: impl Reactions) {
     assert!(!unset.changed || unset.revision > set.revision);
 }
 
-/// One request that arrives twice: applied once, and both are told so.
+/// One request that arrives twice: it is applied once, and both answers say so.
 fn repeat(reactions: impl Reactions) {
     let reactions = Arc::new(reactions);
     let keyed = Asked { keyed: true, ..toggle(1) };
@@ -390,8 +390,8 @@ enum Gossip {
     ReadBefore,
 }
 
-/// A writer tells what it has written, while a follower looks only at what it was told of. At the
-/// last look the follower has everything.
+/// A writer announces each write, and a follower reads only what the writer has announced. At its
+/// last read the follower has everything.
 fn followed(gossip: Gossip) {
     let state = Arc::new((Sharded::new(1, |_| 0_u64), Versions::new(1)));
     let meeting = Arc::new(Meeting::default());

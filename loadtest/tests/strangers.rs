@@ -1,5 +1,5 @@
-//! The program against servers that are not onetap, or are none that answers: it ends soon, holds
-//! little, exits 1, and says that nothing is proved.
+//! The load test against servers that are not onetap, or do not answer. It has to end soon, hold
+//! little memory, exit with 1, and say that nothing is proved.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -12,27 +12,27 @@ use std::time::{Duration, Instant};
 enum Stranger {
     /// A body without end.
     EndlessBody,
-    /// A body without end, that says how long it is.
+    /// A body without end, with a `Content-Length`.
     HugeLength,
     /// A head without end.
     EndlessHead,
-    /// One event without end; everything else is refused.
+    /// One event without end; the server refuses all other requests.
     EndlessEvent,
-    /// Events without end, each of which is right.
+    /// Correct events, without end.
     EndlessEvents,
-    /// Taps are counted, to all appearance, and the list of users has no last page.
+    /// Taps seem to be counted, and the list of users has no last page.
     EndlessPages,
-    /// The same, and a page of a thousand users.
+    /// The same, with a page of a thousand users.
     HugePage,
-    /// A page for people.
+    /// HTML pages.
     Html,
-    /// It is away.
+    /// 503 to everything.
     Only503,
-    /// Another service.
+    /// 404 to everything, as another service.
     Only404,
-    /// It reads well, and refuses every tap.
+    /// It answers reads, and refuses every tap.
     NoTaps,
-    /// A stream that opens and says nothing.
+    /// A stream that opens and sends nothing.
     Mute,
 }
 
@@ -42,7 +42,7 @@ fn serve(kind: Stranger) -> String {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let stream = stream.unwrap();
-            // A client that has gone away ends it.
+            // The thread ends when its client goes away.
             std::thread::spawn(move || answer_all(stream, kind));
         }
     });
@@ -115,7 +115,7 @@ fn endless(out: &mut TcpStream, head: &str, part: &str) -> std::io::Result<()> {
     }
 }
 
-/// What it said, and the most memory that it held, in KiB.
+/// The output of the load test, and the most memory that it held, in KiB.
 fn run(arguments: &[&str], url: &str) -> (Output, u64) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_onetap-loadtest"));
     program.args(arguments).args(["--url", url]);
@@ -141,7 +141,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// The load test says that it proved nothing, and holds no more than this in memory.
+/// Asserts that the load test says that it proved nothing, and that it held little memory.
 #[track_caller]
 fn assert_unproved(kind: Stranger, arguments: &[&str]) -> String {
     let (output, most) = run(arguments, &serve(kind));
@@ -159,7 +159,7 @@ const WATCH: &[&str] =
     &["watch", "--streams", "5", "--posts", "5", "--rate", "50", "--seconds", "2"];
 const BURST: &[&str] = &["burst", "--rounds", "2"];
 
-/// What answers without end, in whatever place.
+/// Answers without end: in the head, in the body, with and without a length.
 #[test]
 fn an_answer_without_end_is_cut() {
     let kinds = [Stranger::EndlessBody, Stranger::HugeLength, Stranger::EndlessHead];

@@ -45,7 +45,7 @@ pub enum Command {
     Backup(BackupArgs),
 }
 
-/// How far to check.
+/// What `check-config` checks.
 #[derive(Clone, Debug, Args)]
 pub struct CheckConfigArgs {
     /// Also connect to the Redis, or open the store file
@@ -53,7 +53,7 @@ pub struct CheckConfigArgs {
     pub connect: bool,
 }
 
-/// In which form.
+/// The format of `default-config`.
 #[derive(Clone, Debug, Args)]
 pub struct DefaultConfigArgs {
     /// Print tables in Markdown instead, as docs/operations.md has them
@@ -61,7 +61,7 @@ pub struct DefaultConfigArgs {
     pub markdown: bool,
 }
 
-/// What to copy.
+/// What `backup` copies, and where to.
 #[derive(Clone, Debug, Args)]
 pub struct BackupArgs {
     /// The store file, as `--store` names it: file:PATH

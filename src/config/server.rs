@@ -7,7 +7,7 @@ use clap::{ArgAction, Args};
 use super::{Listen, units};
 use crate::http::HostName;
 
-/// Where the service listens, and to whom it answers.
+/// Where the service listens, and to which host names it answers.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "server")]
 pub struct ServerConfig {

@@ -41,7 +41,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// As [`Settings::merge`], or if the command line asks for the help and the like.
+    /// As [`Settings::merge`], or if the command line asks for help or the version.
     pub fn read<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Self, ConfigError> {
         match parse(args)? {
             Parsed::Run(_, flags) => Self::merge(&flags),

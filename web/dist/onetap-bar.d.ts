@@ -12,37 +12,38 @@ export interface User {
 
 /** An image of a reaction. */
 export interface ReactionImage {
-  /** `https:` or `data:image/`; anything else is not taken, and the console says so. */
+  /** An address with `https:` or `data:image/`. The element ignores any other, and the console says so. */
   url: string;
-  /** What is read in its place. Default: the reaction's label. */
+  /** The text for screen readers. Default: the reaction's label. */
   alt?: string;
 }
 
 /**
- * What the element says. For another language: `Object.assign(OnetapBar.texts, { … })`, before the bars are shown. Names, and
- * labels in what is spoken, stand between U+2068 and U+2069, so that they reorder nothing around them: leave these in place.
+ * The element's texts. For another language, call `Object.assign(OnetapBar.texts, { … })` before the page shows the bars.
+ * Names, and labels in spoken texts, stand between U+2068 and U+2069. These keep them from reordering the text around them,
+ * so leave them in place.
  */
 export interface Texts {
   /** The name of the bar, and the heading of the list of who reacted. */
   reactions: string;
   add: string;
-  /** What a screen reader reads of a button. */
+  /** The label of a button for screen readers. */
   button(label: string, count: number): string;
   /** What a screen reader says when a tap is saved. */
   added(label: string, count: number): string;
   removed(label: string, count: number): string;
-  /** What a screen reader says of a tap that has no answer after a second. */
+  /** What a screen reader says when a tap has no answer after a second. */
   waiting(label: string): string;
-  /** What is shown, and said, when a tap had to be given up. */
+  /** What the element shows, and a screen reader says, when the client gives a tap up. */
   failed(label: string, problem: ErrorDetail): string;
-  /** Why, by code; without it the problem's own words are taken, which are English. */
+  /** The reason, by code. For a code that is missing here, the element shows the problem's own English words. */
   problems: Record<string, string>;
   you: string;
-  /** A user whose name nobody knows. */
+  /** The name of a user that `resolveUsers` does not name. */
   user(id: string): string;
   /**
-   * "Anna, Ben and 12 others". `others` is NaN where nobody knows how many they are; `number` writes it as the counts are
-   * written.
+   * "Anna, Ben and 12 others". `others` is NaN when the number of people is unknown. `number` writes a number as the element
+   * writes counts.
    */
   who(names: string[], others: number, number: (n: number) => string): string;
   all: string;
@@ -52,49 +53,56 @@ export interface Texts {
   nobody: string;
   unavailable: string;
   retry: string;
-  /** The picker's search, and what it says if it finds nothing. */
+  /** The label of the picker's search. */
   search: string;
+  /** What the search shows if it finds nothing. */
   nothing: string;
-  /** A file of the element (list, picker) could not be loaded. */
+  /** What the element shows when the browser cannot load one of its files (list, picker). */
   missing: string;
 }
 
 /**
  * The reactions of one post.
  *
- * Attributes: `post-id` (a UUID, or an integer as in `postIdFromInteger`); `reactions="like love helpful=💡 👍"`, the
- * page's list, with spaces between, and a picture behind `=` where the name has none; `quick="2"`, how many of them always
- * have a button (1); `summary`, the JSON that the service answers for the post (changed later, it is taken if it is not older
- * than what is shown); `user-id`, who is looking; `readonly`. Without a client of the page's own: `base-url`, `user-id` (open mode;
- * without it taps are refused) and `recent` (3) make one, shared by bars with the same ones. What cannot be meant is said in
- * the console.
+ * Attributes:
+ * - `post-id`: a UUID, or an integer as in `postIdFromInteger`;
+ * - `reactions="like love helpful=💡 👍"`: the page's list, with spaces between; a picture behind `=` if the name has none;
+ * - `quick="2"`: how many of the list always have a button (1);
+ * - `summary`: the service's JSON for the post. If you change it later, the element takes it unless it is older than what the
+ *   element shows;
+ * - `user-id`: the viewer. Without it and without a client of the page's own, the element refuses taps (open mode);
+ * - `readonly`: counts and names, no taps;
+ * - `base-url`, `recent` (3): for bars without a client of the page's own. Bars with the same `base-url`, `user-id` and
+ *   `recent` share one client.
+ *
+ * The console names invalid values.
  */
 export class OnetapBar extends HTMLElement {
-  /** The client of all bars that have none of their own. */
+  /** The client for all bars without one of their own. */
   static client: Onetap | undefined;
-  /** Names for ids; asked for all bars of the page at once, and once for each id. Who is missing stays nameless. */
+  /** Returns the users of these ids. One call serves all bars of the page, once for each id. A user left out stays nameless. */
   static resolveUsers: ((ids: string[]) => User[] | Promise<User[]>) | undefined;
   /**
-   * An image for a reaction, spelled as by `reactionKey`; asked for once for each, when it is first shown. Without one, or
-   * if it cannot be loaded, the reaction keeps its emoji or word.
+   * Returns an image for a reaction, which is spelled as by `reactionKey`. One call for each reaction, when a bar first shows
+   * it. If there is no image, or the browser cannot load it, the reaction keeps its emoji or word.
    */
   static resolveReaction:
     | ((reaction: string) => ReactionImage | undefined | Promise<ReactionImage | undefined>)
     | undefined;
   /** Emojis for names of reactions. */
   static pictures: Record<string, string>;
-  /** Words for reactions, for those who hear them, and for the picker's search. */
+  /** Words for reactions, for screen readers and for the picker's search. */
   static labels: Record<string, string>;
   static texts: Texts;
 
-  /** The client of this bar alone, if set; else the one it uses. */
+  /** The client that this bar uses. Set it to give this bar one of its own. */
   get client(): Onetap | undefined;
   set client(client: Onetap | undefined);
-  /** Taps, as a press of the reaction's button does. `at`: the event's `timeStamp`; default: now. */
+  /** Taps like a press of the reaction's button. `at` is the event's `timeStamp`; default: now. */
   tap(reaction: string, at?: number): void;
-  /** Opens the list of who reacted; of one reaction, if it is named. */
+  /** Opens the list of who reacted; with a reaction, of that one. */
   showReactors(reaction?: string): void;
-  /** Shows again what the client knows: after `pictures`, `labels` or `texts` have changed. */
+  /** Draws the bar again. Call it after you have changed `pictures`, `labels` or `texts`. */
   update(): void;
 }
 
@@ -104,7 +112,7 @@ declare global {
   }
   interface HTMLElementEventMap {
     'onetap-change': CustomEvent<PostState>;
-    /** `code` is also `no_post_id`, told once by an element without one. */
+    /** An element without a `post-id` sends one with the `code` `no_post_id`. */
     'onetap-error': CustomEvent<ErrorDetail>;
   }
 }

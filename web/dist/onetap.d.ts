@@ -2,69 +2,69 @@
 
 export interface Options {
   /**
-   * Where the service is, without `/v1`. Default: where this module was loaded from; `''` is the
-   * page's own origin.
+   * The service's address, without `/v1`. Default: the address that this module came from. `''` is
+   * the page's own origin.
    */
   baseUrl?: string;
   /**
-   * Whose taps these are, where the service takes everyone's word (open mode). Not together with
-   * `token`.
+   * The user who taps, where the service believes every caller (open mode). Do not give it together
+   * with `token`.
    */
   userId?: string | number | bigint;
   /**
-   * A token (sent as `Authorization: Bearer`) that is good for these posts; the user is the
-   * token's. It is kept until the service answers 401, then asked for again, once. It may be called
-   * for one post or for up to a hundred at once.
+   * Returns a token that is good for these posts, one to a hundred. The client sends it as
+   * `Authorization: Bearer`, and taps as the token's user. It keeps the token until the service
+   * answers 401. Then it calls this once more.
    */
   token?: (postIds: string[]) => string | Promise<string>;
   /**
-   * Taps on one reaction within this time of a gesture's first are that same one wish. Default 400.
-   * The first is sent at once, so a page that is hidden or closed within it loses nothing.
+   * Taps on one reaction within this time, in ms, are one gesture and one wish. Default 400. The
+   * client sends the first tap at once. So a page that closes within this time loses nothing.
    */
   gestureMs?: number;
   /**
-   * How long the service keeps idempotency keys (its `--idempotency-retention-seconds`). A wish
-   * that is older cannot be repeated safely: it is dropped (`wish_expired`) and the state read
+   * How long the service keeps idempotency keys, in ms (its `--idempotency-retention`). The client
+   * cannot repeat an older wish safely. So it drops the wish (`wish_expired`) and reads the state
    * again. Default 600,000.
    */
   retentionMs?: number;
   /**
-   * For one request, and for one call of `token`. More than the service's own request timeout (2
-   * s). Default 5,000.
+   * The timeout in ms for one request, and for one call of `token`. Make it longer than the
+   * service's own request timeout (2 s). Default 5,000.
    */
   timeoutMs?: number;
   /** How many of the newest users of each reaction to ask for, 0 to 20. Default 0. */
   recent?: number;
   /**
-   * Keep a stream open for the watched posts, so that other people's taps are seen. Default true.
-   * One for each hundred of all tabs, three at most: the 200 that are watched last are always live;
-   * those above 300 take turns of 5 s with the third. Closed while the page is hidden; shown again,
-   * it reads everything anew.
+   * Whether to show other people's taps live, by streams. Default true. There is one stream for
+   * each hundred watched posts of all tabs, and three at most. The 200 posts that were watched last
+   * are always live. Above 300, the rest share the third stream in turns of 5 s. While the page is
+   * hidden, the client closes its streams. When the page shows again, the client reads everything.
    */
   live?: boolean;
   /**
-   * A wish without an answer is kept in the browser's storage, under the user's id, and the next
-   * client for this user sends it, on this page or another of the site, for `retentionMs`. Up to a
-   * hundred for each page; others, and all where storage is full or blocked, live as long as their
-   * page. `false`: none are kept. With `token`, they are only if this names the user, by their id
-   * or the like: it must never be the same for two users.
+   * The client keeps a wish without an answer in the browser's storage, under the user's id, for
+   * `retentionMs`. The next client for this user sends it, on this page or another of the site. A
+   * page keeps up to a hundred wishes. Further ones, and all where storage is full or blocked, live
+   * as long as their page. `false` keeps none. With `token`, the client keeps wishes only if this
+   * names the user, such as by their id. Two users must never have the same name.
    */
   outbox?: string | false;
-  /** Used instead of the global `fetch`. A client with its own shares no stream with other tabs. */
+  /** Replaces the global `fetch`. Such a client shares no stream with other tabs. */
   fetch?: typeof fetch;
 }
 
-/** A user among the newest of a reaction. */
+/** One of the newest users of a reaction. */
 export interface Recent {
   user_id: string;
   /** RFC 3339. */
   reacted_at: string;
 }
 
-/** A post as the service answers it, or as the server rendered it into the page. */
+/** A post as the service answers it, or as your server rendered it into the page. */
 export interface Summary {
   post_id?: string;
-  /** Without it anything that the service says is newer. */
+  /** Without it, every answer of the service counts as newer. */
   revision?: number;
   locked?: boolean;
   total?: number;
@@ -72,15 +72,15 @@ export interface Summary {
 }
 
 export interface ReactionState {
-  /** As the service spells it; compare by `reactionKey`. */
+  /** In the service's spelling; compare by `reactionKey`. */
   reaction: string;
-  /** How many users have it, as this user sees it: with their own wish. */
+  /** How many users have it, this user's own wish included. */
   count: number;
   /** Whether this user has it, or wishes to. */
   mine: boolean;
-  /** A wish that the service has not confirmed yet, of this page or of one before. */
+  /** Whether the service has not confirmed a wish yet, of this page or of an earlier one. */
   pending: boolean;
-  /** The newest users as of the last summary: an own wish is not in it yet. */
+  /** The newest users as of the last summary, without this user's unconfirmed wish. */
   recent: Recent[];
 }
 
@@ -88,12 +88,12 @@ export interface PostState {
   /** In lower case. */
   postId: string;
   revision: number;
-  /** A moderator has closed the post: reactions can only be taken back. */
+  /** A moderator has closed the post: users can only take reactions back. */
   locked: boolean;
   total: number;
   /**
-   * In the service's order (that does not change with an own tap, so that buttons do not jump),
-   * without those that nobody has.
+   * The reactions that somebody has, in the service's order. This user's own tap does not change
+   * the order, so that buttons do not jump.
    */
   reactions: ReactionState[];
 }
@@ -102,11 +102,13 @@ export interface ErrorDetail {
   postId?: string;
   reaction?: string;
   /**
-   * The service's `code`; `http_404` and the like where the answer was not the service's, which is
-   * tried again whatever its status; or one of
-   * the client's own: `network_error`, `token_failed`, `unexpected_answer` (HTML, nothing, a
-   * redirect), `wish_expired`, `invalid_post_id`, `invalid_reaction`, `unauthenticated` (neither
-   * `userId` nor `token`).
+   * One of three kinds:
+   * - the service's own `code`;
+   * - `http_404` and the like, if the answer was not the service's. The client then tries again,
+   *   whatever the status;
+   * - a code of the client: `network_error`, `token_failed`, `unexpected_answer` (HTML, nothing, a
+   *   redirect), `wish_expired`, `invalid_post_id`, `invalid_reaction`, `unauthenticated` (neither
+   *   `userId` nor `token`).
    */
   code: string;
   status?: number;
@@ -114,11 +116,11 @@ export interface ErrorDetail {
   /** The whole problem document. */
   problem?: object;
   /**
-   * Whether what was tried is given up. Otherwise it is tried again, and told again only when the
-   * code changes.
+   * Whether the client has given up. Otherwise it tries again, and sends another event only when
+   * the code changes.
    */
   dropped: boolean;
-  /** How long the answer asked for (`Retry-After`), a minute at most; 0 if it did not. */
+  /** The wait in ms that the answer asked for (`Retry-After`), a minute at most; 0 without one. */
   retryMs?: number;
 }
 
@@ -136,38 +138,38 @@ export interface OnetapEvents {
 
 export class Onetap extends EventTarget {
   /**
-   * Throws a TypeError for options that cannot be meant: an id that is none, `userId` and `token`
-   * at once.
+   * Throws a TypeError for options that make no sense: an invalid id, or `userId` and `token`
+   * together.
    */
   constructor(options?: Options);
   /**
-   * Starts to keep a post's state, from `initial` on if given. Answers how to stop; counted, so two
-   * may watch one post.
+   * Starts to watch a post, with `initial` as its first state if given. Returns a function that
+   * stops it. Several callers may watch one post; the last one to stop ends it.
    */
   watch(postId: string, initial?: Summary): () => void;
-  /** What the user should see, or undefined as long as it is not known, own reactions included. */
+  /** What to show the user. Undefined until the counts and the user's own reactions are known. */
   state(postId: string): PostState | undefined;
   /**
-   * The user touched the button: flips what is shown. Further taps of the same gesture do nothing.
-   * `at` is the time of the touch, an event's `timeStamp`. Without it a page that was busy between
-   * the two taps of a gesture may take them for two gestures. Default: now.
+   * The user touched the button: flips the shown state. Further taps of the same gesture do nothing.
+   * `at` is the time of the touch, an event's `timeStamp`; default: now. Pass it, because a page that
+   * was busy between two taps might otherwise see two gestures in them.
    */
   tap(postId: string, reaction: string, at?: number): void;
-  /** The user wants it on or off: for a checkbox, a menu, an undo. */
+  /** Turns a reaction on or off: for a checkbox, a menu, an undo. */
   wish(postId: string, reaction: string, active: boolean): void;
   /**
-   * Who reacted, newest first. Asked for up to three times; then rejects with an Error that has an
-   * ErrorDetail's fields.
+   * The users who reacted, newest first. After three failed attempts it rejects with an Error that
+   * has the fields of an ErrorDetail.
    */
   reactors(
     postId: string,
     query?: { reaction?: string; limit?: number; cursor?: string },
   ): Promise<{ users: Reactor[]; next_cursor: string | null }>;
-  /** The service's time in ms, by its last answer; this device's as long as there is none. */
+  /** The service's time in ms, by its last answer. Before the first answer: this device's time. */
   now(): number;
-  /** When every wish is confirmed or dropped, adopted ones included. */
+  /** Resolves when every wish, adopted ones included, is confirmed or dropped. */
   settled(): Promise<void>;
-  /** Sends what waits, and ends. Nothing is told any more. What has no answer stays in storage. */
+  /** Sends the waiting wishes, and ends. No event follows. Wishes without an answer stay stored. */
   close(): void;
   addEventListener<K extends keyof OnetapEvents>(
     type: K,
@@ -182,14 +184,14 @@ export class Onetap extends EventTarget {
 }
 
 /**
- * The same for all spellings that the service takes for one reaction (an emoji with and without
- * U+FE0F).
+ * A key that is the same for all spellings of one reaction, such as an emoji with and without
+ * U+FE0F.
  */
 export function reactionKey(reaction: string): string;
 /**
- * The post id of a forum that numbers its posts: 0 … 2^62 − 1. Throws a RangeError for anything
- * else.
+ * The post id for the number of a post, for a forum that numbers its posts: 0 … 2^62 − 1. Throws a
+ * RangeError for any other number.
  */
 export function postIdFromInteger(n: number | bigint | string): string;
-/** The number in such a post id; null for any other. */
+/** The number in such a post id; null for any other id. */
 export function integerFromPostId(id: string): bigint | null;

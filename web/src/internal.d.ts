@@ -25,7 +25,7 @@ export interface Parts {
   user?: string;
   /** Aborted when the client is closed. */
   signal: AbortSignal;
-  /** What was told last of reads and streams. */
+  /** The code of the last error of reads and streams that the page got. */
   last: { told?: string };
   /** Dispatches an event to the page. */
   emit(type: string, detail: object): void;
@@ -107,11 +107,11 @@ export interface Post {
   cells: Map<string, Cell>;
   /** The keys in the service's order. */
   order: string[];
-  /** What the page was told last. */
+  /** The last state that the page got. */
   shown?: string;
 }
 
-/** What is told of some posts. */
+/** A stream with the events of some posts. */
 export interface Stream {
   /** Its posts; those whose turn is next come first. */
   ids: string[];

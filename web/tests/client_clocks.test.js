@@ -1,5 +1,5 @@
-// How old a wish is, where a clock is set or stands still: it is repeated only as long as its key
-// is on record for sure.
+// The age of a wish when a clock is set or stands still. The client repeats a wish only while the
+// service certainly still has its key.
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
@@ -29,12 +29,12 @@ beforeEach(() => {
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const isWrite = ({ method }) => method === 'PUT' || method === 'DELETE';
-/** The first write arrives, or not, its answer is lost, and then the network is gone. */
+/** The first write arrives or not, its answer gets lost, and then there is no network. */
 const lose = (first) => {
   let n = 0;
   site.faults = (request) => ({ drop: isWrite(request) && !n++ ? first : 'before' });
 };
-/** The device's clock is set, for a test. */
+/** Sets the device's clock. */
 const setClock = (t, ms) => {
   const now = Date.now.bind(Date);
   t.mock.method(Date, 'now', () => now() + ms);
@@ -82,7 +82,7 @@ test('the device sleeps, and the clock of the page with it: what is too old is d
   client.wish(post, 'like', true);
   await until('it has arrived', async () => (await held(service, post, 1)).mine);
   await other(service, post, 1, false);
-  // Asleep for an hour, by its own clock and by the service's.
+  // The device sleeps for an hour, by its own clock and by the service's.
   setClock(t, HOUR_MS);
   const body = JSON.stringify({ revision: 1, reactions: [] });
   const answer = { status: 200, headers: { Date: new Date(Date.now()).toUTCString() }, body };
@@ -120,7 +120,7 @@ for (const [set, ms] of [
     test(`the clock ${set} between two pages, and the wish, ${what}`, async (t) => {
       const context = await browser.newContext();
       t.after(() => context.close());
-      // Whole seconds do not tell in which half of 4 s a wish is.
+      // The `Date` header has whole seconds, so it cannot show in which half of 4 s a wish is.
       const retentionMs = late ? 4_000 : 20_000;
       const first = await open(context, 0, retentionMs);
       await showsIn(first, post, {});

@@ -1,5 +1,4 @@
-// That the types tell the truth about the code. Sizes are those of what is served:
-// tests/it/http/web.rs.
+// The types agree with the code. tests/it/http/web.rs checks the sizes of the served files.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -53,14 +52,14 @@ test('the declared types are those of the code', async (t) => {
     made,
     'src/onetap.js',
   );
-  // The declared types have the name that tsc gives to those that it makes.
+  // tsc would resolve these imports to the types that it has made. Point them at the declared ones.
   for (const name of await readdir(join(made, 'client'))) {
     const text = await readFile(join(made, 'client', name), 'utf8');
     const told = text.replaceAll('../onetap.d.ts', join(SRC, 'onetap.d.ts'));
     const all = told.replaceAll('../internal.d.ts', join(SRC, 'internal.d.ts'));
     await writeFile(join(made, 'client', name), all);
   }
-  // Both ways: nothing is declared that is not there, and nothing is there that is not declared.
+  // The types declare nothing that the code lacks, and the code exports nothing undeclared.
   await writeFile(
     join(made, 'same.ts'),
     `

@@ -1,4 +1,4 @@
-// Wishes that have no answer when their page goes: what becomes of them, in a real browser.
+// What becomes of wishes without an answer when their page closes, in a real browser.
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -135,7 +135,7 @@ test('two wishes for one reaction keep their order, whatever still lies in the n
   );
   assert.ok(repeated.slice(1).every(({ method }) => method === 'DELETE'));
   assert.deepEqual(await held(service, post, 1), { count: 0, mine: false });
-  // Late copies undo nothing that is newer.
+  // Late copies undo no newer wish.
   await wish(second, post, true);
   await second.evaluate(() => client.settled());
   release();
@@ -177,7 +177,7 @@ test('it is nobody else’s: another user who signs in meanwhile sends and sees 
   await crash(first);
   mend();
   site.requests.length = 0;
-  // Also one whose number begins with the first one's.
+  // Another user whose number begins with the first one's gets nothing either.
   for (const userId of [2, 11]) {
     const page = await open({ userId });
     await showsIn(page, post, { count: 0, mine: false, pending: false });
@@ -195,7 +195,7 @@ test('it is nobody else’s: another user who signs in meanwhile sends and sees 
 
 test('with a token it is kept only under a name that the page gives', async (t) => {
   const { context, site, post } = await place(t, browser, service);
-  // The service takes no tokens yet: who `me` is, this says for it.
+  // The service takes no tokens yet, so this stub decides who `me` is.
   const users = { anna: 1, ben: 2 };
   const open = async (name, outbox) => {
     const page = await openClient(context, site, { userId: 9, live: false }, []);
@@ -278,7 +278,7 @@ test('a wish in another tab goes behind the older one of the first, and stands',
   site.faults = ({ method }) => (method === 'PUT' && !n++ ? { hold: late } : undefined);
   await wish(one, post, true);
   await until('it is on its way', () => methods().length === 1);
-  // This tab does not know of it: what it shows is off, so it wishes on and off.
+  // This tab does not know of the wish. It shows the reaction as off, so it wishes on and off.
   await two.evaluate((post) => {
     client.wish(post, 'like', true);
     client.wish(post, 'like', false);
@@ -307,7 +307,7 @@ test('a wish that another tab has taken over is answered before a newer one goes
   site.requests.length = 0;
   const two = await open();
   await until('the other tab has sent both', () => methods().includes('DELETE'));
-  // Here it was never sent, so without the other tab it could be left out.
+  // This tab never sent the wish. Without the other tab it could leave it out.
   await wish(one, post, true);
   await setOffline(context, one, false);
   await one.evaluate(() => client.settled());

@@ -1,5 +1,5 @@
-// The stream as it comes off the wire, in a test's own hands; over the real service:
-// client_live.test.js.
+// The client against a stream whose bytes the test sends itself. client_live.test.js has the same over
+// the real service.
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
@@ -269,7 +269,7 @@ test('a stream that ends or breaks is opened again, and its snapshot counts what
 });
 
 test('a stream that is silent for forty seconds is given up; a comment is a sign of life', async (t) => {
-  // Whose forty seconds are over when the test says so.
+  // The test decides when its forty seconds are over.
   const [set, clear, waits] = [setTimeout, clearTimeout, []];
   t.mock.method(globalThis, 'setTimeout', (work, ms) =>
     ms === 40_000 ? waits[waits.push({ work }) - 1] : set(work, ms),

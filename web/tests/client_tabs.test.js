@@ -1,4 +1,4 @@
-// Tabs of one origin in a real browser: who streams, for whom, and what becomes of it when a tab
+// Tabs of one origin in a real browser: which tab streams for which, and what becomes of it when a tab
 // goes. What they show each other: client_live.test.js.
 
 import assert from 'node:assert/strict';

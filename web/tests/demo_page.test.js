@@ -40,13 +40,13 @@ const scores = async (page) => Object.fromEntries(await Promise.all(['onetap', '
   [side, { meant: await figure(page, side, 'meant'), sent: await figure(page, side, 'sent'), counted: await figure(page, side, 'counted'), verdict: await verdict(page, side) }])));
 const tapAll = (page) => page.getByRole('button', { name: 'Tap all 24', exact: true });
 const doubleTapAll = (page) => page.getByRole('button', { name: 'Double-tap all 24' });
-/** When it may be pressed again. */
+/** Waits until the button may be pressed again. */
 const ready = (page) => doubleTapAll(page).and(page.locator('[aria-disabled=false]')).waitFor();
 const setSlow = (page, slow) => page.getByRole('switch').setChecked(slow);
 
 /**
- * What is said of the other half after a double tap of all 24. On a busy machine the second tap may come too late: it is left
- * out then, and the first is judged.
+ * The page's verdict on the other half after a double tap of all 24. On a busy machine the second tap may come too late. The
+ * page then leaves it out, and judges the first.
  */
 function flipped(verdict) {
   const found = /^(?:✔ (\d+) of \1 right; |✘ \d+ of (\d+) wrong; |Tapped )twice: (\d+) on, (\d+) off$/.exec(verdict);
@@ -149,7 +149,7 @@ test('all double-tapped on a bad network: with onetap everything is as it was me
     assert.deepEqual([naive.meant, naive.counted], ['–', on]);
     assert.equal(await page.locator('[data-score=naive] :is(.right, .wrong)').count(), 0, 'not judged');
   }
-  // The other half is as good as chance has it; its figures are told, not asserted.
+  // The other half depends on chance, so the test prints its figures and asserts nothing.
   t.diagnostic(`onetap ${JSON.stringify(onetap)}; read, flip, save ${JSON.stringify(naive)}`);
   // What the page says of itself is so.
   const thread = new URL(page.url()).hash.slice(1);

@@ -27,7 +27,7 @@ for (const name of ['nginx', 'Caddyfile']) {
   test(`${name}: reads and streams from onetap, taps by way of the forum, over HTTP/2`, async (t) => {
     // As the guide says: both proxies pass on the name that the browser called.
     const service = await startService({ args: ['--allowed-host', 'forum.example'] });
-    // Whatever fails, what has been started ends; the last first.
+    // If anything fails, everything that was started ends, the last one first.
     const ends = [() => service.stop()];
     t.after(async () => {
       for (const end of ends.reverse()) await end();
@@ -82,11 +82,11 @@ for (const name of ['nginx', 'Caddyfile']) {
     const protocols = await page.evaluate(() => performance.getEntriesByType('resource').map(({ nextHopProtocol }) => nextHopProtocol));
     assert.deepEqual([...new Set(protocols)], ['h2']);
 
-    // In another's name: no tap reaches onetap, by no method.
+    // No tap in another user's name reaches onetap, by any method.
     assert.equal(await put('like', 8), 403);
     const toggle = await page.evaluate(async (post) => (await fetch(`/v1/posts/${post}/reactions/like/users/8/toggle`, { method: 'POST' })).status, POST);
     assert.equal(toggle, 404);
-    // Nor by a path that the proxy and onetap might read in different ways.
+    // Neither does one by a path that the proxy and onetap might read in different ways.
     const path = `/v1/posts/${POST}/reactions/like/users/8`;
     for (const raw of [`${path}/../../../../../../../onetap.js`, `/onetap.js/..${path}`, `/${path}`, path.replace('8', '%38'), `${path}?/onetap.js`]) {
       const curl = ['-sk', '--path-as-is', '-o', '/dev/null', '-w', '%{http_code}', '-X', 'PUT', proxy.url + raw];
@@ -116,7 +116,7 @@ for (const name of ['nginx', 'Caddyfile']) {
       assert.match(byName('evil.example', `/v1/posts/${POST}/reactions`), /foreign_host/);
     }
 
-    // What is for operators stays inside.
+    // The paths for operators stay inside.
     for (const path of ['/metrics', '/readyz', '/healthz', '/docs/', '/demo', '/openapi.json']) {
       const answer = await page.request.get(proxy.url + path);
       assert.equal(answer.status(), 404, path);

@@ -1,5 +1,5 @@
-// The central promises of client and element in three engines: what holds in one need not hold in
-// another. In depth, and in Chromium alone: client_*.test.js, bar_*.test.js, demo_page.test.js.
+// The central promises of client and element in three engines, since engines differ. The tests in
+// client_*.test.js, bar_*.test.js and demo_page.test.js go deeper, in Chromium alone.
 //
 // A new one: add a test to `promises`, with what support/engines.js lists.
 
@@ -15,7 +15,7 @@ import { startService, until } from './support/service.js';
 import { startSite } from './support/site.js';
 
 const DOUBLE_TAPS = 12;
-/** Longer than in life: on a busy machine a second tap may come late. */
+/** Longer than the default, because on a busy machine a second tap may come late. */
 const GESTURE_MS = 3_000;
 
 let service;
@@ -24,7 +24,7 @@ after(() => service.stop());
 
 /** The tests of an engine, `browser()`. */
 function promises(browser) {
-  /** A site, and a visitor who knows only it. */
+  /** A site, and a browser that has visited nothing else. */
   async function place(t) {
     const site = await startSite({ service });
     const context = await browser().newContext();

@@ -1,4 +1,4 @@
-// The npm package as its users have it: packed, installed, built with Vite, tapped.
+// The npm package as its users get it: packed, installed, built with Vite; then a tap.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -136,7 +136,7 @@ test('built with Vite, a page taps, sees others tap, and loads the parts of the 
     [['like', 1]],
   );
 
-  // The client beside it, of another user, has heard of it.
+  // Another user's client beside it has received the tap.
   await page.waitForFunction(() => globalThis.states.at(-1)?.total === 1);
   await page.evaluate((post) => globalThis.client.wish(post, 'love', true), POST);
   await reads(page, ['Like, 1 *', 'Love, 1']);

@@ -58,7 +58,7 @@ fn unknown(verb: Verb, user: u64, sent: u64, not_after: u64) -> Line {
     Line::Tap(Tap { outcome: Outcome::Unknown { not_after_micros: Some(not_after) }, ..tap })
 }
 
-/// Both checkers say so.
+/// Asserts that both checkers agree.
 #[track_caller]
 fn assert_right(lines: &[Line], right: bool) {
     let found = verdict(lines);
@@ -86,7 +86,7 @@ fn history() -> Vec<Line> {
 #[test]
 fn the_revision_of_a_post_without_any_reaction_rises_by_itself() {
     assert_right(&history(), true);
-    // Whatever it shows or does not show: each answer may be missing, but no change.
+    // Every answer may be missing, but no change.
     for at in [0, 1, 3, 5, 6, 7, 10] {
         let mut lines = history();
         lines.remove(at);
@@ -128,7 +128,7 @@ fn a_reaction_beside_keeps_the_revision_as_it_is() {
             on(1, 20, 100),
             beside.clone(),
             off(1, 40, 200),
-            // Nobody has this one; of the other it says nothing.
+            // Nobody has this reaction. The answer says nothing about the other one.
             idle(60, shown),
             away.clone(),
             idle(80, 270),
@@ -150,10 +150,10 @@ fn a_tap_of_unknown_outcome_may_have_emptied_it() {
     ] {
         assert_right(&[&seen[..], &[filler]].concat(), right);
     }
-    // It is applied between the two, if somebody has the reaction until then.
+    // The tap takes effect between the two, if somebody has the reaction until then.
     let seen = [on(1, 20, 100), read(50, 100, 1), read(60, 101, 0), on(2, 80, 102)];
     assert_right(&[&seen[..], &[unknown(Verb::Unset, 1, 30, 90)]].concat(), true);
-    // One fills the gap, and there is no room for two more.
+    // One change fills the gap. There is no room for two more.
     let seen = [read(10, 5, 0), read(20, 6, 0), on(1, 30, 7), off(1, 40, 8), read(50, 9, 0)];
     let twice = [unknown(Verb::Set, 4, 0, 60), unknown(Verb::Unset, 4, 0, 60)];
     assert_right(&seen, true);
@@ -164,7 +164,8 @@ fn a_tap_of_unknown_outcome_may_have_emptied_it() {
     );
 }
 
-/// A failover may take what others raised, as it may take changes; what is left goes on from there.
+/// A failover may lose a revision that other posts raised, just as it may lose changes. The post goes
+/// on from what is left.
 #[test]
 fn a_revision_that_others_raised_may_be_lost() {
     let lossy = |lines: &[Line]| judge(lines, Rules { allow_lost_suffix: true });
@@ -176,7 +177,7 @@ fn a_revision_that_others_raised_may_be_lost() {
         assert_eq!(found.is_right(), right, "{shown}: {:?}", found.violations);
         assert_eq!(found.lost, 0);
     }
-    // The change that emptied it is lost too, or one that filled it.
+    // The failover also lost the change that emptied the post, or one that filled it.
     let lines = [&before[..], &[read(70, 100, 1), off(1, 80, 300)]].concat();
     let found = lossy(&lines);
     assert!(found.is_right(), "{:?}", found.violations);
@@ -185,12 +186,12 @@ fn a_revision_that_others_raised_may_be_lost() {
     let found = lossy(&filled);
     assert!(found.is_right(), "{:?}", found.violations);
     assert_eq!((found.lost, found.losses), (1, 1));
-    // Below the change that emptied it, it shows what was before the lost changes.
+    // Below the change that emptied it, the post shows the state before the lost changes.
     let twice = [on(1, 5, 10), off(1, 10, 20), on(1, 20, 100), off(1, 40, 200)];
     let found = lossy(&[&twice[..], &[read(70, 50, 0), on(1, 80, 300)]].concat());
     assert!(found.is_right(), "{:?}", found.violations);
     assert_eq!((found.lost, found.losses), (2, 1));
-    // With a reaction it has the revision of a change.
+    // A post with a reaction has the revision of a change.
     let lines = [&before[..], &[read(70, 101, 1), off(1, 80, 300)]].concat();
     assert!(!lossy(&lines).is_right());
 }

@@ -5,8 +5,8 @@ use onetap_loadtest::history::{Outcome, Read, Tap, TapAnswer, Verb};
 use crate::simulate::{Act, Fate, Plan, run};
 use crate::{Line, verdict};
 
-/// One client after the other: taps of three users on two reactions, and what a read shows after
-/// each. With a key now and then, and a tap of unknown outcome that was applied.
+/// Taps of three users on two reactions, one after the other, with a read after each. Some taps have
+/// a key, and one tap of unknown outcome was applied.
 fn history(numbered: bool, reads: bool) -> Vec<Line> {
     let tap = |n: u64, fates: Vec<Fate>| Act::Tap {
         reaction: u8::try_from(n / 3 % 2).unwrap(),
@@ -24,7 +24,7 @@ fn history(numbered: bool, reads: bool) -> Vec<Line> {
         };
         plans.push(Plan { act: tap(n, fates), times: (100 * n, 2, 3), leap: n % 3, risen: n % 2 });
         if reads {
-            // Two, or one alone could say what revision a change of unknown outcome has.
+            // Two reads: a single one could decide the revision of a change of unknown outcome.
             plans.push(Plan { act: Act::Read, times: (100 * n + 50, 2, 3), leap: 0, risen: 0 });
             plans.push(Plan { act: Act::Read, times: (100 * n + 60, 2, 3), leap: 0, risen: 1 });
         }
@@ -74,7 +74,7 @@ fn a_dropped_doubled_or_exchanged_tap_is_found() {
                 let (a, b) = (outcome(&lines[*at]).clone(), outcome(&lines[*other]).clone());
                 *outcome_mut(&mut exchanged[*at]) = b;
                 *outcome_mut(&mut exchanged[*other]) = a;
-                // Whose answer comes before it was sent is not even a history.
+                // A tap whose answer comes before its sending makes the file no history.
                 assert!(!is_right(&exchanged), "exchanged {at} and {other}");
             }
         }
@@ -143,8 +143,8 @@ fn every_false_field_is_found() {
                     found(false_lines, format!("answer {kind}"));
                 }
                 for (kind, falsify) in falsehoods.iter().enumerate() {
-                    // A toggle and the absolute form of what it did have the same answer; and a
-                    // repetition may be any other.
+                    // A toggle has the same answer as the absolute form of its effect, and a
+                    // repetition may be of any verb.
                     let same = kind == 2 && tap.verb == Verb::Toggle;
                     if same || !answer.changed || tap.key.is_some() {
                         continue;
@@ -178,7 +178,7 @@ fn a_key_that_took_effect_twice_is_found() {
     assert!(!is_right(&lines));
 }
 
-/// Both flips of a phantom are as right as can be, but nobody asked for them.
+/// A phantom flips a flag twice. Both flips look right, but nobody asked for them.
 fn two_that_cancel(lines: &mut Vec<Line>) {
     let changes = changes(lines);
     let cell = |line: &Line| match line {
@@ -195,7 +195,7 @@ fn two_that_cancel(lines: &mut Vec<Line>) {
     lines.remove(a);
 }
 
-/// A user taps twice in a row, now and then.
+/// A history in which a user sometimes taps twice in a row.
 fn double_taps(numbered: bool, reads: bool) -> Vec<Line> {
     let mut plans = Vec::new();
     for n in 0..30_u64 {
@@ -214,7 +214,7 @@ fn double_taps(numbered: bool, reads: bool) -> Vec<Line> {
     run(&plans, numbered, true)
 }
 
-/// The same, and somebody else has a reaction all the time.
+/// The same, while somebody else has a reaction all the time.
 fn kept_by_another() -> Vec<Line> {
     let tap = |user: u64, at: u64| {
         let fates = vec![Fate::Answered];
@@ -255,7 +255,7 @@ fn a_tap_of_unknown_outcome_fills_one_break_in_its_time() {
             outcome: Outcome::Unknown { not_after_micros: Some(not_after) },
         })
     };
-    // One change is nobody's: user 2 had tapped once.
+    // Nobody made one of the changes: user 2 had tapped once.
     let mut lines = double_taps(false, true);
     let at = changes(&lines)[2];
     let Line::Tap(gone) = lines.remove(at) else { unreachable!() };
@@ -278,7 +278,7 @@ fn a_tap_of_unknown_outcome_fills_one_break_in_its_time() {
             assert_eq!(verdict.filled, 1);
         }
     }
-    // It fills one break, not two.
+    // The tap explains one break, not two.
     let at = changes(&lines)[8];
     lines.remove(at);
     lines.push(unknown(2, Verb::Toggle, 0, 100));
@@ -303,8 +303,8 @@ fn like(user_id: u64, verb: Verb, sent_micros: u64, outcome: Outcome) -> Tap<'st
     Tap { post_id, reaction, user_id, verb, sent_micros, key: None, outcome }
 }
 
-/// Two taps that flip the same flag, of which only one may be applied as late as the second change
-/// demands: it must not be used up for the first, whatever the order of the lines.
+/// Two taps flip the same flag. Only one of them may be applied as late as the second change needs.
+/// So the checker must not use it for the first change, whatever the order of the lines.
 #[test]
 fn of_two_taps_of_unknown_outcome_the_one_with_less_time_goes_first() {
     // On before 10 and still at 30; off again before 50.
@@ -321,8 +321,8 @@ fn of_two_taps_of_unknown_outcome_the_one_with_less_time_goes_first() {
     assert!(!judged([patient, unknown(1, 51, 90)]), "the other is sent after it");
 }
 
-/// Two of which one was sent later: used for the first change, it would leave no time for what has
-/// to come after that.
+/// Two taps, one sent later than the other. If the checker used the later one for the first change,
+/// there would be no time for what has to come after it.
 #[test]
 fn of_two_taps_of_unknown_outcome_the_one_that_was_sent_first_goes_first() {
     // User 1 is on, then user 2, whose tap has to be applied by 20; user 1 is off again before 50.

@@ -58,7 +58,7 @@ fn tap(user: u64, at: u64) -> Plan {
     Plan { act, times: (at, 0, 1), leap: 0, risen: 0 }
 }
 
-/// The final state carries the revision of the last change that was told.
+/// The final state has the revision of the last change that an answer shows.
 fn with_ending(mut lines: Vec<Line>) -> Vec<Line> {
     let told = |line: &Line| match line {
         Line::Tap(Tap { outcome: Outcome::Answered { answer, .. }, .. }) => answer.revision,
@@ -212,8 +212,8 @@ fn a_loss_that_leaves_the_state_as_it_was_is_told_by_a_key() {
     assert!(!verdict(&lines).is_right());
 }
 
-/// User 10's tap takes effect on the old primary, of which only what others are told speaks. It is
-/// answered by the new one, after it has taken effect there, too.
+/// User 10's tap takes effect on the old primary; only the answers to others show it. Then it takes
+/// effect on the new primary too, which answers it.
 fn applied_on_both(kept: usize, key: Option<&'static str>) -> Vec<Line> {
     let first: Vec<Plan> = (0..12).map(|n| tap(1 + n, 3 * n)).collect();
     let (mut lines, _) = failover(&first, kept, &[tap(20, 0), tap(10, 3)]);

@@ -10,7 +10,7 @@ use crate::support::redis_server::{Kind, shared};
 pub(crate) fn onetap(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onetap"));
     command.args(args).env_clear().stdin(Stdio::null());
-    // Where a program that is measured for coverage puts what it measured.
+    // A program built for coverage writes its profile there.
     command.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
     command
 }
@@ -123,7 +123,7 @@ fn a_bad_configuration_is_one_line_and_exit_code_64() {
         let lines = String::from_utf8_lossy(&output.stderr).lines().count();
         assert_eq!(lines, 1, "{args:?}");
         if args[0] != "no-such-command" {
-            // The same through the subcommands.
+            // The subcommands refuse it likewise.
             for command in ["serve", "check-config"] {
                 assert_usage(&run(&[&[command], *args].concat()), 64, words);
             }

@@ -14,7 +14,7 @@ async fn taps_in_flight_are_answered_at_every_end() {
     for signals in [&["-HUP"][..], &["-TERM"], &["-HUP", "-TERM"], &["-TERM", "-HUP", "-HUP"]] {
         let redis = RedisServer::start(Kind::Redis, &[]);
         let store = redis.url();
-        // Whatever runs the tests may have SIGHUP ignored.
+        // The program that runs the tests may ignore SIGHUP.
         let mut hearing = std::process::Command::new("env");
         hearing.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_onetap")]);
         hearing.args(["--listen", "127.0.0.1:0", "--threads", "2", "--store", &store]);
@@ -91,7 +91,7 @@ async fn a_limit_on_the_size_of_files_refuses_taps_and_kills_nothing() {
     let (mut counted, mut refused) = (0, 0);
     let first = post();
     for user in 1..=1500 {
-        // A tap that changes nothing is counted all the while, and says nothing of the disk.
+        // onetap goes on counting taps that change nothing; they show nothing about the disk.
         if user % 100 == 0 {
             let again = format!("/v1/posts/{first}/reactions/like/users/1");
             connection.send("PUT", &again, &[], "").await;
@@ -121,7 +121,7 @@ async fn a_limit_on_the_size_of_files_refuses_taps_and_kills_nothing() {
     assert_eq!(log.matches("ERROR").count(), 1, "one line, however many taps: {log}");
     assert!(!log.contains("counted again"), "{log}");
     drop(program);
-    // Without the limit all is there that was answered.
+    // Without the limit, every answered tap is there.
     let program = Program::spawn(&mut onetap(&args));
     program.until_ready().await;
     assert_eq!(program.send("GET", &read).await.ok(200)["total"], 1);

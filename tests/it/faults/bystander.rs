@@ -188,7 +188,7 @@ async fn streams_of_a_hundred_posts_open_beside_taps() {
     let watchers = Watchers::start(service.address, 100);
     let told = watchers.all_within(Duration::from_secs(10), |seen| seen.told >= 100).await;
     assert_all_answered(&bystander.await.unwrap());
-    assert_eq!(told, 100, "streams were told of all that they asked for within 10 s");
+    assert_eq!(told, 100, "streams got all their posts within 10 s");
     assert_eq!(watchers.count(|seen| seen.ended > 0), 0, "streams ended for no reason");
 }
 
@@ -199,7 +199,7 @@ async fn streams_are_told_the_truth_or_closed_when_redis_closes_every_connection
     let service = start(&redis, &[]).await;
     let watchers = Watchers::start(service.address, 100);
     let told = watchers.all_within(Duration::from_secs(20), |seen| seen.told >= 100).await;
-    assert_eq!(told, 100, "streams were told of all that they asked for");
+    assert_eq!(told, 100, "streams got all their posts");
     let ended: Vec<usize> = watchers.seen.lock().unwrap().iter().map(|seen| seen.ended).collect();
 
     let bystander = tokio::spawn(stand_by(service.address, Sends::Taps, TIME));
@@ -214,13 +214,13 @@ async fn streams_are_told_the_truth_or_closed_when_redis_closes_every_connection
         let status = client.send("PUT", path, &[("idempotency-key", &key)], "").await.status;
         assert_eq!(status, 201, "a tap with a key, right after the connections were closed");
     }
-    // A second more than the bound, for what the test itself takes.
+    // One second above the bound, because the test itself takes time.
     while killed.elapsed() < Duration::from_secs(6) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let seen = watchers.seen.lock().unwrap().clone();
     let settled = seen.iter().zip(&ended).filter(|(seen, was)| seen.truth || seen.ended > **was);
-    assert_eq!(settled.count(), 100, "streams were told the truth or closed within 5 s");
+    assert_eq!(settled.count(), 100, "streams got current counts or closed within 5 s");
     assert_all_answered(&bystander.await.unwrap());
     let told = watchers.all_within(Duration::from_secs(9), |seen| seen.truth).await;
     assert_eq!(told, 100, "streams were open again, and told the truth, within 15 s");
@@ -293,7 +293,7 @@ async fn pages_beside_taps(store: &str) {
     let pages = pages.await.unwrap();
     println!("{codes:?}, pages {pages:?}");
     assert_all_answered(&codes);
-    // Refused first, and only so.
+    // Pages are refused first, and only by this code.
     assert!(pages.keys().all(|status| [200, 503].contains(status)), "{pages:?}");
     assert!(pages.get(&200) > Some(&0), "nobody was answered a page: {pages:?}");
 }
@@ -326,7 +326,7 @@ async fn streams_open_beside_large_pages_and_taps() {
     let codes = stand_by(service.address, Sends::Taps, TIME).await;
     assert_all_answered(&codes);
     let told = watchers.all_within(Duration::from_secs(6), |seen| seen.told >= 100).await;
-    assert_eq!(told, 20, "streams were told of all that they asked for within 10 s");
+    assert_eq!(told, 20, "streams got all their posts within 10 s");
     println!("{codes:?}, pages {:?}", pages.await.unwrap());
 }
 
@@ -372,7 +372,7 @@ async fn remove_nothing(service: SocketAddr, user: u64, time: Duration) {
         let mut refused = 0;
         for _ in 0..100 {
             let Some(response) = client.read().await else { return };
-            // Nothing of these is in doubt: it is applied, or refused.
+            // None of these is in doubt: onetap applies or refuses each.
             assert!([200, 503].contains(&response.status), "{response:?}");
             refused += u32::from(response.status == 503);
         }

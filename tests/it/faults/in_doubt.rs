@@ -220,7 +220,7 @@ async fn what_redis_refused_is_sent_again_within_its_time() {
     let answer = sending.await.unwrap().ok(200);
     assert_eq!(answer["count"], 1);
     assert_eq!(bench.changes(&path).await, 1);
-    // If it stays so, the answer is that nothing was applied.
+    // If the server stays a replica, the answer says that nothing was applied.
     command(&bench, &["REPLICAOF", "127.0.0.1", "1"]).await;
     let started = Instant::now();
     bench.send("POST", &path, None).await.assert_problem(503, "store_unavailable");
@@ -259,7 +259,7 @@ async fn a_tap_with_a_key_waits_for_redis_as_long_as_it_has_time() {
     bench.proxy.fault(Fault::SwallowReplies);
     let sending = bench.sending("POST", &path, Some("k")).await;
     until("the tap has run", async || bench.count(&path).await == 1).await;
-    // Nobody answers there.
+    // No server listens there.
     bench.proxy.repoint(SocketAddr::from(([127, 0, 0, 1], free_port())));
     bench.proxy.fault(Fault::None);
     bench.proxy.cut();

@@ -22,11 +22,11 @@ use crate::support::soon;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_service_over_a_file_is_killed() {
-    // Not where temporary files are: that may be memory.
+    // Not in the folder for temporary files, which may be in memory.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let store = format!("file:{}", folder.path().join("store.redb").display());
     let listen = format!("127.0.0.1:{}", free_port());
-    // A short log, or the start would check more and more of it.
+    // A short log, because each start checks all of it.
     let short = ["--threads", "2", "--change-log-retention-seconds", "60"];
     let start = || {
         let args = [&["--listen", &listen, "--store", &store], &short[..]].concat();
@@ -74,7 +74,7 @@ impl Callers {
                     replayed: told.replayed,
                 },
             },
-            // If anything has taken it, then the commit that has just failed.
+            // If it took effect, it did so in the commit that has just failed.
             Err(StoreError::OutcomeUnknown) => {
                 Outcome::Unknown { not_after_micros: Some(at_micros) }
             }
@@ -127,7 +127,7 @@ impl Callers {
     /// unknown.
     async fn run(self: Arc<Self>, round: u64, caller: u64) -> Option<(Tap, String)> {
         let (posts, run) = (tapped_posts(), format!("p{round}"));
-        // Other taps each time.
+        // Each round sends other taps.
         let first = (round << 32) + caller;
         for n in (first..).step_by(usize::try_from(CALLERS).unwrap()) {
             self.begun.fetch_add(1, Ordering::Relaxed);
@@ -138,7 +138,7 @@ impl Callers {
                 Err(_) => return None,
             }
             if n % 8 == 0 {
-                // A closed file says nothing, and then the next tap will.
+                // Ignore the result: if the file is closed, the next tap shows it.
                 let _ =
                     self.read(posts[usize::try_from(n / 8).unwrap() % posts.len()], false).await;
             }

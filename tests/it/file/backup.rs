@@ -46,8 +46,8 @@ async fn a_copy_that_is_taken_under_load_is_of_one_moment() {
     let load = tokio::spawn(async move {
         let mut connection = Connection::open(address).await;
         for user in 1.. {
-            // The same user on every post, one after the other: an image of one moment has a user
-            // on the first posts only, or on all.
+            // Each user taps one post after the other. So a copy of one moment has a user on the
+            // first posts only, or on all.
             for post in &targets {
                 let path = format!("/v1/posts/{post}/reactions/like/users/{user}");
                 if going.is_closed() {
@@ -81,7 +81,7 @@ async fn a_copy_that_is_taken_under_load_is_of_one_moment() {
         let (first, last) = (totals[0], totals[totals.len() - 1]);
         assert!(last >= before as u64, "{before} had been answered: {totals:?}");
         assert!(totals.is_sorted_by(|a, b| a >= b) && first - last <= 1, "{totals:?}");
-        // It goes on from there like any other.
+        // A service goes on from the copy as from any store file.
         let again = format!("/v1/posts/{}/reactions/like/users/1", all[0]);
         assert_eq!(restored.send("DELETE", &again).await.ok(200)["count"], first - 1);
     }
@@ -97,7 +97,7 @@ async fn a_file_that_nobody_holds_is_copied_as_well_and_stays_as_it_was() {
     let path = format!("/v1/posts/{}/reactions/like/users/1", post());
     let mut program = start(&file);
     program.send("PUT", &path).await.ok(201);
-    // Killed: its socket is left over, and the file has to be repaired.
+    // After the kill, its socket is still there, and the file needs repair.
     program.signal("-KILL");
     program.exit_code().await;
     let copy = folder.path().join("copy.redb");
@@ -135,7 +135,7 @@ async fn what_cannot_be_copied_is_refused_and_nothing_is_left_behind() {
     }
     refused(&outcome(&mut onetap(&["backup", "--from", "x.redb", "--to", "y"])), 64, "file:PATH");
     assert_eq!(fs::read_to_string(at("there")).unwrap(), "somebody's");
-    // Held by a service that does not answer there.
+    // A service holds the file, and does not answer at its socket.
     fs::remove_file(at("store.redb.sock")).unwrap();
     refused(&outcome(&mut backup(&file, &at("copy"))), 69, "another process holds it");
     let mut names: Vec<_> =
@@ -185,7 +185,7 @@ async fn a_copy_that_is_interrupted_or_has_no_room_leaves_nothing() {
             assert!(code.is_none_or(|code| code > 128) && !copy.exists(), "{signal}: {code:?}");
         }
     }
-    // No room: a limit on the size of files stands in for the end of the disk.
+    // A limit on the size of files stands in for a full disk.
     let from = format!("file:{}", file.display());
     let limited = "ulimit -f 600; exec \"$@\"";
     let mut command = Command::new("sh");

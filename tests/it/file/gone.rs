@@ -34,10 +34,10 @@ async fn a_file_that_is_gone_is_noticed_and_one_that_is_back_as_well() {
     assert_eq!(stream.next().await.unwrap().total(), 1);
 
     fs::rename(&file, &aside).unwrap();
-    // A tap is never written to a file without a name.
+    // onetap never writes a tap to a file without a name.
     let removal = format!("/v1/posts/{post}/reactions/like/users/1");
     program.send("DELETE", &removal).await.assert_problem(503, "store_unavailable");
-    // The log says so once, and readiness says why; others are told what they may do.
+    // The log has one line, and `/readyz` says why. Callers learn only that they may try again.
     program.send("GET", &read).await.assert_problem(503, "store_unavailable");
     for _ in 0..3 {
         let ready = program.send("GET", "/readyz").await;

@@ -73,7 +73,7 @@ async fn silent_connections_make_room_for_who_asks() {
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
     let closed = program.figure("onetap_http_connections_closed_for_room_total").await;
     assert!((1000..2000).contains(&closed), "{closed}");
-    // Neither who is told of changes nor who has just begun to ask was closed for it.
+    // onetap closed neither the stream nor the connection that has just begun a request.
     assert!(!stream.ends_within(Duration::from_millis(50)).await);
     asking.write(b"}").await;
     asking.read().await.expect("an answer").assert_problem(400, "invalid_body");

@@ -72,7 +72,7 @@ async fn provoke(service: &Service, redis: &RedisServer, origin: &str) {
             ["date", "etag", "idempotency-replayed", "link", "retry-after", "x-request-id"];
         assert_eq!(exposed, readable);
     }
-    // 408: a body that does not come.
+    // 408: the body does not come.
     let mut connection = service.connect().await;
     let head = format!(
         "POST {toggle} HTTP/1.1\r\nhost: localhost\r\norigin: {origin}\r\ncontent-type: application/json\r\n\
@@ -82,7 +82,7 @@ async fn provoke(service: &Service, redis: &RedisServer, origin: &str) {
     let response = connection.read().await.unwrap();
     response.assert_problem(408, "request_timeout");
     assert_readable(&response, origin);
-    // 504, then 503: a Redis that falls silent with a tap in its hands.
+    // 504, then 503: Redis falls silent while it has a tap.
     redis.signal("-STOP");
     let response = send("PUT", &path, &headers, "").await;
     response.assert_problem(504, "outcome_unknown");
@@ -129,7 +129,7 @@ async fn a_browser_taps_for_pages_of_its_own_origin_and_of_named_ones_alone() {
     let site = |site| ("sec-fetch-site", site);
     let origin = |origin| ("origin", origin);
     let cases: &[(&[(&str, &str)], bool)] = &[
-        // Who is no browser.
+        // A caller that is no browser.
         (&[], true),
         (&[origin(FOREIGN)], true),
         // A browser.
@@ -153,11 +153,11 @@ async fn a_browser_taps_for_pages_of_its_own_origin_and_of_named_ones_alone() {
                 response.assert_problem(403, "forbidden");
             }
         }
-        // On, off, flipped: on. What is refused leaves it as it was.
+        // PUT, DELETE, toggle: the reaction is on. A refused write leaves it as it was.
         let count = service.send("GET", &path.replace("/like/users/7", "")).await.ok(200);
         assert_eq!(count["total"], 1, "{headers:?}");
     }
-    // Whoever may not read the answer may ask.
+    // A page that may not read the answer may still send a GET.
     let foreign = [site("cross-site"), origin(FOREIGN)];
     let asked = service.connect().await.send("GET", "/healthz", &foreign, "").await;
     asked.ok(200);

@@ -104,7 +104,7 @@ async fn behind_a_unix_socket_every_name_is_good() {
     let answer = curl("PUT", &path);
     assert!(answer.contains("\"count\":1"), "{answer}");
 
-    // In use it is taken; left over by a process that was killed, it is taken over.
+    // A socket in use is taken. A socket that a killed process left over is replaced.
     let second = outcome(&mut onetap(&["--listen", &listen, "--store", "memory:"]));
     assert_eq!(second.status.code(), Some(69), "{second:?}");
     program.signal("-KILL");
@@ -151,7 +151,7 @@ async fn a_service_that_ends_leaves_the_socket_of_the_next_one() {
     let socket = folder.path().join("onetap.sock");
     let listen = format!("unix:{}", socket.display());
     let mut first = Program::start_at(&listen, &["--store", "memory:"]);
-    // Half a request keeps it from ending.
+    // An incomplete request keeps the service from ending.
     let mut slow = UnixStream::connect(&socket).unwrap();
     slow.write_all(
         b"POST /v1/posts/reactions/query HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{",

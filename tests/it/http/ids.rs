@@ -268,7 +268,7 @@ async fn a_path_is_decoded_once() {
     bad_post.assert_problem(400, "invalid_post_id");
     let bad_user = format!("/v1/posts/{post}/reactions/like/users/%FF");
     connection.send("PUT", bad_user, &[], "").await.assert_problem(400, "invalid_user_id");
-    // Raw bytes that are not UTF-8 are no HTTP at all; whoever refuses them, it is not a 500.
+    // Raw bytes that are not UTF-8 are not HTTP. Any layer may refuse them, but not with a 500.
     let raw = service.connect().await.send("PUT", path(b"\xC0\x80", 9), &[], "").await;
     assert_eq!(raw.status, 400);
     let empty = connection.send("PUT", path(b"", 9), &[], "").await;

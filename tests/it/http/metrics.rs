@@ -73,7 +73,7 @@ async fn promtool_finds_nothing_in_either_format() {
         let plain = older(&service).await;
         let (good, said) = checked(promtool().args(["check", "metrics"]), &plain);
         assert!(good && said.is_empty(), "{store}: {said}");
-        // `check metrics` reads the older format alone. What reads OpenMetrics wants timestamps.
+        // `check metrics` reads the older format only. promtool's reader of OpenMetrics requires timestamps.
         let open = figures(&service, "application/openmetrics-text").await;
         let timed = open.lines().map(|line| match line.starts_with('#') {
             true => format!("{line}\n"),
@@ -172,7 +172,7 @@ async fn readiness_is_a_figure() {
 async fn a_scrape_breaks_no_connection_of_a_store_that_is_slow_for_a_moment() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let service = Service::with(&["--store", &redis.url()]);
-    // Once all lanes are connected; nobody has checked readiness.
+    // Wait until all lanes are connected. Nobody has checked readiness yet.
     service
         .send("PUT", "/v1/posts/0192f0c1-2345-7890-abcd-ef0123456789/reactions/like/users/1")
         .await
@@ -182,7 +182,7 @@ async fn a_scrape_breaks_no_connection_of_a_store_that_is_slow_for_a_moment() {
     let started = std::time::Instant::now();
     let before = older(&service).await;
     assert!(started.elapsed() < std::time::Duration::from_millis(1500), "{:?}", started.elapsed());
-    // Longer than the scrape waits, shorter than a request does.
+    // Longer than the scrape waits, and shorter than the request timeout.
     tokio::time::sleep(std::time::Duration::from_millis(700)).await;
     redis.signal("-CONT");
     let mut after = older(&service).await;

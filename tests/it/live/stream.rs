@@ -53,7 +53,7 @@ async fn a_stream_begins_with_every_post_and_goes_on_with_what_changes() {
         let told = service.send("PUT", &like(posts[2], 8)).await.ok(201);
         let event = events.next().await.unwrap();
         assert_eq!(told["revision"], event.id, "{store}");
-        // It is what GET answers, to the letter.
+        // The event is byte for byte what GET answers.
         let got = service.send("GET", &format!("/v1/posts/{}/reactions", posts[2])).await.ok(200);
         assert_eq!(event.data, got, "{store}");
         for (post, user, total) in [(posts[0], 9, 1), (posts[1], 10, 2)] {
@@ -64,7 +64,7 @@ async fn a_stream_begins_with_every_post_and_goes_on_with_what_changes() {
         service.send("DELETE", &like(posts[1], 7)).await.ok(200);
         let event = events.next().await.unwrap();
         assert_eq!((event.post(), event.total()), (&*posts[1].to_string(), 1), "{store}");
-        // What changes nothing, and what nobody watches, is no event.
+        // A tap that changes nothing sends no event, and neither does a post that nobody watches.
         service.send("PUT", &like(posts[1], 10)).await.ok(200);
         service.send("PUT", &like(post(), 10)).await.ok(201);
         assert!(events.next_within(Duration::from_millis(400)).await.is_none(), "{store}");
@@ -147,13 +147,13 @@ async fn a_thousand_taps_are_few_events_and_the_last_has_the_final_count() {
         }
         let took = begun.elapsed();
         let heard = reading.await.unwrap();
-        // One at the beginning, one for each begun tenth of a second, one for the end.
+        // At most one event at the beginning, one for each tenth of a second begun, one at the end.
         let most = took.as_millis() / 100 + 3;
         assert!((heard.len() as u128) <= most, "{store}: {} events in {took:?}", heard.len());
         for pair in heard.windows(2) {
             assert!(pair[0].id < pair[1].id, "{store}: {pair:?}");
         }
-        // However long a reader is kept waiting: the first was sent after the beginning.
+        // This holds for a slow reader too: the first event was sent after the beginning.
         let spread = heard.last().unwrap().at - begun;
         let least = Duration::from_millis(100) * u32::try_from(heard.len() - 1).unwrap();
         assert!(spread >= least, "{store}: {heard:?} in {spread:?}");
@@ -169,7 +169,7 @@ async fn streams_leave_room_for_taps() {
     for _ in 0..6 {
         streams.push(Events::open(program.address(), &path).await);
     }
-    // Whoever is refused keeps no place either, not even by a connection that it leaves open.
+    // A refused client keeps no place, not even if it leaves its connection open.
     let mut refused = Vec::new();
     for _ in 0..6 {
         let mut connection = Connection::open(program.address()).await;
@@ -184,7 +184,7 @@ async fn streams_leave_room_for_taps() {
         stream.until(|event| event.total() == 1).await;
     }
     assert_eq!(program.figure("onetap_live_streams_refused_total").await, 6);
-    // One goes, and another has its place.
+    // When one stream ends, another gets its place.
     streams.pop();
     program.until_figure("onetap_live_streams", 5).await;
     streams.push(Events::open(program.address(), &path).await);
@@ -206,14 +206,14 @@ async fn who_goes_away_leaves_nothing_behind() {
             streams.iter().for_each(Events::reset_when_dropped);
         }
         drop(streams);
-        // Nothing changes on these posts, and nothing is sent meanwhile.
+        // These posts do not change meanwhile, so onetap sends nothing on the streams.
         program.until_figure("onetap_live_streams", 0).await;
         program.until("closed files", || async { program.open_files() <= idle }).await;
     }
 }
 
-/// For the kernel this client is like one that has vanished: it takes nothing that was sent. The
-/// stream sends too little for our own write timeout to notice.
+/// To the kernel this client looks like one that has vanished: it reads nothing. The stream sends
+/// too little for our own write timeout to notice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_takes_nothing_more_is_given_up_though_little_is_sent() {
     let program = Program::start(&["--store", "memory:", "--write-timeout-ms", "1000"]);
@@ -250,7 +250,7 @@ async fn a_stop_ends_streams_before_it_waits_for_anything() {
 
 #[tokio::test]
 async fn a_quiet_stream_says_that_it_is_there() {
-    // A connection on which nothing is asked would be closed much earlier.
+    // onetap would close a connection without a request much earlier.
     let service = Service::with(&["--idle-timeout-ms", "1000", "--head-timeout-ms", "1000"]);
     let mut events = Events::open(service.address, &path(&[post()])).await;
     events.next().await.unwrap();

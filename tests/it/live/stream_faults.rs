@@ -114,7 +114,7 @@ async fn readers_have_the_truth_after_redis_was_started_anew() {
     healed_after(port, async || {
         drop(redis.take());
         tokio::time::sleep(Duration::from_millis(500)).await;
-        // It has forgotten everything: what is true now is not what was told before.
+        // The new Redis is empty, so the true counts are no longer those that the stream sent.
         redis = Some(RedisServer::start_on(Kind::Redis, port, &[]));
     })
     .await;
@@ -153,7 +153,7 @@ async fn until_total(events: &mut Events, total: u64) {
     let begun = Instant::now();
     loop {
         let block = tokio::time::timeout(Duration::from_secs(35), events.block()).await;
-        let block = block.expect("something is said now and then").expect("the stream has ended");
+        let block = block.expect("a comment comes now and then").expect("the stream has ended");
         if block.contains(&format!("\"total\":{total},")) {
             return;
         }
@@ -183,7 +183,7 @@ async fn readers_hear_that_redis_was_emptied() {
     let begun = Instant::now();
     while let Some(block) = tokio::time::timeout(Duration::from_secs(35), events.block())
         .await
-        .expect("something is said now and then")
+        .expect("a comment comes now and then")
     {
         assert!(!block.contains("\"total\":0,"), "{block}");
         assert!(begun.elapsed() < Duration::from_secs(35), "it goes on: {block}");

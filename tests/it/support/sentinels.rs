@@ -69,7 +69,7 @@ impl Sentinels {
         all
     }
 
-    /// Makes one a replica of the other, as the sentinels finally do, and waits until it is one.
+    /// Makes one server a replica of the other, as the sentinels do in the end, and waits for it.
     pub(crate) async fn demote(old: &RedisServer, new: &RedisServer) {
         let to = ["127.0.0.1", &new.port.to_string()];
         let mut old_one = old.client().await;
@@ -82,7 +82,7 @@ impl Sentinels {
         let mut replica = replica.client().await;
         let started = Instant::now();
         loop {
-            // While it takes over a large copy it answers late, or that it is loading.
+            // While a replica loads a large copy, it answers late, or answers LOADING.
             let info: Result<String, _> =
                 redis::cmd("INFO").arg("replication").query_async(&mut replica).await;
             if info.as_ref().is_ok_and(|info| info.contains("master_link_status:up")) {
@@ -93,7 +93,7 @@ impl Sentinels {
         }
     }
 
-    /// Waits until the server is a primary. It cuts its connections when it becomes one.
+    /// Waits until the server is a primary. A server cuts its connections when it becomes one.
     pub(crate) async fn until_promoted(server: &RedisServer) -> MultiplexedConnection {
         let started = Instant::now();
         loop {

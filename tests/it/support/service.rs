@@ -60,7 +60,7 @@ impl Service {
         self.connect().await.send(method, path, &json, body).await
     }
 
-    /// Asks it to stop, and does not wait.
+    /// Asks the service to stop, and does not wait.
     pub(crate) fn begin_stop(&self) {
         self.stop.cancel();
     }

@@ -18,7 +18,7 @@ export class Service {
   /** By post. @type {Map<string, Promise<string>>} */
   #tokens = new Map();
 
-  /** @param {Settings} settings @param {ServiceClock} clock is told the time of each answer */
+  /** @param {Settings} settings @param {ServiceClock} clock gets the time of each answer */
   constructor(settings, clock) {
     this.#settings = settings;
     this.#clock = clock;

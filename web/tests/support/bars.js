@@ -1,4 +1,4 @@
-// Pages with <onetap-bar> in them, and what is asked of them.
+// Pages with <onetap-bar>, and questions that tests ask them.
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -40,7 +40,7 @@ export function forumPage(body, { script = '', head = '', language = 'en', dir =
 
 let count = 0;
 
-/** Opens such a page; what it throws is in `page.problems`, what it warns of in `page.warnings`. */
+/** Opens such a page. `page.problems` has its errors, `page.warnings` its warnings. */
 export async function openForum(context, site, body, options = {}) {
   const path = `/forum/${(count += 1)}`;
   site.pages[path] = forumPage(body, options);
@@ -71,7 +71,7 @@ export const labelsOf = (bar) =>
 /** What the element says to a screen reader. */
 export const spoken = (page, place = 0) => barOf(page, place).locator('.spoken').textContent();
 
-/** Waits until a bar reads so, and says how it reads otherwise. */
+/** Waits until a screen reader reads a bar so. On failure it says how it reads instead. */
 export async function reads(page, wanted, place = 0) {
   const end = Date.now() + 10_000;
   for (let is; ; ) {
@@ -82,7 +82,7 @@ export async function reads(page, wanted, place = 0) {
   }
 }
 
-/** What axe finds, in a line each. Evaluated, since a page's policy rightly forbids foreign scripts. */
+/** What axe finds, a line each. It runs by `evaluate`, since the page's policy forbids foreign scripts. */
 export async function axe(page) {
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ['violations'] }));

@@ -1,4 +1,4 @@
-// What the pages of Firefox and WebKit have in common, in Playwright's words. Each has its own
+// What the pages of Firefox and WebKit have in common, with Playwright's names. Each has its own
 // `evaluate(work, arg)`.
 
 export class EnginePage {

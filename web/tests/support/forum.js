@@ -15,8 +15,8 @@ const DJANGO = fileURLToPath(new URL('../../../target/test-tools/django', import
 const RUNNER = fileURLToPath(new URL('django_forum.py', import.meta.url));
 
 /**
- * A forum whose thread 1 has the posts 41 and 42, and whose thread 2 has none. `cookie(7)` is that
- * of user 7, signed in; 8 is there too.
+ * A forum. Its thread 1 has the posts 41 and 42, its thread 2 has none. `cookie(7)` is the session
+ * of user 7; there is a user 8, too.
  */
 export async function startForum(service) {
   if (!existsSync(DJANGO)) throw new Error('Django is not there: `make web-tools` installs it');
@@ -45,7 +45,7 @@ export async function startForum(service) {
     session: (user) => sessions[user],
     cookie: (user) => ({ Cookie: `sessionid=${sessions[user]}` }),
     log: () => log,
-    /** Its input ends, and so does it; also if the test's process dies. */
+    /** Ends the forum by ending its input. That also happens when the test's process dies. */
     async stop() {
       child.stdin.end();
       await gone;

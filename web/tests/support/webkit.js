@@ -9,10 +9,10 @@ import { freePort, start, until } from './service.js';
 const WEBKIT_DRIVER = process.env.ONETAP_TEST_WEBKIT_DRIVER ?? '/usr/bin/WebKitWebDriver';
 const HINT =
   'apt-get install webkit2gtk-driver xvfb, or name the driver in ONETAP_TEST_WEBKIT_DRIVER';
-/** A script that takes longer is looked at again later, so that the other pages are not kept waiting. */
+/** How long to wait for a script before the other pages have their turn. */
 const AT_ONCE_MS = 50;
 
-/** One display for a test file; each `newContext()` is a browser of its own, as a driver has but one. */
+/** One display for a test file. Each `newContext()` starts a browser, since a driver has only one. */
 export async function startWebKit() {
   if (!existsSync(WEBKIT_DRIVER)) throw new Error(`${WEBKIT_DRIVER} is not there: ${HINT}`);
   const args = ['-displayfd', '1', '-screen', '0', '1400x1000x24', '-nolisten', 'tcp'];
@@ -50,7 +50,7 @@ async function startContext(env) {
     .withCapabilities({ browserName: 'MiniBrowser' })
     .build();
   await session.manage().setTimeouts({ script: 30_000 });
-  /** A session has one current window: what is asked of several pages waits in line. */
+  /** A session has one current window, so calls to several pages wait in line. */
   let line = Promise.resolve();
   const spare = await session.getWindowHandle();
   let current;
@@ -67,8 +67,8 @@ async function startContext(env) {
   return {
     async newPage() {
       const handle = await inWindow(undefined, async () => {
-        // A window each: of two tabs in one, only one is visible. The session's own stays unused,
-        // since the session ends with its last window.
+        // Each page gets a window, because of two tabs in a window only one is visible. The
+        // session's first window stays unused, since the session ends with its last window.
         if (current) await session.switchTo().window(spare);
         await session.switchTo().newWindow('window');
         return (current = await session.getWindowHandle());
@@ -124,7 +124,7 @@ class WebKitPage extends EnginePage {
     await actions.perform();
   }
 
-  /** WebDriver has no word for what a page throws: the test pages keep it themselves. */
+  /** WebDriver does not report what a page throws, so the test pages keep it themselves. */
   on() {}
 
   close() {

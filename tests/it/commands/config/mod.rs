@@ -201,7 +201,7 @@ fn a_flag_goes_before_a_variable_before_the_file_before_the_default() {
         ("--request-timeout", "flag", "1s"),
         ("--access-log", "flag", "false"),
         ("--head-timeout", "variable", "2s"),
-        // A list is replaced, and not added to.
+        // The variable's list replaces that of the file.
         ("--allowed-host", "variable", "c.example, d.example"),
         ("--max-body", "file", "3KiB"),
         ("--max-uri", "file", "300B"),
@@ -222,7 +222,7 @@ fn a_flag_goes_before_a_variable_before_the_file_before_the_default() {
     // The flag names the file, although the variable names another.
     let both = folder.onetap(&["check-config"]).env("ONETAP_CONFIG", &path).output().unwrap();
     assert_said(&both, "--threads", "file", "3");
-    // A bad value that something else goes before does no harm.
+    // A bad value does no harm if another source overrides it.
     let bad = Folder::with("[server]\nthreads = 0\n");
     assert_said(&bad.check(&["--threads", "2"]), "--threads", "flag", "2");
 }
@@ -259,13 +259,13 @@ fn an_unknown_variable_is_refused_with_the_nearest_name() {
         let bytes = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"\xff");
         let output = onetap(&["check-config"]).env("ONETAP_LISTEN", bytes).output().unwrap();
         assert_usage(&output, 64, &["ONETAP_LISTEN: it is not UTF-8"]);
-        // What has no settings does not mind.
+        // A command without settings ignores them.
         assert!(onetap(&["openapi"]).env(name, "1").output().unwrap().status.success());
     }
 }
 
-/// Kubernetes sets some for services named `onetap` or `onetap-…`. Our tests, benches and back ends have their
-/// own.
+/// Kubernetes sets such variables for services named `onetap` or `onetap-…`. Our tests, benches and back ends
+/// have their own.
 #[test]
 fn variables_of_others_are_left_alone_and_an_empty_one_is_unset() {
     let plain = run(&["check-config"]);
@@ -342,7 +342,7 @@ fn every_old_name_still_works() {
         for (source, output) in results {
             assert_said(&output, &format!("--{new}"), source, shown);
         }
-        // What is wrong is said by the name that was used.
+        // The error uses the name that the operator used.
         let bad = run(&["check-config", &format!("--{old}"), "x"]);
         assert_usage(&bad, 64, &[&format!("--{old}: `x` is not a ")]);
     }

@@ -19,7 +19,7 @@ async fn records_and_log_entries_go_when_they_are_too_old() {
     let again = store.tap(one.clone(), soon()).await.unwrap();
     assert!(again.replayed && !again.active, "what is swept is the old record, not the new one");
     tokio::time::sleep(short).await;
-    // Every partition has its turn within as many commits.
+    // This many commits trim every partition once.
     for _ in 0..256 {
         store.probe(soon()).await.unwrap();
     }
@@ -42,7 +42,7 @@ async fn a_file_that_is_not_the_same_any_more_is_not_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     let (file, aside) = (folder.path().join("store.redb"), folder.path().join("aside.redb"));
     let store = format!("file:{}", file.display());
-    // A file that may not grow beyond a MiB or two, as on a disk that is full.
+    // The file may not grow beyond a MiB or two, as on a full disk.
     let full = "trap '' XFSZ; ulimit -f 2048; exec \"$@\"";
     let program = [env!("CARGO_BIN_EXE_onetap"), "--listen", "127.0.0.1:0", "--store", &store];
     let mut limited = Command::new("sh");
@@ -60,7 +60,7 @@ async fn a_file_that_is_not_the_same_any_more_is_not_gone_on_with() {
         answers.contains(&503)
     };
     while !burst().await {}
-    // Nothing, and then another one that looks like it.
+    // First there is no file, then another one that looks like it.
     fs::rename(&file, &aside).unwrap();
     let (said, began) = ("opened at the start is not there any more; put it back", Instant::now());
     while !service.log().contains(said) {
@@ -152,11 +152,11 @@ async fn a_clock_that_was_ahead_once_keeps_nothing_for_as_long() {
     }
     clock.shift(0);
     for user in 250..=310 {
-        // As far as the first 300 are concerned, it answers what it answered.
+        // For the first 300 taps, the answers stay as they were.
         keyed(user).await;
     }
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    // Every partition has its turn within as many commits.
+    // This many commits trim every partition once.
     for _ in 0..256 {
         assert_eq!(service.send("GET", "/readyz").await.status, 200);
     }
@@ -222,7 +222,7 @@ async fn a_floor_survives_a_restart() {
     drop(store);
     let store = open_at(&file);
     assert_eq!([revision_of(&store, same).await, revision_of(&store, emptied).await], [gone; 2]);
-    // As if a clock had been an hour ahead.
+    // As after a clock that was an hour ahead.
     drop(store);
     let ahead = gone.0 + 3_600_000_000;
     set_top(&file, &format!("floor/{}", same.partition().index()), ahead);
@@ -278,7 +278,7 @@ async fn the_file_has_no_holes() {
         let about = fs::metadata(file).unwrap();
         (about.blocks() * 512, about.len())
     };
-    // Some file systems keep no room for zeros, however they are asked: then there is no telling.
+    // Some file systems never reserve room for zeros. There the test can show nothing.
     let zeros = folder.path().join("zeros");
     fs::write(&zeros, vec![0; 1 << 20]).unwrap();
     fs::File::open(&zeros).unwrap().sync_all().unwrap();
@@ -289,7 +289,7 @@ async fn the_file_has_no_holes() {
     }
     let file = folder.path().join("store.redb");
     let store = open_at(&file);
-    // Again and again: what has holes when it grows is filled by and by.
+    // Several rounds, because taps slowly fill the holes of a file that has grown.
     for round in 0..30 {
         let (backed, len) = room(&file);
         assert!(backed >= len, "{backed} of {len} bytes are backed after {round} rounds");

@@ -194,7 +194,7 @@ async fn what_a_lane_cannot_queue_is_overload_and_not_applied() {
             )
         })
         .collect();
-    // They are told so at once: Redis is still stopped.
+    // The lane refuses them at once: Redis is still stopped.
     let refused = async {
         while tasks.iter().filter(|task| task.is_finished()).count() < 60 {
             tokio::task::yield_now().await;

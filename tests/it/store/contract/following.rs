@@ -53,10 +53,10 @@ pub(super) async fn law_13_who_follows_hears_of_every_change(store: AnyStore) {
     for round in 0..3 {
         let taps = posts.iter().map(|post| act(&store, Verb::Toggle, *post, 7 + round, "like"));
         futures_util::future::join_all(taps).await;
-        // What is told can be read, and everything is told.
+        // The follower hears of every change, and can read each change that it hears of.
         follower.until_heard(&posts).await;
     }
-    // What is watched later, or again, is followed from then on.
+    // A post that the follower watches later, or again, is followed from then on.
     let late = post();
     follower.watch(&[]);
     follower.watch(&[late]);
@@ -72,16 +72,17 @@ pub(super) async fn law_13_what_is_too_much_is_told_as_following_anew(store: Any
     follower.until_heard(&[post]).await;
     let taps = (1..=1000).map(|user| act(&store, Verb::Set, post, user, "like"));
     let last = futures_util::future::join_all(taps).await.pop().unwrap();
-    // Whatever is told, the last change is told: who reads whenever something is, has all of it.
+    // However the store groups the news, the last change is among them. So a reader that reads at
+    // each news ends with everything.
     let heard = async {
         while summary(&store, post, None, 0).await.reactions.first().map(|r| r.count) != Some(1000)
         {
             follower.next().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), heard).await.expect("all of it is told");
+    tokio::time::timeout(Duration::from_secs(20), heard).await.expect("it heard of everything");
     assert!(last.changed);
-    // And single changes are told as such again.
+    // From now on, single changes are news of their own again.
     while !follower.is_silent_for(Duration::from_millis(500)).await {}
     act(&store, Verb::Set, post, 1001, "like").await;
     assert_eq!(follower.next().await, News::Changed(vec![post]));
