@@ -58,9 +58,9 @@ pub struct LimitsConfig {
     /// The most connections at a time; more wait in the accept queue
     ///
     /// The last hundred, or the last quarter if that is less, take no streams: those get 503
-    /// `overloaded`. When fewer than 1 in 64 (at most 50) are free, onetap makes room. It closes the
-    /// connections that have been idle for longest (at least 100 ms), then those whose request has
-    /// been incomplete for longest (at least a second). Below 64 it keeps none free.
+    /// `overloaded`. When fewer than 1 in 64 (at most 50) are free, onetap makes room. It closes
+    /// the connections that have been idle for longest (at least 100 ms), then those whose request
+    /// has been incomplete for longest (at least a second). Below 64 it keeps none free.
     #[arg(long, default_value = "10000",
           value_parser = units::count(1..=1_000_000))]
     pub max_connections: u32,

@@ -41,9 +41,10 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// The counts of some posts, now and whenever they change.
 ///
 /// Server-sent events. The stream begins with `retry`: the milliseconds to wait before a reconnect.
-/// Then it has one event for each post, in the order asked, as onetap reads them. After that, a post
-/// has an event when it has changed, at most every 100 ms. `event` is `summary`, `id` the revision,
-/// and `data` the summary as `GET /v1/posts/{post_id}/reactions` answers it, never with `mine`.
+/// Then it has one event for each post, in the order asked, as onetap reads them. After that, a
+/// post has an event when it has changed, at most every 100 ms. `event` is `summary`, `id` the
+/// revision, and `data` the summary as `GET /v1/posts/{post_id}/reactions` answers it, never with
+/// `mine`.
 ///
 /// onetap closes a stream when it has not been able to read current counts for three to five
 /// seconds. Open another one; it begins with the current summaries. A change that was no tap (a
