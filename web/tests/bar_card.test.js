@@ -45,7 +45,7 @@ test('a resting pointer brings the names, and takes them away again', async (t) 
   const asked = () => site.requests.filter(({ path }) => path.includes('/users')).length;
   assert.equal(asked(), 1);
 
-  // It may be gone to: it stays.
+  // The pointer may move onto the card: the card stays.
   const box = await card.boundingBox();
   await page.mouse.move(box.x + box.width / 2, box.y + box.height - 4, { steps: 8 });
   await page.waitForTimeout(400);
@@ -53,7 +53,7 @@ test('a resting pointer brings the names, and takes them away again', async (t) 
   await page.mouse.move(700, 20, { steps: 4 });
   await card.waitFor({ state: 'hidden' });
 
-  // Nothing is asked for that is known.
+  // The card asks the service for no names that the bar knows.
   await love.hover();
   await card.waitFor();
   assert.equal(await card.locator('.card-names').textContent(), 'Ben');
@@ -147,14 +147,14 @@ test('a card tells of what there is now: of another post, and after somebody cam
   assert.equal(await names(), '16, 15, 14, 13 and 12');
   await other(service, two, 12, false);
   await reads(page, ['Like, 4']);
-  // While it is open, too.
+  // An open card follows the changes, too.
   assert.equal(await cardOf(page).locator('.card-title').textContent(), '👍Like 4');
   assert.match(await cardOf(page).locator('.card-names').textContent(), / and 1 other$/);
   await other(service, two, 20);
   await reads(page, ['Like, 5']);
   await until('the newest', async () => (await barOf(page).locator('.who').textContent()).startsWith('User no. 20'));
   assert.equal(await names(), '20, 16, 15, 14 and 13');
-  // Taken away while it is about to open.
+  // The page removes the bar while its card is about to open.
   await page.mouse.move(700, 500);
   await buttonOf(barOf(page), 'Like').hover();
   await page.evaluate(() => document.querySelector('onetap-bar').remove());
@@ -203,7 +203,7 @@ test('a long touch brings the names and taps nothing; a short one taps', async (
   assert.equal(await cardOf(page).isVisible(), false);
   await until('it is counted', async () => (await held(service, post, 1)).mine);
 
-  // The focus being elsewhere in the bar changes nothing.
+  // A focus elsewhere in the bar changes nothing.
   await barOf(page).locator('.add').focus();
   await touch.down();
   await cardOf(page).waitFor();

@@ -222,12 +222,12 @@ for (const [what, names, line] of [
     assert.equal(await seen(bar.locator('.who')), line);
     assert.equal(await bar.locator('.who bdi').count(), 2);
 
-    // Where there is only text, marks stand around each name, and none within it.
+    // In plain text, direction marks stand around each name, and none within it.
     const description = await buttonOf(bar, 'Like').evaluate((button) => button.getAttribute('aria-description'));
     assert.match(description, /^\u2068[^\u2066-\u2069\u202a-\u202e]+\u2069, \u2068[^\u2066-\u2069\u202a-\u202e]+\u2069 and 2 others$/);
 
     await buttonOf(bar, 'Like').hover();
-    // It is filled anew when more is known.
+    // The card changes when the page knows more names.
     await until('the card', async () => (await seen(bar.locator('.card-names'))) === line);
 
     await bar.locator('.who').click();

@@ -59,7 +59,7 @@ for (const [name, context] of [['phone', PHONE], ['desktop', DESKTOP]]) {
       const row = barOf(page).locator('.tabs');
       assert.ok(await row.evaluate(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth), 'it scrolls');
       assert.ok(await barOf(page).locator('dialog').evaluate(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth), 'and nothing else does');
-      // The one that is chosen is in sight, and the row stays where it has been scrolled to.
+      // The chosen tab is in sight, and the row keeps its scroll position.
       await tabs.last().focus();
       await page.keyboard.press('Enter');
       await until('it is chosen', async () => (await tabs.last().getAttribute('aria-pressed')) === 'true');
@@ -77,7 +77,7 @@ test('a person is one row with all they gave, on whatever page of the list', asy
   await barOf(page).locator('.who').click();
   const users = barOf(page).locator('.user');
   const more = barOf(page).getByRole('button', { name: 'Show more' });
-  // 36 entries are two pages; on the second is nobody new, and the end of what the first began.
+  // 36 entries take two pages. The second has no new person, and the rest of the reactions of the last one.
   await more.click();
   await until('the end', async () => (await more.count()) === 0 && (await barOf(page).locator('.note').count()) === 0);
   const given = await users.evaluateAll((rows) => rows.map((row) => [row.querySelector('.name').textContent, [...row.querySelectorAll('[role=img]')].map((one) => one.getAttribute('aria-label')).sort()]));
@@ -148,7 +148,7 @@ test('a long list has a search: by label, name and emoji, whatever accents and c
   }
   assert.deepEqual(await boxes(barOf(page).locator('.picker')), [before], 'nothing moves while one types');
   assert.deepEqual(await axe(page), []);
-  // Enter on nothing found, and on nothing searched for, is no tap.
+  // Enter is no tap when the search found nothing or is empty.
   await page.keyboard.press('Enter');
   await search.fill('');
   await page.keyboard.press('Enter');
@@ -218,7 +218,7 @@ test('the page\'s images stand for its reactions everywhere, and always have a t
   await until('they are there', async () => (await images('.bar')).length === 2);
   assert.deepEqual(await images('.bar'), both);
   assert.equal(await buttonOf(barOf(page), 'Like').locator('.picture').textContent(), '👍');
-  // Shown again, they stay what they are: nothing flickers.
+  // When the bar draws again, the images stay the same nodes, so nothing flickers.
   await page.evaluate(() => (document.querySelector('onetap-bar').shadowRoot.querySelector('img').kept = true));
   await other(service, post, 3, true, 'parrot');
   await reads(page, ['Like', 'Parrot, 2', 'Ferris, 1']);

@@ -114,7 +114,7 @@ for (const [width, hasTouch] of [[1280, false], [390, true], [200, false]]) {
     const before = await boxes('light');
     await page.evaluate(async () => Object.assign(globalThis, await import('/onetap-bar.js')));
     await page.evaluate((names) => new Function('OnetapBar', names)(OnetapBar), NAMES);
-    // Nothing is known of the names when the children go; then they come.
+    // The names are not there yet when the element replaces its children; then they come.
     await reads(page, ['Like, 3 *', 'Love, 1']);
     await page.evaluate(() => document.querySelectorAll('onetap-bar').forEach((bar) => bar.update()));
     await until('who reacted is shown', async () => (await barOf(page, 2).locator('.who').textContent()).startsWith('You'));
@@ -203,7 +203,7 @@ test('other people\'s taps arrive', async (t) => {
   await other(service, post, 3, true, 'love');
   await reads(page, ['Like, 1', 'Love, 1']);
   await other(service, post, 3, false, 'love');
-  // A button that has been shown stays: another might be under the finger by now.
+  // A button stays once it has been shown: without it, another might be under the finger.
   await reads(page, ['Like, 1', 'Love']);
 });
 

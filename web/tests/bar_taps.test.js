@@ -55,7 +55,7 @@ test('a tap is shown at once, said, and counted', async (t) => {
 
 test('a double tap is one wish, to the eye and to the ear', async (t) => {
   const post = newPost();
-  // Longer than in life: on a busy machine the second tap may come late.
+  // Longer than the default, because on a busy machine the second tap may come late.
   const gestureMs = 3_000;
   const script = `OnetapBar.client = new Onetap({ userId: 1, gestureMs: ${gestureMs} });`;
   const page = await open(t, bar(post), { script, context: { hasTouch: true, isMobile: true } });
@@ -73,7 +73,7 @@ test('a double tap is one wish, to the eye and to the ear', async (t) => {
   assert.equal(await spoken(page), 'Like added, 1 in all');
   assert.equal(await page.evaluate(() => said), 1, 'said once');
   assert.deepEqual(await counted(post), { count: 1, mine: true });
-  // A while later it is another.
+  // A tap after a while is another gesture.
   await page.waitForTimeout(gestureMs + 50);
   await page.touchscreen.tap(x, y);
   await until('it is said', async () => (await spoken(page)) === 'Like removed, 0 left');
@@ -227,7 +227,7 @@ test('who reacted, when the list cannot be loaded: said, and tried again', async
   site.faults = ({ path }) => (path.includes('/users?') && left-- > 0 ? { answer: { status: 502, headers: { 'Content-Type': 'text/html' }, body: '<h1>Bad gateway' } } : undefined);
   await barOf(page).locator('.who').click();
   await barOf(page).getByText('The list could not be loaded').waitFor();
-  // What fails now and then is tried again by itself.
+  // The client repeats a read that fails now and then.
   await barOf(page).getByRole('button', { name: 'Close' }).click();
   left = 2;
   await barOf(page).locator('.who').click();
@@ -279,7 +279,7 @@ test('removed while a write is on its way: the write ends, and the bar can be pu
   await page.evaluate(() => document.querySelector('main').append(removed));
   await reads(page, ['Like, 1 *']);
   await other(service, post, 2);
-  // Moved, not removed: nothing flickers, nothing is asked.
+  // The page moves the bar. Nothing flickers, and the bar asks the service nothing.
   await page.evaluate(() => document.querySelector('main').prepend(removed));
   assert.equal((await read(page))[0].startsWith('Like'), true);
   assert.deepEqual(page.problems, []);

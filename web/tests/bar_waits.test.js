@@ -33,7 +33,7 @@ const says = (page, text) =>
   until(`it says: ${text}`, async () => (await spoken(page)) === text).catch(async (error) => {
     throw new Error(`${error.message}, but: ${await spoken(page)}`);
   });
-/** What follows is another gesture. */
+/** Waits, so that the next tap is another gesture. */
 const gesture = (page) => page.waitForTimeout(450);
 const line = (page) => barOf(page).locator('.problem');
 

@@ -108,7 +108,7 @@ test('a foreign answer’s time is kept, a tap meanwhile or not', async (t) => {
   const date = new Date();
   const headers = { ...html, Date: date.toUTCString() };
   headers['Retry-After'] = new Date(date.getTime() + 2_000).toUTCString();
-  // Without what clients of the tests before still send as they close.
+  // Only this post: clients of earlier tests may still send something as they close.
   const sent = () => site.writes().filter(({ path }) => path.includes(post));
   site.faults = ({ path }) =>
     path.includes(post) && !n++ ? { answer: { status: 404, headers, body: '<h1>No' } } : undefined;

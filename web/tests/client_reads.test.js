@@ -189,9 +189,9 @@ test('reactors come in pages, of a reaction and of the post; a refusal rejects',
   assert.equal(site.requests.length, 3, 'but not for ever');
 });
 
-// ---- Tokens: a stub of a proxy that knows who a token is of
+// ---- Tokens: a stub of a proxy that knows the user of each token
 
-/** Lets through what has a good token, in the name of its user; `good` may change. */
+/** Lets requests with a good token through, in the name of its user. The test may change `good`. */
 function authenticating(good) {
   const real = { url: service.url };
   site.faults = (request) => {
@@ -295,7 +295,7 @@ test('a token callback that throws, rejects or never settles is asked again, and
     errors.map(({ code, dropped, message }) => [code, dropped, message]),
     [['token_failed', false, 'Error: no session']],
   );
-  // Of this post: what the client of the test before asked may come in late.
+  // Only this post: a late request of the earlier test's client may still come in.
   const own = site.requests.filter(({ path }) => path.includes(post));
   assert.equal(own.length, 1);
 });

@@ -15,7 +15,7 @@ before(async () => {
 });
 after(() => Promise.all([browser.close(), service.stop()]));
 
-/** A site, and a browser that knows only it. */
+/** A site, and a browser that has visited nothing else. */
 async function place(t) {
   const site = await startSite({ service });
   const context = await browser.newContext();
@@ -139,7 +139,7 @@ test('a page with more posts than fit into one stream leaves connections free', 
     await other(service, post, 5);
     await showsIn(page, post, { count: 2, mine: true });
   }
-  // One that has to wait for its turn.
+  // A post that has to wait for its turn.
   await other(service, posts[0], 5);
   await showsIn(page, posts[0], { count: 1 });
 });

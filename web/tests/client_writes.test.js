@@ -194,7 +194,7 @@ test('a pause ends when the phone is online again, or the user taps', async (t) 
   await until('a second attempt has failed', () => methods().length === 2);
   site.faults = () => undefined;
   const started = Date.now();
-  // Again and again: the second attempt may not have failed yet, and its pause not begun.
+  // Wake the client repeatedly: the second attempt may not have failed yet, so its pause may not have begun.
   const online = setInterval(listeners.get('online'), 20);
   t.after(() => clearInterval(online));
   await client.settled();
@@ -230,7 +230,7 @@ test('an answer that comes out of order takes nothing back', async (t) => {
   const slow = gate();
   const { client, shown, states, watch } = nodeClient(t, site);
   await watch(post);
-  // A read is asked before the tap and answered after it.
+  // A read starts before the tap, and its answer comes after it.
   site.faults = ({ method }) => (method === 'GET' ? { late: slow.closed } : undefined);
   const twin = client.watch(post);
   await until('the read is on its way', () => site.reads().length === 2 && site.reads()[1].status);

@@ -22,7 +22,7 @@ async fn open(address: SocketAddr, number: usize, bytes: &[u8]) -> Vec<TcpStream
     let mut connections = Vec::new();
     for _ in 0..number {
         let mut connection = TcpStream::connect(address).await.unwrap();
-        // One that was refused on the way has done its part.
+        // A connection that onetap refused meanwhile needs no bytes.
         let _ = connection.write_all(bytes).await;
         connections.push(connection);
     }
@@ -99,7 +99,7 @@ async fn half_heads_make_room_for_who_asks() {
         b"POST /v1/posts/reactions/query HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{";
     let halves = open(program.address(), 400, body).await;
     let slowest = tap_for(program.address(), Duration::from_secs(2)).await;
-    // Those that are not complete may yet be, for a second.
+    // onetap leaves incomplete requests a second, so a tap may wait that long.
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     drop((half, halves));
 }
@@ -124,17 +124,17 @@ async fn requests_that_are_never_complete_hold_little_memory() {
     );
     let heads = open(address, CLIENTS / 2, head.as_bytes()).await;
     let bodies = open(address, CLIENTS / 2, body.as_bytes()).await;
-    // What was sent has to be read first.
+    // Give onetap time to read the bytes.
     let (begun, mut most) = (Instant::now(), 0);
     while begun.elapsed() < Duration::from_secs(3) {
         most = most.max(program.resident_kib());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     println!("{before} KiB before, {most} KiB at the most");
-    // The bound, and for each connection the free part and what it costs anyway.
+    // The bound, and for each connection the free bytes and its fixed cost.
     assert!(most < before + 4 * 1024 + CLIENTS as u64 * 24, "{before} KiB before, {most} KiB");
 
-    // Who asks for something small is not disturbed, however much of it is sent at once.
+    // Small requests go on, however many come at once.
     assert!(tap_for(address, Duration::from_millis(500)).await < Duration::from_secs(1));
     let taps = format!("/v1/posts/{}/reactions/like/users", post());
     let put = |user: usize| format!("PUT {taps}/{user} HTTP/1.1\r\nhost: localhost\r\n\r\n");
@@ -143,7 +143,7 @@ async fn requests_that_are_never_complete_hold_little_memory() {
     for count in 1..=300 {
         assert_eq!(pipelining.read().await.unwrap().ok(201)["count"], count);
     }
-    // Who asks for something large hears why not.
+    // A large request gets a reason.
     let mut large = Connection::open(address).await;
     large.write(&body.as_bytes()[..1000]).await;
     let refused = large.read().await.expect("an answer");
@@ -187,7 +187,7 @@ async fn a_body_that_comes_in_crumbs_costs_no_more_than_one_that_does_not() {
 /// Requests a page, and reads only the status of the response.
 async fn ask(address: SocketAddr, question: &str) -> (TcpStream, u16) {
     let socket = TcpSocket::new_v4().unwrap();
-    // What is not read waits at the service, and not in here.
+    // A small buffer, so that unread bytes wait at the service and not here.
     socket.set_recv_buffer_size(8 * 1024).unwrap();
     let mut connection = socket.connect(address).await.unwrap();
     let length = question.len();
@@ -246,11 +246,11 @@ async fn pages_that_are_not_read_hold_little_memory() {
     // All pages together have more than 40 MiB. The allocator keeps some of what the pages took while
     // the workers wrote them: 10 to 20 MiB, depending on how many were written at the same time.
     assert!(most < before + BOUND_KIB + 20 * 1024, "{before} KiB before, {most} KiB");
-    // What is small is answered all the same.
+    // onetap still answers small requests.
     assert!(tap_for(address, Duration::from_millis(500)).await < Duration::from_secs(1));
     let one = format!("/v1/posts/{}/reactions?recent=20", posts[0]);
     program.send("GET", &one).await.ok(200);
-    // Nor do they keep large answers from others for ever.
+    // They do not keep large answers from other clients for ever.
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(program.connect_and_ask(&question).await.status, 200);
     assert!(program.figure("onetap_http_answers_given_up_total").await > 0);

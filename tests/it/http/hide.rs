@@ -46,7 +46,7 @@ async fn hidden_users_are_in_no_summary_and_counts_stay() {
         let path = "/v1/posts/reactions/query";
         let seen = service.send_json("POST", path, &question.to_string()).await.ok(200);
         assert_eq!(ids(&seen["posts"][0]["reactions"][0]["recent"]), [28, 27]);
-        // No more than twenty beyond what was asked for are looked at.
+        // onetap reads at most twenty users beyond what the call asked for.
         let all = format!("/v1/posts/{post}/reactions?recent=3{}", hide(8..=30));
         let seen = service.send("GET", &all).await.ok(200);
         assert_eq!(ids(&seen["reactions"][0]["recent"]), Vec::<u64>::new());
@@ -84,7 +84,7 @@ async fn a_list_without_hidden_users_goes_on_to_its_end() {
             assert_eq!(read.concat(), expected, "{reaction}");
             assert!(read.iter().all(|page| page.len() <= 4));
         }
-        // Where all are hidden that are looked at, a page is empty and the list goes on.
+        // If all users that onetap read are hidden, the page is empty and the list goes on.
         let hidden: Vec<u64> = (2..=60).collect();
         let read = pages(&service, post, json!({ "limit": 5, "hide": hidden })).await;
         assert_eq!(read, [vec![], vec![], vec![1]]);

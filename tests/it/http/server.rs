@@ -59,7 +59,7 @@ struct LargeFile {
 impl LargeFile {
     async fn ask_for(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
-        // What is not read waits at the service, and not in here.
+        // A small buffer, so that unread bytes wait at the service and not here.
         socket.set_recv_buffer_size(8 * 1024).unwrap();
         let mut stream = socket.connect(address).await.unwrap();
         let request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -90,7 +90,7 @@ async fn who_reads_slowly_gets_all_and_is_idle_only_then() {
     let service = Service::with(&["--head-timeout-ms", "400", "--idle-timeout-ms", "1000"]);
     let begun = Instant::now();
     let mut file = LargeFile::ask_for(service.address).await;
-    // Once it even pauses, but for less than the write timeout.
+    // The client pauses, for less than the write timeout.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     while !file.is_whole() {
         assert!(file.more().await, "cut after {} bytes", file.received.len());
@@ -107,7 +107,7 @@ async fn who_reads_slowly_gets_all_and_is_idle_only_then() {
 async fn who_does_not_read_an_answer_is_cut() {
     let program = Program::start(&["--store", "memory:", "--write-timeout-ms", "500"]);
     let mut file = LargeFile::ask_for(program.address()).await;
-    // The other one is that which asks.
+    // The connection that is left is the one that asks for the figure.
     program.until_figure("onetap_http_connections", 1).await;
     while file.more().await {}
     assert!(!file.is_whole());
@@ -207,7 +207,7 @@ async fn a_stop_answers_what_is_in_flight_and_ends_in_time() {
         assert!(begun.elapsed() < Duration::from_secs(2), "new connections are not refused");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // What is idle is closed, after a moment's grace; what is in flight is waited for.
+    // The service closes idle connections after a moment, and waits for requests in flight.
     for connection in &mut idle {
         assert!(connection.is_closed_within(Duration::from_secs(2)).await);
     }

@@ -118,7 +118,7 @@ async fn the_demo_may_load_and_send_nothing_elsewhere() {
     {
         assert!(policy.split("; ").any(|said| said == rule), "{policy}");
     }
-    // What is in the page keeps to it: no script and no style of its own, nothing from elsewhere.
+    // The page keeps to its policy: no inline script, no inline style, nothing from elsewhere.
     for forbidden in ["<style", " style=", " onclick=", "https://"] {
         assert!(!page.body.contains(forbidden), "{forbidden}");
     }
@@ -148,7 +148,7 @@ async fn the_demo_is_found_with_a_slash_too() {
     assert_eq!((response.status, response.header("location")), (308, Some("../demo")));
 }
 
-// That it loses taps: `demo::naive`, where it can be said which comes when.
+// `demo::naive` shows that it loses taps, since there the test can order the steps.
 #[tokio::test]
 async fn the_naive_table_flips() {
     let service = Service::memory();
@@ -163,7 +163,7 @@ async fn the_naive_table_flips() {
     assert_eq!(service.send("GET", &counts).await.ok(200), posts(one));
     assert_eq!(service.send("POST", &toggle).await.ok(200), json!({ "active": false }));
 
-    // Onetap itself knows nothing of it.
+    // onetap itself has none of it.
     let own = service.send("GET", &format!("/v1/posts/{post}/reactions")).await.ok(200);
     assert_eq!(own["total"], 0);
 }

@@ -65,7 +65,7 @@ async fn truth(program: &Program, posts: &[PostId]) -> Vec<u64> {
 async fn healed_after(port: u16, fault: impl AsyncFnOnce()) {
     let program = Program::start(&["--store", &format!("redis://127.0.0.1:{port}")]);
     program.until_ready().await;
-    // The last one is tapped once, and then no news of it will heal what was missed.
+    // The last post gets one tap only, so no later news of it repairs a missed event.
     let posts = posts(6);
     let once = format!("/v1/posts/{}/reactions/like/users/1", posts[5]);
     program.send("PUT", &once).await.ok(201);
@@ -86,7 +86,7 @@ async fn healed_after(port: u16, fault: impl AsyncFnOnce()) {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let memory = program.memory_kb();
     fault().await;
-    // Taps go on for a moment after it; then nothing changes any more.
+    // Taps go on for a moment after the fault; then nothing changes any more.
     program.until_ready().await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     stop.store(true, Ordering::Relaxed);
@@ -231,7 +231,7 @@ async fn streams_that_cannot_be_told_the_truth_are_closed() {
     for reader in reading {
         ended.push(reader.await.unwrap());
     }
-    // Not all at one moment, or the clients would all come back at one.
+    // The streams do not end all at once, or all clients would come back at once.
     ended.sort_unstable();
     assert!(ended[0] > Duration::from_millis(2800) && ended[49] < HEALED, "{ended:?}");
     assert!(ended[49] - ended[0] > Duration::from_secs(1), "{ended:?}");
@@ -264,13 +264,13 @@ async fn a_reader_that_does_not_read_is_cut_and_costs_nothing_meanwhile() {
     let tapping = taps(program.address(), posts.clone(), &stop);
     let memory = program.memory_kb();
     program.until_figure("onetap_live_streams_cut_slow_total", 1).await;
-    // The other is not disturbed.
+    // The other stream goes on.
     assert_eq!(program.figure("onetap_live_streams").await, 1);
     assert!(program.figure("onetap_live_events_superseded_total").await > 0);
     let grown = program.memory_kb().saturating_sub(memory);
     assert!(grown < 8 * 1024, "{grown} KiB");
     drop(silent);
-    // Nor does a stop wait for one that does not read.
+    // A stop does not wait for a client that does not read.
     let _silent = Events::open(program.address(), &path).await;
     let superseded = program.figure("onetap_live_events_superseded_total").await;
     let has_begun =

@@ -114,7 +114,7 @@ async fn streams_of_the_same_posts_begin_in_order_while_all_of_them_change() {
                         assert_eq!(event.post(), post.to_string());
                         *total = event.total();
                     }
-                    // To the end, and until nothing more comes.
+                    // Read until the load ends and no more events come.
                     let mut quiet = false;
                     while !quiet {
                         let stopped = stop.load(Ordering::Relaxed);
@@ -173,7 +173,7 @@ async fn streams_that_are_opened_and_closed_in_a_loop_do_not_hold_up_another() {
             task.await.unwrap();
         }
         println!("{store}: {opened:?} streams came and went; the latest event: {latest:?}");
-        // Later than that it would have been closed.
+        // onetap would have closed a stream whose events came later.
         assert!(latest < Duration::from_secs(3), "{store}: {latest:?}");
         program.until_figure("onetap_live_streams", 1).await;
     }
@@ -204,7 +204,7 @@ async fn a_store_that_was_never_there_ends_a_stream_and_refuses_the_next() {
     let mut first = Events::open(program.address(), &path(&posts(3))).await;
     assert!(first.ends_within(Duration::from_millis(5500)).await);
     assert!(begun.elapsed() > Duration::from_millis(2900), "{:?}", begun.elapsed());
-    // Whatever its posts are: nothing of the store could be followed.
+    // This holds for every post, since onetap could follow no log.
     program.send("GET", &path(&posts(1))).await.assert_problem(503, "store_unavailable");
 }
 

@@ -232,7 +232,7 @@ async fn one_form_taken_for_another_is_one_line_and_exit_code_64() {
     let single = RedisServer::start(Kind::Redis, &[]);
     let node = format!("redis://127.0.0.1:{}", cluster.primaries[0].server.port);
     let mut first = cluster.primaries[0].server.client().await;
-    // Where the layout is, is for the cluster to say.
+    // The cluster says which node has the layout key.
     let slot: u16 = ask(&mut first, &["CLUSTER", "KEYSLOT", "foreign:layout"]).await;
     let owner = &cluster.primaries[usize::from(slot / 8192)];
     let mut owner = owner.server.client().await;
@@ -271,11 +271,11 @@ async fn what_has_left_with_its_slot_is_never_taken_for_missing() {
     let _: () = ask(&mut target, &["CLUSTER", "SETSLOT", "0", "IMPORTING", &from.id]).await;
     let _: () = ask(&mut source, &["CLUSTER", "SETSLOT", "0", "MIGRATING", &to.id]).await;
 
-    // Nothing has left yet: the member set goes with its last member, in the midst of the tap.
+    // No key has moved yet. The member set disappears with its last member, in the middle of the tap.
     let answer = service.send("DELETE", &path(last, 1)).await.ok(200);
     assert_eq!((&answer["changed"], &answer["count"]), (&true.into(), &0.into()));
     let summary = |post: PostId| format!("/v1/posts/{post}/reactions?user_id=1&recent=1");
-    // Nothing is left of it, and what is not there is not looked for in a slot that moves.
+    // Nothing of the post is left, and a script must not look at missing keys in a slot that moves.
     service.send("GET", &summary(last)).await.assert_problem(503, "store_unavailable");
 
     // The members of one post leave, and all but the members of another.
@@ -327,7 +327,7 @@ async fn a_node_that_was_cut_off_does_not_turn_the_map_back() {
     service.send("PUT", &path(post, 1)).await.ok(201);
     let _: u64 = ask(&mut old.client().await, &["WAIT", "1", "5000"]).await;
     cluster.cut_off_and_replace(0).await;
-    // The others are the only ones there, then it is.
+    // First only the other nodes run, then only the old one.
     old.signal("-STOP");
     until("taps are counted at the new one", async || {
         service.send("PUT", &path(post, 2)).await.status == 201
@@ -336,7 +336,7 @@ async fn a_node_that_was_cut_off_does_not_turn_the_map_back() {
     let others = || cluster.nodes().map(|node| &node.server).filter(|node| node.port != old.port);
     others().for_each(|other| other.signal("-STOP"));
     old.signal("-CONT");
-    // What has waited in its sockets is of before.
+    // Count only new commands: its sockets hold earlier ones.
     let asked = runs(old, "cluster|slots").await;
     until("it has been asked for its map", async || {
         let answer = service.send("PUT", &path(post, 3)).await;

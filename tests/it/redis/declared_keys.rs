@@ -100,7 +100,7 @@ async fn every_key_is_declared_or_derived_in_the_same_slot() {
     let reading = std::thread::spawn(move || {
         std::io::read_to_string(output).unwrap().lines().filter_map(parse).collect::<Vec<_>>()
     });
-    // A count that is false: what only a tap that heals it does is seen, too.
+    // Falsify a count, so that MONITOR also shows the commands of a tap that heals it.
     let mut client = server.client().await;
     let counts: Vec<String> = client.keys(format!("*:p:{post}")).await.unwrap();
     let _: () = client.hset(&counts[0], "like", 99).await.unwrap();

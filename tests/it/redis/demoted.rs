@@ -33,7 +33,7 @@ async fn a_server_that_is_no_longer_primary_is_not_read() {
     assert_eq!(stream.next().await.unwrap().total(), 1);
     program.send("GET", &read).await.ok(200);
 
-    // From now on only reads are asked, in turn of every lane.
+    // From now on there are only reads, on each lane in turn.
     replicate(&server, Some(&other)).await;
     let demoted = Instant::now();
     let mut last = demoted;
@@ -49,7 +49,7 @@ async fn a_server_that_is_no_longer_primary_is_not_read() {
     println!("read for {:?}", last - demoted);
     assert!(last - demoted < BOUND, "read for {:?}", last - demoted);
     assert!(program.log().contains("it has become a replica"), "{}", program.log());
-    // A stream has ended by then, or ends soon; it has told nothing of the other's data.
+    // The stream has ended by then, or ends soon. It has sent nothing of the other server's data.
     let mut left = Duration::from_secs(6).saturating_sub(demoted.elapsed());
     while let Ok(event) = tokio::time::timeout(left, stream.next()).await {
         let Some(event) = event else { break };
@@ -64,7 +64,7 @@ async fn a_server_that_is_no_longer_primary_is_not_read() {
     let streamed = async || {
         let stream = Events::try_open(program.address(), &path(&[post])).await;
         let Some(mut stream) = stream else { return false };
-        // Whatever it has now: it has copied the other one.
+        // Any content will do: the server has copied the other one.
         stream.next().await.is_some()
     };
     program.until("streamed again", streamed).await;

@@ -88,7 +88,7 @@ async fn a_full_redis_takes_removals_and_refuses_what_would_add_to_it() {
         assert!(is_refused(&full.store.tap(tap(Verb::Set, full.post, 999, "like"), soon()).await));
         assert!(is_refused(&full.store.tap(tap(Verb::Toggle, full.post, 1, "like"), soon()).await));
         assert!(full.store.probe(soon()).await.is_err(), "it is not ready for taps");
-        // What removes nothing leaves nothing; with a key it would leave a record.
+        // A removal without effect writes nothing. With a key it would write a record, so it is refused.
         assert!(!full.unset(999, None).await.unwrap().changed);
         assert!(is_refused(&full.unset(999, Some("nothing-to-remove")).await));
         assert_eq!(full.kept().await, before);

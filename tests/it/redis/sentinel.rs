@@ -63,12 +63,12 @@ async fn a_primary_that_is_killed_is_replaced_by_the_one_that_is_promoted() {
     let all = Sentinels::start().await;
     let service = Service::with(&["--store", &all.url()]);
     well(&service).await;
-    // One sentinel is silent: it may cost time, not the answer.
+    // One sentinel is silent. That may cost time, but no answer.
     all.sentinels[2].signal("-STOP");
     let load = Load::start(service.address, 8, posts(40), false);
     tokio::time::sleep(Duration::from_millis(300)).await;
     all.primary.signal("-KILL");
-    // Until then, nobody promises anything.
+    // Before the promotion, onetap promises nothing.
     Sentinels::until_promoted(&all.replica).await;
     counts_again(&service, Instant::now()).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -108,7 +108,7 @@ async fn a_demoted_primary_is_left_for_where_new_connections_go() {
     let answers = load.stop().await;
     let between = |answer: &&Answer| answer.at > settled && answer.at < repointed;
     let refused: Vec<&Answer> = answers.iter().filter(between).collect();
-    // What was answered in the moment of the order may have been counted before it.
+    // A tap answered just after the order may have been counted before it.
     let grace = demoted + Duration::from_millis(100);
     let counted = refused.iter().filter(|answer| answer.status < 300 && answer.at > grace).count();
     assert!(!refused.is_empty() && counted == 0, "{counted} of {} counted", refused.len());
@@ -160,7 +160,7 @@ async fn sentinels_that_are_away_are_waited_for_and_may_want_the_password() {
     let service = Program::start(&["--store", &store]);
     service.until_logged("no sentinel answers").await;
     service.send("GET", "/readyz").await.assert_problem(503, "store_unavailable");
-    // The one that wants a password is the only one there.
+    // Only the sentinel that wants a password is there.
     all.sentinels[0].signal("-CONT");
     service.until_ready().await;
     all.sentinels.iter().for_each(|sentinel| sentinel.signal("-CONT"));

@@ -240,7 +240,7 @@ async fn batches_in_opposite_orders_wait_for_nobody() {
                         assert_eq!(like["mine"] == true, round % 2 == 0, "{seen}");
                     }
                 }
-                // One of the two leaves what it likes.
+                // Users with an even number leave their reactions on.
                 if user % 2 == 0 {
                     for post in &posts {
                         let path = format!("/v1/posts/{post}/reactions/like/users/{user}");

@@ -75,7 +75,7 @@ async fn removing_and_reading_work_over_new_connections_when_memory_is_full() {
     let kill = ["KILL", "TYPE", "normal", "SKIPME", "yes"];
     let _: u64 = redis::cmd("CLIENT").arg(&kill).query_async(&mut admin).await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
-    // The lane that was cut, and one of a service that starts now.
+    // Both the lane that was cut and that of a service that starts now go on.
     source.check().await.unwrap();
     for (store, user) in [(store, 1), (source.attach(), 2)] {
         let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
@@ -234,7 +234,7 @@ async fn a_read_of_the_log_that_is_led_to_another_server_is_not_believed_alone()
         let read = changes(&store, post.partition(), 10).await;
         assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
     }
-    // The lane has heard of it, and is there as well.
+    // The lane has noticed, and uses the new server as well.
     let there = store.tap(tap(Verb::Set, post, 2, "like"), soon()).await.unwrap();
     assert_eq!(there.count, 1, "the old one would have counted two");
     let entries = changes(&store, post.partition(), 10).await.unwrap();

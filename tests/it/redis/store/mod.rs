@@ -84,7 +84,7 @@ async fn what_nobody_has_leaves_no_key_and_no_field() {
     assert!(!bench.redis.exists::<_, bool>(&like).await.unwrap());
     assert!(!bench.redis.hexists::<_, _, bool>(&counts, "like").await.unwrap());
     let last = bench.store.tap(tap(Verb::Unset, post, 1, "love"), soon()).await.unwrap();
-    // Of the post nothing is left. Its revision is the partition's floor now.
+    // Nothing of the post is left. Its revision is now the partition's floor.
     let floor = counts.replace(&format!("p:{post}"), "floor");
     let mut left = bench.keys().await;
     left.sort();
@@ -237,7 +237,7 @@ async fn a_falsified_count_is_healed_by_the_next_tap() {
         let healed: u64 = bench.redis.hget(&counts, "_rev").await.unwrap();
         assert!(healed > revision);
     }
-    // The counter alone deleted, then the members alone: nothing negative, and healed.
+    // Somebody deletes the counter alone, then the members alone. No count is negative, and both heal.
     let _: () = bench.redis.del(&counts).await.unwrap();
     assert_eq!(bench.tap(Verb::Toggle, post, 7).await, Ok(3));
     let _: () = bench.redis.del(format!("{counts}:like")).await.unwrap();
@@ -288,7 +288,7 @@ async fn revisions_go_on_from_one_that_is_ahead_of_the_clock() {
         steps.insert(step);
         before = outcome.revision.0;
     }
-    // Of two histories that part there, hardly any revision is in both.
+    // Two histories that part here would share hardly any revision.
     assert!(steps.len() > 20, "{steps:?}");
     let entries = changes(&bench.store, post.partition(), 100).await.unwrap();
     let last = &entries.last().unwrap().change;
@@ -342,10 +342,10 @@ async fn a_clock_that_was_ahead_once_does_not_stop_the_trimming() {
         store.tap(tap(Verb::Toggle, post, 1, "love"), soon()).await.unwrap();
     }
     let left = changes(&store, post.partition(), 30_000).await.unwrap();
-    // By whole nodes of 100.
+    // Redis trims whole nodes of 100.
     assert!((10_000..=10_600).contains(&left.len()), "{} entries are left", left.len());
     assert!(left[0].change.user.get() > 1000, "it is the oldest that go");
-    // Who follows has heard that there was too much, and hears of what comes.
+    // A follower has heard that it missed changes, and goes on with the next ones.
     let quiet = Duration::from_millis(300);
     while tokio::time::timeout(quiet, news.recv()).await.is_ok() {}
     store.tap(tap(Verb::Unset, post, 1, "like"), soon()).await.unwrap();

@@ -61,7 +61,7 @@ pub(super) async fn law_7_pages_meet_across_equal_times(store: AnyStore) {
     assert_eq!(likes.len(), 120);
     assert!(likes.windows(2).all(|pair| pair[0] > pair[1]), "newest first, ties by text");
     if matches!(store, AnyStore::Redis(_) | AnyStore::File(_)) {
-        // A script, or a group commit, has one time for all its taps. In memory there may be none.
+        // All taps of a script, or of a group commit, have one time. In memory, times may never be equal.
         let equal = likes.windows(2).filter(|pair| pair[0].reacted_at == pair[1].reacted_at);
         assert!(equal.count() > 5, "there are no equal times to meet across");
     }
@@ -88,7 +88,7 @@ pub(super) async fn law_7_a_page_goes_on_where_its_last_reactor_has_gone(store: 
     let first = page(&store, post, Some("like"), None, 4).await;
     let place = first.next().cloned().unwrap();
     assert_eq!(place.user, user(6));
-    // It goes, and comes back as the newest: neither may shift the next page.
+    // The user at the cursor leaves, and comes back as the newest. Neither may shift the next page.
     act(&store, Verb::Unset, post, 6, "like").await;
     let ids = |page: &ReactorsPage| page.reactors.iter().map(|r| r.user.get()).collect::<Vec<_>>();
     let next = page(&store, post, Some("like"), Some(place.clone()), 4).await;
