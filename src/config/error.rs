@@ -77,7 +77,7 @@ impl ConfigError {
                     Self::new(word, "onetap has no such command", meant)
                 }
             },
-            ErrorKind::MissingRequiredArgument => Self::new(flag, "this command needs it", help),
+            ErrorKind::MissingRequiredArgument => Self::new(flag, "required and not given", help),
             _ => Self::new(key, first_paragraph(&error.render().to_string()), help),
         }
     }

@@ -133,8 +133,8 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
     if retention.records < 2 * limits.request_timeout {
         return Err(ConfigError::new(
             "--idempotency-retention",
-            "it is shorter than twice --request-timeout, so a tap that is sent again could outlive \
-             the record of its first time",
+            "it is shorter than twice --request-timeout, so a repeated tap could arrive after its \
+             record has expired",
             "make it longer",
         ));
     }
