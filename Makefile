@@ -8,7 +8,7 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test messages ci lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander web web-dist web-tools double-taps demo-figures picture
+.PHONY: help test messages ci dist lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander web web-dist web-tools double-taps demo-figures picture
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,20 @@ faults: tools ## Every fault for a million taps and a hundred strikes (about 40 
 
 ci: ## What runs on every change
 	.ci/run
+
+# A debugger, and the backtrace of a panic, find the file by the name that the binary keeps of it.
+# Function names stay in the binary. On macOS the debug info is not in the binary to begin with.
+dist: ## Build what ships: target/dist/onetap without debug info, and the debug info beside it
+	cargo build --profile dist
+	@cd "$${CARGO_TARGET_DIR:-target}/dist" && if [ "$$(uname)" = Linux ]; then \
+	  objcopy --only-keep-debug onetap onetap.debug && \
+	  objcopy --strip-debug --add-gnu-debuglink=onetap.debug onetap onetap.stripped && \
+	  mv onetap.stripped onetap && \
+	  if readelf --section-headers --wide onetap | grep -q '\.debug_'; then \
+	    echo "onetap still has debug info: is binutils' objcopy the one in PATH?" >&2; exit 1; fi && \
+	  readelf --string-dump=.gnu_debuglink onetap | grep -q onetap.debug && \
+	  readelf --section-headers --wide onetap.debug | grep -q '\.debug_info'; \
+	fi && ls -l onetap*
 
 bench: tools ## Criterion: stores and scenarios, lanes against a checkout per tap
 	cargo bench --bench stores

@@ -1,4 +1,4 @@
-// Builds what browsers load: web/src and web/demo into web/dist, or the folder that is named.
+// Builds what browsers load: web/src, web/demo and web/docs into web/dist, or the folder that is named.
 //   node build.mjs [FOLDER]
 
 import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
@@ -18,8 +18,13 @@ const FILES = {
   'onetap-picker': 'src/bar/picker.js',
   'demo/demo': 'demo/demo.js',
   'demo/phones': 'demo/phones.js',
+  'docs/docs': 'docs/docs.js',
 };
-const STYLES = { 'onetap-bar': 'src/onetap-bar.css', 'demo/demo': 'demo/demo.css' };
+const STYLES = {
+  'onetap-bar': 'src/onetap-bar.css',
+  'demo/demo': 'demo/demo.css',
+  'docs/docs': 'docs/docs.css',
+};
 const TYPES = ['onetap.d.ts', 'onetap-bar.d.ts'];
 
 /** A page loads each served file once, so none contains another: they import each other. */

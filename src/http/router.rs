@@ -3,7 +3,6 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::body::Bytes;
 
 use super::call::{Call, calls};
 use super::middleware::{Edge, Routes, cors_around};
@@ -31,11 +30,12 @@ fn api() -> Vec<Call> {
 /// The routes that browsers load.
 fn pages(routes: Routes<AppState>) -> Routes<AppState> {
     routes
-        .get("/openapi.json", || docs::document(&DOCUMENT))
+        .get("/openapi.json", web::file(&DOCUMENT))
         .get("/", docs::root)
         .get("/docs", docs::index)
-        .get("/docs/", docs::page)
-        .get("/docs/{*file}", docs::page)
+        .get("/docs/", web::file(&docs::INDEX))
+        .get("/docs/docs.js", web::file(&docs::SHOW))
+        .get("/docs/docs.css", web::file(&docs::LOOK))
         .get("/onetap.js", web::file(&web::CLIENT))
         .get("/onetap.d.ts", web::file(&web::CLIENT_TYPES))
         .get("/onetap-bar.js", web::file(&web::BAR))
@@ -48,7 +48,7 @@ fn pages(routes: Routes<AppState>) -> Routes<AppState> {
 }
 
 /// Built once, since it never changes.
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi_document().into());
+static DOCUMENT: LazyLock<web::File> = LazyLock::new(|| docs::document(openapi_document()));
 
 /// The OpenAPI document as pretty JSON.
 pub fn openapi_document() -> String {

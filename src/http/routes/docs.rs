@@ -1,25 +1,29 @@
 //! The description of the API, for machines and for people.
 
-use std::borrow::Cow;
-use std::sync::{Arc, LazyLock};
-
-use axum::body::{Body, Bytes};
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, State};
 use axum::http::HeaderValue;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::response::{IntoResponse, Redirect, Response};
-use utoipa_swagger_ui::{Config, SwaggerFile};
+use axum::response::Redirect;
 
-use super::super::problem::Problem;
-use super::super::state::Reactions;
+use super::web::{File, PAGE, SCRIPT, STYLE};
 
-static CONFIG: LazyLock<Arc<Config<'static>>> =
-    LazyLock::new(|| Arc::new(Config::from("/openapi.json")));
+/// The page loads and asks its own origin only. Its icon is a data URL.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
 
-/// The OpenAPI document.
-pub(in crate::http) async fn document(text: &'static LazyLock<Bytes>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], Bytes::clone(text)).into_response()
+/// The page that shows the document.
+pub(in crate::http) static INDEX: File =
+    File::with_policy(include_str!("../../../web/docs/index.html"), PAGE, Some(POLICY));
+/// Its script.
+pub(in crate::http) static SHOW: File =
+    File::new(include_str!("../../../web/dist/docs/docs.js"), SCRIPT);
+/// Its style sheet.
+pub(in crate::http) static LOOK: File =
+    File::new(include_str!("../../../web/dist/docs/docs.css"), STYLE);
+
+/// The OpenAPI document as a file. It is made once and lives as long as the process.
+pub(in crate::http) fn document(text: String) -> File {
+    File::new(text.leak(), HeaderValue::from_static("application/json"))
 }
 
 /// A person who opens the service in a browser wants to know what it is.
@@ -30,25 +34,4 @@ pub(in crate::http) async fn root() -> Redirect {
 /// The page's files are relative to `/docs/`, so the address needs the slash.
 pub(in crate::http) async fn index() -> Redirect {
     Redirect::permanent("/docs/")
-}
-
-/// The page that shows the document, and its files. The binary contains them.
-pub(in crate::http) async fn page(
-    State(reactions): State<Arc<Reactions>>,
-    params: Result<RawPathParams, RawPathParamsRejection>,
-) -> Result<Response, Problem> {
-    let params = params.map_err(|_| Problem::not_found())?;
-    let file = params.iter().next().map_or("", |(_, file)| file);
-    let found =
-        utoipa_swagger_ui::serve(file, Arc::clone(&CONFIG)).map_err(|_| Problem::not_found())?;
-    let SwaggerFile { bytes, content_type, gzpipped, .. } = found.ok_or_else(Problem::not_found)?;
-    let kind = HeaderValue::try_from(content_type).map_err(|_| Problem::not_found())?;
-    let mut response = match bytes {
-        Cow::Borrowed(bytes) => ([(CONTENT_TYPE, kind)], Body::from(bytes)).into_response(),
-        Cow::Owned(bytes) => reactions.answers.answer(kind, bytes).await?,
-    };
-    if gzpipped {
-        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    Ok(response)
 }

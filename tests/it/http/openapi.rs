@@ -57,9 +57,27 @@ async fn the_document_and_its_page_are_served() {
     assert_eq!((moved.status, moved.header("location")), (308, Some("/docs/")));
     let page = service.send("GET", "/docs/").await;
     assert_eq!(page.status, 200);
-    assert!(page.body.contains("swagger"), "{}", page.body);
-    // All of it is in the binary: nothing is fetched from elsewhere.
-    assert!(!page.body.contains("http://") && !page.body.contains("https://"), "{}", page.body);
-    let script = service.send("GET", "/docs/swagger-initializer.js").await;
-    assert!(script.body.contains("/openapi.json"), "{}", script.body);
+    assert!(page.body.contains("docs.js"), "{}", page.body);
+    for (file, kind) in [("docs.js", "text/javascript"), ("docs.css", "text/css")] {
+        let file = service.send("GET", &format!("/docs/{file}")).await;
+        assert_eq!(file.status, 200);
+        assert!(file.header("content-type").is_some_and(|of| of.starts_with(kind)));
+    }
+    // All of it is in the binary, and the page's policy lets it ask nobody else.
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    assert!(policy.contains("connect-src 'self'"), "{policy}");
+}
+
+/// The document is large, and a browser that has it need not load it again.
+#[tokio::test]
+async fn the_document_is_packed_and_not_sent_twice() {
+    let service = Service::memory();
+    let mut connection = service.connect().await;
+    let packed =
+        connection.send("GET", "/openapi.json", &[("accept-encoding", "gzip")], "").await;
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    let tag = service.send("GET", "/openapi.json").await.header("etag").unwrap().to_owned();
+    let held = connection.send("GET", "/openapi.json", &[("if-none-match", &tag)], "").await;
+    assert_eq!((held.status, held.body.as_str()), (304, ""));
 }
