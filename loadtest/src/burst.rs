@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::Barrier;
 
 use crate::client::{Client, ClientError, Target, micros_since};
-use crate::history::{History, Outcome, Read, Tap, Verb};
+use crate::history::{History, Outcome, Palette, Read, Tap, Verb};
 use crate::verify::{self, Rules, Violation};
 
 /// The taps to send.
@@ -98,7 +98,7 @@ pub async fn run(
         let end = summary.read(&post, sent_micros, micros_since(start));
         let reactors = (!users.is_empty()).then(|| ("like".into(), users));
         let end = Read { reactors: Some(BTreeMap::from_iter(reactors)), ..end };
-        let verdict = verify::check(&as_history(&history, &end), Rules::default());
+        let verdict = verify::check(&as_history(&history, &end, None), Rules::default());
         if let Some(violation) = verdict.violations.into_iter().next() {
             return Err(BurstError::Wrong { round, violation, history });
         }
@@ -157,8 +157,12 @@ async fn fire(
     Ok((taps, back))
 }
 
-fn as_history(taps: &[Tap<'_>], end: &Read<'_>) -> History {
+/// A history of these taps and the final state, by the palette that judged them, if it is known.
+pub(crate) fn as_history(taps: &[Tap<'_>], end: &Read<'_>, palette: Option<&Palette>) -> History {
     let mut history = History::default();
+    if let Some(palette) = palette {
+        history.judged_by(palette.clone());
+    }
     for (line, tap) in (1..).zip(taps) {
         history.tap(line, tap);
     }
@@ -167,15 +171,16 @@ fn as_history(taps: &[Tap<'_>], end: &Read<'_>) -> History {
 }
 
 /// The times of a tap's request and answer.
-fn span(tap: &Tap<'_>) -> Option<(u64, u64)> {
+pub(crate) fn span(tap: &Tap<'_>) -> Option<(u64, u64)> {
     match tap.outcome {
         Outcome::Answered { at_micros, .. } => Some((tap.sent_micros, at_micros)),
+        Outcome::RuledOut { at_micros, .. } => Some((tap.sent_micros, at_micros)),
         Outcome::Refused | Outcome::Unknown { .. } => None,
     }
 }
 
 /// The most spans that overlap at one moment.
-fn most_at_once(spans: &[(u64, u64)]) -> usize {
+pub(crate) fn most_at_once(spans: &[(u64, u64)]) -> usize {
     let mut moments: Vec<(u64, i32)> =
         spans.iter().flat_map(|(sent, answered)| [(*sent, 1), (*answered, -1)]).collect();
     // An answer and a request in the same microsecond may not have overlapped, so they do not

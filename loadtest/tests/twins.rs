@@ -106,6 +106,7 @@ async fn connection(stream: TcpStream, kind: Twin, posts: Posts) {
             }
             [_, _, _, post, "reactions"] => ("200 OK", summary(&posts, post)),
             [_, _, _, post, _, reaction, ..] => ("200 OK", users(&posts, post, reaction)),
+            [_, _, "palettes"] => ("404 Not Found", String::new()),
             _ => panic!("{path}"),
         };
         if status == "hang up" {

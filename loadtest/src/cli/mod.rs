@@ -1,5 +1,6 @@
 //! The command line.
 
+mod barrier;
 mod soak;
 mod verify;
 mod watch;
@@ -31,6 +32,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Send one tap of each user at one moment, and prove that the palette's limits held
+    Barrier(barrier::BarrierArgs),
     /// Send taps at one moment and prove the final state (the default command)
     Burst(BurstArgs),
     /// Send taps at a fixed rate and measure the latency that users would see
@@ -155,10 +158,12 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let usage = !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            // Printing fails only if standard output is closed.
-            let _ = error.print();
-            return ExitCode::from(if usage { 64 } else { 0 });
+            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+                // Printing fails only if standard output is closed.
+                let _ = error.print();
+                return ExitCode::SUCCESS;
+            }
+            return fail(&usage(&error.to_string()), 64);
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -167,12 +172,22 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         None => runtime.block_on(run_burst(cli.burst)),
+        Some(Command::Barrier(args)) => runtime.block_on(barrier::run(args)),
         Some(Command::Burst(args)) => runtime.block_on(run_burst(args)),
         Some(Command::Rate(args)) => runtime.block_on(run_rate(args)),
         Some(Command::Soak(args)) => runtime.block_on(soak::run(args)),
         Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Watch(args)) => runtime.block_on(watch::run(args)),
     }
+}
+
+/// What is wrong with the command line, as one line.
+fn usage(rendered: &str) -> String {
+    let ends = ["\n\nUsage:", "\n\nFor more information"].map(|end| rendered.find(end));
+    let end = ends.into_iter().flatten().min().unwrap_or(rendered.len());
+    let words: Vec<&str> = rendered[..end].split_whitespace().collect();
+    let said = words.join(" ").replace(" tip: ", "; tip: ");
+    format!("{}; see --help", said.strip_prefix("error: ").unwrap_or(&said))
 }
 
 fn fail(problem: &str, code: u8) -> ExitCode {

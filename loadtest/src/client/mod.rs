@@ -2,6 +2,7 @@
 //! answer, whichever server sends it.
 
 mod events;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -39,7 +40,7 @@ const MAX_PAGES: usize = 10_000;
 const MAX_KINDS: usize = 50;
 
 /// How many characters of an unreadable answer are shown.
-const MAX_SHOWN: usize = 300;
+const MAX_SHOWN: usize = 600;
 
 /// Why a request has no good answer.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::io::{self, BufRead};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{History, Outcome, Read, Tap, TapAnswer, Verb};
+use super::{History, Limit, Outcome, Palette, Read, Replaced, Tap, TapAnswer, Verb};
 
 /// The version of the format that this release reads and writes.
 const VERSION: u64 = 1;
@@ -113,6 +113,12 @@ struct Wire<'a> {
     reactors: Option<BTreeMap<Cow<'a, str>, Vec<User>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lines: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    palette: Option<Palette>,
+    #[serde(borrow, skip_serializing_if = "Vec::is_empty")]
+    replaced: Vec<Count<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<Limit>,
 }
 
 fn json(wire: &Wire<'_>) -> String {
@@ -120,12 +126,13 @@ fn json(wire: &Wire<'_>) -> String {
 }
 
 /// The first line. `source` says in free words where the history comes from.
-pub(super) fn header_line(source: &str) -> String {
+pub(super) fn header_line(source: &str, palette: Option<&Palette>) -> String {
     json(&Wire {
         kind: "history".into(),
         version: Some(VERSION),
         initial: Some("empty".into()),
         source: Some(source.into()),
+        palette: palette.cloned(),
         ..Wire::default()
     })
 }
@@ -166,8 +173,16 @@ fn tap_wire<'a>(tap: &'a Tap<'_>) -> Wire<'a> {
             wire.revision = Some(answer.revision);
             wire.changes = answer.changes;
             wire.replayed = answer.replayed.then_some(true);
+            let count =
+                |one: &'a Replaced| Count { reaction: (&*one.reaction).into(), count: one.count };
+            wire.replaced = answer.replaced.iter().map(count).collect();
         }
         Outcome::Refused => wire.outcome = Some("refused".into()),
+        Outcome::RuledOut { at_micros, limit } => {
+            wire.outcome = Some("refused".into());
+            wire.answered_micros = Some(*at_micros);
+            wire.code = Some(*limit);
+        }
         Outcome::Unknown { not_after_micros } => {
             wire.outcome = Some("unknown".into());
             wire.not_after_micros = *not_after_micros;
@@ -243,7 +258,11 @@ fn take(text: &str, line: u64, history: &mut History) -> Result<bool, String> {
         |error: serde_json::Error| error.to_string().replace(" at line 1 column", ", column");
     let wire: Wire<'_> = serde_json::from_str(text).map_err(problem)?;
     match (wire.kind.as_ref(), line) {
-        ("history", 1) => header(&wire).map(|()| false),
+        ("history", 1) => {
+            header(&wire)?;
+            history.palette = wire.palette;
+            Ok(false)
+        }
         (_, 1) => Err("a history begins with a line of the kind \"history\"".into()),
         ("history", _) => Err("a second header".into()),
         ("tap", _) => tap(wire).map(|tap| history.tap(line, &tap)).map(|()| false),
@@ -280,9 +299,16 @@ fn tap(wire: Wire<'_>) -> Result<Tap<'_>, String> {
                 revision: need(wire.revision, "revision")?,
                 changes: wire.changes,
                 replayed: wire.replayed.unwrap_or(false),
+                replaced: wire.replaced.iter().map(replaced).collect(),
             },
         },
-        "refused" => Outcome::Refused,
+        "refused" => match wire.code {
+            None => Outcome::Refused,
+            Some(limit) => Outcome::RuledOut {
+                at_micros: not_before(sent_micros, wire.answered_micros, "answered_micros")?,
+                limit,
+            },
+        },
         "unknown" => Outcome::Unknown {
             not_after_micros: match wire.not_after_micros {
                 None => None,
@@ -300,6 +326,10 @@ fn tap(wire: Wire<'_>) -> Result<Tap<'_>, String> {
         key: wire.key,
         outcome,
     })
+}
+
+fn replaced(one: &Count<'_>) -> Replaced {
+    Replaced { reaction: one.reaction.clone().into_owned(), count: one.count }
 }
 
 fn not_before(sent: u64, value: Option<u64>, name: &str) -> Result<u64, String> {

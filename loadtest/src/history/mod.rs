@@ -3,6 +3,7 @@
 //! `loadtest/HISTORY.md` describes the file format; [`crate::verify`] judges a history.
 
 mod format;
+mod palette;
 mod recorder;
 
 use std::borrow::Cow;
@@ -11,6 +12,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 pub use format::{Damaged, read_file, tap_value};
+pub(crate) use palette::FIELDS;
+pub use palette::{AllOr, Palette, Star};
 pub use recorder::Recorder;
 
 /// The verb of a tap.
@@ -42,6 +45,30 @@ pub struct TapAnswer {
     /// Whether the service says that it repeats the answer of an earlier attempt.
     #[serde(default)]
     pub replayed: bool,
+    /// The other reactions that the same step took from the user.
+    #[serde(default)]
+    pub replaced: Vec<Replaced>,
+}
+
+/// A reaction that a tap took from its user, because it excludes the one that was added.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Replaced {
+    /// The reaction.
+    pub reaction: String,
+    /// How many users have it now.
+    pub count: u64,
+}
+
+/// The rule by which a service refused a tap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Nothing may be added to the post.
+    ReactionsLocked,
+    /// The palette does not have the reaction.
+    ReactionNotAllowed,
+    /// The post or the user has as many reactions as the palette allows.
+    TooManyReactions,
 }
 
 /// The outcome of a tap.
@@ -56,11 +83,25 @@ pub enum Outcome {
     },
     /// The service did not apply it and will not.
     Refused,
+    /// A rule of the post did not let the service apply it.
+    RuledOut {
+        /// When the whole answer had arrived.
+        at_micros: u64,
+        /// The rule.
+        limit: Limit,
+    },
     /// The service may have applied it.
     Unknown {
         /// After this time the service will not apply it any more.
         not_after_micros: Option<u64>,
     },
+}
+
+impl Outcome {
+    /// Whether the service applied nothing and will not.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused | Self::RuledOut { .. })
+    }
 }
 
 /// One attempt at a tap. All times are microseconds of one monotonic clock.
@@ -141,6 +182,8 @@ pub(crate) struct Attempt {
     pub(crate) key: Option<u32>,
     pub(crate) sent: u64,
     pub(crate) outcome: Outcome,
+    /// As in its answer.
+    pub(crate) replaced: Vec<(u32, u64)>,
 }
 
 /// A read in memory.
@@ -165,20 +208,35 @@ pub struct History {
     keys: Names,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) readings: Vec<Reading>,
+    pub(crate) palette: Option<Palette>,
 }
 
 impl History {
+    /// Says by which palette the service judged all taps. Add it before the first tap.
+    pub fn judged_by(&mut self, palette: Palette) {
+        self.palette = Some(palette);
+    }
+
     /// Adds a tap; a verdict names it by `line`.
     pub fn tap(&mut self, line: u64, tap: &Tap<'_>) {
+        let palette = self.palette.as_ref();
+        let counted = palette.map_or(&*tap.reaction, |palette| palette.counted(&tap.reaction));
+        let mut replaced = Vec::new();
+        if let Outcome::Answered { answer, .. } = &tap.outcome {
+            let names = &mut self.reactions;
+            let number = |one: &Replaced| (names.number(&one.reaction), one.count);
+            replaced = answer.replaced.iter().map(number).collect();
+        }
         self.attempts.push(Attempt {
             line,
             post: self.posts.number(&tap.post_id),
-            reaction: self.reactions.number(&tap.reaction),
+            reaction: self.reactions.number(counted),
             user: tap.user_id,
             verb: tap.verb,
             key: tap.key.as_deref().map(|key| self.keys.number(key)),
             sent: tap.sent_micros,
             outcome: tap.outcome.clone(),
+            replaced,
         });
     }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::format::{end_line, header_line, read_line, tap_line};
-use super::{Read, Tap};
+use super::{Palette, Read, Tap};
 
 /// Takes lines from many tasks. It keeps only a buffer in memory.
 #[derive(Debug)]
@@ -38,15 +38,15 @@ impl Lines {
 
 impl Recorder {
     /// Creates the file, and replaces an existing one. `source` says in free words what is
-    /// recorded.
+    /// recorded; `palette` is the one that judges all taps, if it is known.
     ///
     /// # Errors
     ///
     /// If the file cannot be written.
-    pub fn create(path: &Path, source: &str) -> io::Result<Self> {
+    pub fn create(path: &Path, source: &str, palette: Option<&Palette>) -> io::Result<Self> {
         let mut lines =
             Lines { file: BufWriter::new(File::create(path)?), written: 0, failed: None };
-        lines.line(&header_line(source));
+        lines.line(&header_line(source, palette));
         Ok(Self { start: Instant::now(), file: Mutex::new(lines) })
     }
 

@@ -168,9 +168,12 @@ pub async fn run(
     options: SoakOptions,
     stop: impl Future<Output = ()>,
 ) -> Result<SoakReport, SoakError> {
-    target.connect().await.map_err(SoakError::Unreachable)?;
+    let mut first = target.connect().await.map_err(SoakError::Unreachable)?;
+    // Without it the verdict says that the palette's rules were not checked.
+    let palette = first.palette().await.ok().flatten();
     let path = options.record.clone();
-    let recorder = Recorder::create(&path, &source(&options)).map_err(not_recorded(&path))?;
+    let recorder = Recorder::create(&path, &source(&options), palette.as_ref());
+    let recorder = recorder.map_err(not_recorded(&path))?;
     let start = Instant::now();
     let shared = Arc::new(Shared {
         posts: (0..options.posts).map(|_| uuid::Uuid::new_v4().to_string()).collect(),

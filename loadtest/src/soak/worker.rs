@@ -115,12 +115,12 @@ impl Worker {
             let goes_on = self.in_doubt || !shared.has_stopped();
             let retried = match outcome {
                 Some(Outcome::Answered { .. }) => std::mem::take(&mut again),
-                Some(Outcome::Refused) => false,
+                Some(Outcome::Refused | Outcome::RuledOut { .. }) => false,
                 Some(Outcome::Unknown { .. }) | None => {
                     tap.key.is_some() && goes_on && Instant::now() < until
                 }
             };
-            if !matches!(outcome, Some(Outcome::Answered { .. })) {
+            if !matches!(outcome, Some(Outcome::Answered { .. } | Outcome::RuledOut { .. })) {
                 tokio::time::sleep(PAUSE).await;
             }
             if !retried {
@@ -144,7 +144,9 @@ impl Worker {
             }
             Err(error) => {
                 self.failed(&error);
-                if error.is_refusal() {
+                if let Some(limit) = error.limit() {
+                    Outcome::RuledOut { at_micros, limit }
+                } else if error.is_refusal() {
                     Outcome::Refused
                 } else {
                     // The service may have the request, and its own timeout counts from the

@@ -28,6 +28,12 @@ pub(super) enum Reason {
     Changes { line: u64, shown: u64, known: u64 },
     /// Two attempts of one operation took effect.
     Twice { line: u64, other: u64 },
+    /// The user got a reaction and kept one that it excludes.
+    Both { line: u64, cell: usize, other: usize },
+    /// The post got more different reactions than its palette allows.
+    Kinds { line: u64, kinds: u64, most: u64 },
+    /// The user got more reactions than the palette allows.
+    Each { line: u64, held: u64, most: u64 },
     /// There were too many ways to try.
     Undecided,
 }

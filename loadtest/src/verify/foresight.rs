@@ -1,7 +1,7 @@
 //! Decides from later stages which fillers to insert now.
 
 use super::failure::Reason;
-use super::next::Use;
+use super::next::{Goal, Use};
 use super::search::{Next, Search};
 
 impl Search<'_> {
@@ -22,7 +22,8 @@ impl Search<'_> {
                 let (line, shown) = (tally.line, tally.before);
                 let reason = Reason::Count { line, reaction, shown, known };
                 let of_reaction = &self.stages.of_reaction[reaction];
-                return Some(self.fill(of_reaction, Some(known < tally.before), reason));
+                let goal = Goal::Count(reaction, known < tally.before);
+                return Some(self.fill(of_reaction, goal, reason));
             }
         }
         let cell = open.iter().map(|number| self.stages.fillers[*number].cell).find(|cell| {
@@ -34,7 +35,7 @@ impl Search<'_> {
             })
         })?;
         let reason = Reason::Cell { line: self.now.line, cell, was: self.active[cell] };
-        Some(self.fill(&self.stages.of_cell[&cell], None, reason))
+        Some(self.fill(&self.stages.of_cell[&cell], Goal::Cell(cell), reason))
     }
 
     /// A filler that is better inserted here, although no stage demands it yet. It is the other
@@ -46,7 +47,7 @@ impl Search<'_> {
         if self.lossy {
             return None;
         }
-        let room = self.stages.all[self.at].room - self.gap.fillers;
+        let room = self.stages.all[self.at].room - self.gap.changes;
         (0..self.stages.tallies.len()).find_map(|reaction| {
             let mut flips =
                 [self.flips(useful, reaction, false), self.flips(useful, reaction, true)];

@@ -14,8 +14,13 @@ mod moved;
 mod next;
 mod operation;
 mod reason;
+mod refused;
+mod ruled;
 mod search;
 mod stage;
+mod told;
+mod way;
+mod when;
 
 use std::fmt;
 use std::fs::File;
@@ -27,9 +32,10 @@ use serde::Serialize;
 use crate::history::{self, Damaged, History, Outcome};
 use loss::Lost;
 use moved::Moved;
-use operation::{Operations, Repeats, Window};
+use operation::{Operations, Repeats};
 use search::Search;
 use stage::Stages;
+use when::Window;
 
 /// How many other places are tried for states that came back.
 const PLACES: usize = 24;
@@ -71,8 +77,12 @@ pub struct Verdict {
     pub attempts: usize,
     /// Attempts that were answered.
     pub answered: usize,
-    /// Attempts that were refused.
+    /// Attempts that were refused, whatever the rules of the post.
     pub refused: usize,
+    /// Attempts that a rule of the post refused.
+    pub ruled_out: usize,
+    /// Whether the palette is known, so that its rules were checked.
+    pub palette: bool,
     /// Attempts of unknown outcome.
     pub unknown: usize,
     /// Attempts whose answer was a replay.
@@ -116,6 +126,7 @@ pub fn check(history: &History, rules: Rules) -> Verdict {
         posts: history.posts.len(),
         attempts: history.attempts.len(),
         reads: history.readings.len(),
+        palette: history.palette.is_some(),
         ..Verdict::default()
     };
     let mut posts: Vec<Post> = Vec::new();
@@ -128,6 +139,7 @@ pub fn check(history: &History, rules: Rules) -> Verdict {
                 verdict.replayed += usize::from(answer.replayed);
             }
             Outcome::Refused => verdict.refused += 1,
+            Outcome::RuledOut { .. } => verdict.ruled_out += 1,
             Outcome::Unknown { .. } => verdict.unknown += 1,
         }
     }
@@ -178,7 +190,10 @@ fn check_post(
                 run.map(|()| (search.filled(), Vec::new())).map_err(|failure| (failure, None))
             };
             let (failure, doubtful) = match replayed {
-                Ok(found) => return Ok(found),
+                Ok(found) => {
+                    refused::check(history, post, &stages, rules.allow_lost_suffix)?;
+                    return Ok(found);
+                }
                 Err(failed) => failed,
             };
             first.get_or_insert_with(|| reason::explain(&failure, &stages, history));

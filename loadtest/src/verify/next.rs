@@ -1,20 +1,31 @@
 //! The possible next moves of a replay.
 
 use super::failure::Reason;
-use super::operation::{Filler, Sight};
+use super::operation::{Change, Filler, Sight};
 use super::search::{Moment, Move, Next, Search, Step};
 use super::stage::Stage;
 use crate::history::Verb;
 
 /// What a stage demands that the state before it does not have.
-enum Demand {
+pub(super) enum Demand {
     Nothing,
     /// A cell must be flipped.
     Cell(usize, Reason),
     /// A count must rise (or fall).
     Count(usize, bool, Reason),
+    /// The post or a user must have fewer reactions.
+    Fewer(Reason),
     /// Nothing helps.
     Never(Reason),
+}
+
+/// What a filler must do to meet a demand.
+#[derive(Clone, Copy)]
+pub(super) enum Goal {
+    Any,
+    Cell(usize),
+    /// It must move this count up (or down).
+    Count(usize, bool),
 }
 
 /// What later stages show of a filler's cell.
@@ -52,10 +63,15 @@ impl Search<'_> {
             Demand::Never(reason) => return Next::Dead(reason),
             Demand::Cell(cell, reason) => {
                 let of_cell = self.stages.of_cell.get(&cell).map_or(&[][..], Vec::as_slice);
-                return self.fill(of_cell, None, reason);
+                return self.fill(of_cell, Goal::Cell(cell), reason);
             }
             Demand::Count(reaction, up, reason) => {
-                return self.fill(&self.stages.of_reaction[reaction], Some(up), reason);
+                let goal = Goal::Count(reaction, up);
+                return self.fill(&self.stages.of_reaction[reaction], goal, reason);
+            }
+            Demand::Fewer(reason) => {
+                let open = self.stages.open(self.now.micros, stage.until);
+                return self.fill(open, Goal::Any, reason);
             }
         }
         let open = self.stages.open(self.now.micros, stage.until);
@@ -65,18 +81,18 @@ impl Search<'_> {
             let line = self.stages.seen[stage.seen.start].line;
             return Next::Dead(Reason::Again { line });
         }
-        if stage.ghost && self.gap.fillers == 0 && !self.is_empty() {
+        if stage.ghost && self.gap.changes == 0 && !self.is_empty() {
             let line = self.stages.seen[stage.seen.start].line;
-            return self.fill(open, None, Reason::Ghost { line });
+            return self.fill(open, Goal::Any, Reason::Ghost { line });
         }
-        let total = self.total + u64::from(stage.change.is_some());
+        let total = self.total + stage.change.as_ref().map_or(0, Change::size);
         match self.stages.numbers(self.at).find(|(_, changes)| *changes != total) {
             Some((line, changes)) => {
                 let reason = Reason::Changes { line, shown: changes, known: total };
                 if changes < total {
                     return Next::Dead(reason);
                 }
-                self.fill(open, None, reason)
+                self.fill(open, Goal::Any, reason)
             }
             None => self.take(after),
         }
@@ -88,8 +104,11 @@ impl Search<'_> {
         let take = Move::Take(after);
         let stage = &self.stages.all[self.at];
         let open = self.stages.open(self.now.micros, stage.until);
-        let crowded =
-            |next: &Stage| next.room < self.stages.open(self.now.micros, next.until).len() as u64;
+        // One that replaces another reaction makes two changes.
+        let most = 1 + u64::from(self.stages.tangled);
+        let crowded = |next: &Stage| {
+            next.room < most * self.stages.open(self.now.micros, next.until).len() as u64
+        };
         let crowded = self.stages.all.get(self.at + 1).is_some_and(crowded);
         if open.is_empty() {
             return Next::Only(take);
@@ -97,7 +116,7 @@ impl Search<'_> {
         if let Some(forced) = self.forced(open) {
             return forced;
         }
-        if self.gap.fillers >= stage.room {
+        if self.gap.changes >= stage.room {
             return Next::Only(take);
         }
         let (mut found, mut useful) = (Vec::new(), Vec::new());
@@ -147,32 +166,8 @@ impl Search<'_> {
 
     fn demand(&self) -> Demand {
         let stage = &self.stages.all[self.at];
-        if let Some(change) = &stage.change {
-            let reaction = self.stages.cells[change.cell].reaction;
-            let before = if change.active {
-                change.count.checked_sub(1)
-            } else {
-                change.count.checked_add(1)
-            };
-            let Some(before) = before else {
-                return Demand::Never(Reason::Impossible { line: change.line });
-            };
-            if self.active[change.cell] == change.active {
-                let reason =
-                    Reason::Cell { line: change.line, cell: change.cell, was: change.active };
-                return Demand::Cell(change.cell, reason);
-            }
-            if self.counts[reaction] != before {
-                // The count that the answer should show.
-                let known = if change.active {
-                    self.counts[reaction] + 1
-                } else {
-                    self.counts[reaction].saturating_sub(1)
-                };
-                let (line, shown) = (change.line, change.count);
-                let reason = Reason::Count { line, reaction, shown, known };
-                return Demand::Count(reaction, self.counts[reaction] < before, reason);
-            }
+        if let Some(demand) = stage.change.as_ref().and_then(|change| self.change(change)) {
+            return demand;
         }
         for seen in &self.stages.seen[stage.seen.clone()] {
             let demand = match &seen.sight {
@@ -191,14 +186,39 @@ impl Search<'_> {
         Demand::Nothing
     }
 
+    /// What a change demands of the state before it.
+    fn change(&self, change: &Change) -> Option<Demand> {
+        let own = (change.cell, change.active, change.count);
+        let replaced = change.replaced.iter().map(|(cell, count)| (*cell, false, *count));
+        std::iter::once(own)
+            .chain(replaced)
+            .find_map(|(cell, active, count)| self.flip_of(change.line, cell, active, count))
+            .or_else(|| self.within_limits(change))
+    }
+
+    fn flip_of(&self, line: u64, cell: usize, active: bool, count: u64) -> Option<Demand> {
+        let reaction = self.stages.cells[cell].reaction;
+        let before = if active { count.checked_sub(1) } else { count.checked_add(1) };
+        let Some(before) = before else {
+            return Some(Demand::Never(Reason::Impossible { line }));
+        };
+        if self.active[cell] == active {
+            return Some(Demand::Cell(cell, Reason::Cell { line, cell, was: active }));
+        }
+        let now = self.counts[reaction];
+        // The count that the answer should show.
+        let known = if active { now + 1 } else { now.saturating_sub(1) };
+        let reason = Reason::Count { line, reaction, shown: count, known };
+        (now != before).then_some(Demand::Count(reaction, now < before, reason))
+    }
+
     /// The answers that show a stage include its change; the state does not yet.
     fn cell(&self, cell: usize, active: bool, line: u64) -> Option<Demand> {
         let reason = Reason::Cell { line, cell, was: !active };
-        match &self.stages.all[self.at].change {
-            Some(change) if change.cell == cell => {
-                (change.active != active).then_some(Demand::Never(reason))
-            }
-            _ => (self.active[cell] != active).then_some(Demand::Cell(cell, reason)),
+        let change = self.stages.all[self.at].change.as_ref();
+        match change.and_then(|change| change.makes(cell)) {
+            Some(made) => (made != active).then_some(Demand::Never(reason)),
+            None => (self.active[cell] != active).then_some(Demand::Cell(cell, reason)),
         }
     }
 
@@ -215,17 +235,14 @@ impl Search<'_> {
     }
 
     fn shown(&self, reaction: usize, count: u64, line: u64) -> Option<Demand> {
-        match &self.stages.all[self.at].change {
-            Some(change) if self.stages.cells[change.cell].reaction == reaction => {
-                let known = change.count;
-                (known != count).then_some(Demand::Never(Reason::Count {
-                    line,
-                    reaction,
-                    shown: count,
-                    known,
-                }))
+        let change = self.stages.all[self.at].change.as_ref();
+        let is_of = |cell: usize| self.stages.cells[cell].reaction == reaction;
+        match change.and_then(|change| change.counted(is_of)) {
+            Some(known) => {
+                let reason = Reason::Count { line, reaction, shown: count, known };
+                (known != count).then_some(Demand::Never(reason))
             }
-            _ => {
+            None => {
                 let known = self.counts[reaction];
                 let reason = Reason::Count { line, reaction, shown: count, known };
                 (known != count).then_some(Demand::Count(reaction, known < count, reason))
@@ -233,16 +250,31 @@ impl Search<'_> {
         }
     }
 
-    /// The fillers among `from` that may be inserted here. `up` is the direction in which they must
-    /// move a count.
-    pub(super) fn fill(&self, from: &[usize], up: Option<bool>, reason: Reason) -> Next {
-        if self.gap.fillers >= self.stages.all[self.at].room {
+    /// The fillers among `from` that may be inserted here and that reach the goal.
+    pub(super) fn fill(&self, from: &[usize], goal: Goal, reason: Reason) -> Next {
+        if self.gap.changes >= self.stages.all[self.at].room {
             return Next::Dead(reason);
         }
+        // What one turns on, another may turn off: only a number of changes shows both.
+        let (from, goal) = if self.stages.tangled && self.stages.numbered {
+            (self.stages.open(self.now.micros, self.stages.all[self.at].until), Goal::Any)
+        } else {
+            (from, goal)
+        };
         let mut found: Vec<(usize, Use)> = Vec::new();
         for number in from.iter().copied().filter(|number| self.is_possible(*number)) {
             let filler = &self.stages.fillers[number];
-            let fits = up.is_none_or(|up| self.active[filler.cell] != up && !self.is_seen(filler));
+            let fits = match goal {
+                Goal::Any => true,
+                Goal::Cell(cell) => self.flipped_by(number).contains(&cell),
+                Goal::Count(reaction, up) => {
+                    let moves = |cell: &usize| {
+                        self.stages.cells[*cell].reaction == reaction && self.active[*cell] != up
+                    };
+                    let flipped = self.flipped_by(number);
+                    flipped.iter().any(moves) && (self.stages.tangled || !self.is_seen(filler))
+                }
+            };
             let usefulness = self.usefulness(filler);
             // A filler whose effect is lost again may help, however the cell is seen later.
             if fits && (self.lossy || !matches!(usefulness, Use::None)) {
@@ -291,15 +323,22 @@ impl Search<'_> {
         };
         // In a gap only the order of the fillers of one cell matters. The others can be sorted by
         // time.
+        let ruled = self.stages.ruled.as_ref();
+        let is_bound = |earlier: &Filler| {
+            earlier.cell == filler.cell
+                || ruled.is_some_and(|ruled| ruled.peers(filler.cell).contains(&earlier.cell))
+        };
         let own = self.steps[self.gap.began..].iter().filter_map(|step| match step {
             Step::Filled { filler, .. } => Some(&self.stages.fillers[*filler]),
             Step::Taken { .. } | Step::Lost { .. } => None,
         });
         let now = own
-            .filter(|earlier| earlier.cell == filler.cell)
+            .filter(|earlier| is_bound(earlier))
             .fold(self.now.micros, |now, earlier| now.max(earlier.from));
+        let room = self.stages.all[self.at].room;
         effective
             && !self.used[filler.group]
+            && self.gap.changes + self.flipped_by(number).len() as u64 <= room
             && now.max(filler.from) <= filler.to
             && filler.from <= self.stages.all[self.at].until
     }
@@ -334,7 +373,7 @@ impl Search<'_> {
         };
         let in_time = a.to <= b.to && a.from.max(self.now.micros) <= b.from.max(self.now.micros);
         let exchangeable = match (use_a, use_b) {
-            (Use::Must(by_a), Use::Must(by_b)) => by_a <= by_b,
+            (Use::Must(by_a), Use::Must(by_b)) if !self.stages.tangled => by_a <= by_b,
             _ => a.cell == b.cell && (a.verb == b.verb || b.verb == Verb::Toggle),
         };
         same_effect && in_time && exchangeable && alone(a) && alone(b)

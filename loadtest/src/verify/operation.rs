@@ -3,51 +3,10 @@
 use std::collections::HashMap;
 
 use super::Violation;
+use super::ruled::Ruled;
+use super::told::{is_replay_of, told};
+use super::when::{When, Window};
 use crate::history::{Attempt, History, Outcome, Reading, TapAnswer, Verb};
-
-/// A span of time in which something took place, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Window {
-    pub(super) from: u64,
-    pub(super) to: u64,
-}
-
-/// When an operation took place: within one of these windows. Nearly always there is only one.
-#[derive(Clone, Debug)]
-pub(super) struct When {
-    first: Window,
-    others: Vec<Window>,
-}
-
-impl When {
-    pub(super) fn one(from: u64, to: u64) -> Self {
-        Self { first: Window { from, to }, others: Vec::new() }
-    }
-
-    fn any(mut windows: Vec<Window>) -> Option<Self> {
-        let first = windows.pop()?;
-        Some(Self { first, others: windows })
-    }
-
-    fn windows(&self) -> impl Iterator<Item = Window> {
-        std::iter::once(self.first).chain(self.others.iter().copied())
-    }
-
-    /// The first possible time at or after `now`.
-    pub(super) fn earliest(&self, now: u64) -> Option<u64> {
-        self.windows().filter(|w| w.to >= now).map(|w| w.from.max(now)).min()
-    }
-
-    /// The last possible time.
-    pub(super) fn latest(&self) -> u64 {
-        self.windows().map(|w| w.to).max().unwrap_or(0)
-    }
-
-    /// The first possible time.
-    pub(super) fn begin(&self) -> u64 {
-        self.windows().map(|w| w.from).min().unwrap_or(0)
-    }
-}
 
 /// One reaction of one user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,6 +28,33 @@ pub(super) struct Change {
     /// The number of the operation, if it took effect more than once: all effects but one must be
     /// lost.
     pub(super) repeated: Option<usize>,
+    /// The cells that the same step turned off, each with the count of its reaction afterwards.
+    pub(super) replaced: Vec<(usize, u64)>,
+}
+
+impl Change {
+    /// All cells that it flips.
+    pub(super) fn cells(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(self.cell).chain(self.replaced.iter().map(|(cell, _)| *cell))
+    }
+
+    /// What it makes of a cell, if it flips it.
+    pub(super) fn makes(&self, cell: usize) -> Option<bool> {
+        let is_replaced = self.replaced.iter().any(|(other, _)| *other == cell);
+        if cell == self.cell { Some(self.active) } else { is_replaced.then_some(false) }
+    }
+
+    /// The count that it shows of a reaction, if one of its cells is of that reaction.
+    pub(super) fn counted(&self, is_of: impl Fn(usize) -> bool) -> Option<u64> {
+        let replaced = self.replaced.iter().copied();
+        let all = std::iter::once((self.cell, self.count)).chain(replaced);
+        all.into_iter().find(|(cell, _)| is_of(*cell)).map(|(_, count)| count)
+    }
+
+    /// How many changes of the post it is. Each has a revision; this one has the highest.
+    pub(super) fn size(&self) -> u64 {
+        1 + self.replaced.len() as u64
+    }
 }
 
 /// The part of the state that an answer shows.
@@ -130,13 +116,15 @@ pub(super) struct Operations {
     pub(super) seen: Vec<Seen>,
     pub(super) fillers: Vec<Filler>,
     pub(super) groups: usize,
+    /// The palette in the numbers of this post, if it is known.
+    pub(super) ruled: Option<Ruled>,
     repeats: Repeats,
     /// The time spans of stages that the replay could not reach. A tap in flight during one may
     /// have taken effect twice.
     twice_within: Vec<Window>,
 }
 
-fn violation<T>(lines: &[u64], problem: &str) -> Result<T, Violation> {
+pub(super) fn violation<T>(lines: &[u64], problem: &str) -> Result<T, Violation> {
     Err(Violation { lines: lines.to_vec(), problem: problem.to_owned(), ..Violation::default() })
 }
 
@@ -163,6 +151,9 @@ impl Operations {
         for reading in post.readings.iter().map(|i| &history.readings[*i]) {
             all.reading(reading)?;
         }
+        if let Some(palette) = &history.palette {
+            all.ruled = Some(Ruled::new(palette, &all, history)?);
+        }
         Ok(all)
     }
 
@@ -185,7 +176,7 @@ impl Operations {
     /// Takes all attempts of one operation.
     fn operation(&mut self, attempts: &[&Attempt]) -> Result<(), Violation> {
         let live: Vec<&Attempt> =
-            attempts.iter().copied().filter(|a| a.outcome != Outcome::Refused).collect();
+            attempts.iter().copied().filter(|a| !a.outcome.is_refusal()).collect();
         let Some(first) = live.first() else { return Ok(()) };
         let cell = self.cell(first.reaction, first.user);
         if let Some(other) =
@@ -196,7 +187,7 @@ impl Operations {
         }
         let is_original = |attempt: &&Attempt| match &attempt.outcome {
             Outcome::Answered { answer, .. } => !answer.replayed,
-            Outcome::Refused | Outcome::Unknown { .. } => false,
+            Outcome::Refused | Outcome::RuledOut { .. } | Outcome::Unknown { .. } => false,
         };
         if self.repeats == Repeats::Never {
             return self.effect(cell, &live, None);
@@ -258,6 +249,7 @@ impl Operations {
             return Ok(());
         };
         let TapAnswer { active, changed, count, revision, changes, .. } = *answer;
+        let replaced = self.replaced(line, cell, attempts)?;
         let fits = match first.verb {
             Verb::Toggle => changed,
             Verb::Set => active,
@@ -276,12 +268,42 @@ impl Operations {
                 changes,
                 when,
                 repeated,
+                replaced,
             });
         } else {
             let sight = Sight::Cell { cell, active, count };
             self.seen.push(Seen { line, revision, changes, sight, when, repeated });
         }
         Ok(())
+    }
+
+    /// The cells that an answered operation turned off besides its own.
+    fn replaced(
+        &mut self,
+        line: u64,
+        cell: usize,
+        attempts: &[&Attempt],
+    ) -> Result<Vec<(usize, u64)>, Violation> {
+        let Some((attempt, answer)) = attempts.iter().find_map(|attempt| match &attempt.outcome {
+            Outcome::Answered { answer, .. } if !answer.replaced.is_empty() => {
+                Some((attempt, answer))
+            }
+            _ => None,
+        }) else {
+            return Ok(Vec::new());
+        };
+        if !(answer.changed && answer.active) {
+            return violation(&[line], "it added nothing, so it can have replaced nothing");
+        }
+        let mut replaced: Vec<(usize, u64)> = Vec::new();
+        for (name, count) in &attempt.replaced {
+            let other = self.cell(*name, attempt.user);
+            if other == cell || replaced.iter().any(|(known, _)| *known == other) {
+                return violation(&[line], "it replaced its own reaction, or one of them twice");
+            }
+            replaced.push((other, *count));
+        }
+        Ok(replaced)
     }
 
     fn unknown(&mut self, cell: usize, attempts: &[&Attempt], repeated: Option<usize>) {
@@ -342,56 +364,5 @@ impl Operations {
             repeated: None,
         });
         Ok(())
-    }
-}
-
-/// Whether an attempt repeats the first answer of another.
-fn is_replay_of(attempt: &Attempt, original: &Attempt) -> bool {
-    match (&attempt.outcome, &original.outcome) {
-        (Outcome::Answered { answer, .. }, Outcome::Answered { answer: first, .. }) => {
-            *answer == TapAnswer { replayed: true, ..first.clone() }
-        }
-        _ => false,
-    }
-}
-
-/// The answer that all answered attempts of an operation give, and the time of its effect.
-fn told<'a>(attempts: &[&'a Attempt]) -> Result<Option<(u64, &'a TapAnswer, When)>, Violation> {
-    let mut first: Option<(&Attempt, &TapAnswer)> = None;
-    let mut original: Option<&Attempt> = None;
-    let mut end = u64::MAX;
-    for attempt in attempts {
-        let Outcome::Answered { at_micros, answer } = &attempt.outcome else { continue };
-        end = end.min(*at_micros);
-        if let Some((line, other)) = first.map(|(a, answer)| (a.line, answer)) {
-            let same = TapAnswer { replayed: other.replayed, ..answer.clone() } == *other;
-            if !same {
-                let problem = "two attempts of one operation were answered differently";
-                return violation(&[line, attempt.line], problem);
-            }
-        }
-        first = first.or(Some((attempt, answer)));
-        if !answer.replayed
-            && let Some(other) = original.replace(attempt)
-        {
-            let problem = "two attempts of one operation were applied: neither is a replay";
-            return violation(&[other.line, attempt.line], problem);
-        }
-    }
-    let Some((named, answer)) = first else { return Ok(None) };
-    let window = |attempt: &&Attempt| {
-        let to = match attempt.outcome {
-            Outcome::Unknown { not_after_micros: Some(not_after) } => end.min(not_after),
-            Outcome::Unknown { .. } | Outcome::Answered { .. } | Outcome::Refused => end,
-        };
-        Some(Window { from: attempt.sent, to }).filter(|window| window.from <= window.to)
-    };
-    let windows = match original {
-        Some(original) => window(&original).into_iter().collect(),
-        None => attempts.iter().filter_map(window).collect(),
-    };
-    match When::any(windows) {
-        Some(when) => Ok(Some((original.unwrap_or(named).line, answer, when))),
-        None => violation(&[named.line], "a replay was answered before the tap could be applied"),
     }
 }

@@ -13,8 +13,9 @@ pub(super) fn explain(failure: &Failure, stages: &Stages, history: &History) -> 
     let before = |cell: Option<usize>, reaction: Option<usize>| {
         stages.all[..*at].iter().rev().filter_map(move |stage| {
             let change = stage.change.as_ref()?;
-            let fits = cell.is_none_or(|cell| change.cell == cell)
-                && reaction.is_none_or(|r| stages.cells[change.cell].reaction == r);
+            let fits = cell.is_none_or(|cell| change.cells().any(|one| one == cell))
+                && reaction
+                    .is_none_or(|r| change.cells().any(|one| stages.cells[one].reaction == r));
             fits.then_some(change.line)
         })
     };
@@ -37,14 +38,13 @@ pub(super) fn explain(failure: &Failure, stages: &Stages, history: &History) -> 
                            it behind that or behind what that shows";
             (*line, Some(*behind), problem.to_owned())
         }
-        Reason::Ghost { line } => (
-            *line,
-            before(None, None).next(),
-            "no change has the revision that it shows".to_owned(),
-        ),
-        Reason::Again { line } => {
-            let problem = "it shows a revision again that was passed already";
+        Reason::Ghost { line } => {
+            let problem = "no change has the revision that it shows";
             (*line, before(None, None).next(), problem.to_owned())
+        }
+        Reason::Again { line } => {
+            let problem = "it shows a revision again that was passed already".to_owned();
+            (*line, before(None, None).next(), problem)
         }
         Reason::Changes { line, shown, known } => {
             let problem = format!("it shows {shown} changes of the post, but {known} are known");
@@ -53,6 +53,19 @@ pub(super) fn explain(failure: &Failure, stages: &Stages, history: &History) -> 
         Reason::Twice { line, other } => {
             let problem = "two attempts of one operation took effect, and neither was lost";
             (*line, Some(*other), problem.to_owned())
+        }
+        Reason::Both { line, cell, other } => {
+            let [new, old] = [cell, other].map(|cell| name(stages.cells[*cell].reaction));
+            let user = stages.cells[*cell].user;
+            let problem = format!("user {user} got {new:?} and kept {old:?}, which excludes it");
+            (*line, before(Some(*other), None).next(), problem)
+        }
+        Reason::Kinds { line, kinds, most } => {
+            let problem = format!("{kinds} different reactions of the post; {most} are allowed");
+            (*line, before(None, None).next(), format!("it makes {problem}"))
+        }
+        Reason::Each { line, held, most } => {
+            (*line, None, format!("it makes {held} reactions of the user; {most} are allowed"))
         }
         Reason::Undecided => (0, None, "no way to replay it was found".to_owned()),
     };

@@ -27,10 +27,11 @@ impl Moment {
 /// The fillers inserted since the last stage.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Gap {
-    pub(super) fillers: u64,
+    /// How many changes they made.
+    pub(super) changes: u64,
     pub(super) latest: Moment,
     pub(super) began: usize,
-    used: u64,
+    pub(super) used: u64,
 }
 
 /// A possible next move.
@@ -54,20 +55,8 @@ pub(super) enum Next {
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Taken { now: Moment, gap: Gap, total: u64, revision: u64 },
-    Filled { filler: usize, latest: Moment },
+    Filled { filler: usize, flipped: Vec<usize>, latest: Moment },
     Lost { flipped: Vec<usize>, freed: Vec<usize>, total: u64, revision: u64 },
-}
-
-/// How to return to the state of an earlier stage.
-pub(super) struct Way {
-    /// How many steps, and stages, remain.
-    steps: usize,
-    stage: usize,
-    /// The cells that differ there, and the fillers that are unused there.
-    flipped: HashSet<usize>,
-    freed: HashSet<usize>,
-    total: u64,
-    revision: u64,
 }
 
 #[derive(Clone)]
@@ -86,10 +75,12 @@ pub(super) struct Search<'a> {
     pub(super) lossy: bool,
     pub(super) active: Vec<bool>,
     pub(super) counts: Vec<u64>,
-    /// The number of active cells.
+    /// The number of active cells, and of reactions that somebody has.
     held: usize,
+    pub(super) kinds: u64,
+    cells_hash: u64,
     pub(super) used: Vec<bool>,
-    used_hash: u64,
+    pub(super) used_hash: u64,
     /// The number of changes so far.
     pub(super) total: u64,
     /// The revision of the last change, without the fillers since then. If one of those emptied the
@@ -101,7 +92,7 @@ pub(super) struct Search<'a> {
     pub(super) gap: Gap,
     pub(super) steps: Vec<Step>,
     choices: Vec<Choice>,
-    visited: HashSet<(usize, u64, u64, u64)>,
+    visited: HashSet<(usize, u64, u64, u64, u64)>,
 }
 
 impl<'a> Search<'a> {
@@ -109,10 +100,12 @@ impl<'a> Search<'a> {
         Self {
             stages,
             losses: Vec::new(),
-            lossy,
+            lossy: lossy || stages.tangled,
             active: vec![false; stages.cells.len()],
             counts: vec![0; stages.reactions.len()],
             held: 0,
+            kinds: 0,
+            cells_hash: 0,
             used: vec![false; stages.groups],
             used_hash: 0,
             total: 0,
@@ -203,7 +196,8 @@ impl<'a> Search<'a> {
 
     /// Whether this state is new.
     fn visit(&mut self) -> bool {
-        self.visited.insert((self.at, self.used_hash, self.gap.used, self.now.micros))
+        let (used, cells) = (self.used_hash, self.cells_hash);
+        self.visited.insert((self.at, used, cells, self.gap.used, self.now.micros))
     }
 
     fn make(&mut self, step: Move) {
@@ -219,29 +213,31 @@ impl<'a> Search<'a> {
                 if stage.change.is_some() || !self.is_empty() {
                     self.revision = stage.revision;
                 } else {
-                    self.revision += self.gap.fillers;
+                    self.revision += self.gap.changes;
                 }
                 if let Some(change) = &stage.change {
-                    self.total += 1;
-                    self.flip(change.cell);
+                    self.total += change.size();
+                    change.cells().for_each(|cell| self.flip(cell));
                 }
                 self.now = after;
                 self.at += 1;
                 self.gap = Gap {
-                    fillers: 0,
+                    changes: 0,
                     latest: after,
                     began: self.steps.len(),
                     used: self.used_hash,
                 };
             }
             Move::Fill(number) => {
-                self.steps.push(Step::Filled { filler: number, latest: self.gap.latest });
+                let flipped = self.flipped_by(number);
+                let latest = self.gap.latest;
                 let filler = &self.stages.fillers[number];
-                self.gap.latest = self.gap.latest.or_later(filler.from, filler.line);
-                self.gap.fillers += 1;
-                self.total += 1;
+                self.gap.latest = latest.or_later(filler.from, filler.line);
+                self.gap.changes += flipped.len() as u64;
+                self.total += flipped.len() as u64;
                 self.mark(number);
-                self.flip(filler.cell);
+                flipped.iter().for_each(|cell| self.flip(*cell));
+                self.steps.push(Step::Filled { filler: number, flipped, latest });
             }
         }
     }
@@ -253,15 +249,15 @@ impl<'a> Search<'a> {
                 self.at -= 1;
                 (self.now, self.gap, self.total, self.revision) = (now, gap, total, revision);
                 if let Some(change) = &self.stages.all[self.at].change {
-                    self.flip(change.cell);
+                    change.cells().for_each(|cell| self.flip(cell));
                 }
             }
-            Some(Step::Filled { filler, latest }) => {
+            Some(Step::Filled { filler, flipped, latest }) => {
                 self.gap.latest = latest;
-                self.gap.fillers -= 1;
-                self.total -= 1;
+                self.gap.changes -= flipped.len() as u64;
+                self.total -= flipped.len() as u64;
                 self.mark(filler);
-                self.flip(self.stages.fillers[filler].cell);
+                flipped.into_iter().for_each(|cell| self.flip(cell));
             }
             Some(Step::Lost { flipped, freed, total, revision }) => {
                 (self.total, self.revision) = (total, revision);
@@ -275,70 +271,12 @@ impl<'a> Search<'a> {
     fn lose(&mut self) {
         let loss = self.losses.iter().find(|loss| loss.before == self.at).copied();
         let Some(loss) = loss else { return };
-        if matches!(self.steps.last(), Some(Step::Lost { .. })) || self.gap.fillers > 0 {
+        if matches!(self.steps.last(), Some(Step::Lost { .. })) || self.gap.changes > 0 {
             return;
         }
         let mut way = self.way_back();
         self.lead_on(&mut way, loss.after);
         self.go_back(&way);
-    }
-
-    /// The way from here to earlier stages, with length zero so far.
-    pub(super) fn way_back(&self) -> Way {
-        Way {
-            steps: self.steps.len(),
-            stage: self.at,
-            flipped: HashSet::new(),
-            freed: HashSet::new(),
-            total: self.total,
-            revision: self.revision,
-        }
-    }
-
-    /// Extends a way to the state of the stage `after`. If a loss follows directly, extends it to
-    /// the state with which that loss began.
-    pub(super) fn lead_on(&self, way: &mut Way, after: usize) {
-        let toggle = |set: &mut HashSet<usize>, one: usize| {
-            if !set.remove(&one) {
-                set.insert(one);
-            }
-        };
-        while let Some(step) = self.steps[..way.steps].last() {
-            let is_there = way.stage == after + 1;
-            match step {
-                Step::Taken { .. } | Step::Lost { .. } if is_there => return,
-                Step::Taken { total, revision, .. } => {
-                    way.stage -= 1;
-                    (way.total, way.revision) = (*total, *revision);
-                    if let Some(change) = &self.stages.all[way.stage].change {
-                        toggle(&mut way.flipped, change.cell);
-                    }
-                }
-                Step::Filled { filler, .. } => {
-                    way.total -= 1;
-                    toggle(&mut way.flipped, self.stages.fillers[*filler].cell);
-                    toggle(&mut way.freed, *filler);
-                }
-                Step::Lost { flipped, freed, total, revision } => {
-                    (way.total, way.revision) = (*total, *revision);
-                    flipped.iter().for_each(|cell| toggle(&mut way.flipped, *cell));
-                    freed.iter().for_each(|filler| toggle(&mut way.freed, *filler));
-                }
-            }
-            way.steps -= 1;
-        }
-    }
-
-    /// Goes back along a way.
-    pub(super) fn go_back(&mut self, way: &Way) {
-        let flipped: Vec<usize> = way.flipped.iter().copied().collect();
-        let freed: Vec<usize> = way.freed.iter().copied().collect();
-        flipped.iter().for_each(|cell| self.flip(*cell));
-        freed.iter().for_each(|filler| self.mark(*filler));
-        let (total, revision) = (self.total, self.revision);
-        self.steps.push(Step::Lost { flipped, freed, total, revision });
-        self.gap.used = self.used_hash;
-        (self.total, self.revision) = (way.total, way.revision);
     }
 
     /// Undoes all but the first `steps` steps, and forgets the untried choices.
@@ -350,15 +288,18 @@ impl<'a> Search<'a> {
         self.visited = HashSet::new();
     }
 
-    fn flip(&mut self, cell: usize) {
+    pub(super) fn flip(&mut self, cell: usize) {
         let reaction = self.stages.cells[cell].reaction;
         self.active[cell] = !self.active[cell];
+        self.cells_hash ^= scrambled(cell as u64 + 1);
         if self.active[cell] {
             self.counts[reaction] += 1;
             self.held += 1;
+            self.kinds += u64::from(self.counts[reaction] == 1);
         } else {
             self.counts[reaction] -= 1;
             self.held -= 1;
+            self.kinds -= u64::from(self.counts[reaction] == 0);
         }
     }
 
@@ -367,7 +308,7 @@ impl<'a> Search<'a> {
         self.held == 0
     }
 
-    fn mark(&mut self, filler: usize) {
+    pub(super) fn mark(&mut self, filler: usize) {
         let group = self.stages.fillers[filler].group;
         self.used[group] = !self.used[group];
         self.used_hash ^= scrambled(filler as u64 + 1);

@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use super::Violation;
 use super::moved::{Moved, Which};
-use super::operation::{Cell, Change, Filler, Operations, Seen, Sight, When, Window};
+use super::operation::{Cell, Change, Filler, Operations, Seen, Sight};
+use super::ruled::Ruled;
+use super::when::{When, Window};
 
 /// The state at one revision.
 #[derive(Debug)]
@@ -66,6 +68,13 @@ pub(super) struct Stages {
     /// States that came back at one of several places: the stage, the state, and the number of
     /// places.
     pub(super) doubtful: Vec<(usize, Which, usize)>,
+    /// The palette, if it is known.
+    pub(super) ruled: Option<Ruled>,
+    /// Whether a tap of unknown outcome may change more than its own cell, or be refused. Then
+    /// nothing can be foretold of it.
+    pub(super) tangled: bool,
+    /// Whether any answer says how many changes the post has seen.
+    pub(super) numbered: bool,
 }
 
 impl Stages {
@@ -93,7 +102,12 @@ impl Stages {
             rooms: Vec::new(),
             sights: HashMap::new(),
             doubtful: Vec::new(),
+            ruled: operations.ruled,
+            tangled: false,
+            numbered: false,
         };
+        stages.tangled = stages.is_tangled();
+        stages.numbered = (0..stages.all.len()).any(|at| stages.numbers(at).next().is_some());
         if lossy {
             stages.part_again(moved);
         }
@@ -106,6 +120,13 @@ impl Stages {
     /// first.
     pub(super) fn room_between(&self, first: usize, second: usize) -> u128 {
         self.rooms[second] - self.rooms[first]
+    }
+
+    fn is_tangled(&self) -> bool {
+        let replaces = |stage: &Stage| stage.change.iter().any(|change| change.size() > 1);
+        let ruled = self.ruled.as_ref();
+        !self.fillers.is_empty()
+            && (ruled.is_some_and(Ruled::binds) || self.all.iter().any(replaces))
     }
 
     fn count(&mut self) {
@@ -189,6 +210,11 @@ impl Stages {
         for (number, filler) in self.fillers.iter().enumerate() {
             self.of_cell.entry(filler.cell).or_default().push(number);
             self.of_reaction[self.cells[filler.cell].reaction].push(number);
+            // It may also turn off what its reaction excludes.
+            for peer in self.ruled.iter().flat_map(|ruled| ruled.peers(filler.cell)) {
+                self.of_cell.entry(*peer).or_default().push(number);
+                self.of_reaction[self.cells[*peer].reaction].push(number);
+            }
         }
         self.by_begin = (0..self.fillers.len()).collect();
         self.by_begin.sort_by_key(|number| self.fillers[*number].from);
@@ -213,6 +239,7 @@ impl Stages {
         for (at, stage) in self.all.iter().enumerate() {
             if let Some(change) = &stage.change {
                 note(at, change.cell, !change.active);
+                change.replaced.iter().for_each(|(cell, _)| note(at, *cell, true));
             }
             for seen in &self.seen[stage.seen.clone()] {
                 match &seen.sight {
@@ -250,14 +277,23 @@ fn order(mut changes: Vec<Change>, seen: &[Seen]) -> Result<Vec<Stage>, Violatio
         until: 0,
     }];
     let mut changes = changes.into_iter().peekable();
-    let (mut next, mut at) = (0, 0);
+    let (mut next, mut at) = (0_u64, 0);
     while at < seen.len() || changes.peek().is_some() {
         let shown = seen.get(at).map_or(u64::MAX, |seen| seen.revision);
         let change = changes.next_if(|change| change.revision <= shown || at == seen.len());
         let revision = change.as_ref().map_or(shown, |change| change.revision);
+        // Each reaction that it replaced took a revision below its own.
+        let least = change.as_ref().map_or(0, |change| next.saturating_add(change.size() - 1));
+        if let Some(change) = change.as_ref().filter(|change| change.revision < least) {
+            return Err(Violation {
+                lines: vec![change.line],
+                problem: "below its revision is no room for those of what it replaced".to_owned(),
+                ..Violation::default()
+            });
+        }
         let shows = seen[at..].partition_point(|seen| seen.revision <= revision);
         let ghost = change.is_none();
-        let room = revision.saturating_sub(next).saturating_add(u64::from(ghost));
+        let room = revision.saturating_sub(next.max(least)).saturating_add(u64::from(ghost));
         let seen = at..at + shows;
         stages.push(Stage { revision, change, seen, ghost, again: false, room, until: 0 });
         next = revision.saturating_add(1);

@@ -8,7 +8,15 @@ use crate::{Line, judge, verdict};
 
 fn tap(verb: Verb, reaction: &'static str, user_id: u64, sent_micros: u64, told: Told) -> Line {
     let (active, changed, count, revision) = told;
-    let answer = TapAnswer { active, changed, count, revision, changes: None, replayed: false };
+    let answer = TapAnswer {
+        active,
+        changed,
+        count,
+        revision,
+        changes: None,
+        replayed: false,
+        replaced: Vec::new(),
+    };
     let outcome = Outcome::Answered { at_micros: sent_micros + 1, answer };
     Line::Tap(Tap {
         post_id: "p".into(),

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use onetap_loadtest::history::{Outcome, Read, Tap, TapAnswer, Verb};
+use onetap_loadtest::history::{Limit, Outcome, Palette, Read, Tap, TapAnswer, Verb};
 
 use crate::Line;
 
@@ -30,6 +30,16 @@ struct Post {
     records: BTreeSet<(u64, String)>,
 }
 
+/// What a tap would do to a post.
+#[derive(Debug, PartialEq)]
+enum Effect {
+    None,
+    Off,
+    /// On, and these of the same user off.
+    On(Vec<String>),
+    Refused(Limit),
+}
+
 struct Event<'a> {
     line: &'a Line,
     from: u64,
@@ -40,10 +50,15 @@ struct Event<'a> {
 
 /// Whether every post's history is possible.
 pub(crate) fn is_possible(lines: &[Line]) -> bool {
+    is_possible_by(lines, None)
+}
+
+/// The same, if this palette judged the taps.
+pub(crate) fn is_possible_by(lines: &[Line], palette: Option<&Palette>) -> bool {
     let posts: BTreeSet<&str> = lines.iter().map(post_of).collect();
     posts.into_iter().all(|post| {
         let lines: Vec<&Line> = lines.iter().filter(|line| post_of(line) == post).collect();
-        is_post_possible(&lines)
+        is_post_possible(&lines, palette)
     })
 }
 
@@ -59,7 +74,7 @@ fn reuses_a_key(lines: &[&Line]) -> bool {
     let mut taps = BTreeMap::new();
     lines.iter().any(|line| match line {
         Line::Tap(Tap { key: Some(key), outcome, user_id, reaction, verb, .. })
-            if *outcome != Outcome::Refused =>
+            if !outcome.is_refusal() =>
         {
             let tap = (reaction, format!("{verb:?}"));
             *taps.entry((user_id, key)).or_insert(tap.clone()) != tap
@@ -68,7 +83,7 @@ fn reuses_a_key(lines: &[&Line]) -> bool {
     })
 }
 
-fn is_post_possible(lines: &[&Line]) -> bool {
+fn is_post_possible(lines: &[&Line], palette: Option<&Palette>) -> bool {
     if reuses_a_key(lines) {
         return false;
     }
@@ -80,7 +95,7 @@ fn is_post_possible(lines: &[&Line]) -> bool {
             }
             Line::Tap(tap) => match tap.outcome {
                 Outcome::Refused => {}
-                Outcome::Answered { at_micros, .. } => {
+                Outcome::Answered { at_micros, .. } | Outcome::RuledOut { at_micros, .. } => {
                     must.push(event(line, lines, tap.sent_micros, at_micros));
                 }
                 Outcome::Unknown { not_after_micros } => {
@@ -99,7 +114,7 @@ fn is_post_possible(lines: &[&Line]) -> bool {
             changes: 0,
             records: BTreeSet::new(),
         };
-        linearize(&events, 0, &start, &mut HashSet::new())
+        linearize(&events, 0, &start, palette, &mut HashSet::new())
     })
 }
 
@@ -115,7 +130,9 @@ fn event<'a>(line: &'a Line, lines: &[&'a Line], from: u64, to: u64) -> Event<'a
                 {
                     match &other.outcome {
                         Outcome::Answered { answer, .. } => Some(answer),
-                        Outcome::Refused | Outcome::Unknown { .. } => None,
+                        Outcome::Refused | Outcome::RuledOut { .. } | Outcome::Unknown { .. } => {
+                            None
+                        }
                     }
                 }
                 Line::Tap(_) | Line::Read(_) => None,
@@ -129,6 +146,7 @@ fn linearize(
     events: &[&Event<'_>],
     done: u32,
     post: &Post,
+    palette: Option<&Palette>,
     failed: &mut HashSet<(u32, Post)>,
 ) -> bool {
     if done.count_ones() as usize == events.len() {
@@ -144,7 +162,7 @@ fn linearize(
             continue;
         }
         let mut next = post.clone();
-        if next.apply(event) && linearize(events, done | 1 << i, &next, failed) {
+        if next.apply(event, palette) && linearize(events, done | 1 << i, &next, palette, failed) {
             return true;
         }
     }
@@ -154,14 +172,53 @@ fn linearize(
 
 impl Post {
     /// Whether the event can take place now, and what comes of it.
-    fn apply(&mut self, event: &Event<'_>) -> bool {
+    fn apply(&mut self, event: &Event<'_>, palette: Option<&Palette>) -> bool {
         match event.line {
             Line::Read(read) => self.read(read),
-            Line::Tap(tap) => self.tap(tap, event.told),
+            Line::Tap(tap) => match tap.outcome {
+                Outcome::RuledOut { limit, .. } => {
+                    palette.is_none() || self.effect(tap, palette) == Effect::Refused(limit)
+                }
+                _ => self.tap(tap, event.told, palette),
+            },
         }
     }
 
-    fn tap(&mut self, tap: &Tap<'_>, told: Option<&TapAnswer>) -> bool {
+    fn effect(&self, tap: &Tap<'_>, palette: Option<&Palette>) -> Effect {
+        let cell = (tap.reaction.to_string(), tap.user_id);
+        let was = self.active.contains(&cell);
+        let active = match tap.verb {
+            Verb::Toggle => !was,
+            Verb::Set => true,
+            Verb::Unset => false,
+        };
+        let Some(palette) = palette.filter(|_| active && !was) else {
+            return match (active, was) {
+                (true, false) => Effect::On(Vec::new()),
+                (false, true) => Effect::Off,
+                _ => Effect::None,
+            };
+        };
+        if !palette.offers(&tap.reaction) {
+            return Effect::Refused(Limit::ReactionNotAllowed);
+        }
+        let own = self.active.iter().filter(|(_, user)| *user == tap.user_id);
+        let (off, kept): (Vec<_>, Vec<_>) = own
+            .map(|(name, _)| name.clone())
+            .partition(|name| palette.excludes(&tap.reaction, name));
+        let mut after = self.active.clone();
+        after.retain(|(name, user)| *user != tap.user_id || !off.contains(name));
+        after.insert(cell);
+        let kinds = |cells: &BTreeSet<(String, u64)>| {
+            cells.iter().map(|(name, _)| name.clone()).collect::<BTreeSet<_>>().len() as u64
+        };
+        let too_many = kinds(&after) > kinds(&self.active)
+            && kinds(&after) > palette.max_kinds_per_post
+            || off.is_empty() && kept.len() as u64 + 1 > palette.max_per_user_and_post;
+        if too_many { Effect::Refused(Limit::TooManyReactions) } else { Effect::On(off) }
+    }
+
+    fn tap(&mut self, tap: &Tap<'_>, told: Option<&TapAnswer>, palette: Option<&Palette>) -> bool {
         if let Some(key) = &tap.key
             && !self.records.insert((tap.user_id, key.to_string()))
         {
@@ -170,7 +227,7 @@ impl Post {
                 Outcome::Answered { answer, .. } => {
                     answer.replayed && told.is_some_and(|told| same(answer, told))
                 }
-                Outcome::Refused | Outcome::Unknown { .. } => false,
+                Outcome::Refused | Outcome::RuledOut { .. } | Outcome::Unknown { .. } => false,
             };
         }
         if let (Outcome::Answered { answer, .. }, Some(told)) = (&tap.outcome, told)
@@ -179,36 +236,51 @@ impl Post {
             return false;
         }
         let cell = (tap.reaction.to_string(), tap.user_id);
-        let was = self.active.contains(&cell);
-        let active = match tap.verb {
-            Verb::Toggle => !was,
-            Verb::Set => true,
-            Verb::Unset => false,
+        let effect = self.effect(tap, palette);
+        let off = match &effect {
+            Effect::Refused(_) => return false,
+            Effect::On(off) => off.clone(),
+            Effect::None | Effect::Off => Vec::new(),
         };
-        let changed = active != was;
+        let active = match effect {
+            Effect::None => self.active.contains(&cell),
+            _ => matches!(effect, Effect::On(_)),
+        };
+        let changed = effect != Effect::None;
         if active {
             self.active.insert(cell);
         } else {
             self.active.remove(&cell);
         }
-        self.changes += u64::from(changed);
+        self.active.retain(|(name, user)| *user != tap.user_id || !off.contains(name));
+        let size = u64::from(changed) + off.len() as u64;
+        self.changes += size;
         let Some(told) = told else {
             self.revision = Revision::AtLeast(match self.revision {
-                Revision::Any => 0,
-                Revision::Known(last) | Revision::AtLeast(last) => last + 1,
+                Revision::Any => size.saturating_sub(1),
+                Revision::Known(last) | Revision::AtLeast(last) => last + size,
             });
             return changed;
         };
-        let count = self.active.iter().filter(|(name, _)| *name == tap.reaction).count() as u64;
-        (told.active, told.changed, told.count) == (active, changed, count)
+        let replaced: BTreeSet<(String, u64)> =
+            off.into_iter().map(|name| (name.clone(), self.count(&name))).collect();
+        let said = told.replaced.iter().map(|one| (one.reaction.clone(), one.count));
+        (told.active, told.changed, told.count) == (active, changed, self.count(&tap.reaction))
+            && told.replaced.len() == replaced.len()
+            && said.collect::<BTreeSet<_>>() == replaced
             && told.changes.is_none_or(|changes| changes == self.changes)
-            && if changed { self.advance(told.revision) } else { self.observe(told.revision) }
+            && if changed { self.advance(told.revision, size) } else { self.observe(told.revision) }
     }
 
-    fn advance(&mut self, revision: u64) -> bool {
+    fn count(&self, reaction: &str) -> u64 {
+        self.active.iter().filter(|(name, _)| *name == reaction).count() as u64
+    }
+
+    /// Goes on by so many changes, the last of which has this revision.
+    fn advance(&mut self, revision: u64, size: u64) -> bool {
         let later = match self.revision {
-            Revision::Any => true,
-            Revision::Known(last) | Revision::AtLeast(last) => revision > last,
+            Revision::Any => revision >= size - 1,
+            Revision::Known(last) | Revision::AtLeast(last) => revision >= last + size,
         };
         self.revision = Revision::Known(revision);
         later

@@ -293,8 +293,15 @@ fn unknown(user: u64, sent: u64, not_after: u64) -> Line {
 
 /// A tap that finds, or makes, the flag on.
 fn on(user: u64, (sent, at): (u64, u64), changed: bool, count: u64, revision: u64) -> Line {
-    let answer =
-        TapAnswer { active: true, changed, count, revision, changes: None, replayed: false };
+    let answer = TapAnswer {
+        active: true,
+        changed,
+        count,
+        revision,
+        changes: None,
+        replayed: false,
+        replaced: Vec::new(),
+    };
     Line::Tap(like(user, Verb::Set, sent, Outcome::Answered { at_micros: at, answer }))
 }
 

@@ -8,9 +8,10 @@ mod falsified;
 mod loss;
 mod program;
 mod random;
+mod ruled;
 mod simulate;
 
-use onetap_loadtest::history::{History, Read, Tap};
+use onetap_loadtest::history::{History, Palette, Read, Tap};
 use onetap_loadtest::verify::{self, Rules, Verdict};
 
 /// A line of a history.
@@ -25,7 +26,15 @@ pub(crate) fn verdict(lines: &[Line]) -> Verdict {
 }
 
 pub(crate) fn judge(lines: &[Line], rules: Rules) -> Verdict {
+    judge_by(lines, rules, None)
+}
+
+/// The verdict if this palette judged the taps.
+pub(crate) fn judge_by(lines: &[Line], rules: Rules, palette: Option<&Palette>) -> Verdict {
     let mut history = History::default();
+    if let Some(palette) = palette {
+        history.judged_by(palette.clone());
+    }
     for (number, line) in (1..).zip(lines) {
         match line {
             Line::Tap(tap) => history.tap(number, tap),

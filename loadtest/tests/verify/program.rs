@@ -49,9 +49,11 @@ fn the_example_in_the_description_is_right() {
     let output = verify(&[&file], &["--json", json.0.to_str().unwrap()]);
     assert_eq!(code(&output), Some(0), "{output:?}");
     let table = String::from_utf8(output.stdout).unwrap();
-    assert!(table.contains("answered              2, 1 of them replays"), "{table}");
-    let proved = "proved                2 answered taps and 2 reads on 1 posts: each tap was \
-                  counted exactly once; 1 taps of unknown outcome were at most once\n";
+    assert!(table.contains("answered              5, 1 of them replays"), "{table}");
+    assert!(table.contains("refused               1, and 1 by a rule\n"), "{table}");
+    let proved = "proved                5 answered taps and 2 reads on 2 posts: each tap was \
+                  counted exactly once; the limits of its palette held; not checked: the final \
+                  state of 1 posts; 1 taps of unknown outcome were at most once\n";
     assert!(table.ends_with(proved), "{table}");
     let report: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(&json.0).unwrap()).unwrap();
@@ -83,15 +85,24 @@ fn what_is_damaged_is_said_with_its_line() {
         lines[at] = lines[at].replace(old, new);
         lines.join("\n")
     };
+    let end = example.last().unwrap();
     let cases = [
         (String::new(), "line 1: the file ends without its end line"),
         (example[1..].join("\n"), "line 1: a history begins with a line of the kind"),
         (example[..7].join("\n"), "line 8: the file ends without its end line"),
-        (example.join("\n")[..300].to_owned(), "line 3: EOF while parsing an object, column 23"),
-        ([example[..3].join("\n"), example[7].clone()].join("\n"), "line 4: the end line says 8"),
-        (example.join("\n") + "\n{}", "line 9: something follows the end line"),
+        (
+            example[..2].join("\n") + "\n" + &example[2][..23],
+            "line 3: EOF while parsing an object, column 23",
+        ),
+        ([example[..3].join("\n"), end.clone()].join("\n"), "line 4: the end line says 12"),
+        (example.join("\n") + "\n{}", "line 13: something follows the end line"),
         (with(0, "\"version\":1", "\"version\":2"), "line 1: version 2 of the format"),
         (with(0, "empty", "full"), "line 1: `initial` may only be \"empty\""),
+        (with(0, "\"aliases\"", "\"alias\""), "line 1: unknown field `alias`"),
+        (with(0, "\"reactions\":\"*\"", "\"reactions\":\"x\""), "line 1: "),
+        (with(8, "{\"reaction\":\"up\",\"count\":0}", "7"), "line 9: "),
+        (with(10, "too_many", "two_many"), "line 11: unknown variant `two_many_reactions`"),
+        (with(10, "\"answered_micros\":695,", ""), "line 11: `answered_micros` is missing"),
         (with(1, "\"tap\"", "\"top\""), "line 2: a line of the unknown kind \"top\""),
         (with(1, "toggle", "flip"), "line 2: unknown variant `flip`"),
         (with(1, "\"42\"", "\"-1\""), "line 2: a user id is an integer"),

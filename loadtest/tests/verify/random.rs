@@ -10,13 +10,13 @@ use crate::simulate::{falsify, plans, run};
 use crate::{Line, verdict};
 
 /// The same cases every time, unless `PROPTEST_CASES` asks for more.
-fn runner(cases: u32) -> TestRunner {
+pub(crate) fn runner(cases: u32) -> TestRunner {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(cases);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }
 
-fn text(lines: &[Line]) -> String {
+pub(crate) fn text(lines: &[Line]) -> String {
     lines.iter().map(|line| format!("{line:?}\n")).collect()
 }
 

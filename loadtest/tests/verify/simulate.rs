@@ -109,7 +109,15 @@ impl Service {
         }
         let count = self.active.iter().filter(|(r, _)| *r == reaction).count() as u64;
         let revision = self.revision;
-        TapAnswer { active, changed, count, revision, changes: Some(self.changes), replayed: false }
+        TapAnswer {
+            active,
+            changed,
+            count,
+            revision,
+            changes: Some(self.changes),
+            replayed: false,
+            replaced: Vec::new(),
+        }
     }
 
     fn read(&self) -> Read<'static> {
