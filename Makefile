@@ -8,7 +8,7 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test messages ci dist lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander web web-dist web-tools double-taps demo-figures picture
+.PHONY: help test messages ci dist lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander moderation web web-dist web-tools double-taps demo-figures picture
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -69,10 +69,10 @@ dist: ## Build what ships: target/dist/onetap without debug info, and the debug 
 	  objcopy --only-keep-debug onetap onetap.debug && \
 	  objcopy --strip-debug --add-gnu-debuglink=onetap.debug onetap onetap.stripped && \
 	  mv onetap.stripped onetap && \
-	  if readelf --section-headers --wide onetap | grep -q '\.debug_'; then \
+	  if readelf --section-headers --wide onetap | grep -q '\.debug_info'; then \
 	    echo "onetap still has debug info: is binutils' objcopy the one in PATH?" >&2; exit 1; fi && \
 	  readelf --string-dump=.gnu_debuglink onetap | grep -q onetap.debug && \
-	  readelf --section-headers --wide onetap.debug | grep -q '\.debug_info'; \
+	  readelf --section-headers --wide onetap.debug 2>/dev/null | grep -q '\.debug_info'; \
 	fi && ls -l onetap*
 
 bench: tools ## Criterion: stores and scenarios, lanes against a checkout per tap
@@ -106,12 +106,18 @@ bystander: tools ## What one client's load does to the taps of another (two minu
 	cargo build --profile dist
 	benches/bystander
 
+moderation: bench-tools ## What listing, locking and forgetting a post with a million reactors does to other taps
+	cargo build --profile dist
+	benches/moderation
+
 tools: $(TOOLS)/valkey-server $(TOOLS)/promtool ## Find or install redis-server, valkey-server and promtool
 	@command -v redis-server >/dev/null || { \
 	  echo "installing redis-server"; \
 	  $(SUDO) apt-get update -qq && \
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server; } || { \
 	  echo "redis-server 7 or later is needed: install it with your package manager" >&2; exit 1; }
+	@test -e /usr/share/i18n/locales/en_US || $(SUDO) apt-get install -y -qq locales || { \
+	  echo 'please install the sources of locales (Debian: locales), for a Redis under another locale'; exit 1; }
 	@command -v curl >/dev/null || $(SUDO) apt-get install -y -qq curl || { \
 	  echo "curl is needed: install it with your package manager" >&2; exit 1; }
 

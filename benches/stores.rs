@@ -19,7 +19,7 @@ use deadpool_redis::{Pool, Runtime, redis};
 use http_body_util::BodyExt as _;
 use onetap::config::{Config, Settings};
 use onetap::domain::machine::Post;
-use onetap::domain::{Micros, PostId, Revision, Tap, Verb};
+use onetap::domain::{Micros, Palettes, PostId, Revision, Tap, Verb};
 use onetap::http::{Edge, Hosts, HttpState, LargeAnswers, RequestLog, router};
 use onetap::live::Hub;
 use onetap::store::memory::MemoryStore;
@@ -161,7 +161,15 @@ fn http_codec(c: &mut Criterion) {
     let store = AnyStore::Memory(MemoryStore::new(Retention::default()));
     let answers = LargeAnswers::new(usize::MAX);
     let (live, registry, readiness) = (Hub::new(1), Arc::default(), Arc::default());
-    let state = HttpState::new(store, &limits, answers, live, registry, readiness);
+    let state = HttpState::new(
+        store,
+        Palettes::unconfigured(),
+        &limits,
+        answers,
+        live,
+        registry,
+        readiness,
+    );
     let mut service = router(state, &edge, None);
     let mut answer = |request: Request<Body>| {
         runtime.block_on(async {
@@ -277,7 +285,7 @@ fn lanes_against_checkout(c: &mut Criterion) {
                     let mut cmd = redis::cmd("EVALSHA");
                     cmd.arg(sha).arg(3).arg(&post).arg(format!("{post}:like")).arg("pool:{x}:log");
                     cmd.arg(3_600_000).arg("9007199254740991").arg(0).arg(600_000).arg(10_000);
-                    cmd.arg(tap.post.to_string()).arg(tap.user.get());
+                    cmd.arg(tap.post.to_string()).arg(tap.user.to_string());
                     cmd.arg("like").arg("9007199254740991").arg("");
                     let mut connection = pool.get().await.unwrap();
                     let answer: Vec<i64> = cmd.query_async(&mut connection).await.unwrap();

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, ConfigError, StoreConfig};
 use crate::demo::{self, NaiveTable};
 use crate::http::{
-    self, Acceptor, ConnectionStats, Edge, Hosts, HttpState, LargeAnswers, Listener, Readiness,
-    RequestLog, RequestMetrics, Worker,
+    self, Acceptor, Access, ConnectionStats, Edge, Hosts, HttpState, LargeAnswers, Listener,
+    Readiness, RequestLog, RequestMetrics, Worker,
 };
 use crate::live::Hub;
 use crate::store::file::{FileStore, OpenError};
@@ -206,15 +206,20 @@ fn start(
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (limits, grace, demo) = (config.limits, config.shutdown_grace, config.demo);
+    let access = Access::new(config.user_ids);
     let (shared, cors_origins) = (shared.clone(), config.cors_origins.clone());
+    let palettes = Arc::clone(&config.palettes);
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
             let Shared { source, figures, live, answers, naive, log, hosts, stop } = shared;
             let Figures { registry, requests, connections, readiness } = figures;
             let (store, stats) = (source.attach(), (connections, live.stats()));
             let edge = Edge::new(hosts, cors_origins, limits.max_uri_bytes, requests, log);
-            let state = HttpState::new(store, &limits, answers, live, registry, readiness);
-            let router = http::router(state, &edge, demo.then(|| demo::router(&edge, naive)));
+            let state =
+                HttpState::new(store, palettes, &limits, answers, live, registry, readiness)
+                    .with_access(access);
+            let demo = demo.then(|| demo::router(&edge, naive, access));
+            let router = http::router(state, &edge, demo);
             worker.run(router, limits, stats, stop, grace).await;
         });
     })

@@ -131,7 +131,7 @@ impl Reactions for Real {
             let key = IdempotencyKey::new("once", post(), user).unwrap();
             Keyed { key, form: Form::Toggle }
         });
-        let tap = Tap { post: post(), user, reaction, verb: asked.verb, keyed };
+        let tap = Tap { keyed, ..Tap::new(post(), user, asked.verb, reaction) };
         let deadline = Deadline::after(Duration::from_secs(600));
         self.0.tap(tap, deadline).now_or_never().unwrap().unwrap()
     }
@@ -175,7 +175,7 @@ impl TwinState {
 
     fn replay(&self, asked: Asked) -> Option<Outcome> {
         let kept = self.records.get(&asked.user).filter(|_| asked.keyed);
-        kept.map(|outcome| Outcome { replayed: true, ..*outcome })
+        kept.map(|outcome| Outcome { replayed: true, ..outcome.clone() })
     }
 }
 
@@ -229,9 +229,16 @@ impl Reactions for Twin {
                 s.count = s.users.len() as u64;
             }
             let revision = Revision(early_revision.unwrap_or(s.revision));
-            let outcome = Outcome { active, changed, count: s.count, revision, replayed: false };
+            let outcome = Outcome {
+                active,
+                changed,
+                count: s.count,
+                revision,
+                replayed: false,
+                details: None,
+            };
             if keyed {
-                s.records.insert(user, outcome);
+                s.records.insert(user, outcome.clone());
             }
             outcome
         });

@@ -15,6 +15,7 @@ const FILES = {
   'onetap-card': 'src/bar/card.js',
   'onetap-dialog': 'src/bar/dialog.js',
   'onetap-images': 'src/bar/images.js',
+  'onetap-palettes': 'src/client/palettes.js',
   'onetap-picker': 'src/bar/picker.js',
   'demo/demo': 'demo/demo.js',
   'demo/phones': 'demo/phones.js',

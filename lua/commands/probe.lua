@@ -9,11 +9,12 @@
 
 local answer = { now }
 for i = 1, #KEYS / 4 do
-  local key, arg = 4 * i - 3, 5 * i
+  local key, arg = 4 * i - 3, 6 * i - 1
   local post, members, log, record = unpack(KEYS, key, key + 3)
-  local id, user, reaction, not_after, form = unpack(ARGV, arg + 1, arg + 5)
+  local id, user, reaction, not_after, form, verdict = unpack(ARGV, arg + 1, arg + 6)
   local function tapped()
-    return tap_once(record, form, true, true, post, members, log, id, user, reaction, not_after)
+    return once(record, form, reaction, post, tap, true, true, post, members, log, id, user,
+      reaction, not_after, verdict_of(verdict))
   end
   local status, count, revision = tapped()
   if status >= 0 then

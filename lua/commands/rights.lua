@@ -15,7 +15,9 @@ local commands = {
   { 'EVALSHA', '', '0' },
   { 'GET', record },
   { 'GET', floor },
-  { 'HGET', post, '_rev' },
+  { 'HGET', post, 'like' },
+  { 'HMGET', post, '_rev', '_add' },
+  { 'HKEYS', post },
   { 'HEXISTS', post, 'like' },
   { 'ZADD', members, 'NX', '1', '1' },
   { 'ZSCORE', members, '1' },
@@ -31,6 +33,7 @@ local commands = {
   { 'SET', full, '1', 'KEEPTTL' },
   { 'SET', record, '', 'PX', '1' },
   { 'DEL', post, members, log, record, floor },
+  { 'UNLINK', members },
 }
 
 -- Some servers that speak the protocol have no access lists.

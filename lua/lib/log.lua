@@ -1,6 +1,6 @@
 -- Appends to the change log of a partition, which is bounded by age and by length.
 --
--- Keys      log  stream: one entry per change, field `tap`
+-- Keys      log  stream: one entry per change; the field names its cause or kind
 -- Commands  XADD XLEN XTRIM
 
 --- @include "deadline"
@@ -16,14 +16,14 @@ local oldest = now % 16 == 0 and string.format('%.0f', now / 1000 - retention) o
 -- follower reads 100 at a time, and must notice that it missed some.
 local KEPT_WHEN_FULL = 128
 
-local function append(log, entry)
+local function append(log, entry, field)
   if full then
     local length = try('XLEN', log)
     if type(length) == 'table' then return length end
-    return try('XADD', log, 'MAXLEN', '=', math.max(length, KEPT_WHEN_FULL), '*', 'tap', entry)
+    return try('XADD', log, 'MAXLEN', '=', math.max(length, KEPT_WHEN_FULL), '*', field, entry)
   end
-  if not oldest then return try('XADD', log, '*', 'tap', entry) end
-  local place = try('XADD', log, 'MINID', '~', oldest, '*', 'tap', entry)
+  if not oldest then return try('XADD', log, '*', field, entry) end
+  local place = try('XADD', log, 'MINID', '~', oldest, '*', field, entry)
   -- Age alone is no bound. One client can write thousands a second; and after the clock was ahead
   -- for a while, no entry grows old.
   if type(place) == 'string' then call('XTRIM', log, 'MAXLEN', '~', most_entries) end

@@ -1,11 +1,13 @@
--- Stores members and counts. No other file knows how.
+-- Stores members, counts, revision and rules of a post. No other file knows how.
 --
--- Keys      post     hash: a field per reaction with its count, and _rev, the revision
+-- Keys      post     hash: a field per reaction with its count; _rev, the revision; the rules that
+--                    are not the default ones: _palette, _add and _locked
 --           members  sorted set, one per reaction: the users; score: µs of reacting
--- Derived   post .. ':' .. reaction is the members key; the functions that read derive it
--- Commands of taps   DEL HDEL HEXISTS HGET HLEN HSET ZADD ZCARD ZREM ZSCORE
+-- Derived   post .. ':' .. reaction is the members key; what takes a reaction derives it
+-- Commands of taps   DEL HDEL HEXISTS HGET HKEYS HLEN HMGET HSET UNLINK ZADD ZCARD ZREM ZSCORE
 -- Commands of reads  HGETALL ZCOUNT ZRANGE ZSCORE
 
+--- @include "bytes"
 --- @include "clock"
 
 -- A function that may fail returns the failure as its second value.
@@ -14,32 +16,38 @@ local function checked(reply, value)
   return value
 end
 
--- The post's revision; false if it has no state.
-local function stored_revision(post)
-  local stored = try('HGET', post, '_rev')
-  return checked(stored, stored)
+local function members_of(post, reaction) return post .. ':' .. reaction end
+
+-- {revision, palette, add, locked}; false for what is missing.
+local function stored_state(post)
+  local state = try('HMGET', post, '_rev', '_palette', '_add', '_locked')
+  return checked(state, state)
 end
+
+-- Whether the post has rules. A post with rules is kept when it has no reaction.
+local function has_rules(state) return state[2] or state[3] or state[4] end
 
 -- Adds the user; returns whether the user was a member before.
 local function add_member(members, user)
   local added = try('ZADD', members, 'NX', now_text, user)
   return checked(added, added == 0)
 end
-
 local function has_member(members, user)
   local score = try('ZSCORE', members, user)
   return checked(score, score ~= false)
 end
-
+local function count_members(members)
+  local count = try('ZCARD', members)
+  return checked(count, count)
+end
 local function remove_member(members, user) call('ZREM', members, user) end
-local function count_members(members) return call('ZCARD', members) end
+local function delete_members(members) call('UNLINK', members) end
 local function delete_post(post, members) call('DEL', post, members) end
 
--- The stored count of a reaction; -1 if it is not a number.
+-- -1 if it is not a number.
 local function stored_count(post, reaction)
   return tonumber(call('HGET', post, reaction) or 0) or -1
 end
-
 local function write_count(post, reaction, count, revision)
   if count > 0 then
     call('HSET', post, '_rev', revision, reaction, string.format('%d', count))
@@ -48,42 +56,65 @@ local function write_count(post, reaction, count, revision)
     call('HDEL', post, reaction)
   end
 end
-
--- Whether a post has no other reaction. `stored`: its revision, if it has one.
-local function is_last_reaction(post, reaction, stored)
-  local others = call('HLEN', post) - (stored and 1 or 0)
-  -- Someone else may have written the one field.
-  return others < 1 or others == 1 and call('HEXISTS', post, reaction) == 1
-end
-
--- Calls `each(reaction, count)`. Returns the revision; false if the post has no state.
-local function read_counts(post, each)
-  local fields, revision = try('HGETALL', post), false
-  for i = 1, #fields, 2 do
-    if fields[i] == '_rev' then revision = fields[i + 1] else each(fields[i], fields[i + 1]) end
+-- A rule that is false is the default one.
+local function write_rules(post, revision, palette, add, locked)
+  call('HSET', post, '_rev', revision)
+  for name, value in pairs({ _palette = palette, _add = add, _locked = locked }) do
+    if value then call('HSET', post, name, value) else call('HDEL', post, name) end
   end
-  return checked(fields, revision)
 end
 
-local function read_mine(post, reaction, user) return has_member(post .. ':' .. reaction, user) end
+local function count_kinds(post, state)
+  local kinds = call('HLEN', post)
+  for i = 1, 4 do if state[i] then kinds = kinds - 1 end end
+  return kinds
+end
+
+-- Whether a post has no other reaction.
+local function is_last_reaction(post, reaction, state)
+  local kinds = count_kinds(post, state)
+  -- Someone else may have written the one field.
+  return kinds < 1 or kinds == 1 and call('HEXISTS', post, reaction) == 1
+end
+-- The reactions of a post.
+local function kinds_of(post)
+  local kinds = {}
+  for _, name in ipairs(call('HKEYS', post)) do
+    if string.sub(name, 1, 1) ~= '_' then kinds[#kinds + 1] = name end
+  end
+  return kinds
+end
+
+-- Calls `each(reaction, count)`. Returns the revision, false if the post has no state; a failure;
+-- and palette, add and locked.
+local function read_counts(post, each)
+  local fields, own = try('HGETALL', post), {}
+  for i = 1, #fields, 2 do
+    local name = fields[i]
+    local value = fields[i + 1]
+    if string.sub(name, 1, 1) == '_' then own[name] = value else each(name, value) end
+  end
+  local revision, problem = checked(fields, own._rev or false)
+  return revision, problem, own._palette or '', own._add or '', own._locked or ''
+end
 
 -- {user, score, …} of `count` members, newest first, from a rank on.
 local function read_newest(post, reaction, rank, count)
-  local found = try('ZRANGE', post .. ':' .. reaction, rank, rank + count - 1, 'REV', 'WITHSCORES')
+  local members, last = members_of(post, reaction), rank + count - 1
+  local found = try('ZRANGE', members, rank, last, 'REV', 'WITHSCORES')
   return checked(found, found)
 end
 
--- The rank, newest first, of the first member at or below (score, user). Members of one score are
--- in byte order; strings of digits compare alike in every locale.
+-- The rank, newest first, of the first member at or below (score, user), by the bytes of the user.
 local function rank_of(post, reaction, score, user)
-  local members = post .. ':' .. reaction
+  local members = members_of(post, reaction)
   local low = try('ZCOUNT', members, '(' .. score, '+inf')
   if type(low) == 'table' then return checked(low) end
   local high = low + call('ZCOUNT', members, score, score)
   while low < high do
     local middle = math.floor((low + high) / 2)
     local found = call('ZRANGE', members, middle, middle, 'REV')[1]
-    if found > user then low = middle + 1 else high = middle end
+    if is_above(found, user) then low = middle + 1 else high = middle end
   end
   return low
 end

@@ -14,6 +14,15 @@ local PUT_BACK   = -5 -- the server's clock was put back after the batch was sen
 local FULL       = -6 -- memory is full, and the item would add to it
 local NOT_READ   = -7 -- the call has done enough work; ask for the item again
 
+local OTHER_PALETTE    = -8  -- the post names another palette; the answer has its name
+local LOCKED           = -9  -- nothing may be added to the post
+local NOT_IN_PALETTE   = -10 -- the palette does not have the reaction that the answer names
+local NOBODY_HAS       = -11 -- only what somebody has may be added, and nobody has this
+local TOO_MANY_KINDS   = -12 -- the post would have too many reactions
+local TOO_MANY_OF_USER = -13 -- the user would have too many reactions on the post
+local CONTRADICTS      = -14 -- the whole set has reactions that exclude each other
+local UNCHANGED        = -15 -- never in an answer: there is nothing to change
+
 local ACTIVE, CHANGED, REPLAYED = 1, 2, 4
 
 -- The status for an error reply of a read.

@@ -7,29 +7,29 @@
 -- Derived keys    floor      see partition.lua; read if the post has no state, written when it
 --                            becomes empty
 --                 full       see record.lua; only by unset_full
+--                 members    of the post's other reactions, if the palette has a group or an alias
 -- ARGV, once      see deadline.lua
--- ARGV, per tap   1 post id  2 user id  3 reaction  4 not_after, in µs of this server's clock
+-- ARGV, per tap   1 post id  2 user id  3 reaction, as it is counted
+--                 4 not_after, in µs of this server's clock
 --                 5 form of the request, a letter; '' for a tap without idempotency key
--- Returns, per tap   1 status: see status.lua  2 count  3 revision
+--                 6 verdict: see verdict.lua
+-- Returns, per tap   1 status: see status.lua  2 count, or details: see wide.lua  3 revision
 -- Commands  none
 --
 -- A script is atomic but does not roll back. So everything that may fail comes before the first
 -- write that stays: the reads of post and members, SET GET at the floor, then XADD, which fails as
 -- a whole if the log is not a stream. If XADD fails, the script takes back what it wrote before.
 
---- @include "deadline"
---- @include "members"
---- @include "revision"
---- @include "log"
+--- @include "wide"
 
 -- A tap without effect writes nothing, unless someone else falsified the count. Then it corrects
 -- the count and raises the revision, because readers see a change.
-local function unchanged(post, members, reaction, active, stored, previous)
+local function unchanged(post, members, reaction, active, state, previous)
   local count = count_members(members)
   local status = active and ACTIVE or 0
   if stored_count(post, reaction) == count then return status, count, previous end
   local revision, text = next_revision(previous)
-  if count == 0 and is_last_reaction(post, reaction, stored) then
+  if count == 0 and not has_rules(state) and is_last_reaction(post, reaction, state) then
     local _, problem = raise_floor(post, revision, text)
     if problem then return problem, 0, 0 end
     delete_post(post, members)
@@ -39,33 +39,48 @@ local function unchanged(post, members, reaction, active, stored, previous)
   return status, count, revision
 end
 
-local function tap(turns_on, turns_off, post, members, log, id, user, reaction, not_after)
-  local problem, stored, previous, no_floor = overdue(not_after)
-  if problem then return problem, 0, 0 end
-  stored, problem = stored_revision(post)
-  previous = stored and revision_of(stored)
-  if not (stored or problem) then previous, problem, no_floor = floor_of(post) end
-  if not previous then return problem or DAMAGED, 0, 0 end
-
-  local was
-  if turns_on then was, problem = add_member(members, user) else was, problem = has_member(members, user) end
+local function tap(turns_on, turns_off, post, members, log, id, user, reaction, not_after, verdict)
+  local state, previous, no_floor = look_at(post, not_after, verdict.palette)
+  if not state then return previous, no_floor, 0 end
+  local was, problem
+  if not verdict.plain then
+    local status, count, revision = wide(turns_on, turns_off, post, log, id, user, reaction,
+      verdict, state, previous, no_floor)
+    if status ~= UNCHANGED then return status, count, revision end
+    was = count
+  elseif turns_on then
+    was, problem = add_member(members, user)
+  else
+    was, problem = has_member(members, user)
+  end
   if problem then return problem, 0, 0 end
   if was and not turns_off or not was and not turns_on then
-    return unchanged(post, members, reaction, was, stored, previous)
+    local status, count, revision = unchanged(post, members, reaction, was, state, previous)
+    if verdict.sent and status >= 0 then count = details_of(count, { reaction }, {}) end
+    return status, count, revision
   end
 
-  local revision, text = next_revision(previous)
   -- Counted before the removal: the key goes with its last member, and in a cluster slot that moves
   -- to another node a script may not read a missing key.
   local count = count_members(members) - (was and 1 or 0)
-  local emptied, floor = count == 0 and is_last_reaction(post, reaction, stored)
+  if not was then
+    problem = judge_one(state, verdict.allowed, count)
+      or judge_limits(post, state, verdict, user, count == 1 and 1 or 0, 0, 1, reaction)
+    if problem then
+      remove_member(members, user)
+      return problem, reaction, 0
+    end
+  end
+  local revision, text = next_revision(previous)
+  local emptied, floor = count == 0 and not has_rules(state)
+    and is_last_reaction(post, reaction, state)
   if emptied then
     floor, problem = raise_floor(post, revision, text)
     if problem then return problem, 0, 0 end
   end
   local entry = id .. ' ' .. user .. ' ' .. reaction .. (was and ' 0 ' or ' 1 ') .. text
   if revision > now then entry = entry .. ' ' .. now_text end
-  local logged = append(log, entry)
+  local logged = append(log, entry, 'tap')
   if type(logged) == 'table' then
     if not was then remove_member(members, user) end
     if emptied then put_floor_back(post, floor) end

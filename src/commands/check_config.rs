@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::app::{Failure, file_failure, say};
 use crate::config::{CheckConfigArgs, Config, ConfigError, Settings, StoreConfig};
+use crate::store::UserIds;
 use crate::store::file::{self, FileCheck, FileStore};
 use crate::store::redis::{ConnectError, RedisOptions, RedisSource};
 use crate::telemetry;
@@ -33,13 +34,13 @@ fn connect(config: &Config) -> Result<String, Failure> {
         .map_err(|problem| ConfigError::told("--log", &problem))?;
     match &config.store {
         StoreConfig::Memory(_) => Ok(note(&config.store)),
-        StoreConfig::File(path, _) => open_file(path).map(String::from),
+        StoreConfig::File(path, _) => open_file(path, config.user_ids).map(String::from),
         StoreConfig::Redis(options) => ask_redis(options),
     }
 }
 
-fn open_file(path: &Path) -> Result<&'static str, Failure> {
-    let found = file::check(path).map_err(|error| file_failure(path, error))?;
+fn open_file(path: &Path, user_ids: UserIds) -> Result<&'static str, Failure> {
+    let found = file::check(path, user_ids).map_err(|error| file_failure(path, error))?;
     Ok(match found {
         FileCheck::Usable => "The store file was opened and not changed: it can be used.",
         FileCheck::Unrepaired => {

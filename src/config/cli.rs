@@ -18,9 +18,9 @@ use super::{ConfigError, units};
     version,
     after_help = "Each flag is also a variable (--max-body: ONETAP_MAX_BODY) and a key of the \
                   configuration file (max_body in [limits]; the headings above are its \
-                  sections). A flag goes before a variable, a variable before the file. Durations \
-                  and sizes have units: 500ms, 2s, 1h 30m; 512B, 64KiB, 1GiB. Each switch takes \
-                  =false."
+                  sections). Palettes stand in the file alone. A flag goes before a variable, a \
+                  variable before the file. Durations and sizes have units: 500ms, 2s, 1h 30m; \
+                  512B, 64KiB, 1GiB. Each switch takes =false."
 )]
 pub struct Cli {
     /// What to do; serve unless said otherwise.

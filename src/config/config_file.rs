@@ -9,7 +9,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::ConfigError;
+use super::document::{Document, did_you_mean, kind_of};
 use super::error::{nearest, plain};
+use super::palettes::{self, PaletteSettings};
 use super::setting::{Kind, Setting};
 
 /// A longer file is a mistake, and reading a device might never end.
@@ -23,12 +25,18 @@ pub(super) struct Entry<'a> {
     pub(super) place: String,
 }
 
+/// What the file has.
+pub(super) struct Contents<'a> {
+    pub(super) entries: Vec<Entry<'a>>,
+    pub(super) palettes: PaletteSettings,
+}
+
 /// Reads the file. `key` is the name of the flag or variable that gave its path.
 pub(super) fn read<'a>(
     key: &str,
     path: &Path,
     settings: &[Setting<'a>],
-) -> Result<Vec<Entry<'a>>, ConfigError> {
+) -> Result<Contents<'a>, ConfigError> {
     let key = format!("{key} {}", path.display());
     let text = text(path).map_err(|(problem, hint)| ConfigError::new(key, problem, hint))?;
     let document = DeTable::parse(&text).map_err(|error| {
@@ -42,7 +50,7 @@ pub(super) fn read<'a>(
         let hint = "write TOML, as `onetap default-config` prints it";
         ConfigError::new(place, error.message().replace('\n', " "), hint)
     })?;
-    Document { path, text: &text }.entries(document.get_ref(), settings)
+    contents(Document { path, text: &text }, document.get_ref(), settings)
 }
 
 fn text(path: &Path) -> Result<String, (String, &'static str)> {
@@ -70,62 +78,54 @@ fn text(path: &Path) -> Result<String, (String, &'static str)> {
     })
 }
 
-#[derive(Clone, Copy)]
-struct Document<'d> {
-    path: &'d Path,
-    text: &'d str,
-}
-
-impl Document<'_> {
-    fn place(self, at: usize) -> String {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        format!("{}:{}", self.path.display(), before.matches('\n').count() + 1)
-    }
-
-    fn entries<'a>(
-        self,
-        document: &DeTable<'_>,
-        settings: &[Setting<'a>],
-    ) -> Result<Vec<Entry<'a>>, ConfigError> {
-        let mut entries = Vec::new();
-        for (section, value) in document {
-            let place = self.place(section.span().start);
-            let section = section.get_ref().as_ref();
-            let known = || settings.iter().filter_map(|setting| setting.section());
-            let table = match value.get_ref() {
-                DeValue::Table(table) if known().any(|known| known == section) => table,
-                DeValue::Table(_) => {
-                    let hint = did_you_mean(section, known(), |meant| format!("[{meant}]"));
-                    let name = plain(section).unwrap_or_else(|| "…".into());
-                    let key = format!("{place}: [{name}]");
-                    return Err(ConfigError::new(key, "onetap has no such section", hint));
-                }
-                _ if known().any(|known| known == section) => {
-                    let mut hint = format!("write [{section}] on a line of its own");
-                    if settings.iter().any(|setting| setting.key() == section) {
-                        hint += &format!(", and the setting `{section}` below it");
-                    }
-                    let key = format!("{place}: {section}");
-                    return Err(ConfigError::new(key, "it is not written as a section", hint));
-                }
-                _ => return Err(unknown(&place, "", section, settings)),
-            };
-            for (name, value) in table {
-                let place = self.place(name.span().start);
-                let name = name.get_ref().as_ref();
-                let own =
-                    |known: &&Setting<'_>| known.section() == Some(section) && known.key() == name;
-                let Some(setting) = settings.iter().find(own).copied() else {
-                    return Err(unknown(&place, section, name, settings));
-                };
-                let values = values(setting.kind(), value).map_err(|(problem, hint)| {
-                    ConfigError::new(format!("{place}: {section}.{name}"), problem, hint)
-                })?;
-                entries.push(Entry { setting, values, place });
-            }
+fn contents<'a>(
+    document: Document<'_>,
+    sections: &DeTable<'_>,
+    settings: &[Setting<'a>],
+) -> Result<Contents<'a>, ConfigError> {
+    let (mut entries, mut own_palettes) = (Vec::new(), PaletteSettings::default());
+    for (section, value) in sections {
+        let (at, section) = (section.span().start, section.get_ref().as_ref());
+        if section == palettes::SECTION {
+            own_palettes = palettes::read(document, at, value)?;
+            continue;
         }
-        Ok(entries)
+        let place = document.place(at);
+        let known = || settings.iter().filter_map(|setting| setting.section());
+        let every = || known().chain([palettes::SECTION]);
+        let table = match value.get_ref() {
+            DeValue::Table(table) if known().any(|known| known == section) => table,
+            DeValue::Table(_) => {
+                let hint = did_you_mean(section, every(), |meant| format!("[{meant}]"));
+                let name = plain(section).unwrap_or_else(|| "…".into());
+                let key = format!("{place}: [{name}]");
+                return Err(ConfigError::new(key, "onetap has no such section", hint));
+            }
+            _ if known().any(|known| known == section) => {
+                let mut hint = format!("write [{section}] on a line of its own");
+                if settings.iter().any(|setting| setting.key() == section) {
+                    hint += &format!(", and the setting `{section}` below it");
+                }
+                let key = format!("{place}: {section}");
+                return Err(ConfigError::new(key, "it is not written as a section", hint));
+            }
+            _ => return Err(unknown(&place, "", section, settings)),
+        };
+        for (name, value) in table {
+            let place = document.place(name.span().start);
+            let name = name.get_ref().as_ref();
+            let own =
+                |known: &&Setting<'_>| known.section() == Some(section) && known.key() == name;
+            let Some(setting) = settings.iter().find(own).copied() else {
+                return Err(unknown(&place, section, name, settings));
+            };
+            let values = values(setting.kind(), value).map_err(|(problem, hint)| {
+                ConfigError::new(format!("{place}: {section}.{name}"), problem, hint)
+            })?;
+            entries.push(Entry { setting, values, place });
+        }
     }
+    Ok(Contents { entries, palettes: own_palettes })
 }
 
 /// The error for an unknown key, or for a key in the wrong section.
@@ -159,17 +159,6 @@ fn unknown(place: &str, section: &str, name: &str, settings: &[Setting<'_>]) -> 
     ConfigError::new(format!("{place}: {key}"), problem, hint)
 }
 
-fn did_you_mean<'k>(
-    name: &str,
-    known: impl IntoIterator<Item = &'k str>,
-    show: impl FnOnce(&str) -> String,
-) -> String {
-    match nearest(name, known) {
-        Some(meant) => format!("did you mean {}?", show(meant)),
-        None => "`onetap default-config` prints all that there are".into(),
-    }
-}
-
 /// The values as on a command line. An error does not repeat what the file contains, which may be a
 /// password.
 fn values(
@@ -201,14 +190,8 @@ fn wrong(kind: Kind, value: &Spanned<DeValue<'_>>) -> (String, &'static str) {
         Kind::List => "write a list of texts, such as [\"a\", \"b\"]",
     };
     let found = match value.get_ref() {
-        DeValue::String(_) => "text",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number with a point",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date or a time",
         DeValue::Array(_) if kind == Kind::List => "a list of something else than texts",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a section",
+        other => kind_of(other),
     };
     (format!("it is {found}, which this setting does not take"), hint)
 }

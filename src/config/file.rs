@@ -4,8 +4,8 @@ use bytesize::ByteSize;
 use clap::Args;
 
 use super::{limits, units};
-use crate::store::Retention;
 use crate::store::file::FileOptions;
+use crate::store::{Retention, UserIds};
 
 /// What only `--store file:PATH` needs.
 #[derive(Clone, Debug, Args)]
@@ -22,10 +22,11 @@ pub struct FileConfig {
 }
 
 impl FileConfig {
-    pub(super) fn options(&self, retention: Retention) -> FileOptions {
+    pub(super) fn options(&self, user_ids: UserIds, retention: Retention) -> FileOptions {
         FileOptions {
             queue_bound: self.file_queue_taps as usize,
             cache_bytes: limits::bytes(self.file_cache),
+            user_ids,
             retention,
         }
     }

@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 
 use super::config_file;
 use super::error::nearest;
+use super::palettes::PaletteSettings;
 use super::redis::PASSWORD_VARIABLE;
 use super::setting::Setting;
 use super::{ConfigError, Flags};
@@ -51,7 +52,11 @@ struct Winner {
 
 /// The values that flags, variables or the file gave, by key. All others have their default.
 #[derive(Clone, Debug, Default)]
-pub struct Given(BTreeMap<String, Winner>);
+pub struct Given {
+    winners: BTreeMap<String, Winner>,
+    /// The palettes, which only the file can give.
+    pub(super) palettes: PaletteSettings,
+}
 
 impl Given {
     /// Merges the flags, the variables of this process and the file.
@@ -67,9 +72,11 @@ impl Given {
             let values = vec![value];
             given.add(setting, Winner { source: Source::Variable, name, place: None, values });
         }
-        if let Some(Winner { name, values, .. }) = given.0.get("config") {
+        if let Some(Winner { name, values, .. }) = given.winners.get("config") {
             let path = values.first().map(OsString::as_os_str).unwrap_or_default();
-            for entry in config_file::read(name, Path::new(path), settings)? {
+            let file = config_file::read(name, Path::new(path), settings)?;
+            given.palettes = file.palettes;
+            for entry in file.entries {
                 let section = entry.setting.section().unwrap_or_default();
                 let name = format!("{section}.{}", entry.setting.key());
                 let (place, values) = (Some(entry.place), entry.values);
@@ -81,12 +88,12 @@ impl Given {
 
     /// The first source with a value wins. Lists replace each other; they are not joined.
     fn add(&mut self, setting: Setting<'_>, winner: Winner) {
-        self.0.entry(setting.key().to_owned()).or_insert(winner);
+        self.winners.entry(setting.key().to_owned()).or_insert(winner);
     }
 
     /// Where the value of a setting comes from.
     pub(super) fn source(&self, key: &str) -> Source {
-        self.0.get(key).map_or(Source::Default, |winner| winner.source)
+        self.winners.get(key).map_or(Source::Default, |winner| winner.source)
     }
 
     /// The given values as a command line.
@@ -96,7 +103,7 @@ impl Given {
             argument.push(value);
             argument
         };
-        let all = self.0.iter();
+        let all = self.winners.iter();
         all.flat_map(move |(key, winner)| winner.values.iter().map(move |value| one(key, value)))
     }
 
@@ -117,7 +124,7 @@ impl Given {
             let rest = line.strip_prefix(&*flag);
             rest.is_some_and(|rest| !rest.starts_with(is_in_a_name))
         };
-        let place = self.0.iter().find(begins).and_then(|(_, winner)| winner.place.as_ref());
+        let place = self.winners.iter().find(begins).and_then(|(_, winner)| winner.place.as_ref());
         let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
         place + &self.rename(line)
     }
@@ -126,7 +133,7 @@ impl Given {
         let one = |text: String, (setting, winner): (&String, &Winner)| {
             replace_flag(&text, &flag(setting), &winner.name)
         };
-        self.0.iter().fold(text.to_owned(), one)
+        self.winners.iter().fold(text.to_owned(), one)
     }
 }
 

@@ -4,6 +4,7 @@
 mod cli;
 mod config_file;
 mod cors;
+mod document;
 mod error;
 mod file;
 mod flags;
@@ -13,6 +14,7 @@ mod limits;
 mod listen;
 mod log;
 mod memory;
+mod palettes;
 mod redis;
 mod retention;
 mod sections;
@@ -24,6 +26,7 @@ mod store;
 mod units;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -46,10 +49,11 @@ pub use settings::Settings;
 pub use show::{default_config, markdown};
 pub use store::{StoreSection, StoreUrl};
 
+use crate::domain::Palettes;
 use crate::http::{HostName, Limits, Origin};
-use crate::store::Retention;
 use crate::store::file::FileOptions;
 use crate::store::redis::RedisOptions;
+use crate::store::{Retention, UserIds};
 use crate::telemetry::LogFormat;
 
 /// A valid configuration.
@@ -59,6 +63,8 @@ pub struct Config {
     pub listen: Listen,
     /// The store.
     pub store: StoreConfig,
+    /// Which ids users have.
+    pub user_ids: UserIds,
     /// Host names that callers may use, besides the service's own.
     pub allowed_hosts: Vec<HostName>,
     /// The origins whose pages may call from browsers.
@@ -77,6 +83,8 @@ pub struct Config {
     pub log: String,
     /// The format of log lines.
     pub log_format: LogFormat,
+    /// What may be tapped.
+    pub palettes: Arc<Palettes>,
     /// Whether every request gets a log line.
     pub access_log: bool,
 }
@@ -143,6 +151,7 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
     Ok(Config {
         listen: server.listen.clone(),
         store: store(settings, retention)?,
+        user_ids: settings.sections.store.user_ids,
         allowed_hosts: server.allowed_host.clone(),
         cors_origins: cors.cors_origin.clone(),
         demo: server.demo,
@@ -152,6 +161,7 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
         retention,
         log: log.log.clone(),
         log_format: log.log_format,
+        palettes: Arc::clone(&settings.given.palettes.palettes),
         access_log: log.access_log,
     })
 }
@@ -178,9 +188,11 @@ fn store(settings: &Settings, retention: Retention) -> Result<StoreConfig, Confi
             "use --store file:PATH or --store redis://…, or drop it",
         )),
         StoreUrl::Memory => Ok(StoreConfig::Memory(memory.memory_max)),
-        StoreUrl::File(path) => Ok(StoreConfig::File(path.clone(), file.options(retention))),
+        StoreUrl::File(path) => {
+            Ok(StoreConfig::File(path.clone(), file.options(store.user_ids, retention)))
+        }
         StoreUrl::Redis(address) => {
-            let options = redis.options((**address).clone(), store.strict, retention)?;
+            let options = redis.options((**address).clone(), store, retention)?;
             Ok(StoreConfig::Redis(Box::new(options)))
         }
     }

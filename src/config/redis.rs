@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::store::StoreSection;
 use super::{ConfigError, InvalidSetting, units};
 use crate::store::Retention;
 use crate::store::redis::{
@@ -53,7 +54,7 @@ impl RedisConfig {
     pub(super) fn options(
         &self,
         mut address: Address,
-        strict: bool,
+        store: &StoreSection,
         retention: Retention,
     ) -> Result<RedisOptions, ConfigError> {
         self.add_credentials(&mut address)?;
@@ -64,7 +65,8 @@ impl RedisConfig {
                 ca: self.redis_ca_file.clone(),
             },
             address,
-            strict,
+            strict: store.strict,
+            user_ids: store.user_ids,
             key_prefix: self.key_prefix.clone(),
             connect_timeout: self.redis_connect_timeout,
             queue_bound: self.redis_queue_calls as usize,

@@ -11,8 +11,9 @@ use super::cli::definitions;
 use super::redis::PASSWORD_VARIABLE;
 use super::setting::{Kind, Setting};
 use super::store::StoreUrl;
-use super::{Listen, Settings, Source, units};
+use super::{Listen, Settings, Source, palettes, units};
 use crate::http::{HostName, Origin};
+use crate::store::UserIds;
 use crate::telemetry::LogFormat;
 
 /// The width of comments in the file.
@@ -49,6 +50,10 @@ impl Settings {
                 row(&mut table, PASSWORD_VARIABLE, source, value);
             }
         }
+        for (name, rows) in self.given.palettes.rows() {
+            let _ = writeln!(table, "\n[{}.{name}]", palettes::SECTION);
+            rows.iter().for_each(|(key, source, value)| row(&mut table, key, *source, value));
+        }
         table
     }
 }
@@ -81,6 +86,7 @@ fn shown(matches: &ArgMatches, key: &str) -> Option<String> {
         .or_else(|| plain::<HostName>(matches, key))
         .or_else(|| plain::<Origin>(matches, key))
         .or_else(|| plain::<LogFormat>(matches, key))
+        .or_else(|| plain::<UserIds>(matches, key))
         .or_else(|| all(matches, key, |time: &Duration| units::show_duration(*time)))
         .or_else(|| all(matches, key, |size: &ByteSize| units::show_size(*size)))
         .or_else(|| all(matches, key, |path: &PathBuf| path.display().to_string()))
@@ -119,6 +125,15 @@ pub fn default_config() -> String {
             }
         };
         let _ = writeln!(file, "#{} = {value}", setting.key());
+    }
+    let _ = write!(file, "\n\n");
+    comment(&mut file, palettes::MEANING);
+    file.push_str(palettes::EXAMPLE);
+    let _ = write!(file, "\n[{}.default]\n", palettes::SECTION);
+    for key in &palettes::KEYS {
+        file.push('\n');
+        comment(&mut file, key.meaning);
+        let _ = writeln!(file, "#{} = {}", key.name, key.default);
     }
     file
 }
@@ -161,6 +176,11 @@ pub fn markdown() -> String {
             setting.default_in_words(),
             meaning.replace('|', "\\|"),
         );
+    }
+    let _ = write!(text, "\n`[{}.NAME]`, in the file only\n\n", palettes::SECTION);
+    text.push_str("| key | default | meaning |\n| --- | --- | --- |\n");
+    for key in &palettes::KEYS {
+        let _ = writeln!(text, "| `{}` | `{}` | {} |", key.name, key.default, key.meaning);
     }
     text
 }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use clap::{ArgAction, Args};
 
 use super::InvalidSetting;
+use crate::store::UserIds;
 use crate::store::redis::{Address, InvalidAddress};
 
 /// Where the reactions are kept.
@@ -23,6 +24,21 @@ pub struct StoreSection {
     /// Refuse to run where onetap would warn: a store that may lose or evict reactions
     #[arg(long, action = ArgAction::Set, default_value = "false")]
     pub strict: bool,
+
+    /// Which ids users have: `integer`, from 1 to 2^63 − 1, or `text`, 1 to 64 of
+    /// `A-Z a-z 0-9 . _ @ | : ~ = + -`
+    ///
+    /// A store holds ids of one kind. Its first start decides which.
+    #[arg(long, default_value = "integer", value_name = "KIND", value_parser = user_ids)]
+    pub user_ids: UserIds,
+}
+
+fn user_ids(text: &str) -> Result<UserIds, InvalidSetting> {
+    let known = [UserIds::Integer, UserIds::Text].into_iter().find(|ids| ids.word() == text);
+    known.ok_or_else(|| {
+        let problem = format!("users cannot have `{text}` ids");
+        InvalidSetting::new(problem, "write `integer` or `text`")
+    })
 }
 
 /// A parsed `--store`.

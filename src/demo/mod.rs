@@ -34,7 +34,7 @@ impl FromRef<DemoState> for Access {
 }
 
 /// The router of the demo for one worker, behind the same middleware. All workers share the table.
-pub fn router(edge: &Arc<Edge>, table: Arc<NaiveTable>) -> Router {
+pub fn router(edge: &Arc<Edge>, table: Arc<NaiveTable>, access: Access) -> Router {
     Routes::new(edge)
         .get("/demo", file(&pages::PAGE_OF_DEMO))
         .get("/demo/", pages::with_slash)
@@ -47,5 +47,5 @@ pub fn router(edge: &Arc<Edge>, table: Arc<NaiveTable>) -> Router {
             naive::toggle,
         )
         .into_router()
-        .with_state(DemoState { table, access: Access::default() })
+        .with_state(DemoState { table, access })
 }

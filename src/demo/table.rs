@@ -15,7 +15,7 @@ pub(super) const ROUND_TRIP: Duration = Duration::from_millis(2);
 const MAX_ROWS: usize = 10_000;
 
 /// Identifies a row of a post: reaction and user.
-type Key = (Reaction, u64);
+type Key = (Reaction, UserId);
 
 /// The table, in memory.
 #[derive(Debug, Default)]
@@ -34,13 +34,13 @@ pub(super) type Counted = (Reaction, u64, bool);
 impl NaiveTable {
     /// Reads a row.
     pub(super) fn is_active(&self, post: PostId, reaction: &Reaction, user: UserId) -> bool {
-        let key = (reaction.clone(), user.get());
+        let key = (reaction.clone(), user);
         self.rows().posts.get(&post).and_then(|rows| rows.get(&key)).copied().unwrap_or(false)
     }
 
     /// Saves a row, without a look at what changed since it was read.
     pub(super) fn save(&self, post: PostId, reaction: &Reaction, user: UserId, active: bool) {
-        let key = (reaction.clone(), user.get());
+        let key = (reaction.clone(), user);
         let mut rows = self.rows();
         if rows.posts.entry(post).or_default().insert(key.clone(), active).is_none() {
             rows.oldest_first.push_back((post, key));
@@ -62,7 +62,7 @@ impl NaiveTable {
         let rows = self.rows();
         let of_post = rows.posts.get(&post).into_iter().flatten();
         for ((reaction, user), _) in of_post.filter(|(_, active)| **active) {
-            let mine = viewer.is_some_and(|viewer| viewer.get() == *user);
+            let mine = viewer == Some(*user);
             match counts.last_mut() {
                 Some((last, count, had)) if last == reaction => {
                     *count += 1;

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{PostId, UserId, Verb};
+use super::{Act, PostId, Reaction, UserId, Verb};
 
 /// The longest key, in bytes.
 const MAX_KEY_BYTES: usize = 255;
@@ -29,7 +29,9 @@ impl IdempotencyKey {
         if text.is_empty() || text.len() > MAX_KEY_BYTES || !visible {
             return Err(InvalidIdempotencyKey);
         }
-        let name = [&user.get().to_be_bytes(), text.as_bytes()].concat();
+        let mut name = Vec::with_capacity(80);
+        user.append_to(&mut name);
+        name.extend_from_slice(text.as_bytes());
         Ok(Self(Uuid::new_v5(post.as_uuid(), &name).into_bytes()))
     }
 
@@ -60,23 +62,34 @@ pub enum Form {
     Set,
     /// The request that turns the flag off.
     Unset,
+    /// The request that makes the user's reactions on the post exactly these.
+    Exactly,
 }
 
 impl Form {
-    /// The effect of the request on the flag.
-    pub fn verb(self) -> Verb {
+    /// All forms.
+    pub const EACH: [Self; 6] = [
+        Self::Toggle,
+        Self::ToggleFrom(false),
+        Self::ToggleFrom(true),
+        Self::Set,
+        Self::Unset,
+        Self::Exactly,
+    ];
+
+    /// What the request does, if it names one reaction.
+    pub fn act(self, reaction: Reaction) -> Act {
         match self {
-            Self::Toggle => Verb::Toggle,
-            Self::Set | Self::ToggleFrom(false) => Verb::Set,
-            Self::Unset | Self::ToggleFrom(true) => Verb::Unset,
+            Self::Toggle => Act::One(Verb::Toggle, reaction),
+            Self::Set | Self::ToggleFrom(false) => Act::One(Verb::Set, reaction),
+            Self::Unset | Self::ToggleFrom(true) => Act::One(Verb::Unset, reaction),
+            Self::Exactly => Act::Exactly(vec![reaction]),
         }
     }
 
     /// The form that has this letter in a record.
     pub fn from_letter(letter: &[u8]) -> Option<Self> {
-        let forms =
-            [Self::Toggle, Self::ToggleFrom(false), Self::ToggleFrom(true), Self::Set, Self::Unset];
-        forms.into_iter().find(|form| form.letter().as_bytes() == letter)
+        Self::EACH.into_iter().find(|form| form.letter().as_bytes() == letter)
     }
 
     /// The letter in a record. Part of the layout, so it must never change.
@@ -87,6 +100,7 @@ impl Form {
             Self::ToggleFrom(true) => "f",
             Self::Set => "s",
             Self::Unset => "u",
+            Self::Exactly => "x",
         }
     }
 }
@@ -118,6 +132,18 @@ mod tests {
         let key = IdempotencyKey::new("a", post('1'), user(7)).expect("a key");
         let expected = Uuid::from_u128(0xbadf_70e1_ecd3_5b44_8829_f1ec_d09b_115f);
         assert_eq!(key.as_bytes(), expected.as_bytes());
+    }
+
+    #[test]
+    fn the_end_of_a_user_id_is_not_the_begin_of_the_key() {
+        let key = |user: &str, text| {
+            let user: UserId = user.parse().expect("a user id");
+            *IdempotencyKey::new(text, post('1'), user).expect("a key").as_bytes()
+        };
+        assert_ne!(key("ab", "c"), key("a", "bc"));
+        assert_ne!(key("a1", "1"), key("a", "11"));
+        // The eight bytes of an integer are the text that another user could have.
+        assert_ne!(key("7", "c"), key("7c", "c"));
     }
 
     #[test]

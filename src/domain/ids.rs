@@ -1,4 +1,4 @@
-//! Posts, users, and the partition of a post.
+//! Posts, and the partition of a post.
 
 use std::fmt;
 use std::str::FromStr;
@@ -93,72 +93,6 @@ impl Partition {
     }
 }
 
-/// A user: an integer from 1 to 2^63 − 1, written in canonical decimal.
-///
-/// The order is that of the decimal *text* (`10` sorts before `9`). A Redis sorted set breaks ties
-/// in that order, and every store must list ties alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct UserId(u64);
-
-/// Text that is not a [`UserId`].
-#[derive(Debug, thiserror::Error)]
-#[error("a user id is an integer from 1 to 9223372036854775807 in plain decimal digits")]
-pub struct InvalidUserId;
-
-impl UserId {
-    /// The id as an integer.
-    pub fn get(self) -> u64 {
-        self.0
-    }
-
-    /// The digits, padded with zeros on the right to nineteen, then their number: this compares
-    /// like the text.
-    fn text_order(self) -> (u64, u32) {
-        let digits = self.0.ilog10() + 1;
-        (self.0 * 10_u64.pow(19 - digits), digits)
-    }
-}
-
-impl TryFrom<u64> for UserId {
-    type Error = InvalidUserId;
-
-    fn try_from(id: u64) -> Result<Self, InvalidUserId> {
-        if id == 0 || id > i64::MAX.unsigned_abs() { Err(InvalidUserId) } else { Ok(Self(id)) }
-    }
-}
-
-impl FromStr for UserId {
-    type Err = InvalidUserId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidUserId> {
-        // `u64::from_str` accepts a sign and leading zeros, which would give one user two
-        // spellings.
-        let canonical = !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
-        if !canonical {
-            return Err(InvalidUserId);
-        }
-        text.parse::<u64>().map_err(|_| InvalidUserId)?.try_into()
-    }
-}
-
-impl fmt::Display for UserId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl Ord for UserId {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.text_order().cmp(&other.text_order())
-    }
-}
-
-impl PartialOrd for UserId {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,45 +117,6 @@ mod tests {
             "00000000-0000-0000-0000-000000000000",
         ] {
             assert!(other.parse::<PostId>().is_err(), "{other} was accepted");
-        }
-    }
-
-    #[test]
-    fn a_user_id_has_one_spelling() {
-        for good in ["1", "42", "9007199254740993", "9223372036854775807"] {
-            assert_eq!(good.parse::<UserId>().expect(good).to_string(), good);
-        }
-        for bad in [
-            "",
-            "0",
-            "00",
-            "01",
-            "+1",
-            "-1",
-            " 1",
-            "1 ",
-            "1.0",
-            "1e3",
-            "0x1",
-            "١",
-            "1_000",
-            "me",
-            "9223372036854775808",
-            "18446744073709551615",
-            "99999999999999999999999",
-        ] {
-            assert!(bad.parse::<UserId>().is_err(), "{bad} was accepted");
-        }
-    }
-
-    #[test]
-    fn users_are_ordered_as_their_decimal_text() {
-        let texts = ["1", "10", "100", "11", "2", "9", "99", "9223372036854775807"];
-        for a in texts {
-            for b in texts {
-                let parsed = |t: &str| t.parse::<UserId>().expect("a user id");
-                assert_eq!(parsed(a).cmp(&parsed(b)), a.cmp(b), "{a} against {b}");
-            }
         }
     }
 

@@ -1,49 +1,133 @@
 //! One post in memory, changed by the rule of a tap. The caller passes the time.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use super::members::Members;
 use super::{
-    Before, Change, Decision, Micros, Outcome, Position, PostId, Reaction, ReactionSummary,
-    Reactor, Revision, Summary, Tap, UserId, decide,
+    Change, Decision, Forget, Forgotten, Look, MOST_NAMED, Micros, Outcome, Position, PostId,
+    Reaction, ReactionSummary, Reactor, Refusal, Revision, Ruled, Rules, RulesEdit, Summary, Tap,
+    UserId, What, decide, decide_forget, decide_rules,
 };
 
 /// The state of one post.
 ///
-/// A store drops a post when its last reaction is gone, and raises the *floor* of its partition to
-/// the post's last revision. The floor is the revision of every post without state. So the
-/// revisions of a post go on upwards when it gets reactions again.
+/// A store drops a post when its last reaction and its rules are gone, and raises the *floor* of
+/// its partition to the post's last revision. The floor is the revision of every post without
+/// state. So the revisions of a post go on upwards when it gets reactions again.
 #[derive(Debug, Default)]
 pub struct Post {
     revision: Option<Revision>,
     members: BTreeMap<Reaction, Members>,
+    rules: Rules,
+}
+
+/// A post as one user's tap finds it.
+struct Seen<'a> {
+    post: &'a Post,
+    user: UserId,
+    floor: Revision,
+}
+
+impl Look for Seen<'_> {
+    type Error = Infallible;
+
+    fn revision(&self) -> Result<Revision, Infallible> {
+        Ok(self.post.revision_or(self.floor))
+    }
+
+    fn rules(&self) -> Result<Rules, Infallible> {
+        Ok(self.post.rules.clone())
+    }
+
+    fn kinds(&self) -> Result<Vec<Reaction>, Infallible> {
+        Ok(self.post.members.keys().cloned().collect())
+    }
+
+    fn count_kinds(&self, _: usize) -> Result<usize, Infallible> {
+        Ok(self.post.members.len())
+    }
+
+    fn has(&self, reaction: &Reaction) -> Result<bool, Infallible> {
+        Ok(self.post.has(reaction, self.user))
+    }
+
+    fn members(&self, reaction: &Reaction) -> Result<u64, Infallible> {
+        Ok(self.post.members.get(reaction).map_or(0, Members::count))
+    }
+
+    fn shown(&self, reaction: &Reaction) -> Result<u64, Infallible> {
+        self.members(reaction)
+    }
 }
 
 impl Post {
-    /// Applies a tap to this post at `now`. Returns the outcome and, if the flag changed, the entry
-    /// for the change log. `floor` is the floor of the post's partition.
-    pub fn apply(&mut self, tap: &Tap, now: Micros, floor: Revision) -> (Outcome, Option<Change>) {
-        let members = self.members.get(&tap.reaction).map_or(0, Members::count);
-        let before = Before {
-            active: self.has(tap),
-            members,
-            shown: members,
-            others: self.members.len() > usize::from(members > 0),
-            revision: self.revision_or(floor),
-        };
-        let Decision { outcome, change, .. } = decide(&before, tap, now);
-        if outcome.changed {
-            self.revision = Some(outcome.revision);
-            if outcome.active {
-                self.members.entry(tap.reaction.clone()).or_default().add(tap.user, now);
-            } else {
-                self.remove(&tap.reaction, tap.user);
+    /// Applies a tap to this post at `now`. Returns the outcome and the entries for the change log.
+    /// `floor` is the floor of the post's partition.
+    ///
+    /// # Errors
+    ///
+    /// If the rules of the post refuse the tap; the post then stays as it is.
+    pub fn apply(
+        &mut self,
+        tap: &Tap,
+        now: Micros,
+        floor: Revision,
+    ) -> Result<(Outcome, Vec<Change>), Refusal> {
+        let seen = Seen { post: self, user: tap.user, floor };
+        let Ok(decided) = decide(&seen, tap, now);
+        let Decision { outcome, changes, .. } = decided?;
+        for change in &changes {
+            self.revision = Some(change.revision);
+            match &change.what {
+                What::Reaction { user, reaction, active: true, .. } => {
+                    self.members.entry(reaction.clone()).or_default().add(*user, now);
+                }
+                What::Reaction { user, reaction, active: false, .. } => {
+                    self.remove(reaction, *user);
+                }
+                What::Forgotten(_) | What::Locked(_) | What::Rules(..) => {}
             }
         }
-        (outcome, change)
+        Ok((outcome, changes))
     }
 
-    /// The summary of this post for `viewer`, with the `recent` newest users of each reaction.
+    /// Changes the rules of this post. Returns the entry for the change log, if that changes any.
+    pub fn rule(
+        &mut self,
+        edit: &RulesEdit,
+        now: Micros,
+        floor: Revision,
+    ) -> (Ruled, Option<Change>) {
+        let (ruled, change) = decide_rules(edit, &self.rules, self.revision_or(floor), now);
+        if ruled.changed {
+            (self.revision, self.rules) = (Some(ruled.revision), ruled.rules.clone());
+        }
+        (ruled, change)
+    }
+
+    /// Removes all members of one reaction, or of all. Returns the entry for the change log, if
+    /// there were any, and the members, for the caller to drop: they may be many.
+    pub fn forget(
+        &mut self,
+        forget: &Forget,
+        now: Micros,
+        floor: Revision,
+    ) -> (Forgotten, Option<Change>, impl Send + use<>) {
+        let gone: Vec<Members> = match &forget.reaction {
+            Some(reaction) => self.members.remove(reaction).into_iter().collect(),
+            None => std::mem::take(&mut self.members).into_values().collect(),
+        };
+        let removed = gone.iter().map(Members::count).sum();
+        let (forgotten, change) = decide_forget(forget, removed, self.revision_or(floor), now);
+        if change.is_some() {
+            self.revision = Some(forgotten.revision);
+        }
+        (forgotten, change, gone)
+    }
+
+    /// The summary of this post for `viewer`, with the `recent` newest users of each reaction that
+    /// an answer names.
     pub fn summary(
         &self,
         post: PostId,
@@ -55,9 +139,19 @@ impl Post {
             reaction: reaction.clone(),
             count: members.count(),
             mine: viewer.map(|user| members.contains(user)),
-            recent: reactors(reaction, members, None).take(recent).collect(),
+            recent: Vec::new(),
         });
-        Summary::new(post, self.revision_or(floor), reactions.collect())
+        let (revision, rules) = (self.revision_or(floor), self.rules.clone());
+        let mut summary = Summary::new(post, revision, rules, reactions.collect());
+        if recent > 0 {
+            for named in summary.reactions.iter_mut().take(MOST_NAMED) {
+                if let Some(members) = self.members.get(&named.reaction) {
+                    let newest = reactors(&named.reaction, members, None);
+                    named.recent = newest.take(recent).collect();
+                }
+            }
+        }
+        summary
     }
 
     /// The first `take` reactors behind `after`, newest first; of one reaction, or of all.
@@ -90,14 +184,21 @@ impl Post {
         }
     }
 
-    /// Whether the user of the tap has its reaction.
-    pub fn has(&self, tap: &Tap) -> bool {
-        self.members.get(&tap.reaction).is_some_and(|members| members.contains(tap.user))
+    /// Whether the user has a reaction.
+    pub fn has(&self, reaction: &Reaction, user: UserId) -> bool {
+        self.members.get(reaction).is_some_and(|members| members.contains(user))
     }
 
-    /// Whether the post has no reaction.
+    /// Whether the post has no state: no reaction, and no rules.
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.members.is_empty() && self.rules.is_default()
+    }
+
+    /// How many different reactions it has, and how many members altogether. A member with a text
+    /// id takes about as much memory as two others, and counts as two.
+    pub fn size(&self) -> (u64, u64) {
+        let members = self.members.values().map(|all| all.count() + all.count_texts()).sum();
+        (self.members.len() as u64, members)
     }
 
     /// Its revision, or the floor of its partition if it has none.
@@ -124,75 +225,43 @@ mod tests {
     use super::*;
     use crate::domain::Verb;
 
-    const FLOOR: Revision = Revision(0);
-
     fn tap(verb: Verb, user: u64, reaction: &str) -> Tap {
-        Tap {
-            post: "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id"),
-            user: user.try_into().expect("a user id"),
-            reaction: reaction.parse().expect("a reaction"),
-            verb,
-            keyed: None,
-        }
+        let post = "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id");
+        let reaction = reaction.parse().expect("a reaction");
+        Tap::new(post, user.try_into().expect("a user id"), verb, reaction)
+    }
+
+    fn apply(post: &mut Post, tap: &Tap, at: u64, floor: u64) -> (Outcome, Option<Change>) {
+        let (outcome, changes) = post.apply(tap, Micros(at), Revision(floor)).expect("an outcome");
+        (outcome, changes.into_iter().next())
+    }
+
+    fn outcome(active: bool, changed: bool, count: u64, revision: u64) -> Outcome {
+        let revision = Revision(revision);
+        Outcome { active, changed, count, revision, replayed: false, details: None }
     }
 
     #[test]
     fn a_toggle_flips_and_says_so() {
         let mut post = Post::default();
-        let (on, change) = post.apply(&tap(Verb::Toggle, 7, "like"), Micros(100), FLOOR);
-        assert_eq!(
-            on,
-            Outcome {
-                active: true,
-                changed: true,
-                count: 1,
-                revision: Revision(100),
-                replayed: false
-            }
-        );
+        let (on, change) = apply(&mut post, &tap(Verb::Toggle, 7, "like"), 100, 0);
+        assert_eq!(on, outcome(true, true, 1, 100));
         let change = change.expect("a change");
-        assert!(change.active);
+        assert!(matches!(change.what, What::Reaction { active: true, .. }));
         assert_eq!(change.occurred_at, Micros(100));
-        let (off, _) = post.apply(&tap(Verb::Toggle, 7, "like"), Micros(100), FLOOR);
-        assert_eq!(
-            off,
-            Outcome {
-                active: false,
-                changed: true,
-                count: 0,
-                revision: Revision(201),
-                replayed: false
-            }
-        );
+        let (off, _) = apply(&mut post, &tap(Verb::Toggle, 7, "like"), 100, 0);
+        assert_eq!(off, outcome(false, true, 0, 201));
     }
 
     #[test]
     fn repeating_set_and_unset_changes_nothing() {
         let mut post = Post::default();
-        let (first, change) = post.apply(&tap(Verb::Unset, 7, "like"), Micros(5), Revision(3));
-        assert_eq!(
-            first,
-            Outcome {
-                active: false,
-                changed: false,
-                count: 0,
-                revision: Revision(3),
-                replayed: false
-            }
-        );
+        let (first, change) = apply(&mut post, &tap(Verb::Unset, 7, "like"), 5, 3);
+        assert_eq!(first, outcome(false, false, 0, 3));
         assert_eq!(change, None);
-        post.apply(&tap(Verb::Set, 7, "like"), Micros(10), FLOOR);
-        let (again, change) = post.apply(&tap(Verb::Set, 7, "like"), Micros(20), FLOOR);
-        assert_eq!(
-            again,
-            Outcome {
-                active: true,
-                changed: false,
-                count: 1,
-                revision: Revision(10),
-                replayed: false
-            }
-        );
+        apply(&mut post, &tap(Verb::Set, 7, "like"), 10, 0);
+        let (again, change) = apply(&mut post, &tap(Verb::Set, 7, "like"), 20, 0);
+        assert_eq!(again, outcome(true, false, 1, 10));
         assert_eq!(change, None);
         // The time of a reaction is that of the tap that made it.
         assert_eq!(post.reactors(None, None, 9)[0].reacted_at, Micros(10));
@@ -203,7 +272,7 @@ mod tests {
         let mut post = Post::default();
         let mut last = 0;
         for (clock, user) in [(100, 1), (100, 1), (90, 1), (90, 1), (50, 2), (200, 2)] {
-            let (outcome, _) = post.apply(&tap(Verb::Toggle, user, "like"), Micros(clock), FLOOR);
+            let (outcome, _) = apply(&mut post, &tap(Verb::Toggle, user, "like"), clock, 0);
             assert!(outcome.revision.0 > last, "{} after {last}", outcome.revision);
             last = outcome.revision.0;
         }
@@ -215,10 +284,13 @@ mod tests {
         for (at, user, reaction) in
             [(1, 9, "like"), (1, 10, "like"), (1, 10, "love"), (2, 3, "love"), (3, 4, "like")]
         {
-            post.apply(&tap(Verb::Set, user, reaction), Micros(at), FLOOR);
+            apply(&mut post, &tap(Verb::Set, user, reaction), at, 0);
         }
         let order = |reactors: &[Reactor]| -> Vec<(u64, String)> {
-            reactors.iter().map(|r| (r.user.get(), r.reaction.to_string())).collect()
+            reactors
+                .iter()
+                .map(|r| (r.user.integer().unwrap_or(0), r.reaction.to_string()))
+                .collect()
         };
         let named = |list: &[(u64, &str)]| -> Vec<(u64, String)> {
             list.iter().map(|(u, r)| (*u, (*r).to_owned())).collect()
@@ -239,17 +311,38 @@ mod tests {
         }
     }
 
+    /// As posts have them from a time without limits.
+    #[test]
+    fn a_summary_reads_newest_users_of_what_an_answer_names() {
+        let mut post = Post::default();
+        for n in 0..130 {
+            let name = format!("r{n:03}").parse().expect("a reaction");
+            let members = post.members.entry(name).or_default();
+            // The last ten have two users, the others one.
+            for user in 1..=(1 + n / 120) {
+                members.add(user.try_into().expect("a user id"), Micros(user));
+            }
+        }
+        let id = tap(Verb::Set, 1, "sad").post;
+        let summary = post.summary(id, Some(1.try_into().expect("a user id")), 1, Revision(0));
+        assert_eq!((summary.reactions.len(), summary.unnamed(), summary.total()), (130, 30, 140));
+        let (named, others) = summary.reactions.split_at(MOST_NAMED);
+        assert!(named.iter().all(|it| it.recent.len() == 1 && it.mine == Some(true)));
+        assert!(others.iter().all(|it| it.recent.is_empty() && it.mine == Some(true)));
+        assert_eq!((named[0].reaction.as_str(), others[0].reaction.as_str()), ("r120", "r090"));
+    }
+
     #[test]
     fn a_summary_leaves_out_what_nobody_has() {
         let mut post = Post::default();
-        post.apply(&tap(Verb::Set, 1, "sad"), Micros(1), FLOOR);
+        apply(&mut post, &tap(Verb::Set, 1, "sad"), 1, 0);
         for user in 1..=3 {
-            post.apply(&tap(Verb::Set, user, "like"), Micros(1 + user), FLOOR);
+            apply(&mut post, &tap(Verb::Set, user, "like"), 1 + user, 0);
         }
-        post.apply(&tap(Verb::Set, 1, "love"), Micros(9), FLOOR);
-        post.apply(&tap(Verb::Unset, 1, "sad"), Micros(9), FLOOR);
+        apply(&mut post, &tap(Verb::Set, 1, "love"), 9, 0);
+        apply(&mut post, &tap(Verb::Unset, 1, "sad"), 9, 0);
         let id = tap(Verb::Set, 1, "sad").post;
-        let summary = post.summary(id, Some(1.try_into().expect("a user id")), 2, FLOOR);
+        let summary = post.summary(id, Some(1.try_into().expect("a user id")), 2, Revision(0));
         assert_eq!(summary.total(), 4);
         assert_eq!(summary.revision, Revision(19));
         let seen: Vec<_> = summary
@@ -258,6 +351,6 @@ mod tests {
             .map(|r| (r.reaction.as_str(), r.count, r.mine, r.recent.len()))
             .collect();
         assert_eq!(seen, [("like", 3, Some(true), 2), ("love", 1, Some(true), 1)]);
-        assert_eq!(summary.reactions[0].recent[0].user.get(), 3);
+        assert_eq!(summary.reactions[0].recent[0].user.integer(), Some(3));
     }
 }

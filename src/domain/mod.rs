@@ -11,21 +11,35 @@ mod ids;
 pub mod machine;
 mod members;
 mod micros;
+mod palette;
+mod palette_spec;
 mod reaction;
 mod reactor;
 mod records;
+mod rules;
 mod summary;
 mod tap;
+mod user;
 mod verb;
 
-pub use change::{Cause, Change};
-pub use decide::{Before, Decision, PostWrite, decide};
+pub use change::{Cause, Change, What};
+pub use decide::{Decision, Look, PostWrite, decide, decide_forget, decide_rules, resolve};
 pub use idempotency::{Form, IdempotencyKey, InvalidIdempotencyKey, Keyed};
-pub use ids::{InvalidPostId, InvalidUserId, PARTITIONS, Partition, PostId, UserId};
+pub use ids::{InvalidPostId, PARTITIONS, Partition, PostId};
 pub use micros::{Micros, Revision};
+pub use palette::{Group, Palette, Palettes, Verdict};
+pub use palette_spec::{
+    Exclusive, InvalidPalette, MAX_KINDS_PER_POST, MAX_PALETTE_LIMIT, MAX_PALETTE_REACTIONS,
+    MAX_PER_USER_AND_POST, PaletteSpec,
+};
 pub use reaction::{InvalidReaction, Reaction};
 pub use reactor::{Position, Reactor, ReactorsPage};
 pub use records::{Fate, KeyReused, Record, Records};
-pub use summary::{ReactionSummary, Summary};
-pub use tap::{Outcome, Tap};
+pub use rules::{
+    Add, DEFAULT_PALETTE, Edit, Forget, Forgotten, InvalidPaletteName, PaletteName, Ruled, Rules,
+    RulesEdit,
+};
+pub use summary::{MOST_NAMED, ReactionSummary, Summary};
+pub use tap::{Act, Details, Outcome, Refusal, Tap};
+pub use user::{InvalidUserId, SpelledId, UserId, UserIds};
 pub use verb::Verb;

@@ -4,8 +4,8 @@ use super::{Micros, Reaction, UserId};
 
 /// A user that has a reaction on a post.
 ///
-/// A greater reactor is newer. The order is by time of the reaction, then by the user's decimal
-/// text, then by the reaction. Lists of reactors run from the greatest down.
+/// A greater reactor is newer. The order is by time of the reaction, then by the user, then by
+/// the reaction. Lists of reactors run from the greatest down.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reactor {
     /// When the user reacted, by the store's clock.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use super::{Form, IdempotencyKey, Keyed, Micros, Outcome, Reaction, Tap};
+use super::{Form, IdempotencyKey, Keyed, Micros, Outcome, Tap};
 
 /// The key was used for another request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub struct Records {
 pub struct Record {
     /// The form of the request.
     pub form: Form,
-    /// The reaction.
-    pub reaction: Reaction,
+    /// The reactions as the caller named them: [`Act::named`](super::Act::named).
+    pub named: String,
     /// The answer.
     pub outcome: Outcome,
     /// The time at which the record expires.
@@ -40,8 +40,8 @@ impl Record {
     pub fn answer(&self, form: Form, tap: &Tap, now: Micros) -> Result<Option<Outcome>, KeyReused> {
         match self.expires_at > now {
             false => Ok(None),
-            true if (self.form, &self.reaction) == (form, &tap.reaction) => {
-                Ok(Some(Outcome { replayed: true, ..self.outcome }))
+            true if self.form == form && self.named == tap.act.named() => {
+                Ok(Some(Outcome { replayed: true, ..self.outcome.clone() }))
             }
             true => Err(KeyReused),
         }
@@ -105,8 +105,8 @@ impl Records {
     pub fn keep(&mut self, tap: &Tap, outcome: Outcome, now: Micros) {
         self.sweep(now);
         let Some(Keyed { key, form }) = tap.keyed else { return };
-        let (reaction, expires_at) = (tap.reaction.clone(), now.later(self.retention));
-        self.kept.insert(key, Record { form, reaction, outcome, expires_at });
+        let (named, expires_at) = (tap.act.named().into_owned(), now.later(self.retention));
+        self.kept.insert(key, Record { form, named, outcome, expires_at });
         self.by_age.push_back((expires_at, key));
     }
 
@@ -136,7 +136,7 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{PostId, Revision, UserId};
+    use crate::domain::{PostId, Reaction, Revision, UserId, Verb};
 
     fn post(last: char) -> PostId {
         format!("0192f0c1-2345-7890-abcd-ef012345678{last}").parse().expect("a post id")
@@ -148,17 +148,19 @@ mod tests {
 
     fn tap(form: Form, reaction: &str, key: &str) -> Tap {
         let key = IdempotencyKey::new(key, post('1'), user(7)).expect("a key");
-        Tap {
-            post: post('1'),
-            user: user(7),
-            reaction: reaction.parse().expect("a reaction"),
-            verb: form.verb(),
-            keyed: Some(Keyed { key, form }),
-        }
+        let reaction: Reaction = reaction.parse().expect("a reaction");
+        let plain = Tap::new(post('1'), user(7), Verb::Set, reaction.clone());
+        Tap { act: form.act(reaction), keyed: Some(Keyed { key, form }), ..plain }
     }
 
-    const OUTCOME: Outcome =
-        Outcome { active: true, changed: true, count: 3, revision: Revision(5), replayed: false };
+    const OUTCOME: Outcome = Outcome {
+        active: true,
+        changed: true,
+        count: 3,
+        revision: Revision(5),
+        replayed: false,
+        details: None,
+    };
 
     #[test]
     fn a_record_answers_the_same_request_until_it_goes() {
@@ -177,10 +179,8 @@ mod tests {
 
     #[test]
     fn forms_that_do_the_same_are_still_other_requests() {
-        let forms =
-            [Form::Toggle, Form::ToggleFrom(false), Form::ToggleFrom(true), Form::Set, Form::Unset];
-        for form in forms {
-            for other in forms.into_iter().filter(|other| *other != form) {
+        for form in Form::EACH {
+            for other in Form::EACH.into_iter().filter(|other| *other != form) {
                 assert_ne!(form.letter(), other.letter());
                 let mut records = Records::new(Duration::from_secs(1));
                 records.keep(&tap(form, "like", "a"), OUTCOME, Micros(1));

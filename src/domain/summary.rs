@@ -1,6 +1,10 @@
 //! A post as readers see it.
 
-use super::{PostId, Reaction, Reactor, Revision};
+use super::{PostId, Reaction, Reactor, Revision, Rules};
+
+/// The most reactions that an answer names: the largest ones. So no answer can grow without a
+/// bound, even if a post has many reactions from a time before its palette had limits.
+pub const MOST_NAMED: usize = 100;
 
 /// The counts of one post.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +14,8 @@ pub struct Summary {
     /// The revision of the whole summary. For a post without state it is the floor of its
     /// partition.
     pub revision: Revision,
+    /// The rules of the post.
+    pub rules: Rules,
     /// The reactions with a count above zero: by count descending, then by name.
     pub reactions: Vec<ReactionSummary>,
 }
@@ -23,21 +29,32 @@ pub struct ReactionSummary {
     pub count: u64,
     /// Whether the viewer has it; `None` without a viewer.
     pub mine: Option<bool>,
-    /// The newest users, newest first, as many as asked for.
+    /// The newest users, newest first, as many as asked for. A store reads them only for the first
+    /// [`MOST_NAMED`] reactions of a summary.
     pub recent: Vec<Reactor>,
 }
 
 impl Summary {
     /// Sorts the reactions and drops zero counts.
-    pub fn new(post: PostId, revision: Revision, mut reactions: Vec<ReactionSummary>) -> Self {
+    pub fn new(
+        post: PostId,
+        revision: Revision,
+        rules: Rules,
+        mut reactions: Vec<ReactionSummary>,
+    ) -> Self {
         reactions.retain(|r| r.count > 0);
         reactions.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.reaction.cmp(&b.reaction)));
-        Self { post, revision, reactions }
+        Self { post, revision, rules, reactions }
     }
 
-    /// Whether it has no reaction: the post has no state, or nothing is left of it.
+    /// How many reactions an answer leaves out.
+    pub fn unnamed(&self) -> usize {
+        self.reactions.len().saturating_sub(MOST_NAMED)
+    }
+
+    /// Whether it has neither reactions nor rules: the post has no state.
     pub fn is_blank(&self) -> bool {
-        self.reactions.is_empty()
+        self.reactions.is_empty() && self.rules.is_default()
     }
 
     /// The sum of the counts. It saturates, because a falsified count may be huge.

@@ -25,9 +25,9 @@ impl Call {
         tag: &str,
         handler: H,
     ) -> Self {
-        let counts_taps = tag == "taps";
+        let writes = matches!(tag, "taps" | "moderation");
         let attach = move |methods, path: &str, routes: &mut Routes<AppState>| {
-            routes.add(path, methods, handler, counts_taps);
+            routes.add(path, methods, handler, writes);
         };
         let mut operation = P::operation();
         operation.tags = Some(vec![tag.to_owned()]);

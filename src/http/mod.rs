@@ -10,6 +10,7 @@ mod extract;
 mod limits;
 mod metrics;
 mod middleware;
+mod offer;
 mod openapi;
 mod problem;
 mod readiness;

@@ -18,11 +18,17 @@ use super::problem::ProblemBody;
     components(schemas(
         dto::TapAnswer, dto::ToggleBody, dto::Replaced, dto::SummaryAnswer, dto::ReactionAnswer,
         dto::SummariesAnswer, dto::SummariesQuestion, dto::UserIdJson, dto::UserAnswer,
-        dto::UsersAnswer, dto::PostUserAnswer, dto::PostUsersAnswer, dto::HealthAnswer, ProblemBody,
+        dto::RulesBody, dto::RulesAnswer, dto::LockAnswer, dto::SetBody, dto::SetAnswer,
+        dto::UserSetAnswer, dto::ForgetQuestion, dto::ForgottenAnswer, dto::ForgottenPost,
+        dto::ForgottenPosts, dto::UsersAnswer, dto::PostUserAnswer, dto::PostUsersAnswer,
+        dto::HealthAnswer, dto::PalettesAnswer, dto::PaletteAnswer, dto::OfferedAnswer,
+        dto::ExclusiveAnswer, ProblemBody,
     )),
     tags(
         (name = "taps", description = "Writes. Each is counted exactly once, in one atomic step."),
         (name = "reads", description = "Counts and reactors."),
+        (name = "moderation", description = "What may be added to a post, and forgetting. This \
+                                             release takes every caller for a moderator."),
         (name = "operation", description = "For those who run the service."),
     ),
 )]

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::{InvalidPostId, InvalidReaction, InvalidUserId};
+use crate::domain::{InvalidPostId, InvalidReaction, InvalidUserId, Refusal};
 use crate::live::Refused;
 use crate::store::StoreError;
 
@@ -49,6 +49,7 @@ codes! {
     Unauthenticated "unauthenticated" UNAUTHORIZED "Nobody is signed in";
     Forbidden "forbidden" FORBIDDEN "This is not allowed";
     ForeignHost "foreign_host" FORBIDDEN "The service does not answer to this name";
+    ReactionsLocked "reactions_locked" FORBIDDEN "Nothing may be added to this post";
     NotFound "not_found" NOT_FOUND "There is nothing at this path";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "This path does not take this method";
     RequestTimeout "request_timeout" REQUEST_TIMEOUT "The request took too long to arrive";
@@ -57,6 +58,8 @@ codes! {
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The Content-Type is not JSON";
     Internal "internal_error" INTERNAL_SERVER_ERROR "A bug of the service";
     IdempotencyKeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The idempotency key was used for another request";
+    ReactionNotAllowed "reaction_not_allowed" UNPROCESSABLE_ENTITY "This reaction may not be added here";
+    TooManyReactions "too_many_reactions" UNPROCESSABLE_ENTITY "Too many reactions";
     Overloaded "overloaded" SERVICE_UNAVAILABLE "Too much is waiting; nothing was applied";
     StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "The store is not available; nothing was applied";
     StoreDamaged "store_damaged" SERVICE_UNAVAILABLE "The store holds foreign data; nothing was applied";
@@ -138,6 +141,11 @@ impl Problem {
         Some(problem)
     }
 
+    /// A problem with the id in the header `Onetap-Actor`.
+    pub(super) fn of_actor(self) -> Self {
+        Self { detail: format!("the header Onetap-Actor: {}", self.detail), ..self }
+    }
+
     /// No route has this path.
     pub fn not_found() -> Self {
         Self::new(Code::NotFound, "look the path up at /docs or in /openapi.json")
@@ -172,6 +180,7 @@ impl From<StoreError> for Problem {
             StoreError::Overloaded => Code::Overloaded,
             StoreError::Damaged(_) => Code::StoreDamaged,
             StoreError::KeyReused => Code::IdempotencyKeyReused,
+            StoreError::Refused(refusal) => return refusal.into(),
             StoreError::OutcomeUnknown => Code::OutcomeUnknown,
         };
         let detail = match &error {
@@ -193,6 +202,47 @@ impl From<StoreError> for Problem {
             _ => None,
         };
         Self { cause, ..Self::new(code, detail) }
+    }
+}
+
+impl From<&Refusal> for Problem {
+    fn from(refusal: &Refusal) -> Self {
+        let (code, detail) = match refusal {
+            Refusal::Locked => (
+                Code::ReactionsLocked,
+                "a moderator lets nothing be added to this post; removing goes on".to_owned(),
+            ),
+            Refusal::NotInPalette(reaction) => (
+                Code::ReactionNotAllowed,
+                format!(
+                    "the palette of this post does not have {reaction}; GET /v1/palettes lists \
+                     what it has"
+                ),
+            ),
+            Refusal::NobodyHas(reaction) => (
+                Code::ReactionNotAllowed,
+                format!(
+                    "a moderator lets only reactions be added that somebody has on this post, \
+                     and nobody has {reaction}"
+                ),
+            ),
+            Refusal::TooManyKinds(most) => (
+                Code::TooManyReactions,
+                format!(
+                    "a post has at most {most} different reactions; add one that somebody has \
+                     already"
+                ),
+            ),
+            Refusal::TooManyOfUser(most) => (
+                Code::TooManyReactions,
+                format!("a user has at most {most} reactions on a post; remove one first"),
+            ),
+            Refusal::Exclusive(one, other) => (
+                Code::TooManyReactions,
+                format!("a user has either {one} or {other} on this post; send one of them"),
+            ),
+        };
+        Self::new(code, detail)
     }
 }
 

@@ -7,13 +7,15 @@ use axum::Router;
 use super::call::{Call, calls};
 use super::middleware::{Edge, Routes, cors_around};
 use super::openapi;
-use super::routes::{docs, health, reactors, stream, summaries, taps, web};
+use super::routes::{
+    docs, forget, health, palettes, reactors, rules, sets, stream, summaries, taps, web,
+};
 use super::state::{AppState, HttpState};
 
 /// The calls of the API, by tag. Each handler states its own path and method.
 fn api() -> Vec<Call> {
     calls! {
-        "taps": [taps::toggle, taps::set, taps::unset],
+        "taps": [taps::toggle, taps::set, taps::unset, sets::replace, sets::clear],
         "reads": [
             summaries::of_post,
             summaries::of_page,
@@ -22,6 +24,18 @@ fn api() -> Vec<Call> {
             reactors::of_reaction,
             reactors::of_post,
             reactors::query,
+            palettes::of_service,
+            sets::held,
+            rules::rules,
+        ],
+        "moderation": [
+            rules::set_rules,
+            rules::reset_rules,
+            rules::lock,
+            rules::unlock,
+            forget::post,
+            forget::reaction,
+            forget::posts,
         ],
         "operation": [health::live, health::ready, health::metrics],
     }
@@ -37,6 +51,7 @@ fn pages(routes: Routes<AppState>) -> Routes<AppState> {
         .get("/docs/docs.js", web::file(&docs::SHOW))
         .get("/docs/docs.css", web::file(&docs::LOOK))
         .get("/onetap.js", web::file(&web::CLIENT))
+        .get("/onetap-palettes.js", web::file(&web::CLIENT_PALETTES))
         .get("/onetap.d.ts", web::file(&web::CLIENT_TYPES))
         .get("/onetap-bar.js", web::file(&web::BAR))
         .get("/onetap-card.js", web::file(&web::BAR_CARD))

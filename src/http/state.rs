@@ -8,8 +8,10 @@ use axum::http::HeaderValue;
 
 use super::access::Access;
 use super::limits::{BodyLimits, Limits, PageGate, Turns};
+use super::offer::Offer;
 use super::readiness::Readiness;
 use super::server::LargeAnswers;
+use crate::domain::Palettes;
 use crate::live::Hub;
 use crate::store::{AnyStore, Deadline};
 use crate::telemetry::Registry;
@@ -21,6 +23,10 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 #[derive(Debug)]
 pub(super) struct Reactions {
     pub(super) store: AnyStore,
+    /// What may be tapped.
+    pub(super) palettes: Arc<Palettes>,
+    /// The same as `GET /v1/palettes` answers it.
+    pub(super) offer: Offer,
     request_timeout: Duration,
     /// Admits pages of posts.
     pub(super) pages: PageGate,
@@ -67,6 +73,7 @@ impl HttpState {
     /// The state of a worker. Its page gate and its turns of streams are its own.
     pub fn new(
         store: AnyStore,
+        palettes: Arc<Palettes>,
         limits: &Limits,
         answers: Arc<LargeAnswers>,
         hub: Hub,
@@ -74,13 +81,21 @@ impl HttpState {
         readiness: Arc<Readiness>,
     ) -> Self {
         let (request_timeout, pages) = (limits.request_timeout, PageGate::default());
+        let offer = Offer::new(&palettes);
+        let reactions = Reactions { store, palettes, offer, request_timeout, pages, answers };
         Self {
-            reactions: Arc::new(Reactions { store, request_timeout, pages, answers }),
+            reactions: Arc::new(reactions),
             streams: Arc::new(Streams { hub, turns: Arc::default() }),
             operation: Arc::new(Operation { registry, readiness }),
             bodies: limits.of_bodies(),
             access: Access::default(),
         }
+    }
+
+    /// How the service knows its callers. Without this, users have integer ids.
+    #[must_use]
+    pub fn with_access(self, access: Access) -> Self {
+        Self { access, ..self }
     }
 }
 

@@ -111,17 +111,20 @@ pub(super) fn read_with<E>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Cause, Change, Micros, Revision};
+    use crate::domain::{Cause, Change, Micros, Revision, What};
 
     fn entry(millis: u64) -> LogEntry {
         let change = Change {
             post: "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id"),
-            user: 1.try_into().expect("a user id"),
-            reaction: "like".parse().expect("a reaction"),
-            active: true,
+            what: What::Reaction {
+                user: 1.try_into().expect("a user id"),
+                reaction: "like".parse().expect("a reaction"),
+                active: true,
+                cause: Cause::Tap,
+            },
             revision: Revision(millis),
             occurred_at: Micros(millis),
-            cause: Cause::Tap,
+            actor: None,
         };
         LogEntry { position: LogPosition { millis, sequence: 0 }, change }
     }

@@ -1,5 +1,7 @@
 //! What can go wrong in a store, sorted by what it means for the caller.
 
+use crate::domain::Refusal;
+
 /// Why a store gave no answer. Every kind but [`StoreError::OutcomeUnknown`] means that the store
 /// applied nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +28,10 @@ pub enum StoreError {
          for a new tap"
     )]
     KeyReused,
+
+    /// The rules of the post, or its palette, refuse the tap. Trying again does not help.
+    #[error("the rules of the post refuse the tap")]
+    Refused(Refusal),
 
     /// onetap handed the write over and got no answer. The store may have applied it. It will not
     /// apply it after the deadline.

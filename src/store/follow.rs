@@ -233,7 +233,7 @@ mod tests {
     use std::cell::{Cell, RefCell};
 
     use super::*;
-    use crate::domain::{Cause, Change, Micros, Revision};
+    use crate::domain::{Cause, Change, Micros, Revision, What};
 
     /// A log of one partition.
     struct Entries(Vec<LogEntry>);
@@ -242,12 +242,15 @@ mod tests {
         fn append(&mut self, millis: u64, sequence: u64) {
             let change = Change {
                 post: "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id"),
-                user: 7.try_into().expect("a user id"),
-                reaction: "like".parse().expect("a reaction"),
-                active: true,
+                what: What::Reaction {
+                    user: 7.try_into().expect("a user id"),
+                    reaction: "like".parse().expect("a reaction"),
+                    active: true,
+                    cause: Cause::Tap,
+                },
                 revision: Revision(millis * 1000),
                 occurred_at: Micros(millis * 1000),
-                cause: Cause::Tap,
+                actor: None,
             };
             self.0.push(LogEntry { position: LogPosition { millis, sequence }, change });
         }

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub use crate::domain::UserIds;
 pub use change_log::{ChangeLog, LogCursor, LogPage};
 pub use error::StoreError;
 pub use follow::{News, WatchedPartitions};
@@ -25,8 +26,8 @@ pub use throttled::{Severity, ThrottledWarnings};
 use tokio::sync::mpsc;
 
 use crate::domain::{
-    Change, Micros, Outcome, Partition, Position, PostId, Reaction, ReactorsPage, Summary, Tap,
-    UserId,
+    Change, Forget, Forgotten, Micros, Outcome, Partition, Position, PostId, Reaction,
+    ReactorsPage, Ruled, RulesEdit, Summary, Tap, UserId,
 };
 
 /// The time by which the store must answer. A write that the store has not applied by then is never
@@ -142,6 +143,7 @@ pub struct LogEntry {
 ///    counts and the revision of a summary are of one moment.
 /// 6. **Order of answers.** Summaries come in the order asked, every post present. Reactions come
 ///    by count descending, then by name, without zero counts. `mine` has the flags of the viewer.
+///    `recent` is read for the first [`MOST_NAMED`](crate::domain::MOST_NAMED) of them.
 /// 7. **Newest first.** Reactors come in the order of [`Reactor`](crate::domain::Reactor). Pages
 ///    meet without a gap or a duplicate, across equal times too.
 /// 8. **Change log.** Every change has one entry in its partition's log, in the order of the
@@ -161,6 +163,16 @@ pub struct LogEntry {
 ///     [`Changed`](News::Changed), or the partition as `Following` again, where there are too many
 ///     changes or some may have been missed. A follower that receives a change can read it.
 ///     Partitions that are not watched give no news.
+/// 14. See [`ChangeLog`].
+/// 15. **Rules.** The step of a tap judges what it adds by the post's rules and palette, by the
+///     state that it leads to, as [`decide`](crate::domain::decide()) says. It refuses the whole
+///     tap as [`StoreError::Refused`] and writes nothing. Removing is always allowed. Rules survive
+///     forgetting and emptying; a change to them is one entry in the log.
+/// 16. **Whole sets.** A tap with [`Act::Exactly`](crate::domain::Act) leaves the user exactly
+///     these reactions on the post, in one step, with one entry for each that changed.
+/// 17. **Forgetting.** Afterwards nobody has the reaction, or any reaction, on the post. Counts,
+///     members and the list of reactors go in one step, and no reader sees half of it. The revision
+///     lies above all earlier ones of the post. The log has one entry. Idempotency records stay.
 pub trait Store: Clone + Send + Sync + 'static {
     /// Applies one tap.
     fn tap(
@@ -168,6 +180,20 @@ pub trait Store: Clone + Send + Sync + 'static {
         tap: Tap,
         deadline: Deadline,
     ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
+
+    /// Changes the rules of a post.
+    fn rule(
+        &self,
+        edit: RulesEdit,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Ruled, StoreError>> + Send;
+
+    /// Removes every member of a post, or of one reaction of it.
+    fn forget(
+        &self,
+        forget: Forget,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Forgotten, StoreError>> + Send;
 
     /// Reads the summaries of some posts.
     fn summaries(
@@ -278,6 +304,14 @@ macro_rules! on_store {
 impl Store for AnyStore {
     async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
         on_store!(self, store => store.tap(tap, deadline).await)
+    }
+
+    async fn rule(&self, edit: RulesEdit, deadline: Deadline) -> Result<Ruled, StoreError> {
+        on_store!(self, store => store.rule(edit, deadline).await)
+    }
+
+    async fn forget(&self, forget: Forget, deadline: Deadline) -> Result<Forgotten, StoreError> {
+        on_store!(self, store => store.forget(forget, deadline).await)
     }
 
     async fn summaries(

@@ -12,6 +12,7 @@ REVISION, LOG, RECORD = "lua/lib/revision.lua", "lua/lib/log.lua", "lua/lib/reco
 OPS = "src/store/redis/ops/"
 DECIDE, MACHINE, MEMORY = "src/domain/decide.rs", "src/domain/machine.rs", "src/store/memory/partition.rs"
 STEP, WRITER = "src/store/file/step.rs", "src/store/file/writer.rs"
+SEEN, SWEEP = "src/store/file/seen.rs", "src/store/file/sweep.rs"
 RECORDS, FILE_LOG = "src/store/file/records.rs", "src/store/file/log.rs"
 BACKEND, OPEN = "src/store/file/backend.rs", "src/store/file/open.rs"
 ROOM, MAILBOX, SCHEDULER = "src/live/room.rs", "src/live/mailbox.rs", "src/live/scheduler.rs"
@@ -21,6 +22,7 @@ WATCH, PLACES = ("src/http/server/" + name + ".rs" for name in ("watch", "places
 GATE = "src/http/limits/page_gate.rs"
 GIVEN = "src/config/given.rs"
 FILE_TESTS = "file::store:: file::crash:: faults::recorded_file:: store::contract:: store::differential::"
+FORGETTING = "file::store::forgetting:: store::contract::file::law_17"
 
 # name: file, what is there, what is put there instead
 MUTANTS = {
@@ -28,11 +30,12 @@ MUTANTS = {
     "split-check-from-write": ("src/store/redis/mod.rs",
         "        let keyed = tap.record_partition();\n",
         """        let mut tap = tap;
-        if tap.verb == crate::domain::Verb::Toggle {
+        if let Act::One(crate::domain::Verb::Toggle, name) = tap.act.clone() {
             let query = SummaryQuery { posts: vec![tap.post], viewer: Some(tap.user), recent: 0 };
             let seen = self.summaries(query, deadline).await?;
-            let on = seen[0].reactions.iter().any(|r| r.reaction == tap.reaction && r.mine == Some(true));
-            tap.verb = if on { crate::domain::Verb::Unset } else { crate::domain::Verb::Set };
+            let on = seen[0].reactions.iter().any(|r| r.reaction == name && r.mine == Some(true));
+            let verb = if on { crate::domain::Verb::Unset } else { crate::domain::Verb::Set };
+            tap.act = Act::One(verb, name);
         }
         let keyed = tap.record_partition();
 """),
@@ -45,32 +48,42 @@ MUTANTS = {
         "  local count = stored_count(post, reaction) + (was and -1 or 1)\n"),
     "count-not-healed": (TAP, "== count then return status", "then return status"),
     "emptied-post-kept": (MEMBERS, "call('DEL', post, members) end", "call('DEL', members) end", "redis::store:: store::contract::redis"),
-    "emptied-post-with-others-deleted": (MEMBERS, "  return others < 1 or others == 1", "  return true or others == 1", "store::contract::redis store::differential::"),
+    "emptied-post-with-others-deleted": (MEMBERS, "  return kinds < 1 or kinds == 1", "  return true or kinds == 1", "store::contract::redis store::differential::"),
     "floor-not-raised": (REVISION, "  local before = try('SET', key, text, 'GET')\n", "  local before = try('GET', key)\n", "store::contract::redis redis::store::"),
     "floor-that-is-ahead-falls": (REVISION, "  if before and (tonumber(before) or 0) > revision then call('SET', key, before) end\n", "", "redis::store::"),
     "floor-not-put-back": (TAP, "    if emptied then put_floor_back(post, floor) end\n", "", "redis::store::"),
     "floor-not-looked-at": ("lua/lib/partition.lua", "  return floor, not floor and DAMAGED or nil, not kept\n", "  return 0\n", "store::contract::redis redis::store::"),
-    "memory-floor-not-raised": (MEMORY, "            self.floor = self.floor.max(outcome.revision);\n", "            let _ = self.floor.max(outcome.revision);\n", "store::contract::memory partition::"),
+    "memory-floor-not-raised": (MEMORY, "            self.floor = post.revision_or(self.floor).max(self.floor);\n", "            let _ = post.revision_or(self.floor).max(self.floor);\n", "store::contract::memory partition::"),
     "memory-emptied-post-kept": (MEMORY, "        if post.is_empty() {\n            self.floor", "        if false {\n            self.floor", "partition::"),
     "memory-taken-without-end": (MEMORY, "        if room < Room::Free && !self.is_removal(tap, room) {", "        if false {", "partition::"),
     "full-redis-keeps-records-of-nothing": (RECORD, "  if full and status == 0 then return FULL, 0, 0 end\n", "", "redis::full::"),
     "full-redis-keeps-records-without-end": (RECORD, "  if full and written >= RECORDS_WHEN_FULL then return FULL, 0, 0 end\n", "", "redis::full::"),
-    "full-redis-log-grows": (LOG, "    return try('XADD', log, 'MAXLEN', '=', math.max(length, KEPT_WHEN_FULL), '*', 'tap', entry)\n", "    return try('XADD', log, '*', 'tap', entry)\n", "redis::full::"),
+    "full-redis-log-grows": (LOG, "    return try('XADD', log, 'MAXLEN', '=', math.max(length, KEPT_WHEN_FULL), '*', field, entry)\n", "    return try('XADD', log, '*', field, entry)\n", "redis::full::"),
     "full-redis-refuses-removals": ("src/store/redis/lane/batch.rs", "if error_class::is_full(&error) &&", "if false &&", "redis::full::"),
     "reads-without-a-bound-on-work": ("lua/lib/read.lua", "    if i == 1 or work > 0 then\n", "    if true then\n", "redis::reads::"),
     "records-without-a-bound": ("src/store/record_budget.rs", "self.full_at.saturating_sub(now) + self.interval <= self.burst", "true", "record_budget::"),
+    # Palettes of the configuration, and moderators.
+    "taps-judged-without-palettes": ("src/http/routes/taps.rs", "Arc::clone(&reactions.palettes)", "crate::domain::Palettes::unconfigured()", "http::palettes::"),
+    "own-tap-logged-as-moderated": ("src/http/routes/taps.rs", "actor.besides(user)", "actor.moderator()", "http::palettes::"),
+    "alias-in-exclusive-group": ("src/domain/palette_spec.rs", "|(alias, _)| all.contains(alias)", "|_| false", "commands::config::palettes::"),
+    "palettes-without-end": ("src/config/palettes/mod.rs", "const MAX_PALETTES: usize = 32;", "const MAX_PALETTES: usize = 3200;", "commands::config::palettes::"),
+    "palettes-etag-ignored": ("src/http/routes/palettes.rs", "match held {", "match false {", "http::palettes::"),
     "etag-of-a-revision": ("src/http/routes/summaries.rs", "Uuid::new_v5(&Uuid::NAMESPACE_OID, &body)", "Uuid::new_v5(&Uuid::NAMESPACE_OID, &body[..80.min(body.len())])", "http::revisions::"),
     "zero-count-left": (MEMBERS, "    call('HDEL', post, reaction)\n", ""),
     "revision-not-raised": (REVISION, "  local revision = previous + 1 + now % 1024\n", "  local revision = previous\n"),
     "revision-from-the-clock-alone": (REVISION, "  if now > previous then return", "  if true then return"),
     "revision-steps-by-one": (REVISION, "previous + 1 + now % 1024", "previous + 1", "redis::store::"),
+    "users-in-the-order-of-the-locale": (MEMBERS, "if is_above(found, user) then", "if found > user then", "redis::locale::"),
+    "no-moderator-is-spelled-like-a-user": (OPS + "verdict.rs", 'None => write!(text, "*")', 'None => write!(text, "=")', "store::differential::redis"),
+    "any-kind-of-ids-in-a-redis": ("src/store/redis/net/server_checks.rs", ".filter(|_| !is(self.user_ids))", ".filter(|_| !is(UserIds::Integer) && !is(UserIds::Text))", "commands::user_ids::"),
+    "a-number-is-a-text-id": ("src/http/access.rs", "(UserIdJson::Number(number), UserIds::Text) =>", "(UserIdJson::Number(number), UserIds::Text) if false =>", "http::user_ids::"),
     "not-after-ignored": ("lua/lib/deadline.lua", "hurried and now > tonumber(not_after) and TOO_LATE", "false"),
     "type-check-removed": (MEMBERS, "if type(reply) == 'table' and reply.err then", "if false then"),
     "write-not-taken-back": (TAP, "    if not was then remove_member(members, user) end\n", ""),
-    "log-entry-left-out": (TAP, "  local logged = append(log, entry)\n", "  local logged = true\n"),
-    "log-entry-without-change": (TAP, "    return unchanged(post, members, reaction, was, stored, previous)\n",
-        "    append(log, id .. ' ' .. user .. ' ' .. reaction .. ' 1 ' .. now_text)\n"
-        "    return unchanged(post, members, reaction, was, stored, previous)\n"),
+    "log-entry-left-out": (TAP, "  local logged = append(log, entry, 'tap')\n", "  local logged = true\n"),
+    "log-entry-without-change": (TAP, "    local status, count, revision = unchanged(post, members, reaction, was, state, previous)\n",
+        "    append(log, id .. ' ' .. user .. ' ' .. reaction .. ' 1 ' .. now_text, 'tap')\n"
+        "    local status, count, revision = unchanged(post, members, reaction, was, state, previous)\n"),
     "log-never-trimmed": (LOG, "now % 16 == 0 and", "false and"),
     "log-without-a-bound-on-length": (LOG, "  if type(place) == 'string' then call('XTRIM', log, 'MAXLEN', '~', most_entries) end\n", "", "redis::store::"),
     "ahead-of-the-clock-never-old": ("src/domain/micros.rs", "|| self > now.later(retention)", "|| false", "micros:: partition:: file::store::"),
@@ -78,7 +91,7 @@ MUTANTS = {
     "records-ahead-of-the-clock-dropped": ("src/domain/records.rs", "            if let Fate::Redate(expires_at) = fate {\n", "            if let (Fate::Redate(expires_at), false) = (fate, true) {\n", "records::"),
     "file-records-ahead-of-the-clock-kept": (RECORDS, "        if let Some(mut record) = take(", "        if true {\n            break;\n        }\n        if let Some(mut record) = take(", "file::store::"),
     "trimmed-and-unheard-of": ("src/store/follow.rs", "is_some_and(|first| first.position == place)", "is_none_or(|_| true)", "follow::"),
-    "ids-through-tonumber": (TAP, "  if problem then return problem, 0, 0 end\n  stored,", "  if problem then return problem, 0, 0 end\n  user = tonumber(user)\n  stored,"),
+    "ids-through-tonumber": (TAP, "  local was, problem\n", "  user = tonumber(user)\n  local was, problem\n"),
     "revisions-step-by-one": ("src/domain/micros.rs", "Self(previous.0 + 1 + now.0 % STEPS)", "Self(previous.0 + 1)", "micros::"),
     "probe-leaves-its-keys": ("lua/commands/probe.lua", "  call('DEL', log, record, of_partition(post, 'floor'))\n", ""),
     "probe-runs-when-memory-is-full": ("lua/commands/probe.lua", "Flags: none.", "Flags: allow-oom."),
@@ -114,10 +127,10 @@ MUTANTS = {
     "missing-right-waited-for": ("src/store/redis/net/dial.rs", '(Some("NOPERM"), _) =>', '(Some("NOPERMIT"), _) =>', "redis::startup::"),
     "password-shown": ("src/store/redis/net/address.rs", 'f.write_str("***")', "f.write_str(&self.0)", "address::"),
     "connecting-needs-a-write": ("src/store/redis/net/server_checks.rs", "if version.is_none() {", "if true {"),
-    "cursor-without-the-user": (MEMBERS, "found > user then low", "false then low"),
+    "cursor-without-the-user": (MEMBERS, "is_above(found, user) then low", "false then low"),
     "cursor-skips-equal-times": (MEMBERS, "  while low < high do", "  low = high\n  while low < high do"),
-    "mine-of-another-user": (SUMMARY, "read_mine(post, reaction, viewer)", "read_mine(post, reaction, '1')"),
-    "newest-are-the-oldest": (MEMBERS, "count - 1, 'REV', 'WITHSCORES'", "count - 1, 'WITHSCORES'"),
+    "mine-of-another-user": (SUMMARY, "has_member(members_of(post, reaction), viewer)", "has_member(members_of(post, reaction), '1')"),
+    "newest-are-the-oldest": (MEMBERS, "rank, last, 'REV', 'WITHSCORES'", "rank, last, 'WITHSCORES'"),
     "posts-out-of-order": ("src/store/redis/mod.rs", "        Ok(summaries)\n",
         "        summaries.sort_by_key(|s| s.post);\n        Ok(summaries)\n"),
     "write-sent-twice": ("src/store/redis/lane/batch.rs", "        Err(error) if error_class::is_unknown_script(&error) => {",
@@ -127,38 +140,38 @@ MUTANTS = {
     "expired-called-unavailable": ("src/store/redis/lane/batch.rs", "call.fail(if script.writes() {", "call.fail(if false {"),
     "unset-refused-when-memory-is-full": ("lua/commands/unset_full.lua", "Flags: allow-oom.", "Flags: none."),
     "clock-put-back-ignored": ("lua/lib/deadline.lua", "or put_back and PUT_BACK or nil", "or nil", "faults::in_doubt::"),
-    "record-not-looked-for": (RECORD, "  local status, count, revision = replay(record, form, reaction)\n",
+    "record-not-looked-for": (RECORD, "  local status, count, revision = replay(record, form, named)\n",
         "  local status, count, revision\n", "store::contract:: faults::in_doubt::"),
     "record-not-kept": (RECORD, "    call('SET', record, kept, 'PX', record_retention)\n", "", "store::contract:: faults::in_doubt::"),
     "record-kept-of-a-failure": (RECORD, "  if status >= 0 then\n", "  if status then\n", "redis::store::"),
     "record-kept-for-ever": (RECORD, "call('SET', record, kept, 'PX', record_retention)", "call('SET', record, kept)", "http::idempotency::"),
-    "record-of-another-form-answered": (RECORD, "made ~= form or name ~= reaction", "name ~= reaction", "store::contract::"),
-    "record-of-another-reaction-answered": (RECORD, "made ~= form or name ~= reaction", "made ~= form", "store::contract::"),
-    "replay-not-said": (RECORD, "  return status + REPLAYED, tonumber(count)", "  return tonumber(status), tonumber(count)", "store::contract::"),
-    "key-shared-by-all-users": ("src/domain/idempotency.rs", "[&user.get().to_be_bytes(), text.as_bytes()].concat()",
-        "[&(user.get() & 0).to_be_bytes(), text.as_bytes()].concat()", "store::contract:: idempotency::"),
-    "keyless-sent-again": (OPS + "tap.rs", "if self.keyed.is_some() { Retry::Safe } else { Retry::Never }", "Retry::Safe", "faults::in_doubt:: faults::taps::"),
-    "keyed-not-sent-again": (OPS + "tap.rs", "if self.keyed.is_some() { Retry::Safe } else { Retry::Never }", "Retry::Never", "faults::in_doubt::"),
+    "record-of-another-form-answered": (RECORD, "made ~= form or name ~= named", "name ~= named", "store::contract::"),
+    "record-of-another-reaction-answered": (RECORD, "made ~= form or name ~= named", "made ~= form", "store::contract::"),
+    "replay-not-said": (RECORD, "  return status + REPLAYED, details", "  return tonumber(status), details", "store::contract::"),
+    "key-shared-by-all-users": ("src/domain/idempotency.rs", "        user.append_to(&mut name);\n",
+        "", "store::contract:: idempotency::"),
+    "keyless-sent-again": (OPS + "tap.rs", "if self.tap.keyed.is_some() { Retry::Safe } else { Retry::Never }", "Retry::Safe", "faults::in_doubt:: faults::taps::"),
+    "keyed-not-sent-again": (OPS + "tap.rs", "if self.tap.keyed.is_some() { Retry::Safe } else { Retry::Never }", "Retry::Never", "faults::in_doubt::"),
     "refused-not-sent-again": ("src/store/redis/lane/batch.rs", "        ErrorClass::Passing => Some(call),\n",
         "        ErrorClass::Passing => {\n            call.fail(StoreError::Unavailable(String::new()));\n            None\n        }\n", "faults::in_doubt::"),
     "out-of-time-not-sent-again": ("src/store/redis/lane/batch.rs", "        is_late(elements) ||", "        false ||", "faults::in_doubt::"),
     "doubt-forgotten": (OPS + "mod.rs", "            Err(_) if doubt && self.operation.script().writes() => Err(StoreError::OutcomeUnknown),\n", "", "faults::in_doubt::"),
-    "memory-record-left-out": (MEMORY, "        self.records.keep(tap, outcome, now);\n", "        let _ = Records::keep;\n", "store::contract::"),
+    "memory-record-left-out": (MEMORY, "        self.records.keep(tap, outcome.clone(), now);\n", "        let _ = Records::keep;\n", "store::contract::"),
     "memory-lock-released": ("src/store/memory/mod.rs",
-        "        self.measured(tap.post.partition(), |partition| {\n            if deadline",
-        """        let seen = self.on(tap.post.partition(), |p| p.summary(tap.post, Some(tap.user), 0));
-        let mine = seen.reactions.iter().any(|r| r.reaction == tap.reaction && r.mine == Some(true));
-        let mut tap = tap.clone();
-        if tap.verb == crate::domain::Verb::Toggle {
-            tap.verb = if mine { crate::domain::Verb::Unset } else { crate::domain::Verb::Set };
-        }
-        let tap = &tap;
-        std::thread::yield_now();
-        self.measured(tap.post.partition(), |partition| {
-            if deadline"""),
+        "            self.step(tap.post, deadline, |partition, room| partition.tap(&tap, now(), room))\n",
+        """            let seen = self.on(tap.post.partition(), |p| p.summary(tap.post, Some(tap.user), 0));
+            let mut tap = tap.clone();
+            if let crate::domain::Act::One(crate::domain::Verb::Toggle, name) = tap.act.clone() {
+                let mine = seen.reactions.iter().any(|r| r.reaction == name && r.mine == Some(true));
+                let verb = if mine { crate::domain::Verb::Unset } else { crate::domain::Verb::Set };
+                tap.act = crate::domain::Act::One(verb, name);
+            }
+            std::thread::yield_now();
+            self.step(tap.post, deadline, |partition, room| partition.tap(&tap, now(), room))
+"""),
     "memory-deadline-ignored": ("src/store/memory/mod.rs", "if deadline.has_passed() {", "if false && deadline.has_passed() {"),
-    "memory-log-left-out": (MEMORY, "            self.append(change, now, room);\n", "            let _ = (change, Self::append);\n"),
-    "memory-log-never-trimmed": (MEMORY, "            self.log.pop_front();\n", "            break;\n"),
+    "memory-log-left-out": (MEMORY, "        changes.into_iter().for_each(|change| self.append(change, now, room));\n", "        drop(changes);\n"),
+    "memory-log-never-trimmed": (MEMORY, "            let gone = self.log.pop_front();\n", "            break;\n            #[allow(unreachable_code)]\n            let gone = self.log.pop_front();\n"),
     "file-answered-before-the-sync": (WRITER, "        txn.commit().map_err(",
         "        done.drain(..).for_each(|(caller, answer)| drop(caller.send(answer)));\n        txn.commit().map_err(", FILE_TESTS),
     "live-events-not-gathered": (ROOM, "pub(super) const PACE: Duration = Duration::from_millis(100);",
@@ -227,7 +240,7 @@ MUTANTS = {
     "cors-under-the-errors": ("src/http/router.rs", "    cors_around(router.merge(beside.unwrap_or_default()), edge.origins())\n",
         "    cors_around(router.merge(beside.unwrap_or_default()).reset_fallback(), edge.origins())\n"
         "        .fallback(|| async { super::problem::Problem::not_found() })\n", "http::cors::"),
-    "demo-always-there": ("src/app.rs", "demo.then(|| demo::router(&edge, naive))", "Some(demo::router(&edge, naive))", "http::web::"),
+    "demo-always-there": ("src/app.rs", "demo.then(|| demo::router(&edge, naive, access))", "Some(demo::router(&edge, naive, access))", "http::web::"),
     "described-and-not-served": ("src/http/call.rs", "routes.add(path, methods", 'routes.add(&path.replace("query", "queries"), methods', "http::openapi::"),
     "ready-whatever-was-found": ("src/http/readiness.rs", "value: ready.into(),", "value: u64::from(ready) | 1,", "http::metrics::"),
     "foreign-pages-write": ("src/http/middleware/csrf.rs", "if method.is_safe() || !matches!", "if true || method.is_safe() || !matches!", "http::cors::"),
@@ -238,27 +251,42 @@ MUTANTS = {
     "file-deadline-ignored": (WRITER, "            if job.deadline.has_passed() {", "            if false && job.deadline.has_passed() {", FILE_TESTS),
     "file-given-up-and-yet-applied": (WRITER, "            if job.turn.send(()).is_err() {", "            if job.turn.send(()).is_err() && false {", FILE_TESTS),
     "file-overdue-shows-up-later": (WRITER, "            self.shared.committing.send_replace(first);\n", "            let _ = first;\n", "file::store::"),
-    "file-floor-not-raised": (STEP, "                    self.meta.insert(&keys::floor(partition)[..], outcome.revision.0)?;\n", "", FILE_TESTS),
-    "file-floor-that-is-ahead-falls": (STEP, "if outcome.revision > floor(&self.meta, partition)? {", "if true {", FILE_TESTS),
-    "file-first-revision-below-the-floor": (STEP, "None => floor(&self.meta, tap.post.partition())?,", "None => Revision::default(),", FILE_TESTS),
-    "file-emptied-post-kept": (STEP, "                self.posts.remove(&head[..])?;\n", "", FILE_TESTS),
-    "file-log-without-a-bound-on-length": (STEP, "            if surplus >= CUT_AT_ONCE {", "            if false {", FILE_TESTS),
-    "decided-without-healing": (DECIDE, "changed || count != before.shown", "changed", "decide::"),
-    "decided-without-raising-the-revision": (DECIDE, "Revision::next(before.revision, now)", "before.revision", "decide:: store::contract::"),
-    "decided-empty-beside-others": (DECIDE, "true if count == 0 && !before.others", "true if count == 0", "decide:: store::contract::file"),
-    "count-not-moved": (DECIDE, "before.members + 1", "before.members", "decide:: store::contract::"),
-    "file-few-not-counted": (STEP, "if counted > COUNTED as u64 {", "if counted > 0 {", FILE_TESTS),
-    "file-zero-count-left": (STEP, "        if outcome.count == 0 {\n", "        if false {\n", FILE_TESTS),
+    "file-floor-not-raised": (STEP, "                    self.meta.insert(&keys::floor(partition)[..], head.revision.0)?;\n", "", FILE_TESTS),
+    "file-floor-that-is-ahead-falls": (STEP, "if head.revision > floor(&self.meta, partition)? {", "if true {", FILE_TESTS),
+    "file-first-revision-below-the-floor": (SEEN, "revision: floor(meta, post.partition())?,", "revision: Revision::default(),", FILE_TESTS),
+    "file-emptied-post-kept": (STEP, "                self.posts.remove(&key[..])?;\n                let partition", "                let partition", FILE_TESTS),
+    "file-log-without-a-bound-on-length": (SWEEP, "            if surplus >= CUT_AT_ONCE {", "            if false {", FILE_TESTS),
+    "decided-without-healing": (DECIDE, "if look.shown(counted)? != outcome.count {", "if false {", "decide::"),
+    "decided-without-raising-the-revision": (DECIDE, "        revision = Revision::next(revision, now);\n        let cause", "        let cause", "decide:: store::contract::"),
+    "decided-empty-beside-others": (DECIDE, "&& is_emptied(look, written)? =>", "&& written.iter().all(|(_, count)| *count == 0) =>", "decide:: store::contract::file"),
+    "count-not-moved": (DECIDE, "look.members(reaction)? + 1", "look.members(reaction)?", "decide:: store::contract::"),
+    "file-few-not-counted": (SEEN, "if counted > COUNTED as u64 {", "if counted > 0 {", FILE_TESTS),
+    "file-zero-count-left": (STEP, "        if count == 0 {\n", "        if false {\n", FILE_TESTS),
     "file-order-left-behind": (STEP, "            self.posts.remove(&place[..])?;\n", "            let _ = place;\n", FILE_TESTS),
-    "file-log-entry-left-out": (STEP, "            log::append(&mut self.log, change, now)?;\n",
-        "            let _ = (log::append, change);\n", FILE_TESTS),
+    "file-log-entry-left-out": (STEP, "        log::append(&mut self.log, change, now)?;\n",
+        "        let _ = (log::append, change, now);\n", FILE_TESTS),
     "file-log-entry-overwritten": (FILE_LOG, "if millis >= now =>", "if millis >= now && false =>", FILE_TESTS),
     "gap-not-seen": ("src/store/change_log.rs", "if last.ordinal < dropped {", "if false {", "store::change_log::"),
     "gap-in-memory-not-counted": (MEMORY, "            self.dropped += 1;\n", "", "store::change_log::"),
-    "gap-in-a-file-not-counted": (STEP, "self.meta.insert(&keys::dropped(partition)[..], dropped)?;", "let _ = dropped;", "store::change_log::"),
+    "gap-in-a-file-not-counted": (SWEEP, "self.meta.insert(&keys::dropped(partition)[..], dropped)?;", "let _ = dropped;", "store::change_log::"),
     "gap-in-redis-not-counted": ("lua/commands/log.lua", "if info[i] == 'length' then gone = gone - info[i + 1] end", "if info[i] == 'length' then gone = 0 end", "store::change_log::"),
     "file-log-never-trimmed": (FILE_LOG, "        if !occurred_at(", "        if true || !occurred_at(", FILE_TESTS),
-    "file-log-trimmed-in-turn-alone": (STEP, "            if come > TRIMMED_IN_TURN {", "            if false {", "file::store::"),
+    "file-log-trimmed-in-turn-alone": (SWEEP, "            if come > TRIMMED_IN_TURN {", "            if false {", "file::store::"),
+    # Rules and forgetting.
+    "file-forgotten-still-in-sight": (STEP, "seen.head.generation + 1)", "seen.head.generation)", FORGETTING),
+    "file-forgotten-stays-for-ever": (STEP, "                self.posts.insert(&set.forgotten()[..], &[][..])?;\n", "", FORGETTING),
+    "file-forgotten-freed-in-one-commit": (SWEEP, "const FREED_AT_ONCE: usize = 1000;", "const FREED_AT_ONCE: usize = 1_000_000;", FORGETTING),
+    "file-forgotten-freed-by-taps-alone": (WRITER, "clock.filter(|_| self.top.has_forgotten)", "clock.filter(|_| false)", FORGETTING),
+    "file-forgotten-of-an-empty-post-back": (SEEN, "last.map_or(0, |set| set.generation + 1)", "last.map_or(0, |_| 0)", FORGETTING),
+    "file-forgotten-and-not-gone-on-with": (OPEN, "has_forgotten: read::has_forgotten(&txn)?,", "has_forgotten: read::has_forgotten(&txn)? && false,", FORGETTING),
+    "file-tap-drops-the-rules": (STEP, "let head = Head { revision: outcome.revision, ..seen.head };",
+        "let head = Head { revision: outcome.revision, generation: seen.head.generation, ..Head::default() };", "store::contract::file::law_15"),
+    "file-record-without-details": (RECORDS, "        details.as_deref().unwrap_or_default().as_bytes(),\n", "        &details.as_deref().unwrap_or_default().as_bytes()[..0],\n", "store::contract::file::law_15"),
+    "decided-a-kind-too-many": (DECIDE, "kinds - gone > most_kinds as usize", "kinds - gone > 1 + most_kinds as usize", "decide:: store::concurrency::memory"),
+    "decided-two-of-a-group": (DECIDE, "if other != *counted && group.has(&other)", "if false && group.has(&other)", "decide:: store::concurrency::memory"),
+    "script-a-kind-too-many": ("lua/lib/judge.lua", "kinds - gone > verdict.kinds then", "kinds - gone > verdict.kinds + 1 then", "store::concurrency::redis redis::rules::"),
+    "script-two-of-a-group": ("lua/lib/wide.lua", "if kind ~= reaction and excludes(verdict, kind) then take(kind) end", "if false then take(kind) end", "store::concurrency::redis redis::rules::"),
+    "script-forgotten-members-left": ("lua/commands/forget.lua", "    delete_members(members_of(post, name))\n", "", "store::contract::redis::law_17 redis::rules::"),
     "file-made-anew-after-a-failure": (OPEN, "if !place.is_known() && !exists(path)?", "if !exists(path)?", "file::store::"),
     "file-taken-for-another": ("src/store/file/place.rs", "*self.first.get_or_init(|| found) == found", "{ self.first.get_or_init(|| found); true }", "file::store:: file::gone::"),
     "file-removed-and-gone-on-with": ("src/store/file/place.rs", "ErrorKind::NotFound | ErrorKind::NotADirectory => true,", "ErrorKind::NotFound | ErrorKind::NotADirectory => false,", "file::gone::"),
@@ -276,7 +304,7 @@ MUTANTS = {
     "file-emptied-taken-for-new": (OPEN, "    if about.len() == 0 {", "    if false {", FILE_TESTS),
     "overload-called-unknown": ("src/store/redis/lane/routing.rs", "call.fail(StoreError::Overloaded);",
         "call.fail(StoreError::OutcomeUnknown);", "redis::store::"),
-    "machine-keeps-the-revision": (MACHINE, "            self.revision = Some(outcome.revision);\n", ""),
+    "machine-keeps-the-revision": (MACHINE, "            self.revision = Some(change.revision);\n", ""),
     "machine-lists-oldest-first": (MACHINE, "found.sort_by(|a, b| b.cmp(a));", "found.sort();"),
     "config-file-before-flag": (GIVEN, ".or_insert(winner);", ".and_modify(|old| old.clone_from(&winner)).or_insert(winner);", "commands::config::"),
     "config-unknown-variable-taken": (GIVEN, "None => return Err(unknown_variable(&name, settings)),", "None => {}", "commands::config::"),

@@ -4,12 +4,13 @@ import type { ServiceClock } from './client/clock.js';
 import type { Outbox } from './client/outbox.js';
 import type { Posts } from './client/posts.js';
 import type { Reads } from './client/reads.js';
+import type { Rules } from './client/rules.js';
 import type { Service } from './client/service.js';
 import type { Streams } from './client/streams.js';
 import type { Tabs } from './client/tabs.js';
 import type { Pauses } from './client/waits.js';
 import type { Writes } from './client/writes.js';
-import type { Onetap, Options, ReactionState, Recent } from './onetap.d.ts';
+import type { Onetap, Options, Palette, ReactionState, Recent } from './onetap.d.ts';
 import type { OnetapBar, Texts } from './onetap-bar.d.ts';
 
 /** The options of a client, with their defaults, and its address without a slash at the end. */
@@ -37,6 +38,7 @@ export interface Parts {
   outbox: Outbox;
   posts: Posts;
   reads: Reads;
+  rules: Rules;
   streams: Streams;
   tabs: Tabs;
   writes: Writes;
@@ -61,6 +63,8 @@ export interface Wish extends Moment {
   name: string;
   /** Orders the wishes for one reaction, of all tabs. */
   n: number;
+  /** Orders the wishes of this page for all reactions. */
+  turn: number;
   /** When, as the device's clock showed it then. */
   made: number;
   /** Another page than the one that made it may have sent it. */
@@ -91,6 +95,17 @@ export interface Cell {
   gestureEnd: number;
 }
 
+/** What the palettes say; undefined as long as they are not known. */
+export interface Judge {
+  of(post?: Post): Palette | undefined | void;
+  /** The reaction that a name counts as. */
+  meant(post: Post | undefined, name: string): string;
+  /** Why the service would refuse to add a reaction, by code. */
+  refusal(post: Post | undefined, name: string): string | undefined | void;
+  /** Whether a user has at most one of these two. */
+  exclude(one: Cell, other: Cell): boolean | void;
+}
+
 export interface Post {
   id: string;
   watchers: number;
@@ -99,7 +114,10 @@ export interface Post {
   adopted?: boolean;
   /** What was heard of it before it was known whether the user has reacted. */
   early?: () => void;
-  locked?: boolean;
+  locked: boolean;
+  add: string;
+  /** The name of its palette. */
+  palette: string;
   revision: number;
   mineRevision: number;
   seen: number;
@@ -161,6 +179,8 @@ export interface Inside {
   /** Those that somebody has. */
   reactions: ReactionState[];
   of(reaction: string): { reaction: string; count: number; mine: boolean };
+  /** Why the user cannot tap it; undefined if they can. */
+  refusal(reaction: string): string | undefined;
   label(reaction: string): string;
   /** A count as it is shown everywhere. */
   number(n: number): string;

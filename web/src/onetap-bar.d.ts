@@ -36,8 +36,15 @@ export interface Texts {
   waiting(label: string): string;
   /** What the element shows, and a screen reader says, when the client gives a tap up. */
   failed(label: string, problem: ErrorDetail): string;
-  /** The reason, by code. For a code that is missing here, the element shows the problem's own English words. */
+  /**
+   * The reason, by code. For a code that is missing here, the element shows the problem's own English
+   * words. Buttons that are disabled for such a reason have it as their title, too.
+   */
   problems: Record<string, string>;
+  /** Beside the buttons of a post on which nothing may be added. */
+  locked: string;
+  /** Beside the buttons of a post on which only reactions that somebody has may be added. */
+  existing: string;
   you: string;
   /** The name of a user that `resolveUsers` does not name. */
   user(id: string): string;
@@ -66,7 +73,8 @@ export interface Texts {
  *
  * Attributes:
  * - `post-id`: a UUID, or an integer as in `postIdFromInteger`;
- * - `reactions="like love helpful=💡 👍"`: the page's list, with spaces between; a picture behind `=` if the name has none;
+ * - `reactions="like love helpful=💡 👍"`: the page's list, with spaces between; a picture behind `=` if the name has none.
+ *   Without it, the list of the post's palette, and `like` if the palette is `*`;
  * - `quick="2"`: how many of the list always have a button (1);
  * - `summary`: the service's JSON for the post. If you change it later, the element takes it unless it is older than what the
  *   element shows;

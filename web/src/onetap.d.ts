@@ -8,7 +8,7 @@ export interface Options {
   baseUrl?: string;
   /**
    * The user who taps, where the service believes every caller (open mode). Do not give it together
-   * with `token`.
+   * with `token`. A text id (`--user-ids text`) is a string.
    */
   userId?: string | number | bigint;
   /**
@@ -67,6 +67,8 @@ export interface Summary {
   /** Without it, every answer of the service counts as newer. */
   revision?: number;
   locked?: boolean;
+  add?: string;
+  palette?: string;
   total?: number;
   reactions: { reaction: string; count: number; mine?: boolean; recent?: Recent[] }[];
 }
@@ -76,7 +78,10 @@ export interface ReactionState {
   reaction: string;
   /** How many users have it, this user's own wish included. */
   count: number;
-  /** Whether this user has it, or wishes to. */
+  /**
+   * Whether this user has it, or wishes to. A wish for a reaction that excludes it takes it away at
+   * once, if the client knows the palettes; otherwise with the answer.
+   */
   mine: boolean;
   /** Whether the service has not confirmed a wish yet, of this page or of an earlier one. */
   pending: boolean;
@@ -90,6 +95,13 @@ export interface PostState {
   revision: number;
   /** A moderator has closed the post: users can only take reactions back. */
   locked: boolean;
+  /**
+   * What a moderator lets users add: everything in the palette (`all`), only reactions that
+   * somebody has already (`existing`), or nothing (`none`). Removing always works.
+   */
+  add: string;
+  /** The name of the palette that taps on the post are judged by. */
+  palette: string;
   total: number;
   /**
    * The reactions that somebody has, in the service's order. This user's own tap does not change
@@ -98,12 +110,25 @@ export interface PostState {
   reactions: ReactionState[];
 }
 
+/** What may be added to a post, as the service is configured. */
+export interface Palette {
+  /** In the order in which to offer them; `*`: every valid name and every emoji. */
+  reactions: string[] | '*';
+  /** Groups of which a user has at most one reaction on a post; `*`: all exclude each other. */
+  exclusive: string[][] | '*';
+  /** Other names, each with the reaction that it counts as. */
+  aliases: Record<string, string>;
+  max_kinds_per_post?: number;
+  max_per_user_and_post?: number;
+}
+
 export interface ErrorDetail {
   postId?: string;
   reaction?: string;
   /**
    * One of three kinds:
-   * - the service's own `code`;
+   * - the service's own `code`. A refused tap has `reactions_locked`, `reaction_not_allowed` or
+   *   `too_many_reactions`, is `dropped`, and is no longer shown;
    * - `http_404` and the like, if the answer was not the service's. The client then tries again,
    *   whatever the status;
    * - a code of the client: `network_error`, `token_failed`, `unexpected_answer` (HTML, nothing, a
@@ -158,6 +183,21 @@ export class Onetap extends EventTarget {
   /** Turns a reaction on or off: for a checkbox, a menu, an undo. */
   wish(postId: string, reaction: string, active: boolean): void;
   /**
+   * The palettes of the service, by name; undefined if it does not say. Asked once; call it early.
+   * From then on the client shows exclusive groups and aliases at once, and knows `refusal`.
+   */
+  palettes(): Promise<Record<string, Palette> | undefined>;
+  /** The post's palette, once `palettes` has settled. */
+  palette(postId: string): Palette | undefined;
+  /** The reaction that a name counts as on this post: itself, unless it is an alias. */
+  counted(postId: string, reaction: string): string;
+  /**
+   * The code with which the service would refuse to add a reaction, once `palettes` has settled:
+   * `reactions_locked` or `reaction_not_allowed`. The service alone knows whether there are too
+   * many.
+   */
+  refusal(postId: string, reaction: string): string | undefined;
+  /**
    * The users who reacted, newest first. After three failed attempts it rejects with an Error that
    * has the fields of an ErrorDetail.
    */
@@ -191,7 +231,10 @@ export function reactionKey(reaction: string): string;
 /**
  * The post id for the number of a post, for a forum that numbers its posts: 0 … 2^62 − 1. Throws a
  * RangeError for any other number.
+ *
+ * A forum that numbers its posts, comments and photos separately gives each a kind, 1 … 16383. Then
+ * the number is at most 2^48 − 1.
  */
-export function postIdFromInteger(n: number | bigint | string): string;
-/** The number in such a post id; null for any other id. */
+export function postIdFromInteger(n: number | bigint | string, kind?: number): string;
+/** The number in such a post id, `kind * 2^48 + n`; null for any other id. */
 export function integerFromPostId(id: string): bigint | null;

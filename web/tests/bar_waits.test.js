@@ -83,7 +83,7 @@ test('a refused tap is seen at the bar until it is dismissed, by a mouse or by k
   refuse(site);
   await buttonOf(barOf(page), 'Like').click();
   await line(page).waitFor();
-  const text = 'Like could not be saved and was undone: the post is locked';
+  const text = 'Like could not be saved and was undone: no reactions can be added here';
   assert.equal((await line(page).textContent()).replace('×', ''), text);
   assert.equal(await spoken(page), text);
   assert.deepEqual(await read(page), ['Like']);

@@ -315,6 +315,19 @@ test('integer post ids are UUIDs and back', () => {
     assert.equal(integerFromPostId(other), null);
 });
 
+test('what is numbered apart has kinds', () => {
+  assert.equal(postIdFromInteger(42, 0), postIdFromInteger(42));
+  assert.equal(postIdFromInteger(42, 1), '6f6e6574-6170-8000-8001-00000000002a');
+  const most = 2 ** 48 - 1;
+  assert.equal(postIdFromInteger(most, 16383), '6f6e6574-6170-8000-bfff-ffffffffffff');
+  assert.equal(integerFromPostId(postIdFromInteger('7', 3)), (3n << 48n) | 7n);
+  for (const kind of [-1, 1.5, 16384, NaN, '1', null, 1n])
+    assert.throws(() => postIdFromInteger(1, kind), RangeError, String(kind));
+  for (const bad of [most + 1, -1, 2n ** 62n]) assert.throws(() => postIdFromInteger(bad, 1), RangeError);
+  // The index of an array is no kind.
+  assert.throws(() => [1, 2].map(postIdFromInteger), /write n => postIdFromInteger\(n\)/);
+});
+
 test('the service takes such a post id', async () => {
   await other(service, postIdFromInteger(42), 1);
   assert.equal((await held(service, postIdFromInteger(42), 1)).count, 1);
@@ -326,10 +339,10 @@ test('spellings of an emoji have one key', () => {
 });
 
 test('options that cannot be meant are refused', () => {
-  for (const userId of [0, -1, 1.5, 2 ** 53, '', 'me', '01', '1/../2', null])
+  for (const userId of [0, -1, 1.5, 2 ** 53, '', 'me', '.', '..', '_x', 'a b', 'é', '1/../2', '%41', 'x'.repeat(65), null])
     assert.throws(() => new Onetap({ baseUrl: '', userId }), TypeError, String(userId));
   assert.throws(() => new Onetap({ userId: 1, token: () => '' }), TypeError);
-  for (const userId of [1, '9223372036854775807', 2n ** 62n])
+  for (const userId of [1, '9223372036854775807', 2n ** 62n, '01', 'auth0|a', '@a:b.example', 'a+b=c~d', '...', 'x'.repeat(64)])
     new Onetap({ baseUrl: 'http://127.0.0.1:9/', userId, live: false }).close();
 });
 

@@ -255,6 +255,8 @@ test('answers of different reactions do not touch each other', async (t) => {
   site.faults = ({ path }) => (path.includes('/like/') ? { late: slow.closed } : undefined);
   const { client, shown, watch } = nodeClient(t, site);
   await watch(post);
+  // Until it knows that they do not exclude each other, the client sends one after the other.
+  await client.palettes();
   client.tap(post, 'like');
   client.tap(post, 'love');
   await until('love is confirmed', () => shown(post, 'love').pending === false);

@@ -78,6 +78,17 @@ test('the form is sent without a script, and becomes the element with one', asyn
   assert.equal(await page.evaluate(() => shift), 0);
 });
 
+test('buttons of a page follow the palette', async () => {
+  const post = newPost();
+  const script = `const client = new Onetap({ userId: 42 }), postId = '${post}', mine = false;
+    const button = document.createElement('button');
+    client.watch(postId);
+    ${snippet('palettes')}
+    Object.assign(globalThis, { reactions, disabled: button.disabled });`;
+  const page = await openForum(context, site, '', { script });
+  assert.deepEqual(await page.evaluate(() => [reactions, disabled]), ['*', false]);
+});
+
 test('the theme themes', async () => {
   const post = newPost();
   await other(service, post, 42);

@@ -69,6 +69,10 @@ for (const name of ['nginx', 'Caddyfile']) {
     await reads(page, ['Like, 4 *', '🎉, 1']);
     assert.deepEqual(problems, []);
 
+    // What may be offered.
+    const offered = await page.evaluate(async () => (await (await fetch('/v1/palettes')).json()).palettes);
+    assert.equal(offered.default.reactions, '*');
+
     // What the element loads later comes the same way.
     await barOf(page).locator('.who').click();
     await barOf(page).locator('.user').first().waitFor();

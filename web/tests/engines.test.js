@@ -10,6 +10,7 @@ import { withOnetap } from './figures/double-taps.js';
 import { labelsOf, openForum } from './support/bars.js';
 import { openClient, showsIn } from './support/browser.js';
 import { ENGINES, tapOn } from './support/engines.js';
+import { moderate, startWithPalettes } from './support/palettes.js';
 import { held, newPost, other } from './support/posts.js';
 import { startService, until } from './support/service.js';
 import { startSite } from './support/site.js';
@@ -18,15 +19,17 @@ const DOUBLE_TAPS = 12;
 /** Longer than the default, because on a busy machine a second tap may come late. */
 const GESTURE_MS = 3_000;
 
-let service;
-before(async () => (service = await startService({ args: ['--demo'] })));
-after(() => service.stop());
+let service, offering;
+before(async () => {
+  [service, offering] = await Promise.all([startService({ args: ['--demo'] }), startWithPalettes()]);
+});
+after(() => Promise.all([service.stop(), offering.stop()]));
 
 /** The tests of an engine, `browser()`. */
 function promises(browser) {
   /** A site, and a browser that has visited nothing else. */
-  async function place(t) {
-    const site = await startSite({ service });
+  async function place(t, behind = service) {
+    const site = await startSite({ service: behind });
     const context = await browser().newContext();
     t.after(() => Promise.all([context.close(), site.stop()]));
     site.live = () => site.streams().filter(({ closed }) => !closed);
@@ -72,6 +75,39 @@ function promises(browser) {
     // Other people's taps arrive while it stands there.
     await other(service, post, 3);
     await reads('Like, 3 *');
+    assert.deepEqual(await problems(page), []);
+  });
+
+  test('a bar offers the palette, shows a group as one choice, and closes with its post', async (t) => {
+    const { site, context } = await place(t, offering);
+    const post = newPost();
+    await other(offering, post, 1, true, 'up');
+    const bar = `<onetap-bar post-id="${post}" quick="4" user-id="1"></onetap-bar>`;
+    const page = await openForum(context, site, bar);
+    const reads = (wanted) =>
+      until(`it reads ${wanted}`, async () => {
+        const is = await page.evaluate(`(${labelsOf})(document.querySelector('onetap-bar'))`);
+        return String(is) === wanted;
+      });
+    await reads('Like,Up, 1 *,Down,👍');
+    let release;
+    const gate = new Promise((resolve) => (release = resolve));
+    site.faults = ({ method }) => (method === 'PUT' ? { hold: gate } : undefined);
+    const down = () => document.querySelector('onetap-bar').shadowRoot.querySelectorAll('.reaction')[2];
+    await tapOn(page, down);
+    await reads('Like,Up,Down, 1 *,👍');
+    release();
+    await page.evaluate(() => document.querySelector('onetap-bar').client.settled());
+    assert.deepEqual(await held(offering, post, 1, 'up'), { count: 0, mine: false });
+    await moderate(offering, post, 'lock');
+    const closed = () =>
+      page.evaluate(() => {
+        const root = document.querySelector('onetap-bar').shadowRoot;
+        const enabled = [...root.querySelectorAll('.reaction')].map((button) => !button.disabled);
+        return `${root.querySelector('.rule').textContent}: ${enabled}`;
+      });
+    const wanted = 'Closed: reactions can only be removed: false,false,true,false';
+    await until('it is closed', async () => (await closed()) === wanted);
     assert.deepEqual(await problems(page), []);
   });
 

@@ -58,7 +58,7 @@ after(() => rm(work, { recursive: true }));
 
 test('the package has what it needs and nothing else, and is of the release', async () => {
   const files = tarball.files.map(({ path }) => path).sort();
-  const parts = ['bar', 'card', 'dialog', 'images', 'picker'].map((name) => `onetap-${name}.js`);
+  const parts = ['bar', 'card', 'dialog', 'images', 'palettes', 'picker'].map((name) => `onetap-${name}.js`);
   const types = ['onetap.d.ts', 'onetap-bar.d.ts'];
   const dist = ['onetap.js', 'onetap-bar.css', ...types, ...parts].map((name) => `dist/${name}`);
   const licences = ['LICENSE-APACHE', 'LICENSE-MIT'];

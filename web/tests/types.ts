@@ -32,6 +32,11 @@ client.wish('…', '👍', total === undefined);
 const { users, next_cursor } = await client.reactors('…', { reaction: 'like', limit: 25 });
 const name: string = users[0].user_id + (next_cursor ?? '');
 const integer: bigint | null = integerFromPostId(name);
+const palettes = await client.palettes();
+const offered: string[] | '*' | undefined = palettes?.default.reactions;
+const alias: string = client.counted('…', '+1');
+const code: string | undefined = client.refusal('…', offered?.[0] ?? alias);
+console.assert(code !== client.state('…')?.add, client.palette('…')?.aliases[alias]);
 await client.settled();
 client.close();
 

@@ -1,20 +1,35 @@
 //! The JSON of requests and responses. Field names are a promise to callers.
 
+mod moderation;
+mod palettes;
 mod params;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
+pub(super) use moderation::{
+    ForgetQuestion, ForgottenAnswer, ForgottenPost, ForgottenPosts, LockAnswer, RulesAnswer,
+    RulesBody, SetAnswer, SetBody, UserSetAnswer,
+};
+pub(super) use palettes::{ExclusiveAnswer, OfferedAnswer, PaletteAnswer, PalettesAnswer};
 pub(super) use params::{
-    KeyParams, PageParams, PostParams, ReactionParams, ReadProblems, ReadyProblems, SummaryParams,
-    TapParams, WriteProblems,
+    ActorParams, KeyParams, PageParams, PostParams, ReactionParams, ReadProblems, ReadyProblems,
+    RequestProblems, SetParams, SummaryParams, TapParams, WriteProblems,
 };
 
-use crate::domain::{Outcome, PostId, ReactionSummary, Reactor, Summary, Tap, UserId};
+use crate::domain::{
+    DEFAULT_PALETTE, MOST_NAMED, Outcome, PostId, Reaction, ReactionSummary, Reactor, Rules,
+    Summary, UserId,
+};
 
 /// Serializes a value as the string that it displays as.
 fn as_text<T: std::fmt::Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
+}
+
+/// The name of the palette that rules name.
+fn palette_of(rules: &Rules) -> String {
+    rules.palette.as_ref().map_or_else(|| DEFAULT_PALETTE.to_owned(), ToString::to_string)
 }
 
 /// What a tap did.
@@ -37,29 +52,38 @@ pub(in crate::http) struct TapAnswer<'a> {
     count: u64,
     /// Orders the answers of a post: the greater is the newer. It counts for this reaction alone.
     revision: u64,
-    /// Other reactions of the user that this tap took away: none, as long as posts have no groups
-    /// of which a user has one at a time.
-    replaced: [Replaced; 0],
+    /// Other reactions that this tap took from the user, because they exclude the one that it
+    /// added, with their counts now.
+    replaced: Vec<Replaced<'a>>,
 }
 
 /// A reaction that a tap replaced.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Replaced {
-    reaction: String,
+pub(in crate::http) struct Replaced<'a> {
+    reaction: &'a str,
     count: u64,
 }
 
 impl<'a> TapAnswer<'a> {
-    pub(in crate::http) fn new(tap: &'a Tap, outcome: Outcome) -> Self {
+    /// The answer to a tap on `named`, the reaction by the name that the caller used.
+    pub(in crate::http) fn new(
+        post: PostId,
+        user: UserId,
+        named: &'a Reaction,
+        outcome: &'a Outcome,
+    ) -> Self {
+        let replaced = outcome.replaced().iter();
         Self {
-            post_id: tap.post,
-            reaction: tap.reaction.as_str(),
-            user_id: tap.user,
+            post_id: post,
+            reaction: outcome.counted().first().unwrap_or(named).as_str(),
+            user_id: user,
             active: outcome.active,
             changed: outcome.changed,
             count: outcome.count,
             revision: outcome.revision.0,
-            replaced: [],
+            replaced: replaced
+                .map(|(reaction, count)| Replaced { reaction: reaction.as_str(), count: *count })
+                .collect(),
         }
     }
 }
@@ -75,10 +99,12 @@ pub(in crate::http) struct ToggleBody {
     pub(in crate::http) from: Option<bool>,
 }
 
-/// A caller that sends `null` has lost what the user saw. It must not flip what the user did not
-/// see.
-fn never_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
-    bool::deserialize(from).map(Some)
+/// A caller that sends `null` has lost a value. It must not flip what the user did not see, nor
+/// reset what a moderator has set.
+fn never_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 /// The counts of one post.
@@ -89,12 +115,30 @@ pub(in crate::http) struct SummaryAnswer {
     post_id: PostId,
     /// Orders the summaries of a post: the greater is the newer. It counts for all of the post.
     revision: u64,
-    /// Whether new reactions are refused.
+    /// The palette that taps on the post are judged by.
+    #[schema(example = "default")]
+    palette: String,
+    /// What users may add: `all` of the palette, only reactions that somebody has (`existing`), or
+    /// `none`. Removing always goes on.
+    #[schema(example = "all")]
+    add: &'static str,
+    /// Whether a moderator has locked the post. Then nothing may be added, whatever `add` says.
     locked: bool,
-    /// The sum of the counts.
+    /// The sum of the counts of all reactions.
     total: u64,
-    /// Count descending, then by name. Reactions that nobody has are left out.
+    /// The 100 largest reactions: count descending, then by name. Reactions that nobody has are
+    /// left out.
+    #[schema(max_items = 100)]
     reactions: Vec<ReactionAnswer>,
+    /// How many further reactions the post has. Only there if it has more than 100.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false, minimum = 1)]
+    more: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// One reaction of a summary.
@@ -113,7 +157,7 @@ pub(in crate::http) struct ReactionAnswer {
 
 impl SummaryAnswer {
     pub(in crate::http) fn new(summary: Summary, recent: usize) -> Self {
-        let total = summary.total();
+        let (total, more) = (summary.total(), summary.unnamed());
         let reaction = |r: ReactionSummary| ReactionAnswer {
             reaction: r.reaction.to_string(),
             count: r.count,
@@ -123,9 +167,12 @@ impl SummaryAnswer {
         Self {
             post_id: summary.post,
             revision: summary.revision.0,
-            locked: false,
+            palette: palette_of(&summary.rules),
+            add: summary.rules.add.word(),
+            locked: summary.rules.locked,
             total,
-            reactions: summary.reactions.into_iter().map(reaction).collect(),
+            reactions: summary.reactions.into_iter().take(MOST_NAMED).map(reaction).collect(),
+            more,
         }
     }
 }
@@ -194,9 +241,9 @@ impl PostIdJson {
     }
 }
 
-/// A user id in a request: a string of decimal digits, or an integer.
+/// A user id in a request: a string, or an integer. With `--user-ids text` only a string.
 #[derive(Deserialize, ToSchema)]
-#[serde(untagged, expecting = "a user id is a string of digits or an integer")]
+#[serde(untagged, expecting = "a user id is a string or an integer")]
 pub(in crate::http) enum UserIdJson {
     /// Exact in every language.
     Text(String),

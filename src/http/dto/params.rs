@@ -32,6 +32,15 @@ pub(in crate::http) enum ReadProblems {
     Unavailable(#[to_schema] ProblemBody<'static>),
 }
 
+/// What can go wrong with a call that needs no store.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) enum RequestProblems {
+    /// The request is at fault.
+    #[response(status = "4XX", content_type = "application/problem+json")]
+    Refused(#[to_schema] ProblemBody<'static>),
+}
+
 /// Why taps cannot be counted.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "read by the derive alone")]
@@ -55,7 +64,9 @@ pub(in crate::http) struct TapParams {
     /// A name of 1 to 32 characters a-z 0-9 + - _, or one emoji, percent-encoded.
     #[param(example = "like")]
     reaction: String,
-    /// The user: an integer from 1 to 2^63 − 1.
+    /// The user: an integer from 1 to 2^63 − 1. With `--user-ids text` instead a text of 1 to 64
+    /// characters A-Z a-z 0-9 . _ @ | : ~ = + -, that is not `me`, `.` or `..`, and does not begin
+    /// with _.
     #[param(example = "42")]
     user_id: String,
 }
@@ -70,6 +81,30 @@ pub(in crate::http) struct KeyParams {
     /// needs a new key.
     #[param(rename = "Idempotency-Key", example = "\"8e03978e-40d5-43e8-bc93-6894a57f9324\"")]
     idempotency_key: Option<String>,
+}
+
+/// The ids of a user's set on a post.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) struct SetParams {
+    /// The post.
+    #[param(example = "0192f0c1-2345-7890-abcd-ef0123456789")]
+    post_id: uuid::Uuid,
+    /// The user: an integer from 1 to 2^63 − 1.
+    #[param(example = "42")]
+    user_id: String,
+}
+
+/// Who acts.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) struct ActorParams {
+    /// The user id of the moderator that acts, if it is not the user. The change log then has this
+    /// id. onetap believes it, so only a trusted back end may send it.
+    #[param(rename = "Onetap-Actor", example = "9")]
+    onetap_actor: Option<String>,
 }
 
 /// The ids of a reaction on a post.

@@ -22,21 +22,19 @@ pub(in crate::http) struct Hidden(HashSet<UserId>);
 impl Hidden {
     /// Reads every `hide` of the query.
     pub(in crate::http) fn of_query(query: &Query) -> Result<Self, Problem> {
-        Self::read(query.hidden(), query, Code::InvalidQuery)
+        Self::read(query.hidden().map(|text| query.user(text)), Code::InvalidQuery)
     }
 
     /// Reads the list in a body.
     pub(in crate::http) fn of_body(ids: Vec<UserIdJson>, query: &Query) -> Result<Self, Problem> {
-        Self::read(ids.into_iter().map(UserIdJson::into_text), query, Code::InvalidBody)
+        Self::read(ids.into_iter().map(|id| query.user_in_json(id)), Code::InvalidBody)
     }
 
     fn read(
-        texts: impl Iterator<Item = impl AsRef<str>>,
-        query: &Query,
+        users: impl Iterator<Item = Result<UserId, Problem>>,
         code: Code,
     ) -> Result<Self, Problem> {
-        let users =
-            texts.map(|text| query.user(text.as_ref())).collect::<Result<HashSet<_>, _>>()?;
+        let users = users.collect::<Result<HashSet<_>, _>>()?;
         if users.len() > MAX_HIDDEN {
             let detail = format!("`hide` names {} users; name at most {MAX_HIDDEN}", users.len());
             return Err(Problem::new(code, detail));
@@ -103,8 +101,8 @@ mod tests {
     fn shown(hidden: &[u64], read: ReactorsPage, limit: usize) -> (Vec<u64>, Option<u64>) {
         let hidden = Hidden(hidden.iter().copied().map(user).collect());
         let (visible, next) = hidden.page(read, limit);
-        let ids = visible.iter().map(|reactor| reactor.user.get()).collect();
-        (ids, next.map(|place| place.user.get()))
+        let ids = visible.iter().filter_map(|reactor| reactor.user.integer()).collect();
+        (ids, next.and_then(|place| place.user.integer()))
     }
 
     #[test]

@@ -18,6 +18,12 @@ pub(in crate::http) struct ReactionPath {
     pub(in crate::http) reaction: Reaction,
 }
 
+/// `…/posts/{post_id}/users/{user_id}/reactions`
+pub(in crate::http) struct SetPath {
+    pub(in crate::http) post: PostId,
+    pub(in crate::http) user: UserId,
+}
+
 /// `…/posts/{post_id}/reactions/{reaction}/users/{user_id}…`
 pub(crate) struct TapPath {
     pub(crate) post: PostId,
@@ -40,6 +46,19 @@ impl<S: Send + Sync> FromRequestParts<S> for ReactionPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::read(parts, state).await?;
         Ok(Self { post: params.get("post_id").parse()?, reaction: params.get("reaction").parse()? })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for SetPath
+where
+    Access: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::read(parts, state).await?;
+        let caller = Access::from_ref(state).caller(parts);
+        Ok(Self { post: params.get("post_id").parse()?, user: caller.user(params.get("user_id"))? })
     }
 }
 

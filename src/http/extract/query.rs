@@ -5,6 +5,7 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 
 use super::super::access::{Access, Caller};
+use super::super::dto::UserIdJson;
 use super::super::problem::{Code, Problem};
 use crate::domain::{PostId, UserId};
 
@@ -85,9 +86,14 @@ impl Query {
         self.one("user_id")?.map(|text| self.user(text)).transpose()
     }
 
-    /// The user that the request names, here or in its body.
+    /// The user that the request names.
     pub(in crate::http) fn user(&self, text: &str) -> Result<UserId, Problem> {
         self.caller.user(text)
+    }
+
+    /// The user that the body of the request names.
+    pub(in crate::http) fn user_in_json(&self, id: UserIdJson) -> Result<UserId, Problem> {
+        self.caller.user_in_json(id)
     }
 
     /// `recent`: how many of the newest users.

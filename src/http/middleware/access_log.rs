@@ -32,7 +32,7 @@ pub(super) struct Answered<'a> {
     pub(super) id: &'a str,
     pub(super) method: &'static str,
     pub(super) route: &'a str,
-    pub(super) counts_taps: bool,
+    pub(super) writes: bool,
     /// Present only if every request gets a log line.
     pub(super) path: Option<&'a PathAndQuery>,
     pub(super) status: u16,
@@ -56,7 +56,7 @@ impl RequestLog {
     pub(super) fn note(self: &Arc<Self>, answered: &Answered<'_>) {
         if self.all {
             answered.log("answered");
-        } else if answered.counts_taps && answered.problem.is_some() {
+        } else if answered.writes && answered.problem.is_some() {
             self.failed_write(answered);
         }
     }

@@ -13,6 +13,7 @@ use axum::http::header::{
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::super::extract::ONETAP_ACTOR;
 use super::request_id::X_REQUEST_ID;
 
 /// How long a browser may cache the answer to a preflight request.
@@ -90,7 +91,7 @@ fn layer(origins: &[Origin]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins.iter().map(|origin| origin.0.clone())))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, IF_NONE_MATCH])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, IF_NONE_MATCH, ONETAP_ACTOR])
         .expose_headers([DATE, ETAG, LINK, RETRY_AFTER, IDEMPOTENCY_REPLAYED, X_REQUEST_ID])
         .max_age(MAX_AGE)
         .vary([ORIGIN])

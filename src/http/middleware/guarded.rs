@@ -70,8 +70,8 @@ pub(super) struct Route {
     pub(super) metrics: Arc<RouteMetrics>,
     /// Its path. None for requests that match no route.
     pub(super) path: Option<String>,
-    /// A problem of this route is a failed tap, which gets a log line.
-    pub(super) counts_taps: bool,
+    /// A problem of this route is a failed write, which gets a log line.
+    pub(super) writes: bool,
 }
 
 /// A handler behind the middleware.
@@ -126,7 +126,7 @@ impl Exchange {
             id,
             method: self.method,
             route: self.route.path.as_deref().unwrap_or("none"),
-            counts_taps: self.route.counts_taps,
+            writes: self.route.writes,
             path: self.path.as_deref(),
             status,
             problem: problem.as_ref(),

@@ -27,13 +27,13 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         path: &str,
         methods: MethodFilter,
         handler: H,
-        counts_taps: bool,
+        writes: bool,
     ) {
         let place = self.by_path.iter().position(|(known, ..)| known == path);
         let place = place.unwrap_or_else(|| {
             let metrics = self.edge.requests.route(path);
             let (edge, path) = (Arc::clone(&self.edge), path.to_owned());
-            let route = Route { edge, metrics, path: Some(path.clone()), counts_taps };
+            let route = Route { edge, metrics, path: Some(path.clone()), writes };
             self.by_path.push((path, Arc::new(route), MethodRouter::new()));
             self.by_path.len() - 1
         });
@@ -65,7 +65,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     pub(in crate::http) fn into_whole_router(self) -> Router<S> {
         let metrics = self.edge.requests.route("unmatched");
         let edge = Arc::clone(&self.edge);
-        let route = Arc::new(Route { edge, metrics, path: None, counts_taps: false });
+        let route = Arc::new(Route { edge, metrics, path: None, writes: false });
         self.into_router().fallback(Guarded { handler: no_such_path, route })
     }
 }

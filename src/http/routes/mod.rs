@@ -1,8 +1,12 @@
 //! The handlers, by subject.
 
 pub(super) mod docs;
+pub(super) mod forget;
 pub(super) mod health;
+pub(super) mod palettes;
 pub(super) mod reactors;
+pub(super) mod rules;
+pub(super) mod sets;
 pub(super) mod stream;
 pub(super) mod summaries;
 pub(super) mod taps;

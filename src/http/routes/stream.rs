@@ -42,9 +42,9 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 ///
 /// Server-sent events. The stream begins with `retry`: the milliseconds to wait before a reconnect.
 /// Then it has one event for each post, in the order asked, as onetap reads them. After that, a
-/// post has an event when it has changed, at most every 100 ms. `event` is `summary`, `id` the
-/// revision, and `data` the summary as `GET /v1/posts/{post_id}/reactions` answers it, never with
-/// `mine`.
+/// post has an event when it or its rules have changed, at most every 100 ms. `event` is
+/// `summary`, `id` the revision, and `data` the summary as `GET /v1/posts/{post_id}/reactions`
+/// answers it, never with `mine`.
 ///
 /// onetap closes a stream when it has not been able to read current counts for three to five
 /// seconds. Open another one; it begins with the current summaries. A change that was no tap (a
@@ -60,7 +60,8 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
             description = "How many of the newest users of each reaction to add"),
     ),
     responses(
-        (status = 200, description = "The events", body = String, content_type = "text/event-stream"),
+        (status = 200, body = String, content_type = "text/event-stream",
+            description = "The events, each at most 164,000 bytes; 254,000 with text user ids"),
         ReadProblems,
     ),
 )]

@@ -8,11 +8,11 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 
-use super::super::dto::{KeyParams, TapAnswer, TapParams, ToggleBody, WriteProblems};
-use super::super::extract::{IdempotencyHeader, JsonBody, NoBody, Query, TapPath};
+use super::super::dto::{ActorParams, KeyParams, TapAnswer, TapParams, ToggleBody, WriteProblems};
+use super::super::extract::{ActorHeader, IdempotencyHeader, JsonBody, NoBody, Query, TapPath};
 use super::super::problem::Problem;
 use super::super::state::{JSON, Reactions};
-use crate::domain::{Form, Tap};
+use crate::domain::{Form, Outcome, Tap};
 use crate::store::Store as _;
 
 /// Marks a response that repeats the response to an earlier tap with the same key.
@@ -28,7 +28,7 @@ const ANSWER_BYTES: usize = 256;
 #[utoipa::path(
     post,
     path = "/v1/posts/{post_id}/reactions/{reaction}/users/{user_id}/toggle",
-    params(TapParams, KeyParams),
+    params(TapParams, KeyParams, ActorParams),
     request_body(content = Option<ToggleBody>, content_type = "application/json"),
     responses(
         (status = 200, description = "Counted once", body = TapAnswer,
@@ -39,12 +39,12 @@ const ANSWER_BYTES: usize = 256;
 pub(in crate::http) async fn toggle(
     State(reactions): State<Arc<Reactions>>,
     path: TapPath,
-    key: IdempotencyHeader,
+    (key, actor): (IdempotencyHeader, ActorHeader),
     query: Query,
     body: JsonBody<ToggleBody>,
 ) -> Result<Response, Problem> {
     let form = body.0.from.map_or(Form::Toggle, Form::ToggleFrom);
-    count(&reactions, path, &key, form, query).await
+    count(&reactions, path, (&key, actor), form, query).await
 }
 
 /// Turn a reaction on.
@@ -53,7 +53,7 @@ pub(in crate::http) async fn toggle(
 #[utoipa::path(
     put,
     path = "/v1/posts/{post_id}/reactions/{reaction}/users/{user_id}",
-    params(TapParams, KeyParams),
+    params(TapParams, KeyParams, ActorParams),
     responses(
         (status = 200, description = "It was on already", body = TapAnswer,
             headers(("Idempotency-Replayed" = String, description = "`true` where an earlier request had the key"))),
@@ -65,11 +65,11 @@ pub(in crate::http) async fn toggle(
 pub(in crate::http) async fn set(
     State(reactions): State<Arc<Reactions>>,
     path: TapPath,
-    key: IdempotencyHeader,
+    (key, actor): (IdempotencyHeader, ActorHeader),
     query: Query,
     _: JsonBody<NoBody>,
 ) -> Result<Response, Problem> {
-    count(&reactions, path, &key, Form::Set, query).await
+    count(&reactions, path, (&key, actor), Form::Set, query).await
 }
 
 /// Turn a reaction off.
@@ -78,7 +78,7 @@ pub(in crate::http) async fn set(
 #[utoipa::path(
     delete,
     path = "/v1/posts/{post_id}/reactions/{reaction}/users/{user_id}",
-    params(TapParams, KeyParams),
+    params(TapParams, KeyParams, ActorParams),
     responses(
         (status = 200, description = "It is off", body = TapAnswer,
             headers(("Idempotency-Replayed" = String, description = "`true` where an earlier request had the key"))),
@@ -88,34 +88,47 @@ pub(in crate::http) async fn set(
 pub(in crate::http) async fn unset(
     State(reactions): State<Arc<Reactions>>,
     path: TapPath,
-    key: IdempotencyHeader,
+    (key, actor): (IdempotencyHeader, ActorHeader),
     query: Query,
     _: JsonBody<NoBody>,
 ) -> Result<Response, Problem> {
-    count(&reactions, path, &key, Form::Unset, query).await
+    count(&reactions, path, (&key, actor), Form::Unset, query).await
 }
 
 /// Counts a tap and builds the response.
 async fn count(
     reactions: &Reactions,
     TapPath { post, user, reaction }: TapPath,
-    key: &IdempotencyHeader,
+    (key, actor): (&IdempotencyHeader, ActorHeader),
     form: Form,
     query: Query,
 ) -> Result<Response, Problem> {
     query.only(&[])?;
-    let tap = Tap { post, user, reaction, verb: form.verb(), keyed: key.keyed(post, user, form)? };
-    let outcome = reactions.store.tap(tap.clone(), reactions.deadline()).await?;
+    let tap = Tap {
+        post,
+        user,
+        act: form.act(reaction.clone()),
+        keyed: key.keyed(post, user, form)?,
+        palettes: Arc::clone(&reactions.palettes),
+        actor: actor.besides(user),
+    };
+    let outcome = reactions.store.tap(tap, reactions.deadline()).await?;
+    let answer = TapAnswer::new(post, user, &reaction, &outcome);
     let created = form == Form::Set && outcome.changed;
     let mut text = Vec::with_capacity(ANSWER_BYTES);
-    serde_json::to_writer(&mut text, &TapAnswer::new(&tap, outcome)).expect("it is plain data");
+    serde_json::to_writer(&mut text, &answer).expect("it is plain data");
     let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     if created {
         *response.status_mut() = StatusCode::CREATED;
     }
+    mark_replay(&mut response, &outcome);
+    Ok(response)
+}
+
+/// Adds the header of a response that repeats an earlier one.
+pub(super) fn mark_replay(response: &mut Response, outcome: &Outcome) {
     if outcome.replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
-    Ok(response)
 }

@@ -46,6 +46,8 @@ macro_rules! built {
 
 /// The client.
 pub(in crate::http) static CLIENT: File = built!("onetap.js", SCRIPT);
+/// What judges a tap by the palettes. The client loads it when a page asks for them.
+pub(in crate::http) static CLIENT_PALETTES: File = built!("onetap-palettes.js", SCRIPT);
 /// Its types.
 pub(in crate::http) static CLIENT_TYPES: File = built!("onetap.d.ts", TYPES);
 /// The element.

@@ -5,23 +5,37 @@
 //!
 //! | key | value |
 //! | --- | --- |
-//! | POST | revision |
-//! | POST `c` REACTION | count |
-//! | POST `m` REACTION 0 USER | µs at which the user reacted |
-//! | POST `o` REACTION 0 µs USER | nothing: the members in their order |
+//! | POST | revision, and what else there is of the post: see [`super::values`] |
+//! | POST `c` REACTION | count, and the generation of the set if it is not 0 |
+//! | POST `m` SET USER | µs at which the user reacted |
+//! | POST `o` SET µs USER | nothing: the members in their order |
 //! | POST `r` KEY | the record of a tap with an idempotency key |
+//! | NIL `g` POST GENERATION REACTION | nothing: a set that was forgotten and is not freed yet |
 //!
-//! Numbers are eight bytes, big-endian. Users are decimal text, because ties are broken by that
-//! text.
+//! SET is REACTION 0 for the set of generation 0, and REACTION 1 GENERATION for a later one. A set
+//! that is forgotten keeps its entries for a while. The reaction's next set has a generation of its
+//! own, so that nobody finds the old entries.
+//!
+//! Numbers are eight bytes, big-endian. Users are text, because ties are broken by its bytes; it
+//! ends the key, so nothing can follow it. NIL is the nil UUID, which no post has.
 
 use redb::TableDefinition;
 use uuid::Uuid;
 
 use super::file_error::{FileError, FileResult};
-use crate::domain::{IdempotencyKey, Micros, Partition, PostId, Reaction, UserId};
+use crate::domain::{IdempotencyKey, Micros, Partition, PostId, Reaction, UserId, UserIds};
 
 /// The layout that this release reads and writes.
 pub(super) const LAYOUT: u64 = 1;
+
+/// The number in [`META`] of the layout where users have ids of this kind. A release that knows
+/// integers only finds a layout that it does not know.
+pub(super) fn layout_of(ids: UserIds) -> u64 {
+    match ids {
+        UserIds::Integer => LAYOUT,
+        UserIds::Text => LAYOUT + (1 << 32),
+    }
+}
 
 /// Numbers of the whole file, by name.
 pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("onetap");
@@ -55,8 +69,12 @@ const COUNT: u8 = b'c';
 const MEMBER: u8 = b'm';
 const ORDER: u8 = b'o';
 const RECORD: u8 = b'r';
+const FORGOTTEN: u8 = b'g';
 /// Ends a reaction. No reaction contains this byte, so no key of one is a prefix of another's.
 const END: u8 = 0;
+/// Ends a reaction before the generation of a set. No reaction contains this byte either.
+const GENERATION: u8 = 1;
+const NIL: [u8; 16] = [0; 16];
 
 /// A key of [`POSTS`].
 pub(super) type Key = Vec<u8>;
@@ -89,29 +107,103 @@ pub(super) fn reaction_of_count(key: &[u8]) -> FileResult<Reaction> {
     reaction(key.get(17..).unwrap_or_default())
 }
 
-/// The key of a member.
-pub(super) fn member(post: PostId, reaction: &Reaction, user: UserId) -> Key {
-    of(post, MEMBER, &[reaction.as_str().as_bytes(), &[END], user.to_string().as_bytes()])
+/// The users that have a reaction on a post.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Set {
+    pub(super) post: PostId,
+    pub(super) reaction: Reaction,
+    /// 0, unless a set of the post was forgotten before this one began.
+    pub(super) generation: u64,
 }
 
-/// The key of a member in the order by time.
-pub(super) fn order(post: PostId, reaction: &Reaction, at: Micros, user: UserId) -> Key {
-    let (name, at, user) = (reaction.as_str().as_bytes(), at.0.to_be_bytes(), user.to_string());
-    of(post, ORDER, &[name, &[END], &at, user.as_bytes()])
+impl Set {
+    fn key(&self, kind: u8, rest: &[&[u8]]) -> Key {
+        let mut key = of(self.post, kind, &[self.reaction.as_str().as_bytes()]);
+        match self.generation {
+            0 => key.push(END),
+            later => {
+                key.push(GENERATION);
+                key.extend_from_slice(&later.to_be_bytes());
+            }
+        }
+        rest.iter().for_each(|part| key.extend_from_slice(part));
+        key
+    }
+
+    /// All keys of a kind: the first, and the end behind them.
+    fn keys(&self, kind: u8) -> (Key, Key) {
+        let end = match self.generation {
+            0 => of(self.post, kind, &[self.reaction.as_str().as_bytes(), &[END + 1]]),
+            later => Self { generation: later + 1, ..self.clone() }.key(kind, &[]),
+        };
+        (self.key(kind, &[]), end)
+    }
+
+    /// The key of a member.
+    pub(super) fn member(&self, user: UserId) -> Key {
+        self.key(MEMBER, &[user.to_string().as_bytes()])
+    }
+
+    /// The key of a member in the order by time.
+    pub(super) fn order(&self, at: Micros, user: UserId) -> Key {
+        self.key(ORDER, &[&at.0.to_be_bytes(), user.to_string().as_bytes()])
+    }
+
+    /// The range of the members: the first key, and the end behind it.
+    pub(super) fn members(&self) -> (Key, Key) {
+        self.keys(MEMBER)
+    }
+
+    /// The range of the members by time, oldest first: the first key, and the end behind it.
+    pub(super) fn orders(&self) -> (Key, Key) {
+        self.keys(ORDER)
+    }
+
+    /// The time and the user in a key of the order.
+    pub(super) fn member_of_order(&self, key: &[u8]) -> FileResult<(Micros, UserId)> {
+        let name = 17 + self.reaction.as_str().len();
+        let rest = key.get(name + if self.generation == 0 { 1 } else { 9 }..).unwrap_or_default();
+        let (at, user) = rest.split_first_chunk().ok_or_else(|| odd("order"))?;
+        let user = str::from_utf8(user).ok().and_then(|user| user.parse().ok());
+        Ok((Micros(u64::from_be_bytes(*at)), user.ok_or_else(|| odd("order"))?))
+    }
+
+    /// The key that says that the set is forgotten.
+    pub(super) fn forgotten(&self) -> Key {
+        let (generation, name) = (self.generation.to_be_bytes(), self.reaction.as_str());
+        [&forgotten_of(self.post)[..], &generation, name.as_bytes()].concat()
+    }
+
+    /// The set that such a key names.
+    pub(super) fn of_forgotten(key: &[u8]) -> FileResult<Self> {
+        let rest = key.get(17..).unwrap_or_default();
+        let (id, rest) = rest.split_first_chunk().ok_or_else(|| odd("forgotten"))?;
+        let (generation, name) = rest.split_first_chunk().ok_or_else(|| odd("forgotten"))?;
+        let generation = u64::from_be_bytes(*generation);
+        Ok(Self { post: post(id)?, reaction: reaction(name)?, generation })
+    }
 }
 
-/// The range of a reaction's members by time, oldest first: the first key, and the end behind it.
-pub(super) fn orders(post: PostId, reaction: &Reaction) -> (Key, Key) {
-    let name = reaction.as_str().as_bytes();
-    (of(post, ORDER, &[name, &[END]]), of(post, ORDER, &[name, &[END + 1]]))
+fn forgotten_of(post: PostId) -> Key {
+    [&NIL[..], &[FORGOTTEN], post.as_uuid().as_bytes()].concat()
 }
 
-/// The time and the user in a key of the order.
-pub(super) fn member_of_order(key: &[u8], reaction: &Reaction) -> FileResult<(Micros, UserId)> {
-    let rest = key.get(18 + reaction.as_str().len()..).unwrap_or_default();
-    let (at, user) = rest.split_first_chunk().ok_or_else(|| odd("order"))?;
-    let user = str::from_utf8(user).ok().and_then(|user| user.parse().ok());
-    Ok((Micros(u64::from_be_bytes(*at)), user.ok_or_else(|| odd("order"))?))
+/// The range of all sets that are forgotten and not freed: the first key, and the end behind it.
+pub(super) fn all_forgotten() -> (Key, Key) {
+    ([&NIL[..], &[FORGOTTEN]].concat(), [&NIL[..], &[FORGOTTEN + 1]].concat())
+}
+
+/// The range of the sets of one post that are forgotten and not freed, by generation: the first
+/// key, and one behind the last.
+pub(super) fn forgotten_sets(post: PostId) -> (Key, Key) {
+    let from = forgotten_of(post);
+    let end = [&from[..], &[u8::MAX; 8]].concat();
+    (from, end)
+}
+
+/// A key that no post has.
+pub(super) fn probe() -> Key {
+    NIL.to_vec()
 }
 
 /// The key of a record.

@@ -5,14 +5,10 @@ use std::time::Duration;
 use redb::{ReadableTable, Table};
 
 use super::file_error::FileResult;
-use super::keys;
-use super::{LogEntry, LogPosition};
-use crate::domain::{Cause, Change, Micros, PARTITIONS, Partition, Revision, UserId};
+use super::{LogEntry, LogPosition, keys, log_entry};
+use crate::domain::{Change, Micros, PARTITIONS, Partition};
 
 type Log<'txn> = Table<'txn, (u8, u64, u64), &'static [u8]>;
-
-/// The code of the cause in an entry.
-const TAP: u8 = b't';
 
 /// The number of a partition in the keys.
 fn number(partition: Partition) -> u8 {
@@ -30,17 +26,7 @@ pub(super) fn append(log: &mut Log<'_>, change: &Change, now: Micros) -> FileRes
             _ => (partition, now, 0),
         }
     };
-    let Cause::Tap = change.cause;
-    let value = [
-        &[TAP, u8::from(change.active)][..],
-        change.post.as_uuid().as_bytes(),
-        &change.user.get().to_be_bytes(),
-        &change.revision.0.to_be_bytes(),
-        &change.occurred_at.0.to_be_bytes(),
-        change.reaction.as_str().as_bytes(),
-    ]
-    .concat();
-    log.insert(place, &value[..])?;
+    log.insert(place, &log_entry::encode(change)[..])?;
     Ok(())
 }
 
@@ -121,8 +107,7 @@ impl Lengths {
 /// When the change of an entry took place. The position shows this too, but not after the clock was
 /// put back. It has to do if the entry is not of our form.
 fn occurred_at((_, millis, _): (u8, u64, u64), value: &[u8]) -> Micros {
-    let own = value.get(34..42).and_then(|bytes| keys::number(bytes, "log").ok());
-    Micros(own.unwrap_or(millis.saturating_mul(1000)))
+    log_entry::occurred_at(value).unwrap_or(Micros(millis.saturating_mul(1000)))
 }
 
 /// How many entries the log of a partition has dropped.
@@ -161,7 +146,7 @@ pub(super) fn read_from(
         let (place, value) = found?;
         let (_, millis, sequence) = place.value();
         let position = LogPosition { millis, sequence };
-        entries.push(LogEntry { position, change: change(value.value())? });
+        entries.push(LogEntry { position, change: log_entry::decode(value.value())? });
     }
     Ok(entries)
 }
@@ -178,25 +163,4 @@ pub(super) fn end(
         let (_, millis, sequence) = place.value();
         LogPosition { millis, sequence }
     }))
-}
-
-fn change(value: &[u8]) -> FileResult<Change> {
-    let odd = || keys::odd("log");
-    let ([cause, active], rest) = value.split_first_chunk().ok_or_else(odd)?;
-    let (post, rest) = rest.split_first_chunk().ok_or_else(odd)?;
-    let (user, rest) = rest.split_first_chunk().ok_or_else(odd)?;
-    let (revision, rest) = rest.split_first_chunk().ok_or_else(odd)?;
-    let (occurred_at, reaction) = rest.split_first_chunk().ok_or_else(odd)?;
-    if *cause != TAP {
-        return Err(odd());
-    }
-    Ok(Change {
-        post: keys::post(post)?,
-        user: UserId::try_from(u64::from_be_bytes(*user)).map_err(|_| odd())?,
-        reaction: keys::reaction(reaction)?,
-        active: *active == 1,
-        revision: Revision(u64::from_be_bytes(*revision)),
-        occurred_at: Micros(u64::from_be_bytes(*occurred_at)),
-        cause: Cause::Tap,
-    })
 }

@@ -6,51 +6,53 @@
 
 mod backend;
 mod backup;
+mod file_core;
 mod file_error;
 mod keys;
 mod log;
+mod log_entry;
 mod open;
 mod place;
 mod read;
 mod records;
+mod seen;
 mod step;
+mod sweep;
+mod values;
 mod writer;
 
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use backend::Source;
 use backup::Holder;
 pub use backup::{BackupError, BackupProgress, back_up, unfinished};
-use file_error::{FileError, FileResult};
+use file_core::FileCore;
+use file_error::FileError;
 use open::Opener;
 pub use open::{FileCheck, OpenError, check};
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use parking_lot::Mutex;
 pub use place::GONE;
 use place::Place;
-use redb::{Database, ReadTransaction, ReadableDatabase as _, StorageBackend};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use redb::{ReadTransaction, StorageBackend};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout_at;
-use writer::{Job, TapResult, Writer};
+use writer::{Answer, Job, Write, WriteResult, Writer};
 
 use super::follow::{self, EmbeddedLog, Written};
 use super::record_budget::RecordBudget;
 use super::{
     ChangeLog, Deadline, FileStats, LogCursor, LogEntry, LogPage, LogPosition, News, ReactorsQuery,
-    Retention, Severity, Store, StoreError, SummaryQuery, ThrottledWarnings, WatchedPartitions,
+    Retention, Severity, Store, StoreError, SummaryQuery, ThrottledWarnings, UserIds,
+    WatchedPartitions,
 };
-use crate::domain::{Outcome, Partition, ReactorsPage, Summary, Tap};
-
-/// The most large reads that run at a time.
-const READERS: usize = 2;
-
-/// The most large reads that wait for their turn; more are [`StoreError::Overloaded`].
-const MOST_WAITING_READS: usize = 256;
+use crate::domain::{
+    Forget, Forgotten, Outcome, Partition, ReactorsPage, Ruled, RulesEdit, Summary, Tap,
+};
 
 /// Settings of a store file.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,8 @@ pub struct FileOptions {
     pub queue_bound: usize,
     /// The engine's cache, in bytes.
     pub cache_bytes: usize,
+    /// Which ids users have.
+    pub user_ids: UserIds,
     /// How long the store keeps the change log and the records.
     pub retention: Retention,
 }
@@ -76,116 +80,6 @@ struct Inner {
     holder: Mutex<Option<Holder>>,
 }
 
-/// What the writer and the readers share.
-struct FileCore {
-    /// None while the file cannot be opened. Locked for writing only to take or put it.
-    database: RwLock<Option<Database>>,
-    /// None for storage that is at no path.
-    place: Option<Arc<Place>>,
-    stats: Arc<FileStats>,
-    /// Reports the partitions that the last commits wrote.
-    written: Arc<Written>,
-    /// During a commit, the earliest deadline of its taps.
-    committing: watch::Sender<Option<Instant>>,
-    /// Permits for large reads, which run on threads of their own.
-    readers: Arc<Semaphore>,
-    /// How many large reads wait for a permit.
-    waiting: AtomicUsize,
-    records: RecordBudget,
-}
-
-impl FileCore {
-    fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
-        self.database.read()
-    }
-
-    fn take_database(&self) -> Option<Database> {
-        let taken = self.database.write().take();
-        self.written.tell_all();
-        taken
-    }
-
-    fn put_database(&self, database: Database) {
-        *self.database.write() = Some(database);
-        self.written.tell_all();
-    }
-
-    /// Waits while the commit in progress has a tap whose deadline has passed.
-    async fn until_none_is_overdue(&self, deadline: Deadline) -> Result<(), StoreError> {
-        let is_timely = |first: &Option<Instant>| first.is_none_or(|first| Instant::now() < first);
-        if is_timely(&self.committing.borrow()) {
-            return Ok(());
-        }
-        let mut committing = self.committing.subscribe();
-        match timeout_at(deadline.0.into(), committing.wait_for(is_timely)).await {
-            Ok(_) => Ok(()),
-            Err(_) => {
-                Err(StoreError::Unavailable("the disk is slow to sync the store file".into()))
-            }
-        }
-    }
-
-    async fn read_in_time<R>(
-        &self,
-        deadline: Deadline,
-        look: impl FnOnce(&ReadTransaction) -> FileResult<R>,
-    ) -> Result<R, StoreError> {
-        self.until_none_is_overdue(deadline).await?;
-        self.read(look)
-    }
-
-    /// Runs a large read on a thread that answers no taps. Few run at a time, and few wait.
-    async fn read_much<R: Send + 'static>(
-        self: &Arc<Self>,
-        deadline: Deadline,
-        look: impl FnOnce(&ReadTransaction) -> FileResult<R> + Send + 'static,
-    ) -> Result<R, StoreError> {
-        self.until_none_is_overdue(deadline).await?;
-        let waiting = Waiting::begin(&self.waiting).ok_or(StoreError::Overloaded)?;
-        let turn = Arc::clone(&self.readers).acquire_owned();
-        let turn = timeout_at(deadline.0.into(), turn).await;
-        drop(waiting);
-        let Ok(Ok(turn)) = turn else { return Err(StoreError::Overloaded) };
-        let shared = Arc::clone(self);
-        // The read keeps its permit until it ends, even if its caller leaves.
-        let read = tokio::task::spawn_blocking(move || {
-            let read = shared.read(look);
-            drop(turn);
-            read
-        });
-        read.await.unwrap_or_else(|_| Err(stopped()))
-    }
-
-    fn read<R>(
-        &self,
-        look: impl FnOnce(&ReadTransaction) -> FileResult<R>,
-    ) -> Result<R, StoreError> {
-        if let Some(gone) = self.place.as_ref().and_then(|place| place.refusal()) {
-            return Err(gone);
-        }
-        let database = self.database();
-        let closed = || StoreError::Unavailable("the store file is closed".into());
-        let txn = database.as_ref().ok_or_else(closed)?.begin_read().map_err(FileError::from)?;
-        Ok(look(&txn)?)
-    }
-}
-
-/// A slot in the queue of large reads.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn begin(waiting: &'a AtomicUsize) -> Option<Self> {
-        let own = Self(waiting);
-        (waiting.fetch_add(1, Ordering::Relaxed) < MOST_WAITING_READS).then_some(own)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl FileStore {
     /// Opens the file at a path, and creates it if there is none.
     ///
@@ -194,7 +88,7 @@ impl FileStore {
     /// If the file cannot be used, is damaged, belongs to another program, or is in use.
     pub fn open(path: &Path, options: FileOptions) -> Result<Self, OpenError> {
         let place = Place::at(path);
-        let file = open::StoreFile(Arc::clone(&place));
+        let file = open::StoreFile(Arc::clone(&place), options.user_ids);
         let store = Self::begin(Box::new(move || file.open()), Some(Arc::clone(&place)), options)?;
         let no_thread = |error| OpenError::Unusable(format!("no thread for it: {error}"));
         place.watch().map_err(no_thread)?;
@@ -229,21 +123,14 @@ impl FileStore {
         place: Option<Arc<Place>>,
         options: FileOptions,
     ) -> Result<Self, OpenError> {
-        let FileOptions { queue_bound, cache_bytes, retention } = options;
+        let FileOptions { queue_bound, cache_bytes, user_ids, retention } = options;
         let stats = Arc::new(FileStats::default());
         let sync_failed = Arc::new(AtomicBool::new(false));
-        let opener = Opener { source, cache_bytes, stats: Arc::clone(&stats), sync_failed };
+        let (stats_of, user_ids) = (Arc::clone(&stats), Some(user_ids));
+        let opener = Opener { source, cache_bytes, user_ids, stats: stats_of, sync_failed };
         let (database, top) = opener.open(true)?;
-        let shared = Arc::new(FileCore {
-            database: RwLock::new(Some(database)),
-            stats,
-            written: place.as_ref().map(|place| Arc::clone(&place.written)).unwrap_or_default(),
-            place,
-            committing: watch::Sender::new(None),
-            readers: Arc::new(Semaphore::new(READERS)),
-            waiting: AtomicUsize::new(0),
-            records: RecordBudget::new(&retention),
-        });
+        let records = RecordBudget::new(&retention);
+        let shared = Arc::new(FileCore::new(database, place, stats, records));
         let (jobs, queue) = mpsc::channel(queue_bound);
         let writer = Writer::new(Arc::clone(&shared), opener, retention, top);
         let thread = std::thread::Builder::new().name("store-file".into());
@@ -272,9 +159,9 @@ impl FileStore {
     }
 
     /// Queues a write and waits for its answer until the deadline.
-    async fn write(&self, tap: Option<Tap>, deadline: Deadline) -> TapResult {
+    async fn write(&self, write: Write, deadline: Deadline) -> WriteResult {
         let ((turn, mut came), (answer, mut answered)) = (oneshot::channel(), oneshot::channel());
-        let job = Job { tap, deadline, turn, answer };
+        let job = Job { write, deadline, turn, answer };
         let jobs = self.0.jobs.as_ref().ok_or_else(StoreError::too_late)?;
         match jobs.try_send(job) {
             Ok(()) => {}
@@ -325,9 +212,27 @@ fn stopped() -> StoreError {
 impl Store for FileStore {
     async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
         let keyed = tap.record_partition();
-        let step =
-            async { self.write(Some(tap), deadline).await?.ok_or(StoreError::OutcomeUnknown) };
+        let step = async {
+            match self.write(Write::Tap(tap), deadline).await? {
+                Answer::Tap(outcome) => Ok(outcome),
+                _ => Err(StoreError::OutcomeUnknown),
+            }
+        };
         self.0.shared.records.around(keyed, step).await
+    }
+
+    async fn rule(&self, edit: RulesEdit, deadline: Deadline) -> Result<Ruled, StoreError> {
+        match self.write(Write::Rules(edit), deadline).await? {
+            Answer::Rules(ruled) => Ok(ruled),
+            _ => Err(StoreError::OutcomeUnknown),
+        }
+    }
+
+    async fn forget(&self, forget: Forget, deadline: Deadline) -> Result<Forgotten, StoreError> {
+        match self.write(Write::Forget(forget), deadline).await? {
+            Answer::Forgotten(forgotten) => Ok(forgotten),
+            _ => Err(StoreError::OutcomeUnknown),
+        }
     }
 
     async fn summaries(
@@ -364,7 +269,7 @@ impl Store for FileStore {
     }
 
     async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
-        self.write(None, deadline).await.map(|_| ())
+        self.write(Write::Probe, deadline).await.map(|_| ())
     }
 }
 

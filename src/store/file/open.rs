@@ -14,7 +14,7 @@ use super::backend::{CountedSync, RoomyFile, Source};
 use super::file_error::{FileError, FileResult};
 use super::log::Lengths;
 use super::place::{GONE, Place};
-use super::{keys, read};
+use super::{UserIds, keys, read};
 
 /// Why the file cannot be used, and what to change. The text does not name the file.
 #[derive(Debug, thiserror::Error)]
@@ -37,12 +37,16 @@ pub(super) struct Top {
     pub(super) commits: u64,
     /// The length of each partition's log.
     pub(super) lengths: Lengths,
+    /// Whether the file has entries of sets that are forgotten.
+    pub(super) has_forgotten: bool,
 }
 
 /// Opens the storage, again after each failure, and watches its syncs.
 pub(super) struct Opener {
     pub(super) source: Source,
     pub(super) cache_bytes: usize,
+    /// Which ids users must have; any, if None.
+    pub(super) user_ids: Option<UserIds>,
     pub(super) stats: Arc<FileStats>,
     pub(super) sync_failed: Arc<AtomicBool>,
 }
@@ -58,22 +62,22 @@ impl Opener {
             .set_check_integrity_on_open(check)
             .create_with_backend(CountedSync { inner, stats, sync_failed })
             .map_err(judge)?;
-        let top = top(&database)?;
+        let top = top(&database, self.user_ids)?;
         Ok((database, top))
     }
 }
 
-/// The store file at a path.
-pub(super) struct StoreFile(pub(super) Arc<Place>);
+/// The store file at a path, and which ids users have in a new one.
+pub(super) struct StoreFile(pub(super) Arc<Place>, pub(super) UserIds);
 
 impl StoreFile {
     /// Opens the file. The first time, it creates the file if there is none. Later it accepts no
     /// other file: that one lacks the acknowledged taps.
     pub(super) fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
-        let Self(place) = self;
+        let Self(place, user_ids) = self;
         let path = place.path();
         if !place.is_known() && !exists(path)? {
-            make(path)?;
+            make(path, *user_ids)?;
         }
         let opened = OpenOptions::new().read(true).write(true).open(path);
         let file = opened.map_err(|error| match error.kind() {
@@ -121,12 +125,12 @@ pub enum FileCheck {
 /// # Errors
 ///
 /// As [`FileStore::open`](super::FileStore::open).
-pub fn check(path: &Path) -> Result<FileCheck, OpenError> {
+pub fn check(path: &Path, user_ids: UserIds) -> Result<FileCheck, OpenError> {
     look(path)?;
     if !path.exists() {
         return Ok(FileCheck::Absent);
     }
-    let inner = StoreFile(Place::at(path)).open().map_err(|error| judge_io(&error))?;
+    let inner = StoreFile(Place::at(path), user_ids).open().map_err(|error| judge_io(&error))?;
     let counted = CountedSync { inner, stats: Arc::default(), sync_failed: Arc::default() };
     let database = match Database::builder().open_read_only_with_backend(counted) {
         Ok(database) => database,
@@ -134,7 +138,7 @@ pub fn check(path: &Path) -> Result<FileCheck, OpenError> {
         Err(error) => return Err(judge(error)),
     };
     let found = read_top(&database).and_then(|top| top.ok_or_else(|| keys::odd("top")));
-    known(found).map(|_| FileCheck::Usable)
+    known(found, Some(user_ids)).map(|_| FileCheck::Usable)
 }
 
 /// Whether there is anything at this path. Nothing can be created at a dangling link.
@@ -165,7 +169,7 @@ pub(super) const OWNER_ONLY: u32 = 0o600;
 
 /// Creates an empty store under another name, then links it to its own. So a file with that name is
 /// whole, even if the process or the machine dies.
-fn make(path: &Path) -> io::Result<()> {
+fn make(path: &Path, user_ids: UserIds) -> io::Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(format!(".new-{}", std::process::id()));
     let new = Path::new(&new);
@@ -174,7 +178,7 @@ fn make(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(OWNER_ONLY);
     let file = options.open(new)?;
-    let linked = fill(file).and_then(|()| match fs::hard_link(new, path) {
+    let linked = fill(file, user_ids).and_then(|()| match fs::hard_link(new, path) {
         // Another process was faster; use its file.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         linked => linked,
@@ -185,10 +189,10 @@ fn make(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 
-fn fill(file: File) -> io::Result<()> {
+fn fill(file: File, user_ids: UserIds) -> io::Result<()> {
     let backend = RoomyFile::new(file)?;
     let database = Database::builder().create_with_backend(backend).map_err(to_io)?;
-    write_top(&database).map_err(|trouble| match trouble {
+    write_top(&database, user_ids).map_err(|trouble| match trouble {
         FileError::Engine(error) => to_io(*error),
         FileError::Damaged(what) => io::Error::other(what),
     })?;
@@ -244,23 +248,31 @@ fn foreign() -> OpenError {
 }
 
 /// Reads the top of the file, or writes it if the file is new.
-fn top(database: &Database) -> Result<Top, OpenError> {
+fn top(database: &Database, user_ids: Option<UserIds>) -> Result<Top, OpenError> {
     let found = match read_top(database) {
         Ok(Some(found)) => Ok(found),
-        Ok(None) => write_top(database),
+        Ok(None) => write_top(database, user_ids.unwrap_or_default()),
         Err(trouble) => Err(trouble),
     };
-    known(found)
+    known(found, user_ids)
 }
 
 /// The top of the file, if the file has this release's layout.
-fn known(found: FileResult<(u64, Top)>) -> Result<Top, OpenError> {
+fn known(found: FileResult<(u64, Top)>, user_ids: Option<UserIds>) -> Result<Top, OpenError> {
     let (layout, top) = found.map_err(|trouble| match trouble {
         FileError::Damaged(_) => foreign(),
         FileError::Engine(error) => damaged(&error.to_string()),
     })?;
-    if layout == keys::LAYOUT {
-        return Ok(top);
+    let is = |ids: &UserIds| keys::layout_of(*ids) == layout;
+    match ([UserIds::Integer, UserIds::Text].into_iter().find(is), user_ids) {
+        (None, _) => {}
+        (Some(ids), Some(wanted)) if ids != wanted => {
+            return Err(OpenError::Unusable(format!(
+                "users have {ids} ids in the store file, and --user-ids is {wanted}; start with \
+                 --user-ids {ids}, or choose another file"
+            )));
+        }
+        (Some(_), _) => return Ok(top),
     }
     Err(OpenError::Unusable(format!(
         "the store file has layout {layout} and this release reads layout {}; use the release \
@@ -281,16 +293,21 @@ fn read_top(database: &impl ReadableDatabase) -> FileResult<Option<(u64, Top)>> 
         Err(_) => return Err(keys::odd("top")),
     };
     let number = |name| meta.get(name)?.map(|n| n.value()).ok_or_else(|| keys::odd("top"));
-    let top = Top { commits: number(keys::META_COMMITS)?, lengths: read::log_lengths(&txn)? };
+    let top = Top {
+        commits: number(keys::META_COMMITS)?,
+        lengths: read::log_lengths(&txn)?,
+        has_forgotten: read::has_forgotten(&txn)?,
+    };
     Ok(Some((number(keys::META_LAYOUT)?, top)))
 }
 
-fn write_top(database: &Database) -> FileResult<(u64, Top)> {
-    let top = Top { commits: 0, lengths: Lengths::default() };
+fn write_top(database: &Database, user_ids: UserIds) -> FileResult<(u64, Top)> {
+    let layout = keys::layout_of(user_ids);
+    let top = Top { commits: 0, lengths: Lengths::default(), has_forgotten: false };
     let txn = database.begin_write()?;
     {
         let mut meta = txn.open_table(keys::META)?;
-        meta.insert(keys::META_LAYOUT, keys::LAYOUT)?;
+        meta.insert(keys::META_LAYOUT, layout)?;
         meta.insert(keys::META_COMMITS, top.commits)?;
         meta.insert(keys::META_FLOOR, 0)?;
     }
@@ -299,5 +316,5 @@ fn write_top(database: &Database) -> FileResult<(u64, Top)> {
     txn.open_table(keys::LOG)?;
     txn.open_table(keys::EXPIRY)?;
     txn.commit()?;
-    Ok((keys::LAYOUT, top))
+    Ok((layout, top))
 }

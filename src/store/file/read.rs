@@ -3,12 +3,11 @@
 use redb::{ReadOnlyTable, ReadTransaction};
 
 use super::file_error::FileResult;
-use super::{
-    LogCursor, LogEntry, LogPage, LogPosition, ReactorsQuery, SummaryQuery, keys, log, step,
-};
-use crate::domain::{
-    Partition, Position, PostId, Reaction, ReactionSummary, Reactor, Revision, Summary,
-};
+use super::keys::{self, Set};
+use super::values::{Counted, Head};
+use super::{LogCursor, LogEntry, LogPage, LogPosition, ReactorsQuery, SummaryQuery};
+use super::{log, seen, sweep};
+use crate::domain::{Partition, Position, PostId, ReactionSummary, Reactor, Rules, Summary};
 use crate::store::change_log::read_with;
 
 type Posts = ReadOnlyTable<&'static [u8], &'static [u8]>;
@@ -22,18 +21,19 @@ pub(super) fn summaries(txn: &ReadTransaction, query: &SummaryQuery) -> FileResu
 
 fn summary(posts: &Posts, meta: &Meta, post: PostId, query: &SummaryQuery) -> FileResult<Summary> {
     let Some(head) = posts.get(&keys::head(post)[..])? else {
-        return Ok(Summary::new(post, step::floor(meta, post.partition())?, Vec::new()));
+        let floor = seen::floor(meta, post.partition())?;
+        return Ok(Summary::new(post, floor, Rules::default(), Vec::new()));
     };
-    let revision = Revision(keys::number(head.value(), "revision")?);
-    let reactions = counts(posts, post)?.into_iter().map(|(reaction, count)| {
+    let Head { revision, rules, .. } = Head::decode(head.value())?;
+    let reactions = counts(posts, post)?.into_iter().map(|(set, count)| {
         let mine = match query.viewer {
             None => None,
-            Some(user) => Some(posts.get(&keys::member(post, &reaction, user)[..])?.is_some()),
+            Some(user) => Some(posts.get(&set.member(user)[..])?.is_some()),
         };
-        let recent = newest(posts, post, &reaction, None, query.recent)?;
-        Ok(ReactionSummary { reaction, count, mine, recent })
+        let recent = newest(posts, &set, None, query.recent)?;
+        Ok(ReactionSummary { reaction: set.reaction, count, mine, recent })
     });
-    Ok(Summary::new(post, revision, reactions.collect::<FileResult<_>>()?))
+    Ok(Summary::new(post, revision, rules, reactions.collect::<FileResult<_>>()?))
 }
 
 /// The first `take` reactors behind the position asked for, newest first.
@@ -45,11 +45,16 @@ pub(super) fn reactors(
     let posts = txn.open_table(keys::POSTS)?;
     let after = query.after.as_ref();
     if let Some(reaction) = &query.reaction {
-        return newest(&posts, query.post, reaction, after, take);
+        let Some(count) = posts.get(&keys::count(query.post, reaction)[..])? else {
+            return Ok(Vec::new());
+        };
+        let Counted { generation, .. } = Counted::decode(count.value())?;
+        let set = Set { post: query.post, reaction: reaction.clone(), generation };
+        return newest(&posts, &set, after, take);
     }
     let mut found = Vec::new();
-    for (reaction, _) in counts(&posts, query.post)? {
-        found.extend(newest(&posts, query.post, &reaction, after, take)?);
+    for (set, _) in counts(&posts, query.post)? {
+        found.extend(newest(&posts, &set, after, take)?);
     }
     found.sort_by(|a, b| b.cmp(a));
     found.truncate(take);
@@ -91,35 +96,41 @@ pub(super) fn log_end(
     log::end(&txn.open_table(keys::LOG)?, partition)
 }
 
-fn counts(posts: &Posts, post: PostId) -> FileResult<Vec<(Reaction, u64)>> {
+/// Whether the file has entries of sets that are forgotten.
+pub(super) fn has_forgotten(txn: &ReadTransaction) -> FileResult<bool> {
+    sweep::next_forgotten(&txn.open_table(keys::POSTS)?).map(|set| set.is_some())
+}
+
+fn counts(posts: &Posts, post: PostId) -> FileResult<Vec<(Set, u64)>> {
     let (from, end) = keys::counts(post);
     let found = posts.range::<&[u8]>(&from[..]..&end[..])?.map(|entry| {
-        let (key, count) = entry?;
-        Ok((keys::reaction_of_count(key.value())?, keys::number(count.value(), "count")?))
+        let (key, value) = entry?;
+        let reaction = keys::reaction_of_count(key.value())?;
+        let Counted { count, generation } = Counted::decode(value.value())?;
+        Ok((Set { post, reaction, generation }, count))
     });
     found.collect()
 }
 
 fn newest(
     posts: &Posts,
-    post: PostId,
-    reaction: &Reaction,
+    set: &Set,
     after: Option<&Position>,
     take: usize,
 ) -> FileResult<Vec<Reactor>> {
-    let (from, end) = keys::orders(post, reaction);
+    let (from, end) = set.orders();
     // The position itself belongs to the page if it is of another reaction; see the filter below.
     let end = match after {
         None => end,
         Some(place) => {
-            let mut key = keys::order(post, reaction, place.reacted_at, place.user);
+            let mut key = set.order(place.reacted_at, place.user);
             key.push(0);
             key
         }
     };
     let reactors = posts.range::<&[u8]>(&from[..]..&end[..])?.rev().map(|entry| {
-        let (reacted_at, user) = keys::member_of_order(entry?.0.value(), reaction)?;
-        Ok(Reactor { reacted_at, user, reaction: reaction.clone() })
+        let (reacted_at, user) = set.member_of_order(entry?.0.value())?;
+        Ok(Reactor { reacted_at, user, reaction: set.reaction.clone() })
     });
     let behind = |found: &FileResult<Reactor>| match (found, after) {
         (Ok(reactor), Some(after)) => reactor < after,

@@ -10,34 +10,56 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use redb::Database;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
+use super::file_core::FileCore;
 use super::file_error::FileResult;
 use super::open::{OpenError, Opener, STALE, Top, judge_io};
 use super::place::GONE;
 use super::step::Tables;
-use super::{Deadline, FileCore, Retention, Severity, StoreError, ThrottledWarnings};
-use crate::domain::{KeyReused, Outcome, Partition, Tap};
+use super::{Deadline, Retention, Severity, StoreError, ThrottledWarnings};
+use crate::domain::{Forget, Forgotten, Micros, Outcome, Partition, Ruled, RulesEdit, Tap};
 
 /// The most taps in one transaction: no answer should wait for thousands of others.
 const MOST_PER_COMMIT: usize = 1000;
 /// The pause after a failure: opening the file again may mean reading all of it.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A write, and the channels to its caller.
-pub(super) struct Job {
-    /// A tap, or the probe.
-    pub(super) tap: Option<Tap>,
-    pub(super) deadline: Deadline,
-    pub(super) turn: oneshot::Sender<()>,
-    pub(super) answer: oneshot::Sender<TapResult>,
+/// How long the writer waits for jobs before it makes a commit that only drops forgotten members.
+/// So a tap seldom meets such a commit.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// What a caller wants written.
+pub(super) enum Write {
+    Tap(Tap),
+    Rules(RulesEdit),
+    Forget(Forget),
+    Probe,
 }
 
-/// The result of a job. The probe has no outcome.
-pub(super) type TapResult = Result<Option<Outcome>, StoreError>;
+/// What the step of a write answered.
+pub(super) enum Answer {
+    Tap(Outcome),
+    Rules(Ruled),
+    Forgotten(Forgotten),
+    Probe,
+}
+
+/// A write, and the channels to its caller.
+pub(super) struct Job {
+    pub(super) write: Write,
+    pub(super) deadline: Deadline,
+    pub(super) turn: oneshot::Sender<()>,
+    pub(super) answer: oneshot::Sender<WriteResult>,
+}
+
+/// The result of a job.
+pub(super) type WriteResult = Result<Answer, StoreError>;
 
 /// Jobs that the transaction has applied, with their answers if it is committed.
-type Done = Vec<(oneshot::Sender<TapResult>, TapResult)>;
+type Done = Vec<(oneshot::Sender<WriteResult>, WriteResult)>;
 
 pub(super) struct Writer {
     pub(super) shared: Arc<FileCore>,
@@ -80,7 +102,9 @@ impl Writer {
     /// Writes until all senders of the queue are gone, then closes the file.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut batch = Vec::new();
-        while jobs.blocking_recv_many(&mut batch, MOST_PER_COMMIT) > 0 {
+        // Without a clock, only the commits of jobs drop forgotten members.
+        let clock = Builder::new_current_thread().enable_time().build().ok();
+        while self.wait(&mut jobs, &mut batch, clock.as_ref()) {
             match self.refusal() {
                 None => {
                     let timely = batch.iter().filter(|job| !job.deadline.has_passed());
@@ -99,6 +123,21 @@ impl Writer {
         if let Some(Err(error)) = self.shared.take_database().map(Database::close) {
             tracing::error!("the store file was not closed cleanly: {error}");
         }
+    }
+
+    /// Waits for jobs. Returns false when all senders are gone. If there are forgotten members to
+    /// drop, it also returns without jobs, after a while.
+    fn wait(
+        &self,
+        jobs: &mut mpsc::Receiver<Job>,
+        batch: &mut Vec<Job>,
+        clock: Option<&Runtime>,
+    ) -> bool {
+        let Some(clock) = clock.filter(|_| self.top.has_forgotten) else {
+            return jobs.blocking_recv_many(batch, MOST_PER_COMMIT) > 0;
+        };
+        let came = async { timeout(QUIET, jobs.recv_many(batch, MOST_PER_COMMIT)).await };
+        !clock.block_on(came).is_ok_and(|came| came == 0)
     }
 
     /// Why the writer cannot write now. After a pause it tries to open a file that failed.
@@ -197,32 +236,26 @@ impl Writer {
                 // The caller gave up and answered that nothing was applied.
                 continue;
             }
-            let found = match &job.tap {
-                Some(tap) => tables.tap(tap, now).map(|outcome| outcome.map(Some)),
-                None => tables.probe().map(|()| Ok(None)),
-            };
-            match found {
-                Ok(outcome) => {
-                    let answer = outcome.map_err(|KeyReused| StoreError::KeyReused);
-                    done.push((job.answer, answer));
-                }
+            match run(&mut tables, &job.write, now) {
+                Ok(answer) => done.push((job.answer, answer)),
                 Err(super::FileError::Damaged(what)) => {
                     done.push((job.answer, Err(StoreError::Damaged(what))));
                 }
                 Err(engine) => {
-                    done.push((job.answer, Ok(None)));
+                    done.push((job.answer, Ok(Answer::Probe)));
                     return Err(engine);
                 }
             }
         }
-        if tables.written == 0 {
+        if tables.written == 0 && !self.top.has_forgotten {
             return Ok(None);
         }
         let (written, logs) = (tables.written, tables.grown.keys().copied().collect());
         let commits = self.top.commits + 1;
         tables.sweep(Partition::turn(commits), now)?;
+        let has_forgotten = tables.free()?;
         let lengths = tables.end(commits)?;
-        Ok(Some(Applied { top: Top { commits, lengths }, written, logs }))
+        Ok(Some(Applied { top: Top { commits, lengths, has_forgotten }, written, logs }))
     }
 
     /// Closes the file and opens it again, which undoes an incomplete commit.
@@ -237,5 +270,15 @@ impl Writer {
         self.shared.put_database(database);
         self.top = top;
         Ok(self.top.commits)
+    }
+}
+
+/// Runs the step of a write.
+fn run(tables: &mut Tables<'_>, write: &Write, now: Micros) -> FileResult<WriteResult> {
+    match write {
+        Write::Tap(tap) => tables.tap(tap, now).map(|answer| answer.map(Answer::Tap)),
+        Write::Rules(edit) => tables.rule(edit, now).map(|ruled| Ok(Answer::Rules(ruled))),
+        Write::Forget(forget) => tables.forget(forget, now).map(|it| Ok(Answer::Forgotten(it))),
+        Write::Probe => tables.probe().map(|()| Ok(Answer::Probe)),
     }
 }

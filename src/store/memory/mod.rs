@@ -4,6 +4,7 @@
 //! A restart loses everything. There is no IO and no waiting, so every answer is immediate. Above a
 //! bound on its size, the store takes only removals.
 
+mod entry;
 mod partition;
 
 use std::sync::Arc;
@@ -18,7 +19,10 @@ use super::{
     ChangeLog, Counter, Deadline, LogCursor, LogEntry, LogPage, LogPosition, News, ReactorsQuery,
     Retention, Store, StoreError, SummaryQuery, WatchedPartitions, now,
 };
-use crate::domain::{Outcome, PARTITIONS, Partition, PostId, ReactorsPage, Summary, Tap};
+use crate::domain::{
+    Forget, Forgotten, Outcome, PARTITIONS, Partition, PostId, ReactorsPage, Ruled, RulesEdit,
+    Summary, Tap,
+};
 use crate::sync::Sharded;
 
 /// One part in `RESERVE` of the bound is kept for the records of removals.
@@ -60,18 +64,24 @@ impl MemoryStore {
         }
     }
 
-    fn step(&self, tap: &Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
+    /// Runs a step on the partition of a post.
+    fn step<R>(
+        &self,
+        post: PostId,
+        deadline: Deadline,
+        step: impl FnOnce(&mut PartitionState, Room) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
         let room = self.room();
         if room < Room::Free {
             // A tap trims old entries in its own partition only, and a quiet partition gets no tap.
             self.sweep.add(1);
             self.measured(Partition::turn(self.sweep.get()), |partition| partition.sweep(now()));
         }
-        self.measured(tap.post.partition(), |partition| {
+        self.measured(post.partition(), |partition| {
             if deadline.has_passed() {
                 return Err(StoreError::too_late());
             }
-            partition.tap(tap, now(), room)
+            step(partition, room)
         })
     }
 
@@ -93,12 +103,35 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
-        let step = async { self.step(&tap, deadline) };
+        let step = async {
+            self.step(tap.post, deadline, |partition, room| partition.tap(&tap, now(), room))
+        };
         let outcome = self.records.around(tap.record_partition(), step).await?;
         if outcome.changed {
             self.written.tell(tap.post.partition());
         }
         Ok(outcome)
+    }
+
+    async fn rule(&self, edit: RulesEdit, deadline: Deadline) -> Result<Ruled, StoreError> {
+        let step = |partition: &mut PartitionState, room| partition.rule(&edit, now(), room);
+        let ruled = self.step(edit.post, deadline, step)?;
+        if ruled.changed {
+            self.written.tell(edit.post.partition());
+        }
+        Ok(ruled)
+    }
+
+    async fn forget(&self, forget: Forget, deadline: Deadline) -> Result<Forgotten, StoreError> {
+        let step =
+            |partition: &mut PartitionState, room| Ok(partition.forget(&forget, now(), room));
+        let (forgotten, gone) = self.step(forget.post, deadline, step)?;
+        if forgotten.removed > 0 {
+            self.written.tell(forget.post.partition());
+            // A million members take a while to free. No tap waits for that.
+            drop(tokio::task::spawn_blocking(move || drop(gone)));
+        }
+        Ok(forgotten)
     }
 
     async fn summaries(

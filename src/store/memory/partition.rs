@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::entry::KeptEntry;
 use super::{LogEntry, LogPosition, Retention, StoreError};
 use crate::domain::machine::Post;
 use crate::domain::{
-    Change, KeyReused, Micros, Outcome, Position, PostId, Reaction, Reactor, Records, Revision,
-    Summary, Tap, UserId, Verb,
+    Act, Change, Forget, Forgotten, KeyReused, Micros, Outcome, Position, PostId, Reaction,
+    Reactor, Records, Revision, Ruled, RulesEdit, Summary, Tap, UserId, Verb,
 };
 
 /// Bytes of each item in memory, the allocator's overhead included; measured by `benches/memory`.
@@ -14,6 +15,8 @@ const POST_BYTES: u64 = 240;
 const REACTION_BYTES: u64 = 320;
 const MEMBER_BYTES: u64 = 80;
 const ENTRY_BYTES: u64 = 160;
+/// What a text id takes besides.
+const TEXT_ID_BYTES: u64 = 80;
 const RECORD_BYTES: u64 = 200;
 
 /// While memory is full, each new entry replaces the oldest one, but the log keeps this many. A
@@ -36,7 +39,9 @@ pub(super) struct PartitionState {
     posts: HashMap<PostId, Post>,
     /// The greatest revision of any post that became empty.
     floor: Revision,
-    log: VecDeque<LogEntry>,
+    log: VecDeque<KeptEntry>,
+    /// How many text ids the entries have.
+    log_text_ids: u64,
     /// How many entries the log has dropped.
     dropped: u64,
     records: Records,
@@ -51,6 +56,7 @@ impl PartitionState {
             posts: HashMap::new(),
             floor: Revision::default(),
             log: VecDeque::new(),
+            log_text_ids: 0,
             dropped: 0,
             records: Records::new(retention.records),
             retention,
@@ -61,7 +67,8 @@ impl PartitionState {
     /// About how many bytes the partition takes.
     pub(super) fn bytes(&self) -> u64 {
         let (entries, records) = (self.log.len() as u64, self.records.len() as u64);
-        self.state_bytes + entries * ENTRY_BYTES + records * RECORD_BYTES
+        let log = entries * ENTRY_BYTES + self.log_text_ids * TEXT_ID_BYTES;
+        self.state_bytes + log + records * RECORD_BYTES
     }
 
     pub(super) fn tap(
@@ -77,43 +84,68 @@ impl PartitionState {
         if room < Room::Free && !self.is_removal(tap, room) {
             return Err(StoreError::Overloaded);
         }
-        let mut post = self.posts.remove(&tap.post).unwrap_or_default();
-        let was_empty = post.is_empty();
-        let (outcome, change) = post.apply(tap, now, self.floor);
-        if let Some(change) = change {
-            self.measure(was_empty, post.is_empty(), &outcome);
-            self.append(change, now, room);
+        let (outcome, changes) = self.on_post(tap.post, |post, floor| {
+            post.apply(tap, now, floor).map_err(StoreError::Refused)
+        })?;
+        changes.into_iter().for_each(|change| self.append(change, now, room));
+        self.records.keep(tap, outcome.clone(), now);
+        Ok(outcome)
+    }
+
+    /// Changes the rules of a post. A full memory refuses this, as it refuses a tap that adds.
+    pub(super) fn rule(
+        &mut self,
+        edit: &RulesEdit,
+        now: Micros,
+        room: Room,
+    ) -> Result<Ruled, StoreError> {
+        if room < Room::Free {
+            return Err(StoreError::Overloaded);
         }
+        let (ruled, change) = self.on_post(edit.post, |post, floor| post.rule(edit, now, floor));
+        change.into_iter().for_each(|change| self.append(change, now, room));
+        Ok(ruled)
+    }
+
+    /// Removes members. Returns them, too, for the caller to drop without the lock.
+    pub(super) fn forget(
+        &mut self,
+        forget: &Forget,
+        now: Micros,
+        room: Room,
+    ) -> (Forgotten, impl Send + use<>) {
+        let (forgotten, change, gone) =
+            self.on_post(forget.post, |post, floor| post.forget(forget, now, floor));
+        change.into_iter().for_each(|change| self.append(change, now, room));
+        (forgotten, gone)
+    }
+
+    /// Runs a step on a post, and counts the bytes that it adds or removes.
+    fn on_post<R>(&mut self, id: PostId, step: impl FnOnce(&mut Post, Revision) -> R) -> R {
+        let mut post = self.posts.remove(&id).unwrap_or_default();
+        let before = bytes(&post);
+        let result = step(&mut post, self.floor);
+        self.state_bytes = (self.state_bytes + bytes(&post)).saturating_sub(before);
         // A post without state is not kept. Its revisions go on above the floor.
         if post.is_empty() {
-            self.floor = self.floor.max(outcome.revision);
+            self.floor = post.revision_or(self.floor).max(self.floor);
         } else {
-            self.posts.insert(tap.post, post);
+            self.posts.insert(id, post);
         }
-        self.records.keep(tap, outcome, now);
-        Ok(outcome)
+        result
     }
 
     /// Whether a tap may run although memory is full: it removes something, or adds nothing.
     fn is_removal(&self, tap: &Tap, room: Room) -> bool {
-        let removes = || self.posts.get(&tap.post).is_some_and(|post| post.has(tap));
-        match (tap.verb, tap.keyed) {
-            (Verb::Unset, None) => true,
-            (Verb::Unset, Some(_)) => room == Room::Reserve && removes(),
-            (Verb::Set | Verb::Toggle, _) => false,
-        }
-    }
-
-    /// Counts the bytes that a change has added or removed.
-    fn measure(&mut self, was_empty: bool, is_empty: bool, outcome: &Outcome) {
-        let first = outcome.count == u64::from(outcome.active);
-        let moved = MEMBER_BYTES
-            + if first { REACTION_BYTES } else { 0 }
-            + if was_empty != is_empty { POST_BYTES } else { 0 };
-        self.state_bytes = match outcome.active {
-            true => self.state_bytes + moved,
-            false => self.state_bytes.saturating_sub(moved),
+        let has = |name: &Reaction| {
+            let has = |post: &Post| post.has(name, tap.user);
+            self.posts.get(&tap.post).is_some_and(has)
         };
+        match (&tap.act, tap.keyed) {
+            (act, None) => act.only_removes(),
+            (Act::One(Verb::Unset, name), Some(_)) => room == Room::Reserve && has(name),
+            _ => false,
+        }
     }
 
     pub(super) fn summary(&self, post: PostId, viewer: Option<UserId>, recent: usize) -> Summary {
@@ -135,14 +167,14 @@ impl PartitionState {
 
     pub(super) fn changes(&self, after: Option<LogPosition>, limit: usize) -> Vec<LogEntry> {
         let start = self.log.partition_point(|entry| Some(entry.position) <= after);
-        self.log.range(start..).take(limit).cloned().collect()
+        self.log.range(start..).take(limit).map(KeptEntry::entry).collect()
     }
 
     /// How many entries are gone, and the entries from a position on, the one at the position
     /// included.
     pub(super) fn log_from(&self, from: Option<LogPosition>, most: usize) -> (u64, Vec<LogEntry>) {
         let start = self.log.partition_point(|entry| Some(entry.position) < from);
-        (self.dropped, self.log.range(start..).take(most).cloned().collect())
+        (self.dropped, self.log.range(start..).take(most).map(KeptEntry::entry).collect())
     }
 
     pub(super) fn log_end(&self) -> Option<LogPosition> {
@@ -154,12 +186,14 @@ impl PartitionState {
     fn append(&mut self, change: Change, now: Micros, room: Room) {
         let millis = now.0 / 1000;
         let position = match self.log.back() {
-            Some(LogEntry { position: last, .. }) if last.millis >= millis => {
+            Some(KeptEntry { position: last, .. }) if last.millis >= millis => {
                 LogPosition { millis: last.millis, sequence: last.sequence + 1 }
             }
             _ => LogPosition { millis, sequence: 0 },
         };
-        self.log.push_back(LogEntry { position, change });
+        let entry = KeptEntry::of(position, change);
+        self.log_text_ids += entry.text_ids();
+        self.log.push_back(entry);
         let most = match room {
             Room::Free => self.retention.change_log_entries as usize,
             Room::Reserve | Room::None => (self.log.len() - 1).max(KEPT_WHEN_FULL),
@@ -175,12 +209,20 @@ impl PartitionState {
 
     fn trim(&mut self, most: usize, now: Micros) {
         let change_log = self.retention.change_log;
-        let is_old = |entry: &LogEntry| entry.change.occurred_at.is_old(now, change_log);
+        let is_old = |entry: &KeptEntry| entry.occurred_at.is_old(now, change_log);
         while self.log.len() > most || self.log.front().is_some_and(is_old) {
-            self.log.pop_front();
+            let gone = self.log.pop_front();
+            self.log_text_ids -= gone.map_or(0, |entry| entry.text_ids());
             self.dropped += 1;
         }
     }
+}
+
+/// About how many bytes a post takes.
+fn bytes(post: &Post) -> u64 {
+    let (kinds, members) = post.size();
+    let own = if post.is_empty() { 0 } else { POST_BYTES };
+    own + kinds * REACTION_BYTES + members * MEMBER_BYTES
 }
 
 #[cfg(test)]
@@ -191,13 +233,9 @@ mod tests {
     use crate::domain::{Form, IdempotencyKey, Keyed};
 
     fn tap(verb: Verb, user: u64) -> Tap {
-        Tap {
-            post: "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id"),
-            user: user.try_into().expect("a user id"),
-            reaction: "like".parse().expect("a reaction"),
-            verb,
-            keyed: None,
-        }
+        let post = "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id");
+        let user = user.try_into().expect("a user id");
+        Tap::new(post, user, verb, "like".parse().expect("a reaction"))
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //!
 //! | key | type | holds |
 //! | --- | --- | --- |
-//! | `ot:layout` | string | the version of this layout |
-//! | `ot:{TAG}:p:POST` | hash | per reaction its count; `_rev`, the revision of the post |
+//! | `ot:layout` | string | the version of this layout, and which ids users have |
+//! | `ot:{TAG}:p:POST` | hash | counts by reaction; `_rev`, the revision; `_palette` … rules |
 //! | `ot:{TAG}:p:POST:REACTION` | sorted set | users; score: µs of the reaction |
 //! | `ot:{TAG}:log` | stream | the change log of the partition |
 //! | `ot:{TAG}:k:KEY` | string | the record of an idempotency key (in base64url); expires |
@@ -17,19 +17,27 @@
 //! script may write both. The tag of partition `i` hashes to slot `64 · i`. However a cluster
 //! divides its 16,384 slots into ranges, the partitions spread evenly.
 //!
-//! Ids are parsed before they come here. No post, user or reaction contains a brace, a colon or
-//! white space, and no reaction begins with `_`. The only glob character that may occur is the `*`
-//! of the keycap emoji, and onetap never makes a pattern from a reaction.
+//! Ids are parsed before they come here. No post or reaction contains a brace, a colon or white
+//! space, and no reaction begins with `_`. No key contains a user. The only glob character that may
+//! occur is the `*` of the keycap emoji, and onetap never makes a pattern from a reaction.
 
 use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-use crate::domain::{IdempotencyKey, PARTITIONS, Partition, PostId, Reaction};
+use crate::domain::{IdempotencyKey, PARTITIONS, Partition, PostId, Reaction, UserIds};
 
 /// The version of the layout described above, as stored at the layout key.
 pub(super) const LAYOUT_VERSION: &str = "1";
+
+/// What the layout key holds where users have ids of this kind.
+pub(super) fn layout_of(ids: UserIds) -> &'static str {
+    match ids {
+        UserIds::Integer => LAYOUT_VERSION,
+        UserIds::Text => "1 text",
+    }
+}
 
 /// The keys of the probe: its post, members, log and record. The scripts derive a partition's keys
 /// from the key of a post, so the probe's post has that form: the nil UUID, which no post has.

@@ -3,7 +3,7 @@
 use deadpool_redis::redis::Value;
 
 use super::value::text;
-use crate::domain::{Cause, Change, Micros, Revision};
+use crate::domain::{Add, Cause, Change, Micros, Revision, What};
 use crate::store::{LogEntry, LogPosition};
 
 /// An entry of a partition's log: `[id, [field, text]]`.
@@ -12,11 +12,7 @@ pub(super) fn log_entry(value: &Value) -> Option<LogEntry> {
     let [id, Value::Array(fields)] = parts.as_slice() else { return None };
     let [field, entry] = fields.as_slice() else { return None };
     let position = position(id)?;
-    let cause = match text(field)? {
-        "tap" => Cause::Tap,
-        _ => return None,
-    };
-    Some(LogEntry { position, change: change(text(entry)?, cause)? })
+    Some(LogEntry { position, change: change(text(field)?, text(entry)?)? })
 }
 
 /// The position of an entry, even if its text is unreadable.
@@ -30,28 +26,54 @@ fn position(id: &Value) -> Option<LogPosition> {
     Some(LogPosition { millis: millis.parse().ok()?, sequence: sequence.parse().ok()? })
 }
 
-/// `post user reaction 1|0 revision [occurred_at]`; the time is missing if it equals the revision.
-fn change(entry: &str, cause: Cause) -> Option<Change> {
+/// An entry begins with its post and ends with `revision [occurred_at [actor]]`. The time is
+/// missing if it equals the revision. Between them, by the field:
+///
+/// - `tap`, `replace`, `moderate`: `user reaction 1|0`
+/// - `forgotten`: `reaction`, or `*` for all
+/// - `locked`: `1|0`
+/// - `rules`: `palette add`, and `=` for the default palette
+fn change(field: &str, entry: &str) -> Option<Change> {
     let mut words = entry.split(' ');
     let post = words.next()?.parse().ok()?;
-    let user = words.next()?.parse().ok()?;
-    let reaction = words.next()?.parse().ok()?;
-    let active = match words.next()? {
-        "1" => true,
-        "0" => false,
-        _ => return None,
+    let mut next = || words.next();
+    let what = match field {
+        "forgotten" => What::Forgotten(match next()? {
+            "*" => None,
+            reaction => Some(reaction.parse().ok()?),
+        }),
+        "locked" => What::Locked(flag(next()?)?),
+        "rules" => {
+            let palette = match next()? {
+                "=" => None,
+                name => Some(name.parse().ok()?),
+            };
+            What::Rules(palette, Add::from_word(next()?)?)
+        }
+        field => {
+            let cause = match field {
+                "tap" => Cause::Tap,
+                "replace" => Cause::Replace,
+                "moderate" => Cause::Moderate,
+                _ => return None,
+            };
+            let (user, reaction) = (next()?.parse().ok()?, next()?.parse().ok()?);
+            What::Reaction { user, reaction, active: flag(next()?)?, cause }
+        }
     };
-    let revision: u64 = words.next()?.parse().ok()?;
-    let occurred_at = words.next().map_or(Some(revision), |at| at.parse().ok())?;
-    Some(Change {
-        post,
-        user,
-        reaction,
-        active,
-        revision: Revision(revision),
-        occurred_at: Micros(occurred_at),
-        cause,
-    })
+    let revision: u64 = next()?.parse().ok()?;
+    let occurred_at = Micros(next().map_or(Some(revision), |at| at.parse().ok())?);
+    let actor = next().map(|actor| actor.parse().ok()).map_or(Some(None), |it| it.map(Some))?;
+    let is_end = next().is_none();
+    is_end.then_some(Change { post, what, revision: Revision(revision), occurred_at, actor })
+}
+
+fn flag(word: &str) -> Option<bool> {
+    match word {
+        "1" => Some(true),
+        "0" => Some(false),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -78,13 +100,14 @@ mod tests {
         assert_eq!(read.position, LogPosition { millis: 5, sequence: 1 });
         assert_eq!((read.change.revision, read.change.occurred_at), (Revision(5000), Micros(5000)));
         let ahead = entry("5-1", "tap", &of("7 like 0 5001 5000")).expect("an entry");
-        assert_eq!((ahead.change.active, ahead.change.occurred_at), (false, Micros(5000)));
+        assert!(matches!(ahead.change.what, What::Reaction { active: false, .. }));
+        assert_eq!(ahead.change.occurred_at, Micros(5000));
         for (id, field, words) in [
             ("5", "tap", "7 like 1 5000"),
             ("5-x", "tap", "7 like 1 5000"),
             ("5-1", "other", "7 like 1 5000"),
             ("5-1", "tap", "7 like 2 5000"),
-            ("5-1", "tap", "0 like 1 5000"),
+            ("5-1", "tap", "_ like 1 5000"),
             ("5-1", "tap", "7 like 1"),
             ("5-1", "tap", "7 like 1 5000 then"),
         ] {

@@ -7,12 +7,12 @@
 mod change_log;
 mod cluster;
 mod follow;
-#[cfg(test)]
-mod forget_tests;
 mod keys;
 mod lane;
 mod log_entry;
 mod net;
+#[cfg(test)]
+mod new_verb_tests;
 mod ops;
 mod value;
 
@@ -31,13 +31,18 @@ use self::net::CredentialSource;
 pub use self::net::{
     Address, ConnectError, CredentialFiles, Deployment, InvalidAddress, Node, Secret, password_in,
 };
-use self::ops::{Item, Operation, Pending, Probe, ReadReactors, ReadSummary, Reply, Settings};
+use self::ops::{
+    Item, Judged, JudgedTap, Operation, Pending, Probe, ReadReactors, ReadSummary, Reply, Settings,
+    WholeSet,
+};
 use super::record_budget::RecordBudget;
 use super::{
     ChangeLog, Deadline, LaneStats, LogCursor, LogPage, News, ReactorsQuery, Retention, Store,
-    StoreError, SummaryQuery, WatchedPartitions,
+    StoreError, SummaryQuery, UserIds, WatchedPartitions,
 };
-use crate::domain::{Outcome, Partition, ReactorsPage, Summary, Tap};
+use crate::domain::{
+    Act, Forget, Forgotten, Outcome, Partition, ReactorsPage, Ruled, RulesEdit, Summary, Tap,
+};
 
 /// How to reach and use Redis.
 #[derive(Clone, Debug)]
@@ -51,6 +56,8 @@ pub struct RedisOptions {
     pub files: CredentialFiles,
     /// Refuse a Redis that onetap would otherwise only warn about.
     pub strict: bool,
+    /// Which ids users have.
+    pub user_ids: UserIds,
     /// The prefix of every key.
     pub key_prefix: String,
     /// The most time to open a connection and to check the server.
@@ -93,6 +100,7 @@ impl RedisSource {
             address.clone(),
             credentials,
             &keys,
+            options.user_ids,
             options.strict,
             options.connect_timeout,
         ));
@@ -137,6 +145,10 @@ impl RedisSource {
     }
 }
 
+/// How often a tap asks with the palette that the post names. More is needed only if a moderator
+/// changes it in between.
+const PALETTES_TRIED: usize = 4;
+
 /// Reactions in Redis. The store has a lane for taps and one for reads; in a cluster, two to each
 /// node. Clones share the lanes.
 #[derive(Clone, Debug)]
@@ -156,6 +168,31 @@ impl RedisStore {
         let (pending, answer) = Pending::new(operation);
         lanes.send(Call::new(deadline, pending.into()));
         answer
+    }
+
+    /// Asks with the palette of a post without rules. If the post names another, the script has
+    /// applied nothing, and this asks again with that one.
+    async fn judged(&self, tap: &Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
+        let mut palette = Arc::clone(tap.palettes.default_palette());
+        for _ in 0..PALETTES_TRIED {
+            let (tap, palettes) = (tap.clone(), &tap.palettes);
+            let answer = match tap.act.clone() {
+                Act::One(verb, reaction) => {
+                    Self::ask(&self.taps, deadline, JudgedTap { tap, verb, reaction, palette })
+                        .await
+                }
+                Act::Exactly(named) => {
+                    let set = WholeSet::new(tap, &named, palette);
+                    Self::ask(&self.taps, deadline, set).await
+                }
+            };
+            // Without an answer, the runtime dropped the batch, which may have been sent.
+            palette = match answer.unwrap_or(Err(StoreError::OutcomeUnknown))? {
+                Judged::Done(outcome) => return Ok(outcome),
+                Judged::Other(name) => palettes.of_name(&name),
+            };
+        }
+        Err(StoreError::Unavailable("the palette of the post changes all the time".into()))
     }
 
     async fn probe_one(&self, partition: Partition, deadline: Deadline) -> Result<(), StoreError> {
@@ -178,12 +215,19 @@ impl Store for RedisStore {
     async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
         self.taps.ready(deadline).await?;
         let keyed = tap.record_partition();
-        let step = async {
-            let answer = Self::ask(&self.taps, deadline, tap);
-            // The runtime dropped the batch, which may have been sent.
-            answer.await.unwrap_or(Err(StoreError::OutcomeUnknown))
-        };
-        self.shared.records.around(keyed, step).await
+        self.shared.records.around(keyed, self.judged(&tap, deadline)).await
+    }
+
+    async fn rule(&self, edit: RulesEdit, deadline: Deadline) -> Result<Ruled, StoreError> {
+        self.taps.ready(deadline).await?;
+        let answer = Self::ask(&self.taps, deadline, edit);
+        answer.await.unwrap_or(Err(StoreError::OutcomeUnknown))
+    }
+
+    async fn forget(&self, forget: Forget, deadline: Deadline) -> Result<Forgotten, StoreError> {
+        self.taps.ready(deadline).await?;
+        let answer = Self::ask(&self.taps, deadline, forget);
+        answer.await.unwrap_or(Err(StoreError::OutcomeUnknown))
     }
 
     async fn summaries(

@@ -38,7 +38,7 @@ const LAW: &[(&str, &[&str])] = &[
     ("src/commands", &["app", "config", "http", "store", "telemetry"]),
     ("src/app.rs", &["config", "demo", "domain", "http", "live", "store", "telemetry"]),
     // The configuration names the types that it fills in.
-    ("src/config", &["http", "store", "telemetry"]),
+    ("src/config", &["domain", "http", "store", "telemetry"]),
     // The demo is behind the middleware of the API, which knows nothing of the demo.
     ("src/demo", &["domain", "http"]),
     ("src/http", &["domain", "live", "store", "sync", "telemetry"]),
@@ -90,7 +90,7 @@ fn imports_inside_the_redis_store_go_one_way() {
     for path in files("src/store/redis", "rs") {
         let name = path.strip_prefix(&room).unwrap().to_string_lossy().into_owned();
         let Some((own, allowed)) = REDIS_LAW.iter().find(|(own, _)| name.starts_with(own)) else {
-            assert!(["mod.rs", "forget_tests.rs"].contains(&&*name), "{name} has no room");
+            assert!(["mod.rs", "new_verb_tests.rs"].contains(&&*name), "{name} has no room");
             continue;
         };
         let code = code(&path);
@@ -152,7 +152,7 @@ fn files_and_lines_keep_their_budgets() {
         ("src", "rs", 400, 100),
         ("loadtest/src", "rs", 400, 100),
         ("tests/it", "rs", 500, 120),
-        ("lua", "lua", 90, 110),
+        ("lua", "lua", 120, 110),
     ] {
         for path in files(folder, ending) {
             let text = fs::read_to_string(&path).unwrap();

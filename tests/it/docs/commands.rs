@@ -11,7 +11,7 @@ use crate::support::program::Program;
 use crate::support::redis_server::{Kind, RedisServer};
 use crate::support::service::Service;
 
-fn read(path: &str) -> String {
+pub(super) fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
@@ -22,7 +22,7 @@ fn shell_blocks(text: &str) -> Vec<String> {
 }
 
 /// Runs lines in a shell in which curl fails after four seconds, and for an HTTP error.
-async fn run(lines: String) -> Output {
+pub(super) async fn run(lines: String) -> Output {
     let script = format!("curl() {{ command curl -sS -f -m 4 \"$@\"; }}\n{lines}");
     let bash = move || Command::new("bash").args(["-euc", &script]).output().unwrap();
     tokio::task::spawn_blocking(bash).await.unwrap()
@@ -68,7 +68,7 @@ async fn every_call_of_the_readme_and_of_the_api_page_is_answered() {
 }
 
 /// The text below `<!-- snippet: NAME -->` in docs/operations.md.
-fn snippet(name: &str) -> String {
+pub(super) fn snippet(name: &str) -> String {
     let guide = read("docs/operations.md");
     let (_, rest) = guide.split_once(&format!("<!-- snippet: {name} -->\n```")).unwrap();
     rest.split_once('\n').unwrap().1.split("```").next().unwrap().to_owned()
@@ -119,9 +119,14 @@ async fn the_settings_and_rights_of_the_guide_are_enough_and_strict() {
 /// zsh, the default shell of macOS, takes a comment after a command as arguments.
 #[test]
 fn no_command_has_a_comment_behind_it() {
-    for path in
-        ["README.md", "CONTRIBUTING.md", "docs/api.md", "docs/operations.md", "loadtest/README.md"]
-    {
+    for path in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/api.md",
+        "docs/moderation.md",
+        "docs/operations.md",
+        "loadtest/README.md",
+    ] {
         let blocks = shell_blocks(&read(path));
         let line = blocks.iter().flat_map(|block| block.lines()).find(|line| line.contains(" #"));
         assert_eq!(line, None, "{path}");

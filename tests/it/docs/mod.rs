@@ -2,3 +2,5 @@
 
 mod commands;
 mod messages;
+mod moderation;
+mod palettes;

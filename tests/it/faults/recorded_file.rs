@@ -72,6 +72,7 @@ impl Callers {
                     revision: told.revision.0,
                     changes: None,
                     replayed: told.replayed,
+                    replaced: Vec::new(),
                 },
             },
             // If it took effect, it did so in the commit that has just failed.
@@ -80,11 +81,12 @@ impl Callers {
             }
             Err(_) => Outcome::Refused,
         };
+        let (verb, reaction) = tap.act.one().expect("a tap on one reaction");
         self.recorder.tap(&history::Tap {
             post_id: tap.post.to_string().into(),
-            reaction: tap.reaction.to_string().into(),
-            user_id: tap.user.get(),
-            verb: match tap.verb {
+            reaction: reaction.to_string().into(),
+            user_id: tap.user.integer().unwrap(),
+            verb: match verb {
                 Verb::Toggle => history::Verb::Toggle,
                 Verb::Set => history::Verb::Set,
                 Verb::Unset => history::Verb::Unset,
@@ -106,7 +108,10 @@ impl Callers {
             let reaction = Some(counted.reaction.clone());
             let query = ReactorsQuery { post, reaction, after: None, limit: 1000 };
             let users = self.store.reactors(query, soon()).await?.reactors;
-            let users = users.into_iter().map(|reactor| reactor.user.get()).collect::<Vec<_>>();
+            let users = users
+                .into_iter()
+                .map(|reactor| reactor.user.integer().unwrap())
+                .collect::<Vec<_>>();
             reactors.insert(counted.reaction.to_string().into(), users);
         }
         let counts = summary.reactions.iter().map(|r| (r.reaction.to_string().into(), r.count));
@@ -154,7 +159,7 @@ async fn the_power_is_cut_in_group_commits() {
     let rounds = variable("ONETAP_FAULT_ROUNDS", 3).max(12);
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = folder.path().join("history.ndjson");
-    let recorder = Arc::new(Recorder::create(&path, "power cuts of the store file").unwrap());
+    let recorder = Arc::new(Recorder::create(&path, "power cuts of the store file", None).unwrap());
     let (begun, disk, mut seed) = (Arc::new(AtomicU64::new(0)), Disk::new(), 3);
     let retention = Retention {
         change_log: Duration::from_secs(2),

@@ -1,20 +1,21 @@
 //! The file store after crashes: kill -9, which keeps the system's cache, and a power cut, which
 //! keeps what was synced and any part of the rest.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use onetap::domain::{Form, Outcome, Tap, Verb};
+use onetap::domain::{Forget, Form, Outcome, PostId, Tap, Verb};
 use onetap::store::file::{FileOptions, FileStore};
-use onetap::store::{AnyStore, Retention, Store as _, StoreError};
+use onetap::store::{AnyStore, ReactorsQuery, Retention, Store as _, StoreError, SummaryQuery};
 
-use crate::support::file::{OPTIONS, open_at};
+use crate::support::file::{OPTIONS, forget, open_at, until_quiet};
 use crate::support::http::Connection;
 use crate::support::ledger::{Ledger, numbered_tap};
 use crate::support::power::{Disk, Left, random};
-use crate::support::soon;
+use crate::support::{post, soon, tap};
 
 const CALLERS: u64 = 24;
 
@@ -120,14 +121,15 @@ async fn over_http(
     tap: &Tap,
     key: &str,
 ) -> Result<Outcome, StoreError> {
-    let (method, last, body) = match (tap.keyed.map(|keyed| keyed.form), tap.verb) {
+    let (verb, reaction) = tap.act.one().expect("a tap on one reaction");
+    let (method, last, body) = match (tap.keyed.map(|keyed| keyed.form), verb) {
         (Some(Form::ToggleFrom(true)), _) => ("POST", "/toggle", r#"{"from":true}"#),
         (Some(Form::ToggleFrom(false)), _) => ("POST", "/toggle", r#"{"from":false}"#),
         (_, Verb::Toggle) => ("POST", "/toggle", ""),
         (_, Verb::Set) => ("PUT", "", ""),
         (_, Verb::Unset) => ("DELETE", "", ""),
     };
-    let name = if tap.reaction.as_str() == "👍" { "%F0%9F%91%8D" } else { tap.reaction.as_str() };
+    let name = if reaction.as_str() == "👍" { "%F0%9F%91%8D" } else { reaction.as_str() };
     let path = format!("/v1/posts/{}/reactions/{name}/users/{}{last}", tap.post, tap.user);
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
     if tap.keyed.is_some() {
@@ -146,6 +148,7 @@ async fn over_http(
             count: json["count"].as_u64().unwrap(),
             revision: onetap::domain::Revision(json["revision"].as_u64().unwrap()),
             replayed: false,
+            details: None,
         }),
         504 => Err(StoreError::OutcomeUnknown),
         status => panic!("{status}: {}", answer.body),
@@ -193,4 +196,120 @@ async fn kill_9_of_the_service_loses_no_acknowledged_tap() {
     let acknowledged = ledger.lock().unwrap().acknowledged.len();
     println!("{rounds} times kill -9: {acknowledged} taps acknowledged, none lost");
     assert!(acknowledged > 100, "the kills met too little: {acknowledged}");
+}
+
+/// Users 1 to `users` like a post.
+async fn crowd(store: &FileStore, post: PostId, users: u64) {
+    let taps = (1..=users).map(|id| store.tap(tap(Verb::Set, post, id, "like"), soon()));
+    for outcome in futures_util::future::join_all(taps).await {
+        assert!(outcome.unwrap().changed);
+    }
+}
+
+/// The users that like a post; the count is their number.
+async fn likers(store: &FileStore, post: PostId) -> BTreeSet<u64> {
+    let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
+    let summary = store.summaries(query, soon()).await.unwrap().remove(0);
+    for reaction in [None, Some("like".parse().unwrap())] {
+        let query = ReactorsQuery { post, reaction, after: None, limit: 100_000 };
+        let listed = store.reactors(query, soon()).await.unwrap().reactors.len();
+        assert_eq!(listed as u64, summary.total());
+    }
+    let query = ReactorsQuery { post, reaction: None, after: None, limit: 100_000 };
+    let listed = store.reactors(query, soon()).await.unwrap().reactors.into_iter();
+    listed.map(|reactor| reactor.user.integer().unwrap()).collect()
+}
+
+/// The power is cut while a post is forgotten, or between that and the last of its old entries.
+async fn power_cuts_while_forgetting(rounds: u64, left: impl Fn(u64) -> Left) {
+    const CROWD: u64 = 1500;
+    let (disk, mut seed, mut forgotten) = (Disk::new(), 3, 0);
+    for round in 0..rounds {
+        let store = on(&disk, OPTIONS);
+        let (post, other) = (post(), post());
+        crowd(&store, post, CROWD).await;
+        crowd(&store, other, 3).await;
+        disk.cut_after(1 + u32::try_from(random(&mut seed) % 250).unwrap());
+        let request = Forget { post, reaction: None, actor: None };
+        let answer = store.forget(request, soon()).await;
+        // Others go on, until the cut. The last of them is in doubt.
+        let (mut acknowledged, mut last) = (BTreeSet::new(), 0);
+        for id in CROWD / 2.. {
+            last = id;
+            match store.tap(tap(Verb::Set, post, id, "like"), soon()).await {
+                Ok(_) => acknowledged.insert(id),
+                Err(_) => break,
+            };
+        }
+        assert!(disk.is_cut());
+        drop(store);
+        disk.restore(left(round));
+        let store = on(&disk, OPTIONS);
+        assert_eq!(likers(&store, other).await.len(), 3);
+        let mut found = likers(&store, post).await;
+        if answer.is_ok() {
+            forgotten += 1;
+            if !acknowledged.contains(&last) {
+                found.remove(&last);
+            }
+            assert_eq!(found, acknowledged, "round {round}");
+        } else {
+            assert!(found.is_empty() || found.len() as u64 == CROWD, "half of it: {}", found.len());
+        }
+        until_quiet(&store).await;
+        let quiet = likers(&store, post).await;
+        assert!(quiet.is_superset(&found));
+        assert_eq!(forget(&store, post, None).await, quiet.len() as u64);
+    }
+    println!("{rounds} power cuts, {forgotten} between forgetting and the last old entry");
+    assert!(forgotten > 0 || rounds < 5, "no cut was between forgetting and the last old entry");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_power_cut_leaves_no_forgotten_member_in_sight() {
+    power_cuts_while_forgetting(rounds(6), |_| Left::Nothing).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_power_cut_that_tears_the_last_pages_leaves_no_forgotten_member_in_sight() {
+    power_cuts_while_forgetting(rounds(6), Left::Some).await;
+}
+
+/// Kill -9 while the service drops what was forgotten. The next start goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_between_forgetting_and_the_last_old_entry() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.redb");
+    let (post, other) = (post(), post());
+    let store = open_at(&file);
+    crowd(&store, post, 8000).await;
+    crowd(&store, other, 3).await;
+    assert_eq!(forget(&store, post, None).await, 8000);
+    drop(store);
+    let entries = || {
+        let engine = redb::Database::open(&file).unwrap();
+        let txn = redb::ReadableDatabase::begin_read(&engine).unwrap();
+        let posts = redb::TableDefinition::<&[u8], &[u8]>::new("posts");
+        redb::ReadableTableMetadata::len(&txn.open_table(posts).unwrap()).unwrap()
+    };
+    let (mut seed, mut before, mut kills) = (5, entries(), 0);
+    assert!(before > 2_000, "so few are left that no kill can meet the work: {before}");
+    for _ in 0..rounds(5) {
+        let (mut service, _) = start(&file);
+        tokio::time::sleep(Duration::from_millis(random(&mut seed) % 100)).await;
+        service.kill().unwrap();
+        service.wait().unwrap();
+        let left = entries();
+        assert!(left <= before);
+        kills += u32::from(left < before);
+        before = left;
+        let store = open_at(&file);
+        assert!(likers(&store, post).await.is_empty());
+        assert_eq!(likers(&store, other).await.len(), 3);
+    }
+    assert!(kills > 0, "no service was killed at this work");
+    let store = open_at(&file);
+    until_quiet(&store).await;
+    drop(store);
+    assert_eq!(entries(), 8, "the other post alone is left");
 }

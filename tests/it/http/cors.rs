@@ -184,7 +184,9 @@ async fn a_preflight_says_what_may_be_sent() {
         let methods = names(response.header("access-control-allow-methods"));
         assert_eq!(methods, ["delete", "get", "post", "put"]);
         let headers = names(response.header("access-control-allow-headers"));
-        assert_eq!(headers, ["authorization", "content-type", "idempotency-key", "if-none-match"]);
+        let sent =
+            ["authorization", "content-type", "idempotency-key", "if-none-match", "onetap-actor"];
+        assert_eq!(headers, sent);
         assert_eq!(response.header("access-control-max-age"), Some("3600"));
     }
     // A stream is read across origins too.

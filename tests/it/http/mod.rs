@@ -2,6 +2,7 @@
 
 mod bounds;
 mod cors;
+mod forget;
 mod hide;
 mod host;
 mod idempotency;
@@ -10,9 +11,14 @@ mod limits;
 mod log;
 mod metrics;
 mod openapi;
+mod palettes;
 mod problems;
 mod reads;
 mod revisions;
+mod rules;
 mod server;
+mod sets;
+mod sizes;
 mod taps;
+mod user_ids;
 mod web;

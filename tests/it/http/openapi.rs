@@ -74,8 +74,7 @@ async fn the_document_and_its_page_are_served() {
 async fn the_document_is_packed_and_not_sent_twice() {
     let service = Service::memory();
     let mut connection = service.connect().await;
-    let packed =
-        connection.send("GET", "/openapi.json", &[("accept-encoding", "gzip")], "").await;
+    let packed = connection.send("GET", "/openapi.json", &[("accept-encoding", "gzip")], "").await;
     assert_eq!(packed.header("content-encoding"), Some("gzip"));
     let tag = service.send("GET", "/openapi.json").await.header("etag").unwrap().to_owned();
     let held = connection.send("GET", "/openapi.json", &[("if-none-match", &tag)], "").await;

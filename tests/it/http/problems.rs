@@ -13,6 +13,9 @@ const FORM: Headers = &[("content-type", "application/x-www-form-urlencoded")];
 const FOREIGN: Headers = &[("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")];
 const TWO_HOSTS: Headers = &[("host", "evil.example")];
 const KEY: Headers = &[("idempotency-key", "one")];
+/// A post that is locked, and one that takes only what somebody has.
+const LOCKED: &str = "/v1/posts/0192f0c1-2345-7890-abcd-ef012345678a";
+const EXISTING: &str = "/v1/posts/0192f0c1-2345-7890-abcd-ef012345678b";
 const HALF_QUOTED: Headers = &[("idempotency-key", "\"one")];
 
 type Headers = &'static [(&'static str, &'static str)];
@@ -133,6 +136,47 @@ const CASES: &[Case] = &[
         Code::IdempotencyKeyReused,
         &["used for another request of this user on this post"],
     ),
+    (
+        "PUT",
+        "/reactions/ben-is-a-thief/users/42",
+        &[],
+        "",
+        Code::ReactionNotAllowed,
+        &["does not have ben-is-a-thief", "GET /v1/palettes lists what it has"],
+    ),
+    (
+        "PUT",
+        "/reactions/love/users/42",
+        &[],
+        "",
+        Code::TooManyReactions,
+        &["at most 1 different reactions", "add one that somebody has already"],
+    ),
+    (
+        "PUT",
+        "/v1/posts/0192f0c1-2345-7890-abcd-ef012345678a/reactions/like/users/42",
+        &[],
+        "",
+        Code::ReactionsLocked,
+        &["Nothing may be added", "removing goes on"],
+    ),
+    (
+        "PUT",
+        "/v1/posts/0192f0c1-2345-7890-abcd-ef012345678b/reactions/like/users/42",
+        &[],
+        "",
+        Code::ReactionNotAllowed,
+        &["only reactions be added that somebody has", "nobody has like"],
+    ),
+    (
+        "PUT",
+        "/rules",
+        JSON,
+        r#"{"palette":"qa"}"#,
+        Code::InvalidBody,
+        &["`palette` names none of the configuration", "one of: default"],
+    ),
+    ("PUT", "/rules", JSON, r#"{"add":"some"}"#, Code::InvalidBody, &["all, existing, none"]),
 ];
 
 /// Codes that no request can cause by itself: they come from the store, from timing, or from a bug
@@ -156,9 +200,13 @@ fn every_problem_of_a_caller_has_a_case() {
 
 #[tokio::test]
 async fn each_problem_says_what_to_change() {
-    let service = Service::memory();
+    let palette = "[palettes.default]\nreactions = ['like', 'love']\nmax_kinds_per_post = 1\n";
+    let service = Service::configured(palette, &[]);
     let mut connection = service.connect().await;
     connection.send("POST", &format!("{POST}{TOGGLE}"), KEY, "").await.ok(200);
+    connection.send("PUT", &format!("{LOCKED}/lock"), &[], "").await.ok(200);
+    let existing = r#"{"add":"existing"}"#;
+    connection.send("PUT", &format!("{EXISTING}/rules"), JSON, existing).await.ok(200);
     for (method, path, headers, body, code, words) in CASES {
         let path = if path.starts_with("/v1") || path.starts_with("http:") {
             (*path).into()

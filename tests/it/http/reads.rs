@@ -22,7 +22,7 @@ async fn a_summary_has_the_fields_that_were_asked_for() {
         let path = format!("/v1/posts/{post}/reactions");
         let empty = get(&service, &path).await;
         let expected = json!({ "post_id": post.to_string(), "revision": empty["revision"],
-            "locked": false, "total": 0, "reactions": [] });
+            "palette": "default", "add": "all", "locked": false, "total": 0, "reactions": [] });
         assert_eq!(empty, expected);
 
         put(&service, post, "love", 1).await;
@@ -30,7 +30,7 @@ async fn a_summary_has_the_fields_that_were_asked_for() {
         put(&service, post, "%F0%9F%91%8D", 2).await;
         let plain = get(&service, &path).await;
         let expected = json!({ "post_id": post.to_string(), "revision": plain["revision"],
-            "locked": false, "total": 3,
+            "palette": "default", "add": "all", "locked": false, "total": 3,
             "reactions": [{"reaction": "👍", "count": 2}, {"reaction": "love", "count": 1}] });
         assert_eq!(plain, expected);
 

@@ -11,6 +11,7 @@ use crate::support::service::Service;
 /// Every file, its type, and a word that is in it.
 const FILES: &[(&str, &str, &str)] = &[
     ("/onetap.js", "text/javascript; charset=utf-8", "as Onetap"),
+    ("/onetap-palettes.js", "text/javascript; charset=utf-8", "judge"),
     ("/onetap.d.ts", "text/plain; charset=utf-8", "class Onetap"),
     ("/onetap-bar.js", "text/javascript; charset=utf-8", "\"onetap-bar\""),
     ("/onetap-card.js", "text/javascript; charset=utf-8", "attach"),
@@ -19,6 +20,9 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/onetap-picker.js", "text/javascript; charset=utf-8", "search"),
     ("/onetap-bar.d.ts", "text/plain; charset=utf-8", "class OnetapBar"),
     ("/onetap-bar.css", "text/css; charset=utf-8", "onetap-bar"),
+    ("/docs/", "text/html; charset=utf-8", "docs.js"),
+    ("/docs/docs.js", "text/javascript; charset=utf-8", "openapi.json"),
+    ("/docs/docs.css", "text/css; charset=utf-8", ".method"),
     ("/demo", "text/html; charset=utf-8", "demo/demo.js"),
     ("/demo/demo.js", "text/javascript; charset=utf-8", "../onetap.js"),
     ("/demo/phones.js", "text/javascript; charset=utf-8", "NaiveClient"),
@@ -91,6 +95,7 @@ async fn scripts_and_styles_are_small_and_served_as_they_were_built() {
     let service = Service::memory();
     for (path, built) in [
         ("/onetap.js", include_str!("../../../web/dist/onetap.js")),
+        ("/onetap-palettes.js", include_str!("../../../web/dist/onetap-palettes.js")),
         ("/onetap-bar.js", include_str!("../../../web/dist/onetap-bar.js")),
         ("/onetap-card.js", include_str!("../../../web/dist/onetap-card.js")),
         ("/onetap-dialog.js", include_str!("../../../web/dist/onetap-dialog.js")),
@@ -100,6 +105,8 @@ async fn scripts_and_styles_are_small_and_served_as_they_were_built() {
         ("/demo/demo.js", include_str!("../../../web/dist/demo/demo.js")),
         ("/demo/phones.js", include_str!("../../../web/dist/demo/phones.js")),
         ("/demo/demo.css", include_str!("../../../web/dist/demo/demo.css")),
+        ("/docs/docs.js", include_str!("../../../web/dist/docs/docs.js")),
+        ("/docs/docs.css", include_str!("../../../web/dist/docs/docs.css")),
     ] {
         let packed = get(&service, path, &[("accept-encoding", "gzip")]).await;
         assert!(length(&packed) <= 8192, "{path} has {} bytes", length(&packed));

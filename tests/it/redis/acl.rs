@@ -50,7 +50,7 @@ async fn a_user_who_may_not_do_all_of_a_tap_does_nothing_of_it() {
         let mut admin = server.client().await;
         for denied in [
             "time", "evalsha", "get", "hget", "zadd", "zscore", "xadd", "xtrim", "xlen", "zcard",
-            "zrem", "hset", "hdel", "hexists", "hlen", "set", "del",
+            "zrem", "hset", "hdel", "hexists", "hlen", "set", "del", "hmget", "hkeys", "unlink",
         ] {
             let prefix = prefix();
             let _: () = redis::cmd("SET")

@@ -1,14 +1,23 @@
 //! Public reports on races and counters (`B…` are their numbers), over HTTP with many connections.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use onetap::domain::{
+    Exclusive, Outcome, PaletteSpec, Palettes, PostId, Reaction, Refusal, Tap, UserId, Verb,
+};
+use onetap::store::memory::MemoryStore;
+use onetap::store::{AnyStore, Retention, Store as _, StoreError, SummaryQuery};
 use serde_json::Value;
 use tokio::sync::Barrier;
 
-use crate::support::post;
+use crate::support::file::fresh;
+use crate::support::forms;
+use crate::support::palettes::palettes;
+use crate::support::redis_server::{Kind, shared};
 use crate::support::service::Service;
+use crate::support::{changes, post, reaction, soon, tap};
 
 /// Sends a request on each of `n` connections at the same time. Asserts that they overlapped.
 async fn at_once(
@@ -256,3 +265,128 @@ async fn batches_in_opposite_orders_wait_for_nobody() {
         }
     }
 }
+
+/// How many users tap at one barrier.
+const CROWD: u64 = 1000;
+
+/// The taps of a crowd at one barrier, and what each was answered.
+async fn crowd(
+    store: &AnyStore,
+    taps: impl Iterator<Item = Tap>,
+) -> Vec<Result<Outcome, StoreError>> {
+    let taps: Vec<_> = taps.collect();
+    let barrier = Arc::new(Barrier::new(taps.len()));
+    let tasks = taps.into_iter().map(|tap| {
+        let (store, barrier) = (store.clone(), Arc::clone(&barrier));
+        async move {
+            barrier.wait().await;
+            store.tap(tap, soon()).await
+        }
+    });
+    let tasks: Vec<_> = tasks.map(tokio::spawn).collect();
+    futures_util::future::join_all(tasks).await.into_iter().map(Result::unwrap).collect()
+}
+
+/// Plays the log of a post. `look` sees the user of each change, and the members after it.
+async fn play(
+    store: &AnyStore,
+    post: PostId,
+    look: impl Fn(UserId, &BTreeMap<Reaction, BTreeSet<UserId>>),
+) -> BTreeMap<Reaction, BTreeSet<UserId>> {
+    let mut members: BTreeMap<Reaction, BTreeSet<UserId>> = BTreeMap::new();
+    for entry in changes(store, post.partition(), 100_000).await.unwrap() {
+        let Some((user, reaction, active)) = entry.change.flag() else { continue };
+        if entry.change.post != post {
+            continue;
+        }
+        let own = members.entry(reaction.clone()).or_default();
+        assert!(if active { own.insert(user) } else { own.remove(&user) });
+        members.retain(|_, users| !users.is_empty());
+        look(user, &members);
+    }
+    members
+}
+
+/// Asserts that a summary shows these members.
+async fn shows(store: &AnyStore, post: PostId, members: &BTreeMap<Reaction, BTreeSet<UserId>>) {
+    let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
+    let summary = store.summaries(query, soon()).await.unwrap().remove(0);
+    let shown = summary.reactions.into_iter().map(|it| (it.reaction, it.count));
+    let counted = members.iter().map(|(name, users)| (name.clone(), users.len() as u64));
+    assert_eq!(shown.collect::<BTreeMap<_, _>>(), counted.collect());
+}
+
+/// A crowd that adds 60 different reactions, and takes some back, on a post that may have 20.
+async fn never_more_kinds_than_the_palette_allows(store: AnyStore) {
+    let (post, palettes) = (post(), Palettes::unconfigured());
+    let taps = (1..=CROWD).map(|id| {
+        let verb = if id % 10 == 0 { Verb::Toggle } else { Verb::Set };
+        let tap = tap(verb, post, 1 + id % 700, &format!("r{}", id % 60));
+        Tap { palettes: Arc::clone(&palettes), ..tap }
+    });
+    let answers = crowd(&store, taps).await;
+    let refused = StoreError::Refused(Refusal::TooManyKinds(20));
+    let (counted, others): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert!(others.iter().all(|answer| *answer == Err(refused.clone())), "{others:?}");
+    assert!(counted.len() > 200 && others.len() > 200, "{} and {}", counted.len(), others.len());
+    let members = play(&store, post, |_, members| assert!(members.len() <= 20)).await;
+    assert_eq!(members.len(), 20);
+    shows(&store, post, &members).await;
+}
+
+/// A crowd in which each user taps three reactions of one group at the same moment.
+async fn never_two_of_a_group(store: AnyStore) {
+    let post = post();
+    let votes = ["up", "down", "sideways"];
+    let groups = vec![votes.map(reaction).to_vec()];
+    let votes_palette =
+        PaletteSpec { exclusive: Exclusive::Groups(groups), ..PaletteSpec::default() };
+    let palettes = palettes(&[("default", votes_palette)]);
+    let taps = (0..3 * CROWD).map(|n| {
+        let name = votes[usize::try_from(n % 3).unwrap()];
+        Tap { palettes: Arc::clone(&palettes), ..tap(Verb::Set, post, 1 + n / 3, name) }
+    });
+    let answers = crowd(&store, taps).await;
+    let replaced: usize = answers.iter().map(|it| it.as_ref().unwrap().replaced().len()).sum();
+    assert_eq!(replaced as u64, 2 * CROWD, "each later tap of a user replaces the one before");
+    // One step takes the old one first, so no moment of the log has two.
+    let holders = |members: &BTreeMap<Reaction, BTreeSet<UserId>>| -> usize {
+        members.values().map(BTreeSet::len).sum()
+    };
+    let members = play(&store, post, |changed, members| {
+        let held = members.values().filter(|users| users.contains(&changed)).count();
+        assert!(held <= 1, "user {changed} has two of a group");
+    })
+    .await;
+    assert_eq!(holders(&members) as u64, CROWD);
+    shows(&store, post, &members).await;
+}
+
+macro_rules! on_every_store {
+    ($($law:ident),* $(,)?) => {
+        mod memory { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $law() {
+                let store = super::MemoryStore::new(super::Retention::default());
+                super::$law(super::AnyStore::Memory(store)).await;
+            })* }
+        mod file { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $law() {
+                let (store, _folder) = super::fresh();
+                super::$law(super::AnyStore::File(store)).await;
+            })* }
+        mod redis { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $law() {
+                super::$law(super::AnyStore::Redis(super::shared(super::Kind::Redis).store())).await;
+            })* }
+        mod valkey { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $law() {
+                super::$law(super::AnyStore::Redis(super::shared(super::Kind::Valkey).store())).await;
+            })* }
+        mod cluster { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $law() {
+                super::$law(super::AnyStore::Redis(super::forms::in_a_cluster().await)).await;
+            })* }
+    };
+}
+
+on_every_store! { never_more_kinds_than_the_palette_allows, never_two_of_a_group }

@@ -6,7 +6,7 @@ use onetap::domain::{Change, Form, Outcome, Partition, PostId, Reaction, Revisio
 use onetap::store::{AnyStore, ReactorsQuery, Store as _, StoreError, SummaryQuery};
 
 use super::power::random;
-use super::{changes, keyed_tap, numbered_post, soon, tap};
+use super::{changes, keyed_tap, numbered_post, soon};
 
 const FORMS: [Form; 5] =
     [Form::Toggle, Form::Set, Form::Unset, Form::ToggleFrom(true), Form::ToggleFrom(false)];
@@ -43,7 +43,7 @@ pub(crate) fn numbered_tap(run: &str, n: u64) -> Tap {
     let name = ["like", "love", "👍"][usize::try_from(below(3)).unwrap()];
     let form = FORMS[usize::try_from(below(5)).unwrap()];
     if below(5) == 0 {
-        return tap(form.verb(), post, user, name);
+        return Tap { keyed: None, ..keyed_tap(form, post, user, name, "none") };
     }
     keyed_tap(form, post, user, name, &format!("{run}-{n}"))
 }
@@ -67,15 +67,15 @@ impl Ledger {
         for (tap, outcome) in self.acknowledged.iter().filter(|(_, outcome)| outcome.changed) {
             let found = logged.get(&(tap.post, outcome.revision));
             let change = found.unwrap_or_else(|| panic!("lost: {tap:?}, answered {outcome:?}"));
-            let told = (tap.user, &tap.reaction, outcome.active);
-            assert_eq!((change.user, &change.reaction, change.active), told, "{tap:?}");
+            let (_, reaction) = tap.act.one().expect("a tap on one reaction");
+            assert_eq!(change.flag(), Some((tap.user, reaction, outcome.active)), "{tap:?}");
         }
         agrees_with_itself(store, &changes).await;
         // A record is of the same step as its tap.
         let keyed = self.acknowledged.iter().filter(|(tap, _)| tap.keyed.is_some());
         for (tap, outcome) in keyed.rev().take(300) {
             let again = store.tap(tap.clone(), soon()).await;
-            assert_eq!(again, Ok(Outcome { replayed: true, ..*outcome }), "{tap:?}");
+            assert_eq!(again, Ok(Outcome { replayed: true, ..outcome.clone() }), "{tap:?}");
         }
     }
 
@@ -109,8 +109,9 @@ async fn agrees_with_itself(store: &AnyStore, changes: &[Change]) {
             replayed.entry(change.post).or_insert((Revision(0), BTreeSet::new()));
         assert!(change.revision > *revision, "revisions rise in the log");
         *revision = change.revision;
-        let member = (change.reaction.clone(), change.user);
-        let flipped = if change.active { members.insert(member) } else { members.remove(&member) };
+        let (user, reaction, active) = change.flag().expect("a tap's entry");
+        let member = (reaction.clone(), user);
+        let flipped = if active { members.insert(member) } else { members.remove(&member) };
         assert!(flipped, "the log has a change that changed nothing: {change:?}");
     }
     for (post, (revision, members)) in replayed {

@@ -11,6 +11,7 @@ pub(crate) mod keyed_load;
 pub(crate) mod ledger;
 pub(crate) mod load;
 pub(crate) mod lua;
+pub(crate) mod palettes;
 pub(crate) mod power;
 pub(crate) mod program;
 pub(crate) mod redis_server;
@@ -61,13 +62,19 @@ pub(crate) fn reaction(text: &str) -> Reaction {
 }
 
 pub(crate) fn tap(verb: Verb, post: PostId, user_id: u64, name: &str) -> Tap {
-    Tap { post, user: user(user_id), reaction: reaction(name), verb, keyed: None }
+    Tap::new(post, user(user_id), verb, reaction(name))
+}
+
+/// The same tap by a user with this id, which may be a text.
+pub(crate) fn by(user: &str, tap: Tap) -> Tap {
+    Tap { user: user.parse().unwrap(), ..tap }
 }
 
 /// A tap with an idempotency key.
 pub(crate) fn keyed_tap(form: Form, post: PostId, user_id: u64, name: &str, key: &str) -> Tap {
     let key = IdempotencyKey::new(key, post, user(user_id)).unwrap();
-    Tap { keyed: Some(Keyed { key, form }), ..tap(form.verb(), post, user_id, name) }
+    let plain = tap(Verb::Set, post, user_id, name);
+    Tap { act: form.act(reaction(name)), keyed: Some(Keyed { key, form }), ..plain }
 }
 
 /// A deadline that is long enough for any test.

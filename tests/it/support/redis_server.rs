@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use onetap::store::Retention;
 use onetap::store::redis::{CredentialFiles, RedisOptions, RedisSource, RedisStore};
+use onetap::store::{Retention, UserIds};
 use tempfile::TempDir;
 
 use super::prefix;
@@ -71,6 +71,7 @@ pub(crate) fn options(url: &str, prefix: &str) -> RedisOptions {
         ca: None,
         files: CredentialFiles::default(),
         strict: false,
+        user_ids: UserIds::Integer,
         key_prefix: prefix.to_owned(),
         connect_timeout: Duration::from_secs(1),
         queue_bound: 10_000,
@@ -108,6 +109,11 @@ impl RedisServer {
     pub(crate) fn with_shifted_clock() -> (Self, ShiftedClock) {
         let clock = ShiftedClock::new();
         (Self::launch(Kind::Redis, free_port(), &[], &clock.variables()), clock)
+    }
+
+    /// Starts a server with these environment variables.
+    pub(crate) fn with_variables(kind: Kind, variables: &[(&str, String)]) -> Self {
+        Self::launch(kind, free_port(), &[], variables)
     }
 
     /// Starts a sentinel with this configuration file.

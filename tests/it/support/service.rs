@@ -46,6 +46,14 @@ impl Service {
         Self { address, stop, running: Some(running) }
     }
 
+    /// With a configuration file of this content, too.
+    pub(crate) fn configured(content: &str, args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("onetap.toml");
+        std::fs::write(&file, content).unwrap();
+        Self::with(&[&["--config", file.to_str().unwrap()], args].concat())
+    }
+
     pub(crate) async fn connect(&self) -> Connection {
         Connection::open(self.address).await
     }

@@ -7,8 +7,9 @@ import { reactionKey } from '../onetap.js';
 import css from './bar.css';
 import { adopt, h, nodes } from './dom.js';
 import { Faces } from './faces.js';
-import { frame, reactionButton } from './frame.js';
+import { explain, forbid, frame, mark, reactionButton } from './frame.js';
 import { load } from './load.js';
+import { Offer } from './offer.js';
 import { ATTRIBUTES, clientOf, postOf, summaryOf } from './page.js';
 import { isolate, warn } from './text.js';
 import { english } from './texts.js';
@@ -60,15 +61,18 @@ export class OnetapBar extends Base {
   #buttons = new Map();
   #root;
   #bar;
-  #add;
-  #who;
+  #parts;
   #line;
-  #picker;
+  #offer = new Offer(
+    () => ({ client: this.#client, post: this.#post, texts: OnetapBar.texts }),
+    () => this.update(),
+  );
   #warm = false;
   #faces = new Faces(
     this,
     () => OnetapBar,
     (key) => this.#of(key).reaction,
+    this.#offer,
   );
   #voice = new Voice(
     () => OnetapBar.texts,
@@ -153,14 +157,11 @@ export class OnetapBar extends Base {
   #begin() {
     if (!this.#childrenUsed && document.readyState === 'loading' && !this.hasAttribute('summary')) {
       // The parser may not have reached the children yet, so wait for them.
-      document.addEventListener(
-        'DOMContentLoaded',
-        () => {
-          this.#client = this.#post = undefined;
-          this.#schedule();
-        },
-        { once: true },
-      );
+      const again = () => {
+        this.#client = this.#post = undefined;
+        this.#schedule();
+      };
+      document.addEventListener('DOMContentLoaded', again, { once: true });
       return;
     }
     this.#client.addEventListener('onetap-change', this);
@@ -181,7 +182,7 @@ export class OnetapBar extends Base {
     this.#buttons.clear();
     this.#line = undefined;
     this.#voice.reset();
-    this.#who?.replaceChildren();
+    this.#parts?.who.replaceChildren();
   }
 
   handleEvent({ type, detail }) {
@@ -214,7 +215,7 @@ export class OnetapBar extends Base {
       if (this.#post === post && this.#stop) work(part);
     } catch (error) {
       warn(`${name}: ${error}`);
-      this.#picker?.hidePopover();
+      this.#parts?.picker.hidePopover();
       this.#voice.complain(OnetapBar.texts.missing);
     }
   }
@@ -223,6 +224,7 @@ export class OnetapBar extends Base {
   #warmUp = (event) => {
     if (this.#warm || !this.#bar) return;
     this.#warm = true;
+    this.#offer.ask();
     let held = event;
     for (const type of ['pointerup', 'pointercancel'])
       addEventListener(type, () => (held = undefined), { once: true, capture: true });
@@ -253,6 +255,7 @@ export class OnetapBar extends Base {
       listed: [...this.#faces.list().keys()],
       reactions: this.#state().filter(({ count }) => count),
       of: (reaction) => this.#of(reaction),
+      refusal: (reaction) => this.#offer.refusal(this.#of(reaction)),
       label: (reaction) => this.#faces.label(reaction),
       number: (n) => this.#faces.number(n),
       person: (id) => users.person(id, texts.user),
@@ -280,28 +283,27 @@ export class OnetapBar extends Base {
     if (mine === before.mine) return;
     this.#voice.calm();
     this.update();
-    const button = this.#buttons.get(reactionKey(reaction));
+    const button = this.#buttons.get(reactionKey(this.#of(reaction).reaction));
     button?.classList.remove('pop');
     // Reading the width restarts the animation.
     if (mine && button?.offsetWidth) button.classList.add('pop');
   }
 
-  #of(reaction) {
-    const found = this.#state().find((r) => reactionKey(r.reaction) === reactionKey(reaction));
-    return found ?? { reaction, count: 0, mine: false };
+  #of(name) {
+    const find = (name) => this.#state().find((r) => reactionKey(r.reaction) === reactionKey(name));
+    const reaction = this.#offer.counted(name);
+    // Users may have a reaction under a name that is an alias now.
+    return find(name) ?? find(reaction) ?? { reaction, count: 0, mine: false };
   }
 
   #build() {
-    const parts = frame(OnetapBar.texts, {
-      opened: () =>
-        this.#let('picker', (part) => part.open(this.#inside(), this.#picker, this.#add)),
+    this.#parts = frame(OnetapBar.texts, {
+      opened: () => this.#let('picker', (part) => part.open(this.#inside(), picker, add)),
       who: () => this.showReactors(),
     });
-    this.#picker = parts.picker;
-    this.#add = parts.add;
-    this.#who = parts.who;
-    this.#bar = parts.bar;
-    this.#root.append(this.#bar, this.#voice.problem, this.#picker, this.#voice.spoken);
+    const { add, bar, picker } = this.#parts;
+    this.#bar = bar;
+    this.#root.append(bar, this.#voice.problem, picker, this.#voice.spoken);
   }
 
   /** Shows what the client knows; with `anyway` even if it knows nothing yet. */
@@ -310,7 +312,8 @@ export class OnetapBar extends Base {
     if (this.#bar) this.#bar.hidden = !this.#stop;
     if (!this.#stop) return;
     const state = this.#client.state(this.#post);
-    const known = state || anyway;
+    if (!this.hasAttribute('reactions')) this.#offer.ask();
+    const known = anyway || (state && (this.#offer.isLate || this.#faces.text() !== undefined));
     const slot = this.#root.querySelector('slot');
     // Until then the children are shown. Without children, the bar keeps its room.
     if (!known && slot && this.children.length) return;
@@ -321,6 +324,9 @@ export class OnetapBar extends Base {
     const quick = Math.max(0, Number(this.getAttribute('quick') ?? 1) || 0);
     const listed = [...this.#faces.list().keys()];
     const present = state?.reactions.map(({ reaction }) => reactionKey(reaction)) ?? [];
+    // A button of an alias, from before it was known to be one.
+    for (const [key, button] of this.#buttons)
+      if (reactionKey(this.#of(key).reaction) !== key && this.#buttons.delete(key)) button.remove();
     const shown = new Set([...listed.slice(0, quick), ...present, ...this.#buttons.keys()]);
     // In the page's order. Sorted by count, buttons would change places under a finger.
     const order = [
@@ -332,11 +338,13 @@ export class OnetapBar extends Base {
       const button = this.#button(reaction);
       if (button === place) place = place.nextSibling;
       else this.#bar.insertBefore(button, place);
-      this.#fillButton(reaction, readonly || state?.locked, readonly);
+      this.#fillButton(reaction, readonly);
     }
-    this.#add.hidden = readonly || state?.locked || listed.length <= quick;
-    const who = this.#names(state?.reactions.filter(({ count }) => count) ?? []);
-    if (this.#line !== who) this.#who.replaceChildren(...nodes((this.#line = who)));
+    const { add, who } = this.#parts;
+    add.hidden = readonly || listed.length <= quick;
+    explain(this.#parts, this.#offer.note(state), readonly);
+    const names = this.#names(state?.reactions.filter(({ count }) => count) ?? []);
+    if (this.#line !== names) who.replaceChildren(...nodes((this.#line = names)));
   }
 
   #button(reaction) {
@@ -348,21 +356,17 @@ export class OnetapBar extends Base {
     return button;
   }
 
-  #fillButton(reaction, locked, readonly) {
+  #fillButton(reaction, readonly) {
     const state = this.#of(reaction);
     const { count, mine, pending } = state;
     const button = this.#buttons.get(reaction);
     const number = count ? this.#faces.number(count) : '';
     this.#faces.draw(button.firstChild, reaction);
-    button.setAttribute('aria-pressed', String(mine));
-    const parts = ['reaction', `reaction-${reaction}`, mine && 'pressed', pending && 'pending'];
-    button.part = parts.filter(Boolean).join(' ');
-    button.classList.toggle('pending', !!pending);
+    mark(button, reaction, mine, pending);
     const label = this.#faces.label(reaction);
     this.#voice.follow(reaction, isolate(label), state);
     button.setAttribute('aria-label', OnetapBar.texts.button(label, count));
-    // On a locked post, users can still remove their own reactions.
-    button.disabled = readonly || (locked && !mine);
+    forbid(button, this.#offer.refusal(state), readonly);
     if (button.lastChild.textContent !== number) button.lastChild.textContent = number;
     button.setAttribute('aria-description', count ? this.#names([state]) : '');
   }

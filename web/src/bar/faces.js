@@ -6,6 +6,7 @@ import { LOAD_MS, load } from './load.js';
 import { languageOf, own, warn } from './text.js';
 
 /** @import {Page} from '../internal.d.ts' */
+/** @import {Offer} from './offer.js' */
 
 /** The part that shows the page's images. */
 let images;
@@ -14,17 +15,20 @@ export class Faces {
   #bar;
   #page;
   #spelled;
+  #offer;
   /** The parsed list, until the page may have changed it. */
   #listed;
 
   /**
    * @param {HTMLElement} bar @param {() => Page} page what the page has said of all bars
    * @param {(key: string) => string} spelled gives a reaction as the service spells it
+   * @param {Offer} offer
    */
-  constructor(bar, page, spelled) {
+  constructor(bar, page, spelled, offer) {
     this.#bar = bar;
     this.#page = page;
     this.#spelled = spelled;
+    this.#offer = offer;
   }
 
   /** Parses the list again when it is next needed. */
@@ -32,18 +36,23 @@ export class Faces {
     this.#listed = undefined;
   }
 
-  /** The page's list by key, each with its picture: "like", "👍", "helpful=💡". */
+  /** The page's list as text, or the service's; undefined until that is known. */
+  text() {
+    return this.#bar.getAttribute('reactions') ?? this.#offer.list();
+  }
+
+  /** The list by key, each with its picture: "like", "👍", "helpful=💡". */
   list() {
-    const text = () => this.#bar.getAttribute('reactions') ?? 'like';
-    const words = () =>
-      text()
-        .split(/\s+/)
-        .filter((word) => /^[^=]/.test(word));
+    const words = () => (this.text() ?? '').split(/\s+/).filter((word) => /^[^=]/.test(word));
     const face = (reaction) => own(this.#page().pictures, reaction) || this.#shape(reaction);
     return (this.#listed ??= new Map(
       words().map((word) => {
         const [reaction, picture] = word.split('=');
-        return [reactionKey(reaction), picture || face(reaction)];
+        const counted = this.#offer.counted(reaction);
+        return [
+          reactionKey(counted),
+          picture || own(this.#page().pictures, reaction) || face(counted),
+        ];
       }),
     ));
   }

@@ -20,8 +20,32 @@ export function frame(texts, { opened, who }) {
   };
   const add = h('button', properties, face());
   const names = h('button', { className: 'who', type: 'button', onclick: who });
+  const rule = h('span', { className: 'rule', hidden: true });
   const group = { className: 'bar', role: 'group', 'aria-label': texts.reactions };
-  return { picker, add, who: names, bar: h('div', group, add, names) };
+  return { picker, add, who: names, rule, bar: h('div', group, add, rule, names) };
+}
+
+/** Shows why reactions cannot be added, in a bar where that may be so. */
+export function explain({ rule, add, picker }, { closed, text }, readonly) {
+  rule.hidden = readonly || !text;
+  if (rule.textContent !== text) rule.textContent = text;
+  add.disabled = !!closed;
+  if (closed) picker.hidePopover();
+}
+
+/** Disables the button of a reaction that cannot be tapped, and says why. */
+export function forbid(button, refusal, readonly) {
+  button.disabled = readonly || !!refusal;
+  if (refusal) button.title = refusal;
+  else button.removeAttribute('title');
+}
+
+/** Shows whether a reaction is the user's own, and whether it waits. */
+export function mark(button, reaction, mine, pending) {
+  button.setAttribute('aria-pressed', String(mine));
+  const parts = ['reaction', `reaction-${reaction}`, mine && 'pressed', pending && 'pending'];
+  button.part = parts.filter(Boolean).join(' ');
+  button.classList.toggle('pending', !!pending);
 }
 
 /** The button of a reaction, with places for its picture and its count. */

@@ -20,7 +20,7 @@ const plain = (text) =>
  */
 export function open(inside, picker, add) {
   if (!picker.matches(':popover-open')) return;
-  const { adopt, bar, h, label, listed, of, root, tap, texts } = inside;
+  const { adopt, bar, h, label, listed, of, refusal, root, tap, texts } = inside;
   adopt(root, css);
   const options = listed.map((reaction) =>
     h(
@@ -28,7 +28,8 @@ export function open(inside, picker, add) {
       {
         className: 'option',
         type: 'button',
-        title: label(reaction),
+        title: refusal(reaction) ?? label(reaction),
+        disabled: !!refusal(reaction),
         'aria-label': label(reaction),
         'aria-pressed': String(of(reaction).mine),
         onclick: () => {
@@ -68,7 +69,7 @@ export function open(inside, picker, add) {
     // While an input method is composing, Enter belongs to it.
     if (event.key !== 'Enter' || event.isComposing) return;
     event.preventDefault();
-    if (search.value.trim()) options.find(({ hidden }) => !hidden)?.click();
+    if (search.value.trim()) options.find(({ hidden, disabled }) => !hidden && !disabled)?.click();
   });
   picker.replaceChildren(
     ...[search, h('div', { className: 'options' }, ...options), search && nothing].filter(Boolean),
@@ -82,7 +83,10 @@ export function open(inside, picker, add) {
       height: `${picker.offsetHeight}px`,
     });
   // On a touch screen the focus would open a keyboard, so focus the search only with a mouse.
-  (search && matchMedia('(pointer: fine)').matches ? search : options[0])?.focus({
+  (search && matchMedia('(pointer: fine)').matches
+    ? search
+    : options.find(({ disabled }) => !disabled)
+  )?.focus({
     preventScroll: true,
   });
 

@@ -13,7 +13,15 @@ export const english = (problem) => ({
   waiting: (label) => `${label} not saved yet`,
   failed: (label, { code, message }) =>
     `${label} could not be saved and was undone: ${problem(code) ?? message}`,
-  problems: { unauthenticated: 'sign in first', wish_expired: 'no connection for too long' },
+  problems: {
+    unauthenticated: 'sign in first',
+    wish_expired: 'no connection for too long',
+    reactions_locked: 'no reactions can be added here',
+    reaction_not_allowed: 'this reaction cannot be added here',
+    too_many_reactions: 'there are too many reactions here',
+  },
+  locked: 'Closed: reactions can only be removed',
+  existing: 'Only reactions that are here already can be added',
   you: 'You',
   user: (id) => `User ${id}`,
   // `more` is NaN if nobody knows how many.

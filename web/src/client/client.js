@@ -1,17 +1,18 @@
 // The client as a page sees it. Its parts are in the files beside this one.
 
 import { ServiceClock } from './clock.js';
-import { exactly } from './ids.js';
+import { isUser } from './ids.js';
 import { Outbox } from './outbox.js';
 import { Posts } from './posts.js';
 import { Reads } from './reads.js';
+import { Rules } from './rules.js';
 import { Service } from './service.js';
 import { Streams } from './streams.js';
 import { Tabs } from './tabs.js';
 import { Pauses } from './waits.js';
 import { Writes } from './writes.js';
 
-/** @import {Options, Summary} from '../onetap.d.ts' */
+/** @import {Options, Palette, Summary} from '../onetap.d.ts' */
 /** @import {Answer, Parts} from '../internal.d.ts' */
 
 /** How long a page waits before it takes over a wish that another tab has stored. */
@@ -37,9 +38,9 @@ export class Onetap extends EventTarget {
   constructor(options = {}) {
     super();
     const { userId, token, baseUrl = new URL('.', here).href, outbox } = options;
-    if (userId !== undefined && (token || !exactly(/^[1-9]\d{0,18}$/, userId))) {
+    if (userId !== undefined && (token || !isUser(userId))) {
       throw new TypeError(
-        `userId is 1 to 2^63 - 1, above 2^53 as a string, and excludes token: ${userId}`,
+        `userId is an integer (above 2^53 as a string) or a text id, and excludes token: ${userId}`,
       );
     }
     const settings = { ...DEFAULTS, ...options, base: baseUrl.replace(/\/+$/, '') };
@@ -67,6 +68,7 @@ export class Onetap extends EventTarget {
       })
     ));
     parts.posts = new Posts(parts);
+    parts.rules = new Rules(parts);
     parts.reads = new Reads(parts);
     parts.streams = new Streams(parts);
     parts.tabs = new Tabs(parts);
@@ -124,6 +126,29 @@ export class Onetap extends EventTarget {
   /** @param {string} postId */
   state(postId) {
     return this.#parts.posts.state(postId);
+  }
+
+  async palettes() {
+    return this.#parts.rules.load();
+  }
+
+  /** @param {string} postId */
+  palette(postId) {
+    return /** @type {Palette | undefined} */ (this.#parts.rules.judge.of(this.#post(postId)));
+  }
+
+  /** @param {string} postId @param {string} reaction */
+  counted(postId, reaction) {
+    return this.#parts.rules.judge.meant(this.#post(postId), reaction);
+  }
+
+  /** @param {string} postId @param {string} reaction @returns {string | undefined} */
+  refusal(postId, reaction) {
+    return this.#parts.rules.judge.refusal(this.#post(postId), reaction) ?? undefined;
+  }
+
+  #post(postId) {
+    return this.#parts.posts.get(postId.toLowerCase());
   }
 
   /** @param {string} postId @param {string} reaction */

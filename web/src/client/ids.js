@@ -13,11 +13,21 @@ export const reactionKey = (reaction) => reaction.replaceAll('\uFE0F', '');
 export const exactly = (pattern, n) =>
   pattern.test(String(n)) && (typeof n !== 'number' || Number.isSafeInteger(n));
 
-/** @param {number | bigint | string} n */
-export function postIdFromInteger(n) {
+/** A text id, or an integer. `.` and `..` in a path would address something else. */
+const USER = /^(?!_|(me|\.\.?)$)[\w.@|:~=+-]{1,64}$/;
+/** @param {number | bigint | string} id */
+export const isUser = (id) => exactly(typeof id === 'string' ? USER : /^[1-9]\d{0,18}$/, id);
+
+/** @param {number | bigint | string} n @param {number} [kind] @param {unknown[]} rest */
+export function postIdFromInteger(n, kind = 0, ...rest) {
+  // `map` gives the index of each integer, which is no kind.
+  if (rest.length) throw new TypeError('in `map`, write n => postIdFromInteger(n)');
+  if (!(Number.isInteger(kind) && kind >= 0 && kind < 2 ** 14))
+    throw new RangeError(`a kind is an integer from 0 to 2^14 - 1: ${kind}`);
+  const bits = kind ? 48n : 62n;
   const integer = exactly(/^\d+$/, n) ? BigInt(n) : -1n;
-  if (integer >> 62n) throw new RangeError(`an integer from 0 to 2^62 - 1: ${n}`);
-  const hex = (integer | (1n << 63n)).toString(16);
+  if (integer >> bits) throw new RangeError(`an integer from 0 to 2^${bits} - 1: ${n}`);
+  const hex = (integer | (BigInt(kind) << 48n) | (1n << 63n)).toString(16);
   return `6f6e6574-6170-8000-${hex.slice(0, 4)}-${hex.slice(4)}`;
 }
 

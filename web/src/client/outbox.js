@@ -54,12 +54,12 @@ export class Outbox {
    * Makes a wish, and stores it before the caller awaits anything, if `room` is true.
    * @param {Cell} cell @returns {Wish}
    */
-  keep({ post, reaction }, active, n, room) {
+  keep({ post, reaction }, active, n, turn, room) {
     const key = newKey();
     const name = `${this.#prefix}${post.id} ${key}`;
     const now = stamp();
     const served = this.#clock.now();
-    const wish = { reaction, active, key, name, n, made: now.at, served, ...now };
+    const wish = { reaction, active, key, name, n, turn, made: now.at, served, ...now };
     if (room) this.put(wish);
     return wish;
   }
@@ -76,7 +76,7 @@ export class Outbox {
 
   /** The stored wishes of one post or of all, in order. Removes items that are damaged. */
   found(postId = '') {
-    /** @type {(Wish & { id: string })[]} */
+    /** @type {(Omit<Wish, 'turn'> & { id: string })[]} */
     const found = [];
     this.#store((storage) => {
       for (const name of Object.keys(storage)) {
@@ -93,6 +93,6 @@ export class Outbox {
         }
       }
     });
-    return found.sort((a, b) => a.n - b.n);
+    return found.sort((a, b) => a.n - b.n || a.made - b.made);
   }
 }

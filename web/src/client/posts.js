@@ -5,11 +5,11 @@ import { reactionKey, UUID } from './ids.js';
 /** @import {PostState, ReactionState} from '../onetap.d.ts' */
 /** @import {Cell, Parts, Post} from '../internal.d.ts' */
 
-/** @param {Cell} cell */
-export const shown = ({ wish, mine, count }) => {
-  const active = wish ? wish.active : mine;
-  return { mine: active, count: Math.max(0, count + Number(active) - Number(mine)) };
-};
+/** Of a post that no moderator has changed. */
+const RULES = { locked: false, add: 'all', palette: 'default' };
+
+/** The wishes for a reaction that have no answer yet. @param {Cell} cell */
+export const marks = ({ sent, wish }) => (wish ? [...sent, wish] : sent);
 
 export class Posts {
   /** @type {Parts} */
@@ -40,6 +40,7 @@ export class Posts {
     if (!post && UUID.test(id)) {
       post = {
         id,
+        ...RULES,
         watchers: 0,
         revision: 0,
         mineRevision: 0,
@@ -80,6 +81,11 @@ export class Posts {
     return cell;
   }
 
+  /** Shows all posts, as far as something has changed. */
+  showAll() {
+    for (const post of this.#posts.values()) this.show(post);
+  }
+
   /** Drops posts that nobody watches and that have no wish. */
   sweep() {
     for (const { id, watchers, cells } of this.#posts.values()) {
@@ -101,7 +107,7 @@ export class Posts {
       post.early = () => this.learn(post, summary, mine, began);
       return;
     }
-    const { reactions, locked = false, revision = 0 } = summary;
+    const { locked, add, palette, reactions, revision = 0 } = { ...RULES, ...summary };
     const told = new Map(reactions.map((r) => [reactionKey(r.reaction), r]));
     for (const r of told.values()) this.cell(post, r.reaction).reaction = r.reaction;
     for (const [key, cell] of post.cells) {
@@ -110,13 +116,15 @@ export class Posts {
       const flag = mine || !count ? own : undefined;
       const take = () => this.take(cell, { revision, count, recent, mine: flag }, began);
       // The count may or may not include the user's own write, so it waits for that answer.
-      if (cell.wish && flag === undefined) cell.held = take;
+      if ((cell.wish || this.ousted(cell)) && flag === undefined) cell.held = take;
       else take();
     }
     if (post.seen <= began || revision >= post.revision) {
       Object.assign(post, {
         known: true,
         locked,
+        add,
+        palette,
         revision,
         order: [...told.keys()],
         seen: ++this.learned,
@@ -144,6 +152,31 @@ export class Posts {
     }
   }
 
+  /** Takes in what was held back of reactions that no wish concerns any more. @param {Post} post */
+  release(post) {
+    for (const cell of post.cells.values()) {
+      if (!cell.held || cell.wish || this.ousted(cell)) continue;
+      cell.held();
+      cell.held = undefined;
+    }
+  }
+
+  /** Whether a later wish for a reaction that excludes it takes it away. @param {Cell} cell */
+  ousted(cell) {
+    const { rules } = this.#parts;
+    const later = ({ active, turn }) => active && turn > (cell.wish?.turn ?? 0);
+    return [...cell.post.cells.values()].some(
+      (other) => marks(other).some(later) && rules.judge.exclude(cell, other),
+    );
+  }
+
+  /** What the user should see of a reaction. @param {Cell} cell */
+  shown(cell) {
+    const { wish, mine, count } = cell;
+    const active = (wish ? wish.active : mine) && !this.ousted(cell);
+    return { mine: active, count: Math.max(0, count + Number(active) - Number(mine)) };
+  }
+
   /** What the user should see; undefined if it is not known yet. @param {string} postId */
   state(postId) {
     const post = this.#posts.get(postId.toLowerCase());
@@ -156,17 +189,17 @@ export class Posts {
   #state(post) {
     /** @type {ReactionState[]} */
     const reactions = [];
-    let { id, revision, locked = false, order, cells } = post;
+    let { id, revision, locked, add, palette, order, cells } = post;
     let total = 0;
     for (const key of new Set([...order, ...cells.keys()])) {
       const cell = /** @type {Cell} */ (cells.get(key));
-      const { mine, count } = shown(cell);
+      const { mine, count } = this.shown(cell);
       const { reaction, wish, recent } = cell;
       revision = Math.max(revision, cell.revision);
       total += count;
       if (count || wish) reactions.push({ reaction, count, mine, pending: !!wish, recent });
     }
-    return { postId: id, revision, locked, total, reactions };
+    return { postId: id, revision, locked, add, palette, total, reactions };
   }
 
   /** Dispatches `onetap-change` if what the user sees has changed. @param {Post} post */

@@ -33,24 +33,25 @@ export class Service {
     path,
     ids,
     whole,
-    { method = 'GET', key = '', controller = new AbortController() } = {},
+    { method = 'GET', key = '', root = '/posts', controller = new AbortController() } = {},
   ) {
     const { base, fetch = globalThis.fetch, token, timeoutMs } = this.#settings;
     for (let asked = !token; ; asked = true) {
       const headers = {};
       let failed = 'token_failed';
       try {
-        if (token) headers.Authorization = `Bearer ${await this.#token(ids, token)}`;
+        if (token && ids.length) headers.Authorization = `Bearer ${await this.#token(ids, token)}`;
         if (key) headers['Idempotency-Key'] = key;
         failed = 'network_error';
         const answer = await within(timeoutMs, controller, async () => {
-          const response = await fetch(`${base}/v1/posts${path}`, {
+          const response = await fetch(`${base}/v1${root}${path}`, {
             method,
             headers,
             signal: controller.signal,
             keepalive: !!key, // A write outlives its page.
             redirect: 'manual', // To a login page or a portal, which are no answers of ours.
-            cache: 'no-store', // In Firefox an equal request waits for the first one's end.
+            // In Firefox an equal request waits for the first one's end, and a stream has none.
+            cache: ids.length ? 'no-store' : 'default',
           });
           failed = 'unexpected_answer';
           const streams = response.headers.get('Content-Type')?.startsWith('text/event-stream');

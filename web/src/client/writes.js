@@ -7,8 +7,8 @@
 // the browser's storage too, for the next page of the site.
 
 import { steady } from './clock.js';
-import { isReaction } from './ids.js';
-import { shown } from './posts.js';
+import { isReaction, reactionKey } from './ids.js';
+import { marks } from './posts.js';
 import { isSummary } from './service.js';
 
 /** @import {Answer, Cell, Parts, Post, Wish} from '../internal.d.ts' */
@@ -21,6 +21,8 @@ export class Writes {
   #parts;
   /** Cells with a wish, and its delivery. @type {Map<Cell, Promise<void>>} */
   #pending = new Map();
+  /** Orders the wishes of this page. */
+  #turns = 0;
   /** Settles when the page comes back from the cache. @type {Promise<unknown> | undefined} */
   #back;
   /** The request for the service's time, if there is one. @type {Promise<Answer> | undefined} */
@@ -36,13 +38,13 @@ export class Writes {
     this.wish(postId, reaction, (cell) => {
       if (at < cell.gestureEnd) return undefined;
       cell.gestureEnd = at + this.#parts.settings.gestureMs;
-      return !shown(cell).mine;
+      return !this.#parts.posts.shown(cell).mine;
     });
   }
 
   /** `decide(cell)` gives the state that the user wants, or undefined for none. */
   wish(postId, reaction, decide) {
-    const { outbox, pauses, posts, signal, tell, user } = this.#parts;
+    const { outbox, rules, pauses, posts, signal, tell, user } = this.#parts;
     const post = posts.post(postId);
     if (!post || signal.aborted) return;
     if (!user || !isReaction(reaction)) {
@@ -52,17 +54,21 @@ export class Writes {
       tell({ code, message, dropped: true }, { postId, reaction });
       return;
     }
-    const cell = posts.cell(post, reaction);
+    // A user may have the reaction under the alias's own name, from before it was an alias.
+    const named = post.cells.get(reactionKey(reaction));
+    const isOwn = named && (named.mine || named.wish || named.gestureEnd > performance.now());
+    const cell = isOwn ? named : posts.cell(post, rules.judge.meant(post, reaction));
     const active = decide(cell);
-    if (active === undefined || active === shown(cell).mine) return;
+    if (active === undefined || active === posts.shown(cell).mine) return;
     // Wishes of other tabs go first.
     this.adopt(post.id);
     post.adopted = false;
     const { sent, wish } = cell;
     if (wish && !sent.includes(wish)) outbox.forget(wish);
+    if (active) this.#oust(cell);
     // A write in flight that says the same makes a second one needless.
     cell.wish =
-      sent.length === 1 && sent[0].active === active
+      sent.length === 1 && sent[0].active === active && !posts.ousted(cell)
         ? sent[0]
         : this.#keep(cell, active, Math.ceil(sent.at(-1)?.n ?? 0) + 1);
     posts.show(post);
@@ -81,9 +87,37 @@ export class Writes {
     this.#back = new Promise((resolve) => addEventListener('pageshow', resolve, { once: true }));
   }
 
+  /** Drops wishes that a new one takes back before they were sent. @param {Cell} cell */
+  #oust(cell) {
+    const { outbox, rules } = this.#parts;
+    for (const other of this.#pending.keys()) {
+      const { post, sent, wish } = other;
+      if (!wish?.active || sent.includes(wish) || post !== cell.post) continue;
+      if (!rules.judge.exclude(cell, other)) continue;
+      outbox.forget(wish);
+      other.wish = sent.at(-1);
+    }
+  }
+
+  /**
+   * Whether an earlier wish for a reaction that may exclude this one has no answer yet. The service
+   * must get both in the order in which the user made them.
+   * @param {Cell} cell @param {Wish | undefined} wish
+   */
+  #waits(cell, wish) {
+    const earlier = (mark) => wish && mark.turn < wish.turn;
+    return [...this.#pending.keys()].some(
+      (other) =>
+        other !== cell &&
+        other.post === cell.post &&
+        marks(other).some(earlier) &&
+        this.#parts.rules.judge.exclude(cell, other) !== false,
+    );
+  }
+
   /** @param {Cell} cell @returns {Wish} */
-  #keep(cell, active, n) {
-    return this.#parts.outbox.keep(cell, active, n, this.#pending.size < MOST_KEPT);
+  #keep(cell, active, n, turn = ++this.#turns) {
+    return this.#parts.outbox.keep(cell, active, n, turn, this.#pending.size < MOST_KEPT);
   }
 
   /** @param {Cell} cell */
@@ -93,19 +127,23 @@ export class Writes {
 
   /** Sends wishes until there is none. @param {Cell} cell */
   async #deliver(cell) {
-    const { outbox, posts, reads, signal, tabs, tell } = this.#parts;
+    const { outbox, pauses, posts, reads, signal, tabs, tell } = this.#parts;
     const { post, reaction, sent } = cell;
     const where = { postId: post.id, reaction };
     while (cell.wish && !signal.aborted) {
+      if (this.#waits(cell, sent[0] ?? cell.wish)) {
+        await pauses.pause(0);
+        continue;
+      }
       if (!sent.length) sent.push(cell.wish);
       const [wish] = sent;
       const answer = await this.#answer(cell, wish, where);
       if (answer.body || answer.dropped) outbox.forget(wish);
       sent.shift();
+      pauses.wake(); // The service answers, and others may have waited for this wish.
       if (cell.wish !== wish) continue;
       cell.wish = undefined;
-      cell.held?.();
-      cell.held = undefined;
+      posts.release(post);
       if (!answer.body) {
         reads.read(post.id);
         if (answer.code) tell(answer, where);
@@ -136,8 +174,14 @@ export class Writes {
         const began = posts.learned;
         answer = await this.#send(cell, wish);
         if (answer.body) {
-          const { revision, count, active: mine } = answer.body;
-          posts.take(cell, { revision, count, mine }, answer.replayed ? -1 : began);
+          const { body, replayed } = answer;
+          for (const { reaction = cell.reaction, count, active = false } of [
+            body,
+            ...(body.replaced ?? []),
+          ]) {
+            const told = { revision: body.revision, count, mine: active };
+            posts.take(posts.cell(cell.post, reaction), told, replayed ? -1 : began);
+          }
           tabs.say({ wrote: id, user });
         }
         if (answer.body || answer.dropped) return answer;
@@ -177,7 +221,8 @@ export class Writes {
   /** @param {Cell} cell @param {Wish} wish */
   #send({ post, reaction }, { active, key }) {
     const { service, user } = this.#parts;
-    const path = `/${post.id}/reactions/${encodeURIComponent(reaction)}/users/${user}`;
+    const [name, whose] = [reaction, user ?? ''].map(encodeURIComponent);
+    const path = `/${post.id}/reactions/${name}/users/${whose}`;
     const whole = (body) => body.active !== undefined && body.count >= 0 && body.revision > 0;
     const method = active ? 'PUT' : 'DELETE';
     return service.ask(path, [post.id], whole, { method, key });
@@ -197,7 +242,7 @@ export class Writes {
       if (wish.stored && this.#parts.outbox.isGone(wish)) continue;
       if (last?.active !== wish.active || (last === wish && sent[1])) {
         const [at, own] = [last === wish ? sent.length - 1 : sent.length, wish.n - 0.5];
-        last = this.#keep(cell, wish.active, own);
+        last = this.#keep(cell, wish.active, own, wish.turn);
         sent.splice(at, 0, last);
       }
       this.#send(cell, last);
@@ -220,7 +265,14 @@ export class Writes {
       if (wish && !sent.includes(wish)) sent.push(wish);
       // The rest waits for the next call.
       if (own || (!wish && this.#pending.size >= MOST_KEPT)) continue;
-      cell.wish = { ...kept, stored: true, adopted: true, since: performance.now(), at: NaN };
+      cell.wish = {
+        ...kept,
+        stored: true,
+        adopted: true,
+        since: performance.now(),
+        at: NaN,
+        turn: ++this.#turns,
+      };
       sent.push(cell.wish);
       if (!adopted) outbox.put(cell.wish);
       if (!post.known && !post.shown) post.adopted = true;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::super::FileCore;
+use super::super::file_core::FileCore;
 use super::super::open;
 use super::{PATIENCE, entries};
 use redb::ReadableDatabase as _;

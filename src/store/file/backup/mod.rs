@@ -22,7 +22,7 @@ use redb::{Database, ReadableDatabase as _};
 use self::copy::Copy;
 pub use self::copy::unfinished;
 pub(super) use self::holder::Holder;
-use super::super::FileStats;
+use super::super::{FileStats, UserIds};
 use super::open::{self, OpenError, Opener, StoreFile};
 use super::place::Place;
 
@@ -104,10 +104,12 @@ fn open_source(from: &Path) -> Result<(UnixStream, Option<SourceThread>), Backup
         return Ok((stream, None));
     }
     let place = Place::at(from);
-    let file = StoreFile(place);
+    let file = StoreFile(place, UserIds::default());
     let opener = Opener {
         source: Box::new(move || file.open()),
         cache_bytes: CACHE_BYTES,
+        // A copy has the ids of its source.
+        user_ids: None,
         stats: Arc::new(FileStats::default()),
         sync_failed: Arc::default(),
     };

@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::primary::{Primary, Server};
 use super::slots::SlotMap;
 use super::topology::Topology;
+use crate::domain::UserIds;
 use crate::store::redis::keys::Keys;
 use crate::store::redis::net::{
     Address, Checked, ConnectError, Connection, CredentialSource, DEMOTED, Deployment, Dialer,
@@ -46,6 +47,7 @@ impl Connector {
         address: Address,
         credentials: CredentialSource,
         keys: &Keys,
+        user_ids: UserIds,
         strict: bool,
         timeout: Duration,
     ) -> Self {
@@ -56,6 +58,7 @@ impl Connector {
         let checks = ServerChecks {
             cluster: topology.is_some(),
             layout_key: keys.layout(),
+            user_ids,
             keys: keys.probe(),
             strict,
             said: parking_lot::Mutex::default(),

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 
 use super::dial::ConnectError;
 use super::server_info;
-use crate::store::redis::keys::LAYOUT_VERSION;
+use crate::domain::UserIds;
+use crate::store::redis::keys::{LAYOUT_VERSION, layout_of};
 
 /// The role of a server that takes writes.
 pub(crate) const PRIMARY: &str = "master";
@@ -23,6 +24,8 @@ pub(crate) struct ServerChecks {
     /// Whether it must be a node of a cluster.
     pub(crate) cluster: bool,
     pub(crate) layout_key: String,
+    /// Which ids users have.
+    pub(crate) user_ids: UserIds,
     /// A key of each kind that taps write.
     pub(crate) keys: [String; 4],
     /// Refuse a server that onetap would otherwise only warn about.
@@ -131,20 +134,27 @@ impl ServerChecks {
             redis::cmd("GET").arg(&self.layout_key).query_async(connection).await?;
         if version.is_none() {
             let mut claim = redis::cmd("SET");
-            claim.arg(&self.layout_key).arg(LAYOUT_VERSION).arg("NX").arg("GET");
+            claim.arg(&self.layout_key).arg(layout_of(self.user_ids)).arg("NX").arg("GET");
             version = claim.query_async(connection).await?;
         }
-        match version.as_deref() {
-            Some(version) if version != LAYOUT_VERSION.as_bytes() => {
-                Err(ConnectError::Foreign(format!(
-                    "{} holds layout version {:?}, this release writes {LAYOUT_VERSION:?}: \
-                     use the release that wrote it, or another --key-prefix",
-                    self.layout_key,
-                    String::from_utf8_lossy(version),
-                )))
-            }
-            _ => Ok(()),
-        }
+        let key = &self.layout_key;
+        let is = |ids: UserIds| version.as_deref() == Some(layout_of(ids).as_bytes());
+        let Some(version) = version.as_deref().filter(|_| !is(self.user_ids)) else {
+            return Ok(());
+        };
+        let other = [UserIds::Integer, UserIds::Text].into_iter().find(|ids| is(*ids));
+        Err(ConnectError::Foreign(match other {
+            Some(other) => format!(
+                "{key} says that users have {other} ids there, and --user-ids is {}: start with \
+                 --user-ids {other}, or use another --key-prefix",
+                self.user_ids
+            ),
+            None => format!(
+                "{key} holds layout version {:?}, this release writes {LAYOUT_VERSION:?}: \
+                 use the release that wrote it, or another --key-prefix",
+                String::from_utf8_lossy(version),
+            ),
+        }))
     }
 }
 

@@ -4,7 +4,9 @@ use std::fmt::Display;
 
 use deadpool_redis::redis::Value;
 
-use crate::domain::{Micros, Outcome, PostId, Reaction, Reactor, Revision};
+use crate::domain::{
+    Details, Micros, Outcome, Palette, PaletteName, PostId, Reaction, Reactor, Refusal, Revision,
+};
 use crate::store::StoreError;
 use crate::store::redis::value::{number, text};
 
@@ -19,6 +21,15 @@ const KEY_REUSED: i64 = -4;
 const PUT_BACK: i64 = -5;
 const FULL: i64 = -6;
 const NOT_READ: i64 = -7;
+const OTHER_PALETTE: i64 = -8;
+const LOCKED: i64 = -9;
+const NOT_IN_PALETTE: i64 = -10;
+const NOBODY_HAS: i64 = -11;
+const TOO_MANY_KINDS: i64 = -12;
+const TOO_MANY_OF_USER: i64 = -13;
+const CONTRADICTS: i64 = -14;
+#[cfg(test)]
+const UNCHANGED: i64 = -15;
 
 /// … or, for a tap, a sum of these.
 const ACTIVE: i64 = 1;
@@ -92,10 +103,69 @@ pub(super) fn outcome(elements: &[Value], whose: &dyn Display) -> ItemResult<Out
             count: unsigned(*count)?,
             revision: Revision(unsigned(*revision)?),
             replayed: status & REPLAYED != 0,
+            details: None,
         })),
         [Value::Int(status), ..] => failed(*status, whose),
         _ => Err(Unreadable),
     }
+}
+
+/// The answer to a tap that a palette judged.
+#[derive(Debug)]
+pub(crate) enum Judged {
+    /// The tap ran.
+    Done(Outcome),
+    /// It did not run: the post names this palette, not the one that the call presumed.
+    Other(PaletteName),
+}
+
+/// Reads the answer to a tap. `contradiction`: why the palette refuses a whole set by itself.
+pub(super) fn judged(
+    elements: &[Value],
+    palette: &Palette,
+    contradiction: Option<&Refusal>,
+    whose: &dyn Display,
+) -> ItemResult<Judged> {
+    let [Value::Int(status), what, Value::Int(revision)] = elements else {
+        return Err(Unreadable);
+    };
+    let refused = |refusal: Refusal| Ok(Err(StoreError::Refused(refusal)));
+    let reaction = || text(what).and_then(|name| name.parse().ok()).ok_or(Unreadable);
+    match *status {
+        OTHER_PALETTE => {
+            let name = text(what).and_then(|name| name.parse().ok());
+            return Ok(Ok(Judged::Other(name.ok_or(Unreadable)?)));
+        }
+        LOCKED => return refused(Refusal::Locked),
+        NOT_IN_PALETTE => return refused(Refusal::NotInPalette(reaction()?)),
+        NOBODY_HAS => return refused(Refusal::NobodyHas(reaction()?)),
+        TOO_MANY_KINDS => return refused(Refusal::TooManyKinds(palette.max_kinds_per_post())),
+        TOO_MANY_OF_USER => {
+            return refused(Refusal::TooManyOfUser(palette.max_per_user_and_post()));
+        }
+        CONTRADICTS => return refused(contradiction.ok_or(Unreadable)?.clone()),
+        _ => {}
+    }
+    let (count, details) = match what {
+        Value::Int(count) => (*count, None),
+        _ => details(text(what).ok_or(Unreadable)?).ok_or(Unreadable)?,
+    };
+    let numbers = [Value::Int(*status), Value::Int(count), Value::Int(*revision)];
+    let done = |outcome| Judged::Done(Outcome { details: details.map(Box::new), ..outcome });
+    Ok(outcome(&numbers, whose)?.map(done))
+}
+
+/// `COUNT ,COUNTED… NAME=COUNT…`, as `lua/lib/wide.lua` writes it.
+fn details(text: &str) -> Option<(i64, Option<Details>)> {
+    let mut words = text.split(' ');
+    let count = words.next()?.parse().ok()?;
+    let named = words.next()?.strip_prefix(',')?.split(',').filter(|name| !name.is_empty());
+    let counted = named.map(|name| name.parse().ok()).collect::<Option<_>>()?;
+    let lost = words.map(|word| {
+        let (name, count) = word.split_once('=')?;
+        Some((name.parse().ok()?, count.parse().ok()?))
+    });
+    Some((count, Some(Details { counted, replaced: lost.collect::<Option<_>>()? })))
 }
 
 /// The list in an item's answer, or the item's failure.
@@ -185,6 +255,14 @@ mod tests {
             ("PUT_BACK", PUT_BACK),
             ("FULL", FULL),
             ("NOT_READ", NOT_READ),
+            ("OTHER_PALETTE", OTHER_PALETTE),
+            ("LOCKED", LOCKED),
+            ("NOT_IN_PALETTE", NOT_IN_PALETTE),
+            ("NOBODY_HAS", NOBODY_HAS),
+            ("TOO_MANY_KINDS", TOO_MANY_KINDS),
+            ("TOO_MANY_OF_USER", TOO_MANY_OF_USER),
+            ("CONTRADICTS", CONTRADICTS),
+            ("UNCHANGED", UNCHANGED),
         ] {
             let line = lua.lines().find_map(|line| line.strip_prefix(&format!("local {name} ")));
             let stated =
@@ -193,6 +271,6 @@ mod tests {
         }
         assert!(lua.contains("local ACTIVE, CHANGED, REPLAYED = 1, 2, 4\n"));
         assert_eq!([ACTIVE, CHANGED, REPLAYED], [1, 2, 4]);
-        assert_eq!(lua.matches(" = -").count(), 7, "a code that Rust does not know");
+        assert_eq!(lua.matches(" = -").count(), 15, "a code that Rust does not know");
     }
 }

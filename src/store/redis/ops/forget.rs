@@ -1,32 +1,26 @@
-//! A verb that only the tests have: it shows what a new verb needs.
+//! Forgetting a post, or one reaction of it.
 
 use deadpool_redis::redis::Value;
 
-use super::answer::{ItemResult, Unreadable, failed};
+use super::answer::{self, ItemResult};
 use super::tap::shared_args;
 use super::{ArgWriter, Effect, KeyWriter, Operation, Retry, Script, Shape, lua};
-use crate::domain::{Partition, PostId, Reaction};
+use crate::domain::{Forget, Forgotten, Partition, Reaction};
 
-const SHAPE: Shape = Shape { keys: 2, shared_args: 5, args: 2, answers: 2 };
+const SHAPE: Shape = Shape { keys: 2, shared_args: 5, args: 4, answers: 3 };
 
 static FORGET: Script = lua!("forget", Effect::Removes, SHAPE, shared_args);
 
-/// Deletes one reaction of a post; answers how many users had it.
-#[derive(Debug)]
-pub(crate) struct Forget {
-    pub(crate) post: PostId,
-    pub(crate) reaction: Reaction,
-}
-
 impl Operation for Forget {
-    type Answer = u64;
-
+    type Answer = Forgotten;
+    #[cfg(test)]
     const SCRIPTS: &'static [&'static Script] = &[&FORGET];
 
     fn script(&self) -> &'static Script {
         &FORGET
     }
 
+    /// A second run would forget what came in between.
     fn retry(&self) -> Retry {
         Retry::Never
     }
@@ -37,20 +31,18 @@ impl Operation for Forget {
 
     fn write_keys(&self, keys: &mut KeyWriter<'_>) {
         keys.key(|keys, key| keys.write_post(key, &self.post));
-        keys.key(|keys, key| keys.write_members(key, &self.post, &self.reaction));
+        keys.key(|keys, key| keys.write_log(key, self.post.partition()));
     }
 
     fn write_args(&self, args: &mut ArgWriter<'_>, not_after: i64) {
-        args.arg(self.reaction.as_str()).arg(not_after);
+        args.spelled(|text| self.post.write_to(text))
+            .arg(self.reaction.as_ref().map_or("", Reaction::as_str))
+            .arg(not_after)
+            .actor(self.actor);
     }
 
-    fn read(&self, elements: &[Value]) -> ItemResult<u64> {
-        match elements {
-            [Value::Int(0..=2), Value::Int(removed)] => {
-                Ok(Ok(u64::try_from(*removed).map_err(|_| Unreadable)?))
-            }
-            [Value::Int(status), ..] => failed(*status, &format_args!("post {}", self.post)),
-            _ => Err(Unreadable),
-        }
+    fn read(&self, elements: &[Value]) -> ItemResult<Forgotten> {
+        let outcome = answer::outcome(elements, &format_args!("post {}", self.post))?;
+        Ok(outcome.map(|it| Forgotten { removed: it.count, revision: it.revision }))
     }
 }

@@ -4,14 +4,18 @@
 //! here and a line in the list below.
 
 mod answer;
+mod forget;
 mod probe;
 mod reactors;
+mod rules;
 mod script;
 mod summary;
 mod tap;
+mod verdict;
+mod whole;
 
 #[cfg(test)]
-mod forget;
+mod drop_one;
 
 use std::fmt::Debug;
 use std::ops::{Deref, DerefMut};
@@ -19,15 +23,19 @@ use std::ops::{Deref, DerefMut};
 use deadpool_redis::redis::{Cmd, ToRedisArgs, Value};
 use tokio::sync::oneshot;
 
-pub(crate) use self::answer::{ItemResult, Unreadable, is_late, is_not_read, is_refused, split};
+pub(crate) use self::answer::{
+    ItemResult, Judged, Unreadable, is_late, is_not_read, is_refused, split,
+};
 #[cfg(test)]
-pub(crate) use self::forget::Forget;
+pub(crate) use self::drop_one::DropOne;
 pub(crate) use self::probe::Probe;
 pub(crate) use self::reactors::ReadReactors;
 use self::script::lua;
 pub(crate) use self::script::{Effect, Script, Shape};
 pub(crate) use self::summary::ReadSummary;
-use crate::domain::{Partition, Tap};
+pub(crate) use self::tap::JudgedTap;
+pub(crate) use self::whole::WholeSet;
+use crate::domain::{Forget, Partition, RulesEdit, UserId};
 use crate::store::redis::keys::Keys;
 use crate::store::{StoreError, ThrottledWarnings};
 
@@ -121,6 +129,18 @@ impl ArgWriter<'_> {
     fn arg(&mut self, arg: impl ToRedisArgs) -> &mut Self {
         self.cmd.arg(arg);
         self
+    }
+
+    fn user(&mut self, user: UserId) -> &mut Self {
+        self.arg(user.spelled().as_str())
+    }
+
+    /// The moderator that acts, or the empty text.
+    fn actor(&mut self, actor: Option<UserId>) -> &mut Self {
+        match actor {
+            Some(actor) => self.user(actor),
+            None => self.arg(""),
+        }
     }
 
     fn spelled(&mut self, write: impl FnOnce(&mut String)) -> &mut Self {
@@ -262,10 +282,13 @@ macro_rules! operations {
 }
 
 operations! {
-    Tap(Tap),
+    Tap(JudgedTap),
+    Whole(WholeSet),
+    Rules(RulesEdit),
+    Forget(Forget),
     Summary(ReadSummary),
     Reactors(ReadReactors),
     Probe(Probe),
     #[cfg(test)]
-    Forget(forget::Forget),
+    DropOne(drop_one::DropOne),
 }

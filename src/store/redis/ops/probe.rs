@@ -4,8 +4,9 @@ use deadpool_redis::redis::Value;
 
 use super::answer::{self, ItemResult};
 use super::tap::{SHAPE, shared_args};
+use super::verdict::{self, Allowed};
 use super::{ArgWriter, Effect, KeyWriter, Operation, Retry, Script, lua};
-use crate::domain::{Form, Partition};
+use crate::domain::{Form, Group, Palettes, Partition};
 use crate::store::redis::keys::PROBE;
 
 static PROBE_TAP: Script = lua!("probe", Effect::Adds, SHAPE, shared_args);
@@ -43,7 +44,12 @@ impl Operation for Probe {
     }
 
     fn write_args(&self, args: &mut ArgWriter<'_>, not_after: i64) {
-        args.arg("probe").arg(1).arg("probe").arg(not_after).arg(Form::Toggle.letter());
+        let form = Form::Toggle.letter();
+        args.arg("probe").arg(1).arg("probe").arg(not_after).arg(form).spelled(|text| {
+            let palettes = Palettes::unconfigured();
+            let palette = palettes.default_palette();
+            verdict::write(text, palette, Allowed::Yes, None, None, Group::None);
+        });
     }
 
     fn read(&self, elements: &[Value]) -> ItemResult<()> {

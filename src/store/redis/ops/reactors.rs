@@ -46,7 +46,7 @@ impl Operation for ReadReactors {
     fn write_args(&self, args: &mut ArgWriter<'_>, _: i64) {
         args.arg(self.reaction.as_ref().map_or("", Reaction::as_str));
         match &self.after {
-            Some(place) => args.arg(place.reacted_at.0).arg(place.user.get()),
+            Some(place) => args.arg(place.reacted_at.0).user(place.user),
             None => args.arg("").arg(""),
         };
         args.arg(self.take);

@@ -3,6 +3,7 @@
 use deadpool_redis::redis::Value;
 
 use super::answer::{ItemResult, list, reactor};
+use super::rules::rules;
 use super::{ArgWriter, Effect, KeyWriter, Operation, Retry, Script, Shape, lua};
 use crate::domain::{Partition, PostId, Reaction, ReactionSummary, Revision, Summary, UserId};
 use crate::store::StoreError;
@@ -43,7 +44,7 @@ impl Operation for ReadSummary {
 
     fn write_args(&self, args: &mut ArgWriter<'_>, _: i64) {
         match self.viewer {
-            Some(user) => args.arg(user.get()),
+            Some(user) => args.user(user),
             None => args.arg(""),
         };
         args.arg(self.recent);
@@ -60,8 +61,8 @@ impl Operation for ReadSummary {
 }
 
 fn read(values: &[Value], post: PostId, with_viewer: bool) -> Option<Summary> {
-    let (revision, rest) = values.split_first()?;
-    let revision = Revision(number(revision)?);
+    let ([revision, ruled @ ..], rest) = values.split_first_chunk::<4>()?;
+    let (revision, rules) = (Revision(number(revision)?), rules(ruled)?);
     let mut reactions = Vec::with_capacity(rest.len() / 4);
     for group in rest.chunks(4) {
         let [name, count, Value::Int(mine), Value::Array(newest)] = group else { return None };
@@ -71,5 +72,5 @@ fn read(values: &[Value], post: PostId, with_viewer: bool) -> Option<Summary> {
         let mine = with_viewer.then_some(*mine == 1);
         reactions.push(ReactionSummary { count: number(count)?, mine, recent, reaction });
     }
-    Some(Summary::new(post, revision, reactions))
+    Some(Summary::new(post, revision, rules, reactions))
 }

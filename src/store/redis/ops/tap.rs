@@ -1,13 +1,17 @@
 //! One tap: toggle, set, unset.
 
+use std::sync::Arc;
+
 use deadpool_redis::redis::{Cmd, Value};
 
-use super::answer::{self, ItemResult};
-use super::{ArgWriter, BatchFrame, Effect, KeyWriter, Operation, Retry, Script, Shape, lua};
-use crate::domain::{Outcome, Partition, Tap, Verb};
+use super::answer::{self, ItemResult, Judged};
+use super::{
+    ArgWriter, BatchFrame, Effect, KeyWriter, Operation, Retry, Script, Shape, lua, verdict,
+};
+use crate::domain::{Palette, Partition, Reaction, Tap, Verb, Verdict};
 
 /// A tap with an idempotency key has one more key, its record.
-pub(super) const SHAPE: Shape = Shape { keys: 3, shared_args: 5, args: 5, answers: 3 };
+pub(super) const SHAPE: Shape = Shape { keys: 3, shared_args: 5, args: 6, answers: 3 };
 
 static TOGGLE: Script = lua!("toggle", Effect::Adds, SHAPE, shared_args);
 static SET: Script = lua!("set", Effect::Adds, SHAPE, shared_args);
@@ -23,8 +27,24 @@ pub(super) fn shared_args(cmd: &mut Cmd, frame: &BatchFrame<'_>) {
         .arg(frame.settings.change_log_entries);
 }
 
-impl Operation for Tap {
-    type Answer = Outcome;
+/// A tap on one reaction, with the palette that the service presumes.
+#[derive(Debug)]
+pub(crate) struct JudgedTap {
+    pub(crate) tap: Tap,
+    pub(crate) verb: Verb,
+    /// The reaction by the name that the caller used.
+    pub(crate) reaction: Reaction,
+    pub(crate) palette: Arc<Palette>,
+}
+
+impl JudgedTap {
+    fn verdict(&self) -> Verdict<'_> {
+        self.palette.verdict(&self.reaction)
+    }
+}
+
+impl Operation for JudgedTap {
+    type Answer = Judged;
     #[cfg(test)]
     const SCRIPTS: &'static [&'static Script] = &[&TOGGLE, &SET, &UNSET, &UNSET_FULL];
 
@@ -41,35 +61,43 @@ impl Operation for Tap {
     }
 
     fn retry(&self) -> Retry {
-        if self.keyed.is_some() { Retry::Safe } else { Retry::Never }
+        if self.tap.keyed.is_some() { Retry::Safe } else { Retry::Never }
     }
 
     fn partition(&self) -> Partition {
-        self.post.partition()
+        self.tap.post.partition()
     }
 
     fn extra_keys(&self) -> usize {
-        self.keyed.is_some().into()
+        self.tap.keyed.is_some().into()
     }
 
     fn write_keys(&self, keys: &mut KeyWriter<'_>) {
-        keys.key(|keys, key| keys.write_post(key, &self.post));
-        keys.key(|keys, key| keys.write_members(key, &self.post, &self.reaction));
-        keys.key(|keys, key| keys.write_log(key, self.post.partition()));
-        if let Some(keyed) = &self.keyed {
-            keys.key(|keys, key| keys.write_record(key, self.post.partition(), &keyed.key));
+        let (post, counted) = (&self.tap.post, self.verdict().counted);
+        keys.key(|keys, key| keys.write_post(key, post));
+        keys.key(|keys, key| keys.write_members(key, post, counted));
+        keys.key(|keys, key| keys.write_log(key, post.partition()));
+        if let Some(keyed) = &self.tap.keyed {
+            keys.key(|keys, key| keys.write_record(key, post.partition(), &keyed.key));
         }
     }
 
     fn write_args(&self, args: &mut ArgWriter<'_>, not_after: i64) {
-        args.spelled(|text| self.post.write_to(text))
-            .arg(self.user.get())
-            .arg(self.reaction.as_str())
+        let Verdict { counted, is_alias, allowed, group } = self.verdict();
+        let sent = is_alias.then_some(&self.reaction);
+        let Tap { post, user, keyed, actor, .. } = &self.tap;
+        args.spelled(|text| post.write_to(text))
+            .user(*user)
+            .arg(counted.as_str())
             .arg(not_after)
-            .arg(self.keyed.as_ref().map_or("", |keyed| keyed.form.letter()));
+            .arg(keyed.as_ref().map_or("", |keyed| keyed.form.letter()))
+            .spelled(|text| {
+                verdict::write(text, &self.palette, allowed.into(), sent, *actor, group);
+            });
     }
 
-    fn read(&self, elements: &[Value]) -> ItemResult<Outcome> {
-        answer::outcome(elements, &format_args!("post {}", self.post))
+    fn read(&self, elements: &[Value]) -> ItemResult<Judged> {
+        let post = self.tap.post;
+        answer::judged(elements, &self.palette, None, &format_args!("post {post}"))
     }
 }

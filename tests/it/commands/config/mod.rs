@@ -1,6 +1,7 @@
 //! Settings from flags, variables, a file and defaults; and the errors of invalid ones.
 
 mod check_config;
+mod palettes;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

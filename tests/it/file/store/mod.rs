@@ -1,5 +1,6 @@
 //! What only the file store has: its file, its one writer, its disk.
 
+mod forgetting;
 mod trimming;
 
 use std::fs;
@@ -366,7 +367,7 @@ async fn a_tap_whose_time_is_up_is_refused_before_its_turn_and_in_doubt_after_it
     store.tap(tap(Verb::Set, post, 5, "like"), soon()).await.unwrap();
     let query = ReactorsQuery { post, reaction: None, after: None, limit: 10 };
     let there = store.reactors(query, soon()).await.unwrap().reactors;
-    let there: Vec<u64> = there.iter().map(|reactor| reactor.user.get()).collect();
+    let there: Vec<u64> = there.iter().map(|reactor| reactor.user.integer().unwrap()).collect();
     assert_eq!(there, [5, 4, 1], "what was refused, or given up, is not applied later");
 }
 

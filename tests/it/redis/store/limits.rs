@@ -212,7 +212,8 @@ async fn what_a_lane_cannot_queue_is_overload_and_not_applied() {
     assert!(applied.len() > 1, "what the lane could queue is applied when Redis goes on");
     let query = ReactorsQuery { post, reaction: None, after: None, limit: 100 };
     let page = store.reactors(query, soon()).await.unwrap();
-    let mut left: Vec<u64> = page.reactors.iter().map(|reactor| reactor.user.get()).collect();
+    let mut left: Vec<u64> =
+        page.reactors.iter().map(|reactor| reactor.user.integer().unwrap()).collect();
     left.sort_unstable();
     applied.sort_unstable();
     assert_eq!(left, applied);

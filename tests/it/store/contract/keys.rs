@@ -11,10 +11,10 @@ pub(super) async fn law_12_of_all_taps_with_one_key_one_is_applied(store: AnySto
         let outcomes = together(&store, vec![one.clone(); 20]).await;
         let applied: Vec<_> = outcomes.iter().filter(|outcome| !outcome.replayed).collect();
         assert_eq!(applied.len(), 1, "{outcomes:?}");
-        let first = *applied[0];
+        let first = applied[0].clone();
         assert_eq!((first.active, first.changed, first.count), (true, true, 2));
         for outcome in outcomes.iter().filter(|outcome| outcome.replayed) {
-            assert_eq!(*outcome, Outcome { replayed: true, ..first });
+            assert_eq!(*outcome, Outcome { replayed: true, ..first.clone() });
         }
         assert_eq!(summary(&store, post, None, 0).await.total(), 2);
         assert_eq!(changes(&store, post).await.len(), 2);

@@ -3,6 +3,7 @@
 mod following;
 mod keys;
 mod lists;
+mod rules;
 mod steps;
 mod taps;
 
@@ -34,6 +35,12 @@ use lists::{
     law_6_mine_is_the_viewers_own, law_6_summaries_come_in_the_order_asked,
     law_7_a_page_goes_on_where_its_last_reactor_has_gone, law_7_pages_meet_across_equal_times,
 };
+use rules::{
+    law_15_a_replay_tells_what_was_replaced, law_15_one_of_a_group_replaces_the_other,
+    law_15_rules_and_palette_refuse_what_they_say, law_15_rules_are_kept_and_show,
+    law_16_a_whole_set_is_exactly_that, law_17_a_forgotten_post_begins_anew,
+    law_17_afterwards_nobody_has_it, law_17_forgetting_races_with_taps,
+};
 use steps::{
     law_8_every_change_has_one_entry, law_9_a_late_write_is_never_applied,
     law_11_taps_that_travel_together_fail_or_succeed_by_themselves,
@@ -42,7 +49,7 @@ use steps::{
 use taps::{
     law_1_concurrent_toggles_take_place_one_after_the_other, law_2_each_verb_does_what_it_says,
     law_3_counts_of_concurrent_sets_are_one_to_n, law_3_users_beyond_two_to_the_53_stay_apart,
-    law_4_a_tap_without_effect_answers_the_revision_as_it_is,
+    law_3_users_with_text_ids_stay_apart, law_4_a_tap_without_effect_answers_the_revision_as_it_is,
     law_4_posts_without_state_answer_the_floor_of_their_partition,
     law_4_revisions_of_a_post_rise_strictly, law_5_a_summary_is_of_one_moment,
     law_5_reads_see_writes,
@@ -51,7 +58,7 @@ use taps::{
 use crate::support::file::fresh;
 use crate::support::forms;
 use crate::support::redis_server::{Kind, shared};
-use crate::support::{keyed_tap, post, reaction, soon, tap, two_posts_of_one_partition, user};
+use crate::support::{by, keyed_tap, post, reaction, soon, tap, two_posts_of_one_partition, user};
 
 macro_rules! laws {
     ($($law:ident),* $(,)?) => {
@@ -93,6 +100,7 @@ laws! {
     law_2_each_verb_does_what_it_says,
     law_3_counts_of_concurrent_sets_are_one_to_n,
     law_3_users_beyond_two_to_the_53_stay_apart,
+    law_3_users_with_text_ids_stay_apart,
     law_4_revisions_of_a_post_rise_strictly,
     law_4_a_tap_without_effect_answers_the_revision_as_it_is,
     law_4_posts_without_state_answer_the_floor_of_their_partition,
@@ -112,6 +120,14 @@ laws! {
     law_13_who_follows_hears_of_every_change,
     law_13_what_is_too_much_is_told_as_following_anew,
     law_13_what_is_not_watched_is_silent,
+    law_15_rules_are_kept_and_show,
+    law_15_rules_and_palette_refuse_what_they_say,
+    law_15_one_of_a_group_replaces_the_other,
+    law_15_a_replay_tells_what_was_replaced,
+    law_16_a_whole_set_is_exactly_that,
+    law_17_afterwards_nobody_has_it,
+    law_17_a_forgotten_post_begins_anew,
+    law_17_forgetting_races_with_taps,
     the_probe_leaves_nothing_behind,
 }
 

@@ -22,11 +22,14 @@ pub(super) async fn law_8_every_change_has_one_entry(store: AnyStore) {
         }
     }
     let logged = changes(&store, post).await;
-    let seen: Vec<_> =
-        logged.iter().map(|c| (c.user, c.reaction.clone(), c.active, c.revision)).collect();
+    let told = |change: &Change| {
+        let (user, reaction, active) = change.flag().unwrap();
+        (user, reaction.clone(), active, change.revision)
+    };
+    let seen: Vec<_> = logged.iter().map(told).collect();
     assert_eq!(seen, expected);
     for change in &logged {
-        assert_eq!(change.cause, Cause::Tap);
+        assert!(matches!(change.what, onetap::domain::What::Reaction { cause: Cause::Tap, .. }));
         assert!(change.occurred_at.0 <= change.revision.0);
         assert!(change.revision.0 - change.occurred_at.0 < 1_000_000);
     }
@@ -40,7 +43,7 @@ pub(super) async fn law_8_every_change_has_one_entry(store: AnyStore) {
         together(&store, taps).await.iter().map(|o| (o.revision, o.active)).collect();
     told.sort_unstable();
     let logged: Vec<_> =
-        changes(&store, post).await.iter().map(|c| (c.revision, c.active)).collect();
+        changes(&store, post).await.iter().map(|c| (c.revision, c.flag().unwrap().2)).collect();
     assert_eq!(logged, told);
 }
 
@@ -79,8 +82,11 @@ pub(super) async fn law_11_taps_that_travel_together_fail_or_succeed_by_themselv
             expected.insert(id);
         }
     }
-    let left: BTreeSet<u64> =
-        all(&store, post, Some("like"), 100).await.iter().map(|r| r.user.get()).collect();
+    let left: BTreeSet<u64> = all(&store, post, Some("like"), 100)
+        .await
+        .iter()
+        .map(|r| r.user.integer().unwrap())
+        .collect();
     assert_eq!(left, expected);
 }
 

@@ -67,12 +67,38 @@ pub(super) async fn law_3_users_beyond_two_to_the_53_stay_apart(store: AnyStore)
     for id in ids {
         act(&store, Verb::Set, post, id, "like").await;
     }
-    let listed: HashSet<u64> =
-        all(&store, post, Some("like"), 3).await.iter().map(|r| r.user.get()).collect();
+    let listed: HashSet<u64> = all(&store, post, Some("like"), 3)
+        .await
+        .iter()
+        .map(|r| r.user.integer().unwrap())
+        .collect();
     assert_eq!(listed, HashSet::from(ids));
     assert_eq!(act(&store, Verb::Unset, post, ids[1], "like").await.count, 3);
     let summary = summary(&store, post, Some(user(ids[0])), 0).await;
     assert_eq!((summary.reactions[0].count, summary.reactions[0].mine), (3, Some(true)));
+}
+
+pub(super) async fn law_3_users_with_text_ids_stay_apart(store: AnyStore) {
+    let post = post();
+    let ids = ["a", "A", "a_", "7", "07", "007", "=", "-", "...", "@a:b", "x|y", "x+y", "x=y"];
+    for (i, id) in (1..).zip(ids) {
+        let outcome = store.tap(by(id, tap(Verb::Set, post, 1, "like")), soon()).await.unwrap();
+        assert_eq!((outcome.count, outcome.changed), (i, true), "{id}");
+    }
+    let listed = all(&store, post, Some("like"), 3).await;
+    let listed: Vec<String> = listed.iter().rev().map(|r| r.user.to_string()).collect();
+    assert_eq!(listed, ids);
+    for id in ids {
+        let seen = summary(&store, post, id.parse().ok(), 0).await;
+        assert_eq!(seen.reactions[0].mine, Some(true), "{id}");
+    }
+    assert_eq!(summary(&store, post, "Aa".parse().ok(), 0).await.reactions[0].mine, Some(false));
+    let logged = changes(&store, post).await;
+    let logged: Vec<String> = logged.iter().map(|c| c.flag().unwrap().0.to_string()).collect();
+    assert_eq!(logged, ids);
+    let gone = store.tap(by("A", tap(Verb::Unset, post, 1, "like")), soon()).await.unwrap();
+    assert_eq!((gone.count, gone.changed), (ids.len() as u64 - 1, true));
+    assert_eq!(summary(&store, post, "a".parse().ok(), 0).await.reactions[0].mine, Some(true));
 }
 
 pub(super) async fn law_4_revisions_of_a_post_rise_strictly(store: AnyStore) {

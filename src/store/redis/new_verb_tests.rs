@@ -4,9 +4,9 @@ use std::net::TcpListener;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use super::ops::Forget;
+use super::ops::DropOne;
 use super::{CredentialFiles, RedisOptions, RedisSource, RedisStore};
-use crate::domain::{PostId, Tap, Verb};
+use crate::domain::{PostId, Tap, UserIds, Verb};
 use crate::store::{Deadline, Retention, Store as _, StoreError, SummaryQuery};
 
 /// A Redis that ends with the test.
@@ -31,6 +31,7 @@ impl Server {
             ca: None,
             files: CredentialFiles::default(),
             strict: false,
+            user_ids: UserIds::Integer,
             key_prefix: "ot".into(),
             connect_timeout: Duration::from_secs(1),
             queue_bound: 100,
@@ -57,14 +58,14 @@ fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(20))
 }
 
-async fn forget(
+async fn drop_one(
     store: &RedisStore,
     post: PostId,
     name: &str,
     deadline: Deadline,
 ) -> Result<u64, StoreError> {
     let reaction = name.parse().expect("a reaction");
-    RedisStore::ask(&store.taps, deadline, Forget { post, reaction }).await.expect("a lane")
+    RedisStore::ask(&store.taps, deadline, DropOne { post, reaction }).await.expect("a lane")
 }
 
 #[tokio::test]
@@ -75,18 +76,18 @@ async fn a_new_verb_travels_beside_the_others() {
     for (user, name) in [(1, "like"), (2, "like"), (1, "love")] {
         let (user, reaction) =
             (user.try_into().expect("a user"), name.parse().expect("a reaction"));
-        let tap = Tap { post, user, reaction, verb: Verb::Set, keyed: None };
+        let tap = Tap::new(post, user, Verb::Set, reaction);
         assert!(store.tap(tap, soon()).await.expect("a tap").changed);
     }
-    assert_eq!(forget(&store, post, "like", soon()).await.expect("an answer"), 2);
-    assert_eq!(forget(&store, post, "like", soon()).await.expect("an answer"), 0);
+    assert_eq!(drop_one(&store, post, "like", soon()).await.expect("an answer"), 2);
+    assert_eq!(drop_one(&store, post, "like", soon()).await.expect("an answer"), 0);
     let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
     let summary = store.summaries(query, soon()).await.expect("a summary").remove(0);
     let left: Vec<_> =
         summary.reactions.iter().map(|it| (it.reaction.as_str(), it.count)).collect();
     assert_eq!(left, [("love", 1)]);
     // The script checks its deadline, as it does for a tap.
-    let late = forget(&store, post, "love", Deadline(Instant::now())).await;
+    let late = drop_one(&store, post, "love", Deadline(Instant::now())).await;
     assert!(late.is_err(), "{late:?}");
-    assert_eq!(forget(&store, post, "love", soon()).await.expect("an answer"), 1);
+    assert_eq!(drop_one(&store, post, "love", soon()).await.expect("an answer"), 1);
 }
