@@ -1,5 +1,6 @@
--- The keys that all posts of a partition share, and the floor. The floor is the revision of the
--- posts without state: the greatest revision of any post that became empty.
+-- The keys that all posts of a partition share, and the value of one of them: the floor. The floor
+-- is the greatest revision at which a post of the partition became empty. A post of which onetap
+-- keeps nothing has the floor as its revision.
 --
 -- Keys      floor  string: a revision
 -- Commands  GET

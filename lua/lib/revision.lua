@@ -8,8 +8,9 @@
 --- @include "clock"
 --- @include "partition"
 
--- If the clock is behind the previous revision, the step depends on the clock. So two histories of
--- which a failover loses one hardly ever give out the same revision.
+-- If the clock is not ahead of the previous revision, the next revision is 1 to 1,024 above it, and
+-- the clock chooses how much. A failover may lose changes, and other changes then follow. So these
+-- seldom get the revisions of the lost ones.
 local function next_revision(previous)
   if now > previous then return now, now_text end
   local revision = previous + 1 + now % 1024
@@ -30,8 +31,8 @@ local function put_floor_back(post, before)
   if before then call('SET', key, before) else call('DEL', key) end
 end
 
--- In a cluster slot that moves to another node, a script may not read a missing key. So the floor
--- is written before the first post of a partition can become empty.
+-- While a cluster slot moves to another node, a script must not read a missing key. So the script
+-- writes the floor before the first post of a partition can become empty.
 local function write_first_floor(post)
   call('SET', of_partition(post, 'floor'), '0')
 end

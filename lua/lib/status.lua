@@ -1,4 +1,5 @@
--- The first element of an item's answer: a failure below zero, or for a tap a sum of flags.
+-- The status of an item (one operation of a batch): the first element of its answer. It is a
+-- failure, below zero, or for a write a sum of the bits ACTIVE, CHANGED and REPLAYED.
 --
 -- A failed item does not stop the others. An answer is a flat list, and Redis cuts a list at its
 -- first nil. So a missing value is false, never nil.
@@ -20,8 +21,8 @@ local NOT_IN_PALETTE   = -10 -- the palette does not have the reaction that the 
 local NOBODY_HAS       = -11 -- only what somebody has may be added, and nobody has this
 local TOO_MANY_KINDS   = -12 -- the post would have too many reactions
 local TOO_MANY_OF_USER = -13 -- the user would have too many reactions on the post
-local CONTRADICTS      = -14 -- the whole set has reactions that exclude each other
-local UNCHANGED        = -15 -- never in an answer: there is nothing to change
+local CONTRADICTS      = -14 -- reactions of a whole set (whole.lua) exclude each other
+local UNCHANGED        = -15 -- only inside a script, never in an answer: nothing to change
 
 local ACTIVE, CHANGED, REPLAYED = 1, 2, 4
 

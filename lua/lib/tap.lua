@@ -60,8 +60,8 @@ local function tap(turns_on, turns_off, post, members, log, id, user, reaction, 
     return status, count, revision
   end
 
-  -- Counted before the removal: the key goes with its last member, and in a cluster slot that moves
-  -- to another node a script may not read a missing key.
+  -- Counted before the removal: the key goes with its last member, and while a cluster slot moves to
+  -- another node a script must not read a missing key.
   local count = count_members(members) - (was and 1 or 0)
   if not was then
     problem = judge_one(state, verdict.allowed, count)

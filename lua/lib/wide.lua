@@ -45,7 +45,7 @@ local function wide(turns_on, turns_off, post, log, id, user, reaction, verdict,
   local removes, adds, was = plan(turns_on, turns_off, post, user, reaction, verdict)
   if not removes then return adds, 0, 0 end
   if #removes + #adds == 0 then return UNCHANGED, was, 0 end
-  -- Counted before the step: a key that is gone may not be looked at.
+  -- Counted before the removal: a script must not read a missing key (see tap.lua).
   local count = count_members(members_of(post, reaction))
   local function cause(other) return other == reaction and 'tap' or 'replace' end
   local counts, revision, about = change(post, log, id, user, verdict, state, previous, no_floor,

@@ -134,7 +134,7 @@ fn unknown(place: &str, section: &str, name: &str, settings: &[Setting<'_>]) -> 
     let (problem, hint) = match elsewhere.and_then(|known| known.section()) {
         Some(right) => ("it is not in its section", format!("write it in [{right}]")),
         None => {
-            // Prefer a similar name of the same section to one of another.
+            // Look for a similar name in the same section first, and then in the others.
             let of = |own: bool| {
                 let of = move |known: &&Setting<'_>| (known.section() == Some(section)) == own;
                 settings.iter().filter(of).filter(|known| known.section().is_some())

@@ -11,7 +11,8 @@ pub struct CorsConfig {
     /// An origin whose pages may call from browsers, such as `https://forum.example`; repeat it, or
     /// separate origins by commas [default: only pages of the service's own origin]
     ///
-    /// Never `*`: it would let every page that anybody opens tap for them.
+    /// `*` is not allowed: with it, every web page could tap in the name of the person who opens
+    /// it.
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<Origin>,
 }

@@ -57,10 +57,11 @@ pub struct LimitsConfig {
 
     /// The most connections at a time; more wait in the accept queue
     ///
-    /// The last hundred, or the last quarter if that is less, take no streams: those get 503
-    /// `overloaded`. When fewer than 1 in 64 (at most 50) are free, onetap makes room. It closes
-    /// the connections that have been idle for longest (at least 100 ms), then those whose request
-    /// has been incomplete for longest (at least a second). Below 64 it keeps none free.
+    /// Streams may take all of them except 100, or except a quarter if that is less. A further
+    /// stream gets 503 `overloaded`. onetap tries to keep 1 in 64 free, at most 50. When fewer are
+    /// free, it closes the connections that have been idle for longest (at least 100 ms), then
+    /// those whose request has been incomplete for longest (at least a second). With
+    /// `--max-connections` below 64 it keeps none free.
     #[arg(long, default_value = "10000",
           value_parser = units::count(1..=1_000_000))]
     pub max_connections: u32,
@@ -75,9 +76,9 @@ pub struct LimitsConfig {
 
     /// The most bytes of large answers that clients have not read yet, all connections together
     ///
-    /// An answer is large above 16 KiB. At the bound, onetap closes the connections whose answers
-    /// have been on their way for longest, at least two seconds. If there is none, the next large
-    /// answer is 503 `overloaded`.
+    /// An answer is large above 16 KiB. When a new one does not fit, onetap closes connections
+    /// whose answers have been on their way for at least two seconds, the oldest first. If that
+    /// frees too little, the new answer is 503 `overloaded`.
     #[arg(long, default_value = "256MiB",
           value_name = "SIZE", value_parser = units::bytes(1..=LARGEST))]
     pub max_answer_bytes_in_flight: ByteSize,

@@ -11,7 +11,7 @@ use super::units;
 pub struct MemoryConfig {
     /// With `--store memory:`: how much memory reactions may take
     ///
-    /// Beyond it only removing goes on; everything else gets 503 `overloaded`.
+    /// When it is full, reading and removing go on; every other write gets 503 `overloaded`.
     #[arg(long, default_value = "1GiB",
           value_name = "SIZE", value_parser = units::bytes(0..=u64::MAX))]
     pub memory_max: ByteSize,

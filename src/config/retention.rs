@@ -33,8 +33,9 @@ pub struct RetentionConfig {
 
     /// The most idempotency records that the taps of this process keep alive
     ///
-    /// Half of them may come at once, the rest spread over the retention; an eighth may be of one
-    /// partition. More taps with a key get 503 `overloaded`; taps without a key go on.
+    /// Half of them may come at once, the other half only evenly over `--idempotency-retention`.
+    /// One partition may have an eighth of them. More taps with a key get 503 `overloaded`; taps
+    /// without a key go on.
     #[arg(long, default_value = "2000000", value_parser = units::count(1000..=u32::MAX))]
     pub idempotency_max_records: u32,
 }

@@ -1,4 +1,4 @@
-//! All settings, section by section, as flags, variables and the file give them.
+//! All settings except the palettes, section by section.
 
 use std::path::PathBuf;
 
@@ -14,8 +14,9 @@ use super::retention::RetentionConfig;
 use super::server::ServerConfig;
 use super::store::StoreSection;
 
-/// All settings. The fields' clap attributes are their only definition: from them come the flag,
-/// the variable, the key in the file, the default, the help, and the table in the guide.
+/// All settings except the palettes. A field defines a setting once, by its name, doc comment and
+/// clap attributes. The flag, the variable, the key in the file, the default, the help and the
+/// table in docs/operations.md come from it.
 #[derive(Clone, Debug, Args)]
 pub struct Sections {
     /// A configuration file, in TOML; `onetap default-config` prints one

@@ -26,9 +26,9 @@ pub struct ServerConfig {
     /// A name that callers may use for the service, such as `forum.example`, without a port; repeat
     /// it, or separate names by commas [default: loopback names and the address listened on]
     ///
-    /// Every IP address is good if the service listens on `0.0.0.0` or `::`, and every name is good
-    /// on a Unix socket. Other names get 403 `foreign_host`, except for `/healthz`, `/readyz` and
-    /// `/metrics`: a web page can make its own name mean 127.0.0.1 (DNS rebinding).
+    /// The service accepts every IP address if it listens on `0.0.0.0` or `::`, and every name on a
+    /// Unix socket. Other names get 403 `foreign_host`, because a web page can make its own name
+    /// mean 127.0.0.1 (DNS rebinding). `/healthz`, `/readyz` and `/metrics` accept every name.
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     pub allowed_host: Vec<HostName>,
 

@@ -161,7 +161,7 @@ async fn page(
 }
 
 /// Adds the ETag, and omits the body if the caller has it already. The ETag is a hash of the body.
-/// A revision would not do: a store that lost its newest changes may use one again.
+/// A revision is not enough: a store that lost its newest changes may give it to another state.
 async fn tagged(
     answers: &Arc<LargeAnswers>,
     headers: &HeaderMap,
