@@ -10,6 +10,7 @@
 --                   below the place. The reader merges the reactions and drops the place itself.
 -- Flags: no-writes.
 -- Commands  none
+-- The included files run the commands: see their headers.
 --
 -- However deep the place, the cost is O(log N + taken): ranks are counted, never walked.
 

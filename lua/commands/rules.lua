@@ -9,6 +9,7 @@
 -- Returns, per post   1 status: see status.lua  2 the rules: palette, add, locked  3 revision
 -- Flags: none.
 -- Commands  none
+-- The included files run the commands: see their headers.
 
 --- @include "log"
 --- @include "look"

@@ -10,6 +10,7 @@
 --                   revision of a post without state is the floor of its partition.
 -- Flags: no-writes.
 -- Commands  none
+-- The included files run the commands: see their headers.
 
 --- @include "read"
 --- @include "members"
@@ -26,8 +27,8 @@ local function is_before(a, b)
   return #a < #b
 end
 
--- The places in the answer of the reactions that an answer names: by count descending, then by
--- name.
+-- The positions in the table `answer` of the reactions that the HTTP answer will contain: by count
+-- descending, then by name.
 local function named(answer)
   local places, counts = {}, {}
   for at = 5, #answer, WIDTH do places[#places + 1] = at end
@@ -40,7 +41,7 @@ local function named(answer)
     if counts[a] ~= counts[b] then return counts[a] > counts[b] end
     return is_before(answer[a], answer[b])
   end
-  -- A sort of all of them would take longer: a hash has its fields in no order.
+  -- Sorting all reactions would take longer than keeping the 100 largest.
   local largest = {}
   for _, place in ipairs(places) do
     local rank = #largest + 1

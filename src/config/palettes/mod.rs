@@ -14,7 +14,8 @@ use crate::domain::Palettes;
 /// The section of the file that has the palettes, each in a section of its own.
 pub(super) const SECTION: &str = "palettes";
 
-/// The most palettes. With the bounds of each it bounds the answer to `GET /v1/palettes`.
+/// The greatest number of palettes. Together with the limits of each palette, it limits the size of
+/// the answer to `GET /v1/palettes`.
 const MAX_PALETTES: usize = 32;
 
 /// What a palette is, for the file.
@@ -22,7 +23,7 @@ pub(super) const MEANING: &str = "A palette says what may be added to a post, an
      use the palette `default`; a moderator may give a post another one. Its name has 1 to 32 \
      characters a-z 0-9 _ -. A change holds after a restart. For example:";
 
-/// A palette that uses all of its keys. It is a comment of the file.
+/// An example of a palette with all keys. `default-config` prints it as a comment.
 pub(super) const EXAMPLE: &str = r##"#     [palettes.default]
 #     reactions = ["like", "love", "up", "down", "👍"]
 #     exclusive = [["up", "down"]]
@@ -31,7 +32,8 @@ pub(super) const EXAMPLE: &str = r##"#     [palettes.default]
 #     max_per_user_and_post = 3
 "##;
 
-/// A key of a palette. Its meaning and default make the file and the table of the guide.
+/// A key of a palette. The default configuration file and the table in docs/operations.md show its
+/// meaning and default.
 pub(super) struct Key {
     pub(super) name: &'static str,
     /// In TOML.

@@ -164,7 +164,7 @@ fn parsed(at: usize, text: &str) -> Result<Reaction, Wrong> {
 /// How much of a wrong text an error shows.
 const MAX_SHOWN: usize = 40;
 
-/// A number. One that no `u32` holds is as wrong as 0, which no limit may be.
+/// Reads a number. Returns 0, which is invalid for every limit, if the number does not fit a `u32`.
 fn number(value: &Value<'_>) -> Result<u32, Wrong> {
     let DeValue::Integer(number) = value.get_ref() else {
         return Err(mistyped(value, "write a whole number, without quotes"));

@@ -1,4 +1,5 @@
-//! Public reports on faults between client, service and store (`B…` are their numbers).
+//! Each test reproduces a fault between client, service and store that users of another project
+//! have reported.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ async fn ready(service: &Service) -> bool {
     service.send("GET", "/readyz").await.status == 200
 }
 
-/// Redis with the settings of operators who want to lose nothing that was acknowledged.
+/// Redis with the settings that lose no acknowledged tap.
 fn durable(dir: &std::path::Path) -> RedisServer {
     std::fs::create_dir_all(dir).unwrap();
     let dir = dir.display().to_string();
@@ -94,7 +95,7 @@ async fn forgotten_scripts_cost_no_request() {
     let done = load.stop().await;
     done.assert_exactly_once(service.address).await;
 
-    // A fresh one, empty: no script, no layout, no state.
+    // A new, empty server: no script, no layout, no state.
     let fresh = RedisServer::start(Kind::Redis, &[]);
     proxy.repoint(fresh.address());
     proxy.cut();
@@ -108,7 +109,8 @@ async fn forgotten_scripts_cost_no_request() {
 }
 
 /// Sends all toggles again. A replayed one was applied before, any other is applied now. In the end
-/// each was applied once, and each user made an even number. Returns how many were replayed.
+/// each toggle was applied once. Each user made an even number of toggles, so each reaction is off.
+/// Returns how many were replayed.
 async fn send_all_again(witness: &mut Connection, posts: &[String], rounds: usize) -> usize {
     let mut replayed = 0;
     for (i, post) in posts.iter().enumerate() {
@@ -137,7 +139,8 @@ async fn clients_that_hang_up_leave_nothing_half_done() {
     const POSTS: usize = 8;
     const ROUNDS: usize = 60;
     let (url, prefix) = (shared(Kind::Redis).url(), prefix());
-    // Time enough: ten thousand connections on a busy machine are not what this is about.
+    // A long timeout: this test is not about the speed of ten thousand connections on a busy
+    // machine.
     let patient = ["--request-timeout-ms", "10000", "--key-prefix", &prefix, "--store", &url];
     let service = Arc::new(Service::with(&patient));
     // Counts far enough apart that an answer of another post would show.
@@ -167,7 +170,8 @@ async fn clients_that_hang_up_leave_nothing_half_done() {
                     let text = String::from_utf8_lossy(&answer[..n]).into_owned();
                     let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
                     let length = head.lines().find_map(|l| l.strip_prefix("content-length: "));
-                    // What was read of it may end anywhere; then there is nothing to judge.
+                    // The read may have returned only a part of the answer. Then there is nothing
+                    // to check.
                     if body.len() < length.unwrap().parse().unwrap() {
                         continue;
                     }
@@ -201,7 +205,7 @@ async fn clients_that_hang_up_leave_nothing_half_done() {
 }
 
 /// Reported as blacksky-algorithms/rsky#224, deadpool-rs/deadpool#9, #195: the store is paused.
-/// Every request gets its response in time, the last of a crowd too.
+/// Every request gets its response in time, also the last of many.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_stands_still_hangs_nobody() {
     let redis = RedisServer::start(Kind::Redis, &[]);
@@ -238,7 +242,7 @@ async fn a_store_that_stands_still_hangs_nobody() {
     let back = Instant::now();
     until("the service is ready", async || ready(&service).await).await;
     assert!(back.elapsed() < Duration::from_secs(2), "{:?}", back.elapsed());
-    // What waited in the sockets came after its time.
+    // The calls that waited in the sockets ran after their deadline, so none was applied.
     let summary = service.send("GET", &format!("/v1/posts/{post}/reactions")).await.ok(200);
     assert_eq!(summary["total"], 1, "{summary}");
 }
@@ -261,7 +265,7 @@ async fn a_broken_connection_comes_back() {
     }
     load.answers(100).await;
     let done = load.stop().await;
-    // With a key the service itself asks again what became of it.
+    // If a tap has a key, the service itself asks the store again what became of the tap.
     assert!(done.failures.len() <= 10 * 8, "{} of {}", done.failures.len(), done.answered);
     done.assert_exactly_once(service.address).await;
 
@@ -299,8 +303,8 @@ async fn a_broken_connection_comes_back() {
     let _ = std::fs::remove_dir_all(dir);
 }
 
-/// Reported as idempot-dev/idempot-js#187, jcagarcia/grape-idempotency#10: one key at the same
-/// time, at two instances of the service.
+/// Reported as idempot-dev/idempot-js#187, jcagarcia/grape-idempotency#10: one key arrives at the
+/// same time at two instances of the service.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_key_at_two_instances_takes_effect_once() {
     let (url, prefix) = (shared(Kind::Redis).url(), prefix());
@@ -338,8 +342,8 @@ async fn one_key_at_two_instances_takes_effect_once() {
     }
 }
 
-/// Reported as nensii21/devlink#1195, #773, jcagarcia/grape-idempotency#13: two users with the
-/// same key, as from clients that count their keys up.
+/// Reported as nensii21/devlink#1195, #773, jcagarcia/grape-idempotency#13: two users send the same
+/// key, as happens with clients that number their keys 1, 2, 3.
 #[tokio::test]
 async fn a_key_is_its_users_own() {
     for service in [Service::memory(), Service::redis()] {
@@ -358,9 +362,10 @@ async fn a_key_is_its_users_own() {
     }
 }
 
-/// redis/redis#6062: after a failover the newest values are gone, and no client learns it. Lost is
-/// only what the old primary acknowledged and did not replicate. The remaining state is consistent,
-/// and revisions rise above those that were answered. A key whose record was lost counts once more.
+/// redis/redis#6062: after a failover the newest values are gone, and no client learns it. Only the
+/// taps that the old primary acknowledged but did not replicate are lost. The remaining state is
+/// consistent, and revisions rise above those that were answered. A key whose record was lost
+/// counts once more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_failover_rolls_back_is_the_newest_and_the_rest_agrees() {
     let old = RedisServer::start(Kind::Redis, &["--repl-diskless-sync-delay", "0"]);
@@ -378,7 +383,7 @@ async fn what_a_failover_rolls_back_is_the_newest_and_the_rest_agrees() {
         assert_eq!(toggle(user).await.ok(200)["count"], user);
     }
     let (mut admin, mut promoted) = (old.client().await, new.client().await);
-    // WAIT waits for what its own connection has written, and so for all before.
+    // WAIT waits for the writes of its own connection, and so for all writes before them.
     let _: () = redis::cmd("SET").arg("written").arg("last").query_async(&mut admin).await.unwrap();
     until("the replica has it all", async || {
         let mut admin = admin.clone();
@@ -386,7 +391,7 @@ async fn what_a_failover_rolls_back_is_the_newest_and_the_rest_agrees() {
         carried.unwrap() == 1
     })
     .await;
-    // The window: from here on, nobody but the old primary knows.
+    // From here on, only the old primary has the following taps: it no longer replicates.
     let order = ["NO", "ONE"];
     let _: () = redis::cmd("REPLICAOF").arg(&order).query_async(&mut promoted).await.unwrap();
     let mut told = 0;

@@ -2,8 +2,8 @@
 //! and responses, and the checker of `onetap-loadtest` must accept the record. No acknowledged tap
 //! may be lost, except the newest where replication itself may lose them.
 //!
-//! Each fault runs with and without idempotency keys. `ONETAP_FAULT_TAPS` sets the number of
-//! operations (`make faults`: a million), `ONETAP_FAULT_ROUNDS` the least number of strikes.
+//! Each fault runs with and without idempotency keys. `ONETAP_FAULT_TAPS` sets the least number of
+//! operations (`make faults`: 1,200,000), `ONETAP_FAULT_ROUNDS` the least number of strikes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,16 +44,17 @@ impl Trial {
         Self { name, service, request_timeout, rules: Rules::default(), users: 50 }
     }
 
-    /// A trial with failovers, which may lose the newest changes. It has few users, so that each
-    /// state is seen again between two failovers: the losses of the first must be known before the
-    /// second.
+    /// A trial with failovers, which may lose the newest changes. It has few users, so that the
+    /// load sees each state again between two failovers: the checker must know the losses of the
+    /// first before the second.
     fn failover(name: &'static str, service: SocketAddr) -> Self {
         let rules = Rules { allow_lost_suffix: true };
         Self { rules, users: 10, ..Self::new(name, service, TWO_SECONDS) }
     }
 
-    /// Lets the fault strike until there were enough operations, with some hundred before each
-    /// strike. Half of the operations have no key, half have one.
+    /// Lets the fault strike until there were enough operations. It waits for the same number of
+    /// operations before each strike (750 by default). Half of the operations have no key, half
+    /// have one.
     pub(crate) async fn run(self, mut strike: impl AsyncFnMut(u64)) -> [SoakReport; 2] {
         let taps = variable("ONETAP_FAULT_TAPS", 3000) / 2;
         let rounds = variable("ONETAP_FAULT_ROUNDS", 3) / 2 + 1;
@@ -131,7 +132,7 @@ impl Durable {
     }
 
     fn restart(&mut self) {
-        // The old one has to be gone before another may have its port.
+        // The old server must be gone before another can use its port.
         self.server = None;
         let dir = self.folder.path().to_str().unwrap();
         let args = ["--appendonly", "yes", "--appendfsync", "always", "--dir", dir];
@@ -151,7 +152,7 @@ async fn service(store: &str, request_timeout_ms: u64) -> Service {
     service_with(store, request_timeout_ms, &[]).await
 }
 
-/// A service that keeps little, so that a new replica has soon copied it.
+/// A service with short retention, so that a new replica copies the data quickly.
 async fn service_of_copies(store: &str) -> Service {
     let short = ["--idempotency-retention-seconds", "20", "--change-log-retention-seconds", "20"];
     service_with(store, 2000, &short).await
@@ -209,7 +210,7 @@ async fn redis_restarts() {
     trial
         .run(async |_| {
             let mut admin = redis.server().client().await;
-            // It answers by going away.
+            // Redis ends without an answer.
             let _: Result<(), _> = redis::cmd("SHUTDOWN").query_async(&mut admin).await;
             redis.restart();
         })
@@ -226,7 +227,7 @@ async fn redis_is_killed() {
         .run(async |_| {
             redis.server().signal("-KILL");
             redis.restart();
-            // It answers while it still reads its file; it is back when it takes a write.
+            // Redis answers while it still reads its file; it is back when it accepts a write.
             let mut admin = redis.server().client().await;
             until("Redis takes a write", async || {
                 let mut write = redis::cmd("SET");
@@ -322,7 +323,8 @@ async fn the_clock_jumps() {
     let trial = Trial::new("clock of Redis jumps", service.address, Duration::from_millis(500));
     trial
         .run(async |round| {
-            // Records go by the same clock: it must not be put forward by their retention.
+            // Idempotency records expire by the same clock. So the shift must be shorter than their
+            // retention.
             clock.shift([0, 60_000, -60_000, 700, -700, 5][round as usize % 6]);
         })
         .await;
@@ -378,7 +380,7 @@ async fn sentinels_fail_over() {
     Trial::failover("failover by Sentinel", service.address)
         .run(async |round| {
             let mut sentinel = all.sentinels[0].client().await;
-            // Refused until the sentinels have noticed that there is a replica.
+            // The sentinels refuse this until they have noticed that there is a replica.
             until("a failover begins", async || {
                 let order = ["FAILOVER", NAME];
                 let asked = redis::cmd("SENTINEL").arg(&order).query_async(&mut sentinel).await;
@@ -387,12 +389,13 @@ async fn sentinels_fail_over() {
             })
             .await;
             drop(Sentinels::until_promoted(new).await);
-            // The old one goes on answering. Sentinels wait some ten seconds before they demote it;
-            // had it been promoted again by then, what was lost would come back.
+            // The old primary continues to answer. Sentinels demote it only after about ten
+            // seconds. If it were promoted again before that, the lost changes would come back. So
+            // we demote it ourselves.
             pause([0, 1500, 200][round as usize % 3]).await;
             Sentinels::demote(old, new).await;
             std::mem::swap(&mut old, &mut new);
-            // By the next one it has to be clear what this one lost.
+            // Before the next failover, the load must have seen what this failover lost.
             pause(1500).await;
         })
         .await;
@@ -405,8 +408,8 @@ async fn a_node_of_a_cluster_is_lost() {
     let service = service_of_copies(&cluster.url()).await;
     Trial::failover("kill -9 of a cluster's node", service.address)
         .run(async |round| {
-            // A third of the posts each time: its primary dies, its replica is promoted, and then
-            // the two have changed their places.
+            // Each round fails one of three shards: its primary dies, its replica is promoted, and
+            // the old primary becomes the replica.
             let shard = round as usize % 3;
             cluster.primaries[shard].server.signal("-KILL");
             cluster.replicas[shard].until_promoted().await;
@@ -416,7 +419,7 @@ async fn a_node_of_a_cluster_is_lost() {
         .await;
 }
 
-/// Taps of a moving slot may be refused. None may be lost or counted twice.
+/// onetap may refuse taps of a moving slot. It must lose none, and count none twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slots_move() {
     let cluster = Cluster::start(Kind::Redis, 3, false).await;
@@ -428,7 +431,8 @@ async fn slots_move() {
     }
     trial
         .run(async |round| {
-            // A share of the partitions each time, whichever the posts of this load are in.
+            // Each round moves the next eighth of the partitions. Eight rounds move the partitions
+            // of this load's posts, whichever they are.
             for i in (0..256).filter(|i| i % 8 == round as usize % 8) {
                 let (from, to) = (home[i], (home[i] + 1) % 3);
                 let slot = u16::try_from(i * 64).unwrap();

@@ -27,11 +27,11 @@ async fn until_lanes(service: &Service, connected: u64) {
     until_figure(service, "onetap_lanes_connected", connected).await;
 }
 
-/// Waits until every lane counts taps again. Returns how long it took.
+/// Waits until the tap lanes of both workers count taps again. Returns how long it took.
 async fn until_well(service: &Service) -> Duration {
     let started = Instant::now();
     let mut well = 0;
-    // Connections are dealt out in turn, so that two in a row ask both workers.
+    // Connections go to the two workers in turn, so four in a row ask each worker twice.
     while well < 4 {
         let ready = service.send("GET", "/readyz").await.status == 200;
         well = if ready { well + 1 } else { 0 };
@@ -61,7 +61,7 @@ async fn the_service_starts_before_redis_and_recovers_by_itself() {
     ] {
         let response = service.send(method, &path).await;
         response.assert_problem(503, "store_unavailable");
-        // What the store said stays inside.
+        // The answer does not contain the error message of the store.
         assert!(!response.body.contains("127.0.0.1"), "{}", response.body);
     }
     assert!(started.elapsed() < Duration::from_secs(2), "known to be away: no waiting");
@@ -112,7 +112,8 @@ async fn a_stopped_redis_leaves_writes_in_doubt_and_never_runs_them_late() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let service = Service::with(&["--store", &redis.url(), "--request-timeout-ms", "500"]);
     until_lanes(&service, 4).await;
-    // A server that does not know the script would refuse the late tap for that reason alone.
+    // This tap loads the script into Redis. Without it, Redis would refuse the late tap because it
+    // does not know the script, and the test would prove nothing.
     service.send("PUT", &path(crate::support::post(), 1)).await.ok(201);
     let post = post();
     redis.signal("-STOP");
@@ -126,7 +127,7 @@ async fn a_stopped_redis_leaves_writes_in_doubt_and_never_runs_them_late() {
     assert_ne!(service.send("GET", "/readyz").await.status, 200);
     redis.signal("-CONT");
     until_well(&service).await;
-    // The command was in the socket; it ran after its not_after and refused itself.
+    // The command was in the socket. It ran after its `not_after`, so the script refused it.
     let summary = service.send("GET", &format!("/v1/posts/{post}/reactions")).await.ok(200);
     assert_eq!(summary["total"], 0);
     service.send("PUT", &path(post, 1)).await.ok(201);
@@ -209,7 +210,7 @@ async fn a_redis_that_is_wrong_when_it_turns_up_keeps_the_service_unready() {
     service.send("GET", "/readyz").await.assert_problem(503, "store_unavailable");
     let redis = RedisServer::start_on(Kind::Redis, port, &[]);
     let mut admin = redis.client().await;
-    // The service may have claimed the empty store in between; then it holds a layout already.
+    // The service may have written its layout key to the empty store meanwhile.
     let _: () = redis::cmd("SET").arg("ot:layout").arg("99").query_async(&mut admin).await.unwrap();
     let _: () = redis::cmd("CLIENT")
         .arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"])

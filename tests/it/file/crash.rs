@@ -49,7 +49,8 @@ async fn tap_until_it_ends(store: &AnyStore, run: &str, ledger: &Arc<Mutex<Ledge
 
 /// Rounds of taps, a power cut in the middle of a write or sync, and an audit of what survived.
 async fn power_cuts(rounds: u64, left: impl Fn(u64) -> Left) {
-    // Records go soon, so that the cuts also meet their sweep; the audit asks within their time.
+    // Idempotency records expire soon, so that some power cuts happen while expired records are
+    // being removed. The audit runs before the records that it needs expire.
     let records = Duration::from_secs(30);
     let options =
         FileOptions { retention: Retention { records, ..Retention::default() }, ..OPTIONS };
@@ -206,7 +207,7 @@ async fn crowd(store: &FileStore, post: PostId, users: u64) {
     }
 }
 
-/// The users that like a post; the count is their number.
+/// The users that like a post. Asserts that the count in the summary is their number.
 async fn likers(store: &FileStore, post: PostId) -> BTreeSet<u64> {
     let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
     let summary = store.summaries(query, soon()).await.unwrap().remove(0);
@@ -220,7 +221,8 @@ async fn likers(store: &FileStore, post: PostId) -> BTreeSet<u64> {
     listed.map(|reactor| reactor.user.integer().unwrap()).collect()
 }
 
-/// The power is cut while a post is forgotten, or between that and the last of its old entries.
+/// The power is cut while a post is being forgotten, or later, before the last of its old entries
+/// has been removed.
 async fn power_cuts_while_forgetting(rounds: u64, left: impl Fn(u64) -> Left) {
     const CROWD: u64 = 1500;
     let (disk, mut seed, mut forgotten) = (Disk::new(), 3, 0);
@@ -232,7 +234,7 @@ async fn power_cuts_while_forgetting(rounds: u64, left: impl Fn(u64) -> Left) {
         disk.cut_after(1 + u32::try_from(random(&mut seed) % 250).unwrap());
         let request = Forget { post, reaction: None, actor: None };
         let answer = store.forget(request, soon()).await;
-        // Others go on, until the cut. The last of them is in doubt.
+        // Users continue to tap until the power cut. The outcome of the last tap is unknown.
         let (mut acknowledged, mut last) = (BTreeSet::new(), 0);
         for id in CROWD / 2.. {
             last = id;
@@ -275,7 +277,7 @@ async fn a_power_cut_that_tears_the_last_pages_leaves_no_forgotten_member_in_sig
     power_cuts_while_forgetting(rounds(6), Left::Some).await;
 }
 
-/// Kill -9 while the service drops what was forgotten. The next start goes on.
+/// Kill -9 while the service drops what was forgotten. The next start continues to drop it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_between_forgetting_and_the_last_old_entry() {
     let folder = tempfile::tempdir().unwrap();

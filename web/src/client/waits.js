@@ -39,7 +39,8 @@ export class Pauses {
         this.#ends.delete(end);
         resolve();
       };
-      // Leaves time for a last attempt before `most` is over.
+      // Without a `Retry-After`, the pause is at most half of `most` plus 100 ms. If `most` is the
+      // time left, that leaves time for one more attempt.
       const timer = setTimeout(end, Math.min(most, retryMs + Math.min(backoff, most / 2 + 100)));
       if (!retryMs) this.#ends.add(end);
     });
