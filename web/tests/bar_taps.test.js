@@ -332,7 +332,7 @@ test('a post id that is none is told, once in the console, and the page goes on'
 test('a user id that is none, or missing: reactions are shown, taps refused, the console says why', async (t) => {
   const post = newPost();
   await other(service, post, 2);
-  const page = await open(t, `<onetap-bar post-id="${post}" user-id="anna"></onetap-bar><onetap-bar post-id="${post}"></onetap-bar>`);
+  const page = await open(t, `<onetap-bar post-id="${post}" user-id="an na"></onetap-bar><onetap-bar post-id="${post}"></onetap-bar>`);
   for (const place of [0, 1]) {
     await reads(page, ['Like, 1'], place);
     await buttonOf(barOf(page, place), 'Like').click();
@@ -340,7 +340,7 @@ test('a user id that is none, or missing: reactions are shown, taps refused, the
   }
   assert.deepEqual(await page.evaluate(() => errors.map(({ code }) => code)), ['unauthenticated', 'unauthenticated']);
   assert.deepEqual(page.warnings, [
-    'onetap-bar: TypeError: userId is 1 to 2^63 - 1, above 2^53 as a string, and excludes token: anna',
+    'onetap-bar: TypeError: userId is an integer (above 2^53 as a string) or a text id, and excludes token: an na',
     'onetap-bar: unauthenticated: whose tap? neither userId nor token was given',
   ]);
   assert.deepEqual([page.problems, site.writes().filter(({ path }) => path.includes(post))], [[], []]);
