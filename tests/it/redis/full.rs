@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use onetap::domain::{Form, Outcome, PostId, Verb};
+use onetap::domain::{Act, Form, Outcome, PostId, Tap, Verb};
 use onetap::store::redis::{RedisOptions, RedisSource, RedisStore};
 use onetap::store::{Retention, Store, StoreError, SummaryQuery};
 use redis::aio::MultiplexedConnection;
 
 use crate::support::redis_server::{Kind, RedisServer};
-use crate::support::{keyed_tap, post, soon, tap, user};
+use crate::support::{keyed_tap, post, reaction, soon, tap, user};
 
 /// How many records a partition may add while memory is full.
 const RESERVE: usize = 64;
@@ -124,6 +124,24 @@ async fn a_full_redis_takes_removals_and_refuses_what_would_add_to_it() {
         full.store.tap(tap(Verb::Set, full.post, 999, "like"), soon()).await.unwrap();
         drop(full.server);
     }
+}
+
+/// One call that adds must not fail the removals that travel in the same batch.
+#[tokio::test]
+async fn an_emptied_set_goes_on_beside_sets_that_add() {
+    let full = Full::with(Kind::Redis, 60, Duration::from_secs(600)).await;
+    let whole = |id: u64, names: &[&str]| {
+        let reactions = names.iter().map(|name| reaction(name)).collect();
+        let like = tap(Verb::Set, full.post, id, "like");
+        full.store.tap(Tap { act: Act::Exactly(reactions), ..like }, soon())
+    };
+    let pairs = (1..=60).flat_map(|id| [whole(100 + id, &["love"]), whole(id, &[])]);
+    let answers = futures_util::future::join_all(pairs).await;
+    for pair in answers.chunks(2) {
+        assert!(is_refused(&pair[0]), "{:?}", pair[0]);
+        assert!(pair[1].as_ref().is_ok_and(|outcome| outcome.changed), "{:?}", pair[1]);
+    }
+    assert_eq!(full.total().await, 0);
 }
 
 #[tokio::test]

@@ -101,12 +101,18 @@ impl Batch {
                 if broke_off || error_class::breaks_connection(&error) {
                     connection.health.mark_broken(&error.to_string(), error.code().is_some());
                 }
-                let mut calls: Vec<Call> = waiting.into_iter().flatten().collect();
-                if error_class::is_full(&error) && calls.iter_mut().all(Call::turn_to_full_memory) {
-                    return Returned { next: calls, ..Returned::default() };
+                let full = error_class::is_full(&error);
+                // Each by itself: one that adds must not stop those that remove beside it.
+                let (mut next, mut failed) = (Vec::new(), Vec::new());
+                for mut call in waiting.into_iter().flatten() {
+                    let turned = full && call.turn_to_full_memory();
+                    if turned { next.push(call) } else { failed.push(call) }
                 }
-                context.call_warnings.about(&format!("a call to Redis failed: {error}"));
-                Returned::again(calls.into_iter().filter_map(|call| after_error(call, &error)))
+                if !failed.is_empty() {
+                    context.call_warnings.about(&format!("a call to Redis failed: {error}"));
+                }
+                let again = failed.into_iter().filter_map(|call| after_error(call, &error));
+                Returned { next, ..Returned::again(again) }
             }
         }
     }
