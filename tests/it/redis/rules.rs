@@ -171,6 +171,25 @@ async fn a_foreign_key_of_another_reaction_is_damage_and_nothing_is_half_written
     assert_eq!(bench.kept(post).await, (keys, before));
 }
 
+#[tokio::test]
+async fn rules_that_another_program_wrote_are_damage() {
+    let mut bench = Bench::new(Kind::Redis, &[]).await;
+    for (field, value) in [("_palette", "x y"), ("_add", "some"), ("_locked", "yes")] {
+        let post = post();
+        bench.store.tap(tap(Verb::Set, post, 1, "like"), soon()).await.unwrap();
+        let key = bench.kept(post).await.0.into_iter().find(|key| !key.ends_with("like")).unwrap();
+        let _: () = bench.redis.hset(key, field, value).await.unwrap();
+        let before = bench.kept(post).await;
+        for verb in [Verb::Set, Verb::Unset] {
+            let answer = bench.store.tap(tap(verb, post, 1, "love"), soon()).await;
+            assert!(matches!(answer, Err(StoreError::Damaged(_))), "{field}: {answer:?}");
+        }
+        let answer = bench.rule(post, Edit::Rules(None, Add::All)).await;
+        assert!(matches!(answer, Err(StoreError::Damaged(_))), "{field}: {answer:?}");
+        assert_eq!(bench.kept(post).await, before);
+    }
+}
+
 /// A new user's like on a post that has more reactions than anybody may add.
 #[tokio::test]
 async fn limits_hold_in_posts_that_are_beyond_them() {
