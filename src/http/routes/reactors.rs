@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::header::{LINK, VARY};
 use axum::http::{HeaderValue, Uri};
 use axum::response::Response;
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::super::dto::{
@@ -166,8 +167,11 @@ impl Page {
 fn next_link(uri: &Uri, page: &Page) -> Option<HeaderValue> {
     let cursor = page.next_cursor.as_deref()?;
     let mut target = format!("{}?limit={}&cursor={cursor}", uri.path(), page.limit);
-    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| pair.starts_with("hide="))
-    {
+    let is_hide = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        percent_decode_str(name).eq(*b"hide")
+    };
+    for pair in uri.query().unwrap_or_default().split('&').filter(is_hide) {
         target.push('&');
         target.push_str(pair);
     }
