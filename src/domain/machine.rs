@@ -189,6 +189,17 @@ impl Post {
         self.members.get(reaction).is_some_and(|members| members.contains(user))
     }
 
+    /// Whether the user has the reaction that the post's palette counts this name as.
+    pub fn has_alias(&self, tap: &Tap, name: &Reaction) -> bool {
+        let palette = tap.palettes.of(&self.rules);
+        self.has(palette.verdict(name).counted, tap.user)
+    }
+
+    /// Whether the user has any reaction.
+    pub fn has_any(&self, user: UserId) -> bool {
+        self.members.values().any(|members| members.contains(user))
+    }
+
     /// Whether the post has no state: no reaction, and no rules.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty() && self.rules.is_default()

@@ -7,7 +7,7 @@ use super::{LogEntry, LogPosition, Retention, StoreError};
 use crate::domain::machine::Post;
 use crate::domain::{
     Act, Change, Forget, Forgotten, KeyReused, Micros, Outcome, Position, PostId, Reaction,
-    Reactor, Records, Revision, Ruled, RulesEdit, Summary, Tap, UserId, Verb,
+    Reactor, Records, Revision, Ruled, RulesEdit, Summary, Tap, UserId,
 };
 
 /// Bytes of each item in memory, the allocator's overhead included; measured by `benches/memory`.
@@ -137,15 +137,15 @@ impl PartitionState {
 
     /// Whether a tap may run although memory is full: it removes something, or adds nothing.
     fn is_removal(&self, tap: &Tap, room: Room) -> bool {
-        let has = |name: &Reaction| {
-            let has = |post: &Post| post.has(name, tap.user);
-            self.posts.get(&tap.post).is_some_and(has)
+        let Some(post) = self.posts.get(&tap.post) else {
+            return tap.keyed.is_none() && tap.act.only_removes();
         };
-        match (&tap.act, tap.keyed) {
-            (act, None) => act.only_removes(),
-            (Act::One(Verb::Unset, name), Some(_)) => room == Room::Reserve && has(name),
-            _ => false,
-        }
+        // A record is kept for what removes something, and for nothing else.
+        let removes = || match &tap.act {
+            Act::One(_, name) => post.has(name, tap.user) || post.has_alias(tap, name),
+            Act::Exactly(_) => post.has_any(tap.user),
+        };
+        tap.act.only_removes() && (tap.keyed.is_none() || room == Room::Reserve && removes())
     }
 
     pub(super) fn summary(&self, post: PostId, viewer: Option<UserId>, recent: usize) -> Summary {
@@ -230,7 +230,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::{Form, IdempotencyKey, Keyed};
+    use crate::domain::{Form, IdempotencyKey, Keyed, Verb};
 
     fn tap(verb: Verb, user: u64) -> Tap {
         let post = "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id");
@@ -292,6 +292,12 @@ mod tests {
             assert_eq!(ask(&unset(9, "nothing-to-remove"), room), refused);
             assert_eq!(ask(&tap(Verb::Unset, 9), room), Ok(false));
         }
+        let all = |user, text: &str| {
+            let tap = keyed(Verb::Unset, user, text, Form::Exactly);
+            Tap { act: Act::Exactly(Vec::new()), ..tap }
+        };
+        assert_eq!(ask(&all(9, "nothing-to-remove"), Room::Reserve), refused);
+        assert_eq!(ask(&all(3, "c"), Room::Reserve), Ok(true));
         assert_eq!(ask(&unset(1, "a"), Room::Reserve), Ok(true));
         assert_eq!(ask(&unset(1, "a"), Room::None), Ok(true), "a replay");
         assert_eq!(ask(&unset(2, "b"), Room::None), refused);
