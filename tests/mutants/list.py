@@ -59,7 +59,7 @@ MUTANTS = {
     "full-redis-keeps-records-of-nothing": (RECORD, "  if full and status == 0 then return FULL, 0, 0 end\n", "", "redis::full::"),
     "full-redis-keeps-records-without-end": (RECORD, "  if full and written >= RECORDS_WHEN_FULL then return FULL, 0, 0 end\n", "", "redis::full::"),
     "full-redis-log-grows": (LOG, "    return try('XADD', log, 'MAXLEN', '=', math.max(length, KEPT_WHEN_FULL), '*', field, entry)\n", "    return try('XADD', log, '*', field, entry)\n", "redis::full::"),
-    "full-redis-refuses-removals": ("src/store/redis/lane/batch.rs", "if error_class::is_full(&error) &&", "if false &&", "redis::full::"),
+    "full-redis-refuses-removals": ("src/store/redis/lane/batch.rs", "let full = error_class::is_full(&error);", "let full = false && error_class::is_full(&error);", "redis::full::"),
     "reads-without-a-bound-on-work": ("lua/lib/read.lua", "    if i == 1 or work > 0 then\n", "    if true then\n", "redis::reads::"),
     "records-without-a-bound": ("src/store/record_budget.rs", "self.full_at.saturating_sub(now) + self.interval <= self.burst", "true", "record_budget::"),
     # Palettes of the configuration, and moderators.
