@@ -1,5 +1,6 @@
 //! Many streams of many posts: what they cost other clients, and that each still gets its events.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,8 +12,8 @@ use tokio::task::JoinHandle;
 
 use crate::support::events::{Events, path};
 use crate::support::http::Connection;
-use crate::support::program::Program;
-use crate::support::redis_server::{Kind, RedisServer, free_port};
+use crate::support::program::{Program, onetap};
+use crate::support::redis_server::{Kind, RedisServer, ShiftedClock, free_port};
 use crate::support::{post, posts};
 
 /// The program with each kind of store, and what must outlive it.
@@ -227,4 +228,77 @@ async fn another_state_at_the_same_revision_ends_the_stream() {
     assert!(events.ends_within(Duration::from_secs(32)).await, "it goes on with what is not true");
     let mut again = Events::open(program.address(), &path(&[post])).await;
     assert_eq!(again.next().await.unwrap().total(), 2);
+}
+
+/// The program with each kind of store, whose clock the test can change. That is the clock of Redis,
+/// or that of the program.
+fn with_shifted_clocks(folder: &TempDir) -> Vec<(&'static str, Program, ShiftedClock)> {
+    let file = format!("file:{}", folder.path().join("store.redb").display());
+    let own = |name, store: &str| {
+        let clock = ShiftedClock::new();
+        let mut command = onetap(&["--listen", "127.0.0.1:0", "--threads", "2", "--store", store]);
+        (name, Program::spawn(command.envs(clock.variables())), clock)
+    };
+    vec![own("memory", "memory:"), own("file", &file)]
+}
+
+/// Reads until every post has this total. No count may come with a revision that is not above that
+/// of the count before.
+async fn until_all_have(
+    events: &mut Events,
+    last: &mut HashMap<String, (u64, u64)>,
+    posts: usize,
+    total: u64,
+) {
+    let reading = async {
+        while last.len() < posts || last.values().any(|(shown, _)| *shown != total) {
+            let event = events.next().await.expect("the stream has ended");
+            if let Some((shown, revision)) = last.get(event.post()) {
+                assert!(event.id >= *revision, "{revision} before {event:?}");
+                assert!(event.id > *revision || event.total() == *shown, "{shown}, {event:?}");
+            }
+            last.insert(event.post().to_owned(), (event.total(), event.id));
+        }
+    };
+    let read = tokio::time::timeout(Duration::from_secs(5), reading).await;
+    assert!(read.is_ok(), "a stream hangs before {total}: {last:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_show_every_tap_under_a_rising_revision_while_the_clock_jumps() {
+    const JUMPS: [i64; 9] = [0, 10, -10, 0, 3600, 10, -3600, 3600, 0];
+    let (folder, (redis, clock)) =
+        (tempfile::tempdir().unwrap(), RedisServer::with_shifted_clock());
+    let over_redis = Program::start(&["--store", &redis.url()]);
+    over_redis.until_ready().await;
+    let mut programs = with_shifted_clocks(&folder);
+    programs.push(("redis", over_redis, clock));
+    for (store, program, clock) in programs {
+        let (address, posts) = (program.address(), posts(20));
+        let mut streams = Vec::new();
+        for _ in 0..5 {
+            streams.push((Events::open(address, &path(&posts)).await, HashMap::new()));
+        }
+        let (mut client, mut user, mut slowest) =
+            (Connection::open(address).await, 0, Duration::ZERO);
+        for seconds in JUMPS {
+            // The clock jumps between two taps on a post, and between those of two posts.
+            for round in 0..2 {
+                user += 1;
+                for (n, post) in posts.iter().enumerate() {
+                    if (round, n) == (0, posts.len() / 2) {
+                        clock.shift(seconds * 1000);
+                    }
+                    client.send("PUT", like(*post, user), &[], "").await.ok(201);
+                }
+            }
+            let begun = Instant::now();
+            for (events, last) in &mut streams {
+                until_all_have(events, last, posts.len(), user).await;
+            }
+            slowest = slowest.max(begun.elapsed());
+        }
+        assert_eq!(program.figure("onetap_live_streams_closed_stale_total").await, 0, "{store}");
+        println!("{store}: {user} taps on each post were shown, the latest after {slowest:?}");
+    }
 }
