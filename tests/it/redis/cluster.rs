@@ -1,15 +1,18 @@
 //! A cluster: all nodes are used, and a lost node costs only its own posts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use onetap::domain::PostId;
 
 use crate::support::cluster::{Cluster, ask};
+use crate::support::events::{self, Events};
 use crate::support::fault_proxy::until;
 use crate::support::keyed_load::KeyedLoad;
 use crate::support::load::{Answer, Load, assert_sound};
-use crate::support::program::{onetap, outcome};
+use crate::support::program::{Program, onetap, outcome};
 use crate::support::redis_server::{Kind, RedisServer};
 use crate::support::service::Service;
 use crate::support::{post, posts};
@@ -110,6 +113,76 @@ async fn while_slots_move_taps_are_refused_at_worst_and_never_wrong() {
     let mut admin = cluster.primaries[1].server.client().await;
     let keys: u64 = ask(&mut admin, &["CLUSTER", "COUNTKEYSINSLOT", "64"]).await;
     assert!(keys > 0, "it is there now");
+}
+
+/// The latest total of each post on the open stream, and how many streams have ended.
+type Watching = Arc<Mutex<(HashMap<String, u64>, usize)>>;
+
+/// Watches posts on a stream, and opens it again half a second after it has ended.
+fn watch(address: SocketAddr, posts: Vec<PostId>) -> Watching {
+    let seen = Watching::default();
+    let watching = Arc::clone(&seen);
+    tokio::spawn(async move {
+        loop {
+            let stream = Events::try_open(address, &events::path(&posts)).await;
+            if let Some(mut stream) = stream.filter(|stream| stream.head.contains(" 200 ")) {
+                while let Some(event) = stream.next().await {
+                    let total = event.total();
+                    watching.lock().unwrap().0.insert(event.post().to_owned(), total);
+                }
+            }
+            {
+                let mut watching = watching.lock().unwrap();
+                watching.0.clear();
+                watching.1 += 1;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    });
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_have_the_true_counts_after_the_slots_of_their_posts_moved() {
+    let cluster = Cluster::start(Kind::Redis, 3, false).await;
+    let service = Program::start(&["--store", &cluster.url()]);
+    service.until_ready().await;
+    // Partitions 0 and 1 move from the first node to the second; 100 to 200 stay.
+    let (moving, staying) = (posts_within(0, 2, 30), posts_within(100, 201, 30));
+    // One of them changes before the move only, one between the two slots.
+    let [before, between] = *posts_within(0, 1, 2) else { unreachable!() };
+    let all = [&moving[..], &staying, &[before, between]].concat();
+    let watching: Vec<_> = (0..10).map(|_| watch(service.address, all.clone())).collect();
+    service.send("PUT", &path(before, 1)).await.ok(201);
+    let load = Load::start(service.address, 8, [&moving[..], &staying].concat(), true);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    cluster.move_slot(0, 0, 1, Duration::from_millis(10)).await;
+    until("taps are counted at the new place", async || {
+        service.send("PUT", &path(between, 1)).await.status < 300
+    })
+    .await;
+    cluster.move_slot(64, 0, 1, Duration::from_millis(10)).await;
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    let (ok, sent) = counted(&load.stop().await, &moving);
+    assert!(ok > 100, "{ok} of {sent}");
+    let stopped = Instant::now();
+    let mut truth = HashMap::new();
+    for post in &all {
+        let read = service.send("GET", &format!("/v1/posts/{post}/reactions")).await.ok(200);
+        truth.insert(post.to_string(), read["total"].as_u64().unwrap());
+    }
+    assert!(truth[&before.to_string()] == 1 && truth[&between.to_string()] == 1);
+    for seen in &watching {
+        while seen.lock().unwrap().0 != truth {
+            assert!(stopped.elapsed() < Duration::from_secs(5), "{:?}, {truth:?}", seen.lock());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let ended: Vec<_> = watching.iter().map(|seen| seen.lock().unwrap().1).collect();
+    println!(
+        "true after {:?}; of each reader, this many streams ended: {ended:?}",
+        stopped.elapsed()
+    );
 }
 
 /// Records move with their slot, and the service retries taps in doubt at the new place.
