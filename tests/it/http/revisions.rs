@@ -39,6 +39,39 @@ async fn a_revision_that_is_given_out_twice_is_no_match() {
     }
 }
 
+/// A post without state has a tag as well, and a page of such posts has one. A tag matches until the
+/// first tap, and never again: the post without state that follows has another revision.
+#[tokio::test]
+async fn a_post_without_state_is_not_modified_until_its_first_tap() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("file:{}", folder.path().join("store.redb").display());
+    for service in [Service::memory(), Service::redis(), Service::with(&["--store", &file])] {
+        let (mut connection, post) = (service.connect().await, post());
+        let user = format!("/v1/posts/{post}/reactions/like/users/1");
+        for path in
+            [format!("/v1/posts/{post}/reactions"), format!("/v1/posts/reactions?post_id={post}")]
+        {
+            let mut tags = Vec::new();
+            for _ in 0..2 {
+                let first = connection.send("GET", &path, &[], "").await;
+                let summary = first.ok(200);
+                assert_eq!(summary["posts"].get(0).unwrap_or(&summary)["total"], 0);
+                tags.push(first.header("etag").unwrap().to_owned());
+                let held = tags.join(", ");
+                let newest = [("if-none-match", tags.last().unwrap().as_str())];
+                let again = connection.send("GET", &path, &newest, "").await;
+                assert_eq!((again.status, again.body.as_str()), (304, ""), "{again:?}");
+                assert_eq!(again.header("etag"), tags.last().map(String::as_str));
+                connection.send("PUT", &user, &[], "").await.ok(201);
+                let held = [("if-none-match", held.as_str())];
+                assert_eq!(connection.send("GET", &path, &held, "").await.status, 200);
+                connection.send("DELETE", &user, &[], "").await.ok(200);
+                assert_eq!(connection.send("GET", &path, &held, "").await.status, 200);
+            }
+        }
+    }
+}
+
 /// The revision of a post without state is the floor, which a clock cannot lower.
 #[tokio::test]
 async fn what_a_read_answered_the_next_write_goes_beyond() {
