@@ -29,9 +29,10 @@ async fn open(address: SocketAddr, number: usize, bytes: &[u8]) -> Vec<TcpStream
     connections
 }
 
-/// Taps every twenty milliseconds, on its own connection and now and then on a new one. Returns the
-/// longest time to a response. If the service closed the connection as idle, because this machine
-/// paused the test, the tap goes out on a new one, as from any HTTP client.
+/// Taps every twenty milliseconds on its own connection. Now and then asks on a new one whether the
+/// service lives, and whether it is ready. Returns the longest time to a response. If the service
+/// closed the connection as idle, because this machine paused the test, the tap goes out on a new
+/// one, as from any HTTP client.
 async fn tap_for(address: SocketAddr, time: Duration) -> Duration {
     let (taps, begun) = (format!("/v1/posts/{}/reactions/like/users", post()), Instant::now());
     let (mut kept, mut slowest, mut user) = (Connection::open(address).await, Duration::ZERO, 0);
@@ -39,7 +40,8 @@ async fn tap_for(address: SocketAddr, time: Duration) -> Duration {
         user += 1;
         let asked = Instant::now();
         if user % 5 == 0 {
-            Connection::open(address).await.send("GET", "/healthz", &[], "").await.ok(200);
+            let probe = ["/healthz", "/readyz"][user / 5 % 2];
+            Connection::open(address).await.send("GET", probe, &[], "").await.ok(200);
         }
         let tap = format!("PUT {taps}/{user} HTTP/1.1\r\nhost: localhost\r\n\r\n");
         kept.write(tap.as_bytes()).await;
