@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use onetap::domain::PostId;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::support::events::{Events, path};
 use crate::support::http::Connection;
@@ -204,12 +207,8 @@ async fn ask(address: SocketAddr, question: &str) -> (TcpStream, u16) {
     (connection, status)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pages_that_are_not_read_hold_little_memory() {
-    const BOUND_KIB: u64 = 4 * 1024;
-    let bound = (BOUND_KIB * 1024).to_string();
-    let program = Program::start(&["--store", "memory:", "--max-answer-bytes-in-flight", &bound]);
-    let (address, posts) = (program.address(), posts(100));
+/// Sets four reactions of 20 users each on a hundred posts.
+async fn fill(address: SocketAddr, posts: &[PostId]) {
     let mut writers = Vec::new();
     for part in posts.chunks(25) {
         let put = |post| {
@@ -233,8 +232,22 @@ async fn pages_that_are_not_read_hold_little_memory() {
         });
     }
     join_all(writers).await;
+}
+
+/// The body that asks for a page of these posts.
+fn question(posts: &[PostId]) -> String {
     let ids: Vec<String> = posts.iter().map(ToString::to_string).collect();
-    let question = serde_json::json!({ "post_ids": ids, "recent": 20 }).to_string();
+    serde_json::json!({ "post_ids": ids, "recent": 20 }).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_that_are_not_read_hold_little_memory() {
+    const BOUND_KIB: u64 = 4 * 1024;
+    let bound = (BOUND_KIB * 1024).to_string();
+    let program = Program::start(&["--store", "memory:", "--max-answer-bytes-in-flight", &bound]);
+    let (address, posts) = (program.address(), posts(100));
+    fill(address, &posts).await;
+    let question = question(&posts);
     let page = program.connect_and_ask(&question).await;
     let length = page.body.len() as u64;
     assert!(length > 400_000, "{length}");
@@ -267,4 +280,117 @@ impl Program {
         let mut connection = Connection::open(self.address()).await;
         connection.send("POST", "/v1/posts/reactions/query", &json, question).await
     }
+}
+
+/// Clients that send these bytes, and then read one byte of the response a second. Each ends with
+/// what it has read once the sender is dropped.
+async fn sip(address: SocketAddr, request: &str, stop: &watch::Sender<()>) -> JoinSet<Vec<u8>> {
+    let mut sipping = JoinSet::new();
+    for _ in 0..10 {
+        let socket = TcpSocket::new_v4().unwrap();
+        // A small buffer, so that unread bytes wait at the service and not here.
+        socket.set_recv_buffer_size(8 * 1024).unwrap();
+        let mut connection = socket.connect(address).await.unwrap();
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut stop = stop.subscribe();
+        sipping.spawn(async move {
+            let (mut read, mut byte) = (Vec::new(), [0]);
+            let mut beat = tokio::time::interval(Duration::from_secs(1));
+            loop {
+                tokio::select! {
+                    _ = beat.tick() => {}
+                    _ = stop.changed() => return read,
+                }
+                if connection.read(&mut byte).await.is_ok_and(|taken| taken > 0) {
+                    read.push(byte[0]);
+                }
+            }
+        });
+    }
+    sipping
+}
+
+/// Changes one post after another, and reads a stream of them all. Returns the longest time without
+/// an event.
+fn change_and_read(
+    address: SocketAddr,
+    posts: Vec<PostId>,
+    mut stop: watch::Receiver<()>,
+) -> JoinHandle<Duration> {
+    tokio::spawn(async move {
+        let mut events = Events::open(address, &(path(&posts) + "&recent=20")).await;
+        let changing = tokio::spawn(async move {
+            let mut client = Connection::open(address).await;
+            for user in 1000.. {
+                let post = posts[user % posts.len()];
+                let path = format!("/v1/posts/{post}/reactions/r0/users/{user}");
+                client.send("PUT", path, &[], "").await.ok(201);
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+        loop {
+            tokio::select! {
+                event = events.next() => { event.expect("the stream has ended"); }
+                _ = stop.changed() => break,
+            }
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+        }
+        changing.abort();
+        longest.max(last.elapsed())
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_of_one_byte_a_second_cost_the_others_nothing_and_are_cut_at_the_write_timeout() {
+    const TIMEOUT: Duration = Duration::from_secs(3);
+    let program = Program::start(&["--store", "memory:", "--write-timeout", "3s"]);
+    let (address, watched) = (program.address(), posts(100));
+    fill(address, &watched).await;
+    let question = question(&watched);
+    let page = format!(
+        "POST /v1/posts/reactions/query HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\
+         content-type: application/json\r\n\r\n{question}",
+        question.len()
+    );
+    let stream = |path: String| format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let stop = watch::Sender::new(());
+    let changing = change_and_read(address, watched.clone(), stop.subscribe());
+    let taps = tokio::spawn(tap_for(address, Duration::from_secs(7)));
+    let begun = Instant::now();
+    // Only several pages outgrow the kernel's buffers.
+    let pages = sip(address, &page.repeat(16), &stop).await;
+    let large = sip(address, &stream(path(&watched) + "&recent=20"), &stop).await;
+    let quiet = sip(address, &stream(path(&posts(1))), &stop).await;
+    tokio::time::sleep(TIMEOUT.saturating_sub(begun.elapsed()).mul_f32(0.7)).await;
+    let (open, streams) = (program.figure("onetap_http_connections").await, live(&program).await);
+    assert!(begun.elapsed() < TIMEOUT, "this machine is too slow to tell");
+    assert!(open >= 30 && streams == 21, "cut too early: {open} connections, {streams} streams");
+    // Those with more to read than the kernel holds are cut, the others stay.
+    let is_cut = async || program.figure("onetap_live_streams_cut_slow_total").await == 10;
+    program.until("the large streams cut", is_cut).await;
+    let streams_cut = begun.elapsed();
+    // Beside the quiet streams and the reader: two that tap, one that asks, and perhaps a probe.
+    let is_cut = async || program.figure("onetap_http_connections").await <= 15;
+    program.until("the pages cut", is_cut).await;
+    let pages_cut = begun.elapsed();
+    let slowest = taps.await.unwrap();
+    assert_eq!(live(&program).await, 11, "a stream with little to tell is cut");
+    drop(stop);
+    let silence = changing.await.unwrap();
+    println!(
+        "the slowest tap took {slowest:?}, the longest silence {silence:?}; streams were cut by \
+         {streams_cut:?}, pages by {pages_cut:?}"
+    );
+    assert!(slowest < Duration::from_secs(1) && silence < Duration::from_secs(1));
+    for sipping in [pages, large, quiet] {
+        for read in sipping.join_all().await {
+            assert!(read.len() >= 5 && b"HTTP/1.1 200 OK\r\n".starts_with(&read), "{read:?}");
+        }
+    }
+}
+
+async fn live(program: &Program) -> u64 {
+    program.figure("onetap_live_streams").await
 }
