@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::support::http::{Connection, Response};
 use crate::support::post;
 use crate::support::program::{Program, onetap, outcome};
+use crate::support::redis_server::free_port;
 use crate::support::service::Service;
 
 async fn ask(connection: &mut Connection, head: &str) -> Response {
@@ -71,6 +72,74 @@ async fn one_host_and_only_one() {
         ask(&mut service.connect().await, &head).await.assert_problem(400, "invalid_host");
     }
     assert_eq!(ask(&mut service.connect().await, &format!("{put} HTTP/1.0")).await.status, 201);
+}
+
+/// A name in other letters has an ASCII form, and browsers send that one. onetap takes both, and no
+/// name that only looks the same.
+#[tokio::test]
+async fn a_name_in_other_letters_is_the_same_in_both_forms_and_in_no_other() {
+    for allowed in ["bücher.example", "xn--bcher-kva.example"] {
+        let program = Program::start(&["--store", "memory:", "--allowed-host", allowed]);
+        let put = format!("PUT /v1/posts/{}/reactions/like/users/1 HTTP/1.1", post());
+        let ask_as = async |host: &[u8]| {
+            let mut connection = Connection::open(program.address()).await;
+            let head = [put.as_bytes(), b"\r\nhost: ", host, b"\r\n\r\n"].concat();
+            connection.write(&head).await;
+            connection.read().await.expect("an answer")
+        };
+        // The fourth one has a Cyrillic letter.
+        let foreign = [
+            "bucher.example",
+            "xn--bcker-kva.example",
+            "bücher.example.evil",
+            "b\u{443}cher.example",
+            "例え.example:8080",
+        ];
+        for host in foreign {
+            let answer = ask_as(host.as_bytes()).await;
+            assert_eq!(answer.status, 403, "{host}: {answer:?}");
+            answer.assert_problem(403, "foreign_host");
+        }
+        for host in [&b"b\xfccher.example"[..], b"xn--bcher-kvb.example", "bü cher".as_bytes()] {
+            ask_as(host).await.assert_problem(400, "invalid_host");
+        }
+        // The first tap that counts: onetap has applied none of the refused ones.
+        let mut status = 201;
+        for host in [
+            "bücher.example",
+            "BÜCHER.example.:8443",
+            "xn--bcher-kva.example",
+            "XN--BCHER-KVA.Example:80",
+            // `u`, and two dots over the letter before.
+            "bu\u{308}cher.example",
+        ] {
+            let answer = ask_as(host.as_bytes()).await;
+            assert_eq!(answer.status, status, "{host}: {answer:?}");
+            status = 200;
+        }
+    }
+}
+
+/// `localhost` is an address to listen on, and one of the names that the service accepts.
+#[tokio::test]
+async fn localhost_is_listened_on_and_answers_to_its_names() {
+    for listen in ["localhost:0".to_owned(), format!("localhost:{}", free_port())] {
+        let program = Program::start_at(&listen, &["--store", "memory:"]);
+        let address = program.address();
+        assert!(address.ip().is_loopback() && address.port() > 0, "{address}");
+        assert!(listen.ends_with(":0") || listen.ends_with(&format!(":{}", address.port())));
+        let path = format!("/v1/posts/{}/reactions/like/users/1", post());
+        program.send("PUT", &path).await.ok(201);
+        for (host, status) in [
+            (format!("localhost:{}", address.port()), 200),
+            (address.to_string(), 200),
+            ("evil.example".to_owned(), 403),
+        ] {
+            let head = format!("PUT {path} HTTP/1.1\r\nhost: {host}");
+            let answer = ask(&mut Connection::open(address).await, &head).await;
+            assert_eq!(answer.status, status, "{host}: {answer:?}");
+        }
+    }
 }
 
 #[tokio::test]
