@@ -71,22 +71,21 @@ async fn a_hangup_that_is_ignored_from_the_start_stays_ignored() {
     assert_eq!(program.exit_code().await, Some(0));
 }
 
+/// The program under a limit that `sh` sets: in blocks of 512 bytes, where bash has 1,024.
+fn limited(limit: &str, args: &[&str]) -> Program {
+    let mut limited = std::process::Command::new("sh");
+    limited.env_clear().args(["-c", &format!("{limit}; exec \"$@\"")]);
+    limited.args(["sh", env!("CARGO_BIN_EXE_onetap")]).args(args);
+    Program::spawn(limited.stdin(std::process::Stdio::null()))
+}
+
 /// `ulimit -f`: a write beyond the limit fails like one on a full disk, and reads go on.
 #[tokio::test]
 async fn a_limit_on_the_size_of_files_refuses_taps_and_kills_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = format!("file:{}", folder.path().join("store.redb").display());
     let args = ["--listen", "127.0.0.1:0", "--threads", "2", "--store", &store];
-    // In blocks of 512 bytes in sh, of 1,024 in bash.
-    let mut limited = std::process::Command::new("sh");
-    limited.env_clear().args([
-        "-c",
-        "ulimit -f 544; exec \"$@\"",
-        "sh",
-        env!("CARGO_BIN_EXE_onetap"),
-    ]);
-    limited.args(args).stdin(std::process::Stdio::null());
-    let program = Program::spawn(&mut limited);
+    let program = limited("ulimit -f 544", &args);
     let mut connection = Connection::open(program.address()).await;
     let (mut counted, mut refused) = (0, 0);
     let first = post();
@@ -125,4 +124,40 @@ async fn a_limit_on_the_size_of_files_refuses_taps_and_kills_nothing() {
     let program = Program::spawn(&mut onetap(&args));
     program.until_ready().await;
     assert_eq!(program.send("GET", &read).await.ok(200)["total"], 1);
+}
+
+/// The limit stands in for a full disk, and somebody makes room on it.
+#[tokio::test]
+async fn a_full_disk_is_one_line_when_it_begins_and_one_when_there_is_room_again() {
+    const OVER: &str = "taps are counted again, the store file can be written";
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("file:{}", folder.path().join("store.redb").display());
+    let args = ["--listen", "127.0.0.1:0", "--threads", "2", "--store", &store];
+    // A soft limit: it can be lifted while the program runs.
+    let program = limited("ulimit -S -f 544", &args);
+    let mut connection = Connection::open(program.address()).await;
+    let mut tap = async |user: u32| {
+        let path = format!("/v1/posts/{}/reactions/like/users/{user}", post());
+        connection.send("PUT", &path, &[], "").await
+    };
+    let mut refused = 0;
+    for user in 1..=10_000 {
+        refused += u32::from(tap(user).await.status == 503);
+        if refused == 200 {
+            break;
+        }
+    }
+    assert_eq!(refused, 200, "the disk is not full: {}", program.log());
+    program.send("GET", "/readyz").await.assert_problem(503, "store_unavailable");
+    program.lift_the_limit_on_files();
+    program.until_ready().await;
+    for user in 20_000..20_100 {
+        tap(user).await.ok(201);
+    }
+    program.until_logged(OVER).await;
+    let log = program.log();
+    assert_eq!(log.matches("ERROR").count(), 1, "{log}");
+    assert_eq!(log.matches(OVER).count(), 1, "{log}");
+    let over = log.lines().find(|line| line.contains(OVER)).unwrap();
+    println!("{over}");
 }

@@ -115,6 +115,13 @@ impl Program {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
+    /// Lets it write files of any size, if it was started with a soft limit.
+    pub(crate) fn lift_the_limit_on_files(&self) {
+        let pid = self.child.id().to_string();
+        let lifted = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status();
+        assert!(lifted.expect("`prlimit`, of util-linux, is needed").success());
+    }
+
     /// Waits for the process to end, and returns its exit code.
     pub(crate) async fn exit_code(&mut self) -> Option<i32> {
         let started = Instant::now();
