@@ -315,6 +315,56 @@ async fn large_pages_are_read_beside_taps_in_a_file() {
     pages_beside_taps(&format!("file:{}", folder.path().join("store.redb").display())).await;
 }
 
+/// Over a file, the threads that answer taps also read single posts and lists of one reaction. Such
+/// a read has at most 20 users of each of 20 reactions, or 100 of one, however many members the post
+/// has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_post_of_many_members_in_a_file_is_read_beside_taps() {
+    let _alone = alone().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("file:{}", folder.path().join("store.redb").display());
+    let (service, large) = (Program::start(&["--store", &store]), post());
+    let mut filling = JoinSet::new();
+    for users in (0..4).map(|part| part * 50 + 1..part * 50 + 51) {
+        let mut client = Connection::open(service.address).await;
+        filling.spawn(async move {
+            for user in users {
+                let taps = (0..20).map(|r| {
+                    let path = format!("/v1/posts/{large}/reactions/r{r}/users/{user}");
+                    format!("PUT {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                });
+                client.write(taps.collect::<String>().as_bytes()).await;
+                for _ in 0..20 {
+                    client.read().await.unwrap().ok(201);
+                }
+            }
+        });
+    }
+    filling.join_all().await;
+    let mut reading = JoinSet::new();
+    for n in 0..16 {
+        let mut client = Connection::open(service.address).await;
+        reading.spawn(async move {
+            let summary = format!("/v1/posts/{large}/reactions?recent=20");
+            let list = format!("/v1/posts/{large}/reactions/r7/users?limit=100");
+            let (begun, mut reads, mut slowest) = (Instant::now(), 0, Duration::ZERO);
+            while begun.elapsed() < TIME {
+                let asked = Instant::now();
+                let path = [&summary, &list][(reads + n) % 2];
+                let read = client.send("GET", path, &[], "").await.ok(200);
+                assert!(read["total"] == 4000 || read["users"][99].is_object(), "{read}");
+                (reads, slowest) = (reads + 1, slowest.max(asked.elapsed()));
+            }
+            (reads, slowest)
+        });
+    }
+    let codes = stand_by(service.address, Sends::Taps, TIME).await;
+    let read = reading.join_all().await;
+    let (reads, slowest) = (read.iter().map(|(reads, _)| reads), read.iter().map(|(_, took)| took));
+    println!("{codes:?} beside {} reads, slowest {:?}", reads.sum::<usize>(), slowest.max());
+    assert_all_answered(&codes);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_open_beside_large_pages_and_taps() {
     let _alone = alone().await;
