@@ -1,11 +1,11 @@
 //! The tables of the file, and the encoding of their entries. No other file builds a key.
 //!
-//! All entries of a post lie side by side in one table. So a tap touches one page of it, however
-//! many kinds of entries it writes:
+//! All entries of a post, except the names of its forgotten sets, lie side by side in one table. So
+//! a tap on a small post touches one page of the table, however many kinds of entries it writes:
 //!
 //! | key | value |
 //! | --- | --- |
-//! | POST | revision, and what else there is of the post: see [`super::values`] |
+//! | POST | revision, rules and generation of the post: see [`super::values`] |
 //! | POST `c` REACTION | count, and the generation of the set if it is not 0 |
 //! | POST `m` SET USER | µs at which the user reacted |
 //! | POST `o` SET µs USER | nothing: the members in their order |
@@ -16,8 +16,9 @@
 //! that is forgotten keeps its entries for a while. The reaction's next set has a generation of its
 //! own, so that nobody finds the old entries.
 //!
-//! Numbers are eight bytes, big-endian. Users are text, because ties are broken by its bytes; it
-//! ends the key, so nothing can follow it. NIL is the nil UUID, which no post has.
+//! Numbers are eight bytes, big-endian. A user is written as text, because the bytes of this text
+//! order users with equal times. The user is the last part of a key, so it needs no end mark. NIL
+//! is the nil UUID, which no post has.
 
 use redb::TableDefinition;
 use uuid::Uuid;
@@ -28,8 +29,8 @@ use crate::domain::{IdempotencyKey, Micros, Partition, PostId, Reaction, UserId,
 /// The layout that this release reads and writes.
 pub(super) const LAYOUT: u64 = 1;
 
-/// The number in [`META`] of the layout where users have ids of this kind. A release that knows
-/// integers only finds a layout that it does not know.
+/// The layout number in [`META`] of a file whose users have ids of this kind. A release that
+/// supports only integers does not know the number for text ids, and refuses the file.
 pub(super) fn layout_of(ids: UserIds) -> u64 {
     match ids {
         UserIds::Integer => LAYOUT,
@@ -39,15 +40,16 @@ pub(super) fn layout_of(ids: UserIds) -> u64 {
 
 /// Numbers of the whole file, by name.
 pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("onetap");
-/// The number in [`META`] of this layout.
+/// The name in [`META`] of the layout number.
 pub(super) const META_LAYOUT: &str = "layout";
-/// The number in [`META`] of group commits so far.
+/// The name in [`META`] of the number of group commits so far.
 pub(super) const META_COMMITS: &str = "commits";
-/// The number in [`META`] that is a floor for every partition. It is 0 in a new file. An earlier
-/// release kept the clock of the last commit there.
+/// The name in [`META`] of a lower bound of all floors. The greater of it and the partition's own
+/// floor counts. It is 0 in a new file. An earlier release kept the clock of the last commit there.
 pub(super) const META_FLOOR: &str = "floor";
 
-/// The name in [`META`] of a partition's floor. Revisions of posts without state begin above it.
+/// The name in [`META`] of a partition's floor. A post without state has the floor as its revision,
+/// and its first change gets a greater one.
 pub(super) fn floor(partition: Partition) -> String {
     format!("floor/{}", partition.index())
 }
@@ -70,7 +72,8 @@ const MEMBER: u8 = b'm';
 const ORDER: u8 = b'o';
 const RECORD: u8 = b'r';
 const FORGOTTEN: u8 = b'g';
-/// Ends a reaction. No reaction contains this byte, so no key of one is a prefix of another's.
+/// Ends a reaction in the keys of a set. No reaction contains this byte. So the keys of a set for
+/// `like` never begin like those of a set for `liked`.
 const END: u8 = 0;
 /// Ends a reaction before the generation of a set. No reaction contains this byte either.
 const GENERATION: u8 = 1;
@@ -97,7 +100,7 @@ pub(super) fn count(post: PostId, reaction: &Reaction) -> Key {
     of(post, COUNT, &[reaction.as_str().as_bytes()])
 }
 
-/// The range of all counts of a post: the first key, and the end behind it.
+/// The range of all counts of a post: the first key, and a bound above the last key.
 pub(super) fn counts(post: PostId) -> (Key, Key) {
     (of(post, COUNT, &[]), of(post, COUNT + 1, &[]))
 }
@@ -130,7 +133,7 @@ impl Set {
         key
     }
 
-    /// All keys of a kind: the first, and the end behind them.
+    /// The range of all keys of a kind: the first key, and a bound above the last key.
     fn keys(&self, kind: u8) -> (Key, Key) {
         let end = match self.generation {
             0 => of(self.post, kind, &[self.reaction.as_str().as_bytes(), &[END + 1]]),
@@ -149,12 +152,12 @@ impl Set {
         self.key(ORDER, &[&at.0.to_be_bytes(), user.to_string().as_bytes()])
     }
 
-    /// The range of the members: the first key, and the end behind it.
+    /// The range of the members: the first key, and a bound above the last key.
     pub(super) fn members(&self) -> (Key, Key) {
         self.keys(MEMBER)
     }
 
-    /// The range of the members by time, oldest first: the first key, and the end behind it.
+    /// The range of the members by time, oldest first: the first key, and a bound above the last.
     pub(super) fn orders(&self) -> (Key, Key) {
         self.keys(ORDER)
     }
@@ -174,7 +177,7 @@ impl Set {
         [&forgotten_of(self.post)[..], &generation, name.as_bytes()].concat()
     }
 
-    /// The set that such a key names.
+    /// The set that a key of [`Set::forgotten`] names.
     pub(super) fn of_forgotten(key: &[u8]) -> FileResult<Self> {
         let rest = key.get(17..).unwrap_or_default();
         let (id, rest) = rest.split_first_chunk().ok_or_else(|| odd("forgotten"))?;
@@ -188,13 +191,14 @@ fn forgotten_of(post: PostId) -> Key {
     [&NIL[..], &[FORGOTTEN], post.as_uuid().as_bytes()].concat()
 }
 
-/// The range of all sets that are forgotten and not freed: the first key, and the end behind it.
+/// The range of all sets that are forgotten and not freed: the first key, and a bound above the
+/// last key.
 pub(super) fn all_forgotten() -> (Key, Key) {
     ([&NIL[..], &[FORGOTTEN]].concat(), [&NIL[..], &[FORGOTTEN + 1]].concat())
 }
 
 /// The range of the sets of one post that are forgotten and not freed, by generation: the first
-/// key, and one behind the last.
+/// key, and a bound above the last key.
 pub(super) fn forgotten_sets(post: PostId) -> (Key, Key) {
     let from = forgotten_of(post);
     let end = [&from[..], &[u8::MAX; 8]].concat();

@@ -1,21 +1,23 @@
-//! Every key name of onetap, and why it has this form. No other file builds a key. The scripts
-//! derive the key of a post's members in the same way.
+//! Every key name of onetap, and why it has this form. No other Rust file builds a key. From the
+//! key of a post, the scripts derive those of its members, of `floor` and of `full`.
 //!
 //! | key | type | holds |
 //! | --- | --- | --- |
 //! | `ot:layout` | string | the version of this layout, and which ids users have |
-//! | `ot:{TAG}:p:POST` | hash | counts by reaction; `_rev`, the revision; `_palette` … rules |
+//! | `ot:{TAG}:p:POST` | hash | count of each reaction; `_rev`: revision; other `_…` names: rules |
 //! | `ot:{TAG}:p:POST:REACTION` | sorted set | users; score: µs of the reaction |
 //! | `ot:{TAG}:log` | stream | the change log of the partition |
-//! | `ot:{TAG}:k:KEY` | string | the record of an idempotency key (in base64url); expires |
+//! | `ot:{TAG}:k:KEY` | string | the record of an idempotency key; expires |
 //! | `ot:{TAG}:floor` | string | the revision of the partition's posts without state |
 //! | `ot:{TAG}:full` | string | how many records were written while memory was full; expires |
 //! | `ot:{TAG}:probe:…` | | there only while a readiness probe runs |
 //!
-//! `ot` is the prefix (`--key-prefix`). A cluster hashes only the part in braces. This tag names
-//! the partition and not the post, so a post's keys *and* its partition's log share a slot, and one
-//! script may write both. The tag of partition `i` hashes to slot `64 · i`. However a cluster
-//! divides its 16,384 slots into ranges, the partitions spread evenly.
+//! `ot` is the prefix (`--key-prefix`). KEY is the hash of the idempotency key, in base64url.
+//!
+//! A cluster hashes only the part in braces. This tag names the partition and not the post. So a
+//! post's keys *and* its partition's log share a slot, and one script may write both. The tag of
+//! partition `i` hashes to slot `64 · i`. So the more of the 16,384 slots a node of a cluster has,
+//! the more partitions it has.
 //!
 //! Ids are parsed before they come here. No post or reaction contains a brace, a colon or white
 //! space, and no reaction begins with `_`. No key contains a user. The only glob character that may
@@ -95,8 +97,8 @@ impl Keys {
         self.write(key, post.partition(), format_args!("p:{post}:{reaction}"));
     }
 
-    /// Replaces the content of `key` by the key of an idempotency record. Its hash contains the
-    /// post, and its partition is that of the post.
+    /// Replaces the content of `key` by the key of an idempotency record. The partition is that of
+    /// the post, which is part of what [`IdempotencyKey`] hashes.
     pub(super) fn write_record(
         &self,
         key: &mut String,

@@ -4,7 +4,8 @@
 //! runtime have a task that then [learns](Topology::learn) it.
 //!
 //! A node that is cut off from the others claims its slots until it hears which node has taken them
-//! over. So onetap rejects a map that is older than the one it has.
+//! over. So onetap rejects a map that is older than the one it has, for up to 10 seconds
+//! ([`BEHIND`]).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,12 +23,13 @@ use crate::store::redis::net::{ConnectError, Lease, Node};
 /// The most nodes asked at once.
 const ASKED: usize = 4;
 
-/// The age up to which a map counts as fresh: calls that come back together are one sign.
+/// The age up to which a map counts as fresh. When a slot has moved, nodes refuse many calls at the
+/// same time. All these calls need only one new map.
 const FRESH: Duration = Duration::from_millis(50);
 
-/// How long onetap rejects older maps when no node gives a better one. A node that is cut off hears
-/// of the others, or refuses everything, long before. An older map after this time is that of a
-/// rebuilt cluster, whose epochs begin anew.
+/// For how long onetap rejects older maps while no node gives a newer one. A node that is cut off
+/// needs less time until it learns what the others have done, or refuses all commands. If all maps
+/// are still older, the cluster was rebuilt, and its epochs ([`SlotMap::is_behind`]) began again.
 const BEHIND: Duration = Duration::from_secs(10);
 
 /// What onetap knows of the cluster.
@@ -37,7 +39,7 @@ pub(crate) enum Known {
     Nothing,
     /// The first nodes asked gave no usable answer; this is why.
     Failed(String),
-    /// The map, until a better one is learned.
+    /// The map, until onetap learns a newer one.
     Map(Arc<SlotMap>),
 }
 
@@ -154,7 +156,8 @@ impl Topology {
         self.known.send_replace(Known::Map(map));
     }
 
-    /// Asks some nodes at once; the first map that is not older than the known one counts.
+    /// Asks some nodes at once. Returns the first map that is not older than the known one. If no
+    /// node has given such a map for [`BEHIND`], returns an older one.
     async fn ask_all<A>(
         &self,
         ask: impl Fn(Node) -> A,
@@ -168,7 +171,7 @@ impl Topology {
         let owners = known.nodes().into_iter().map(|(node, _)| node);
         let mut nodes: Vec<&Node> = owners.chain(&self.seeds).collect();
         nodes.retain(|node| seen.insert(*node));
-        // Other nodes each time: some may be gone for good, or cut off from the rest.
+        // Ask other nodes each time: some may be gone for good, or cut off from the rest.
         let turn = self.rounds.fetch_add(1, Ordering::Relaxed) % nodes.len().max(1);
         nodes.rotate_left(turn);
         let mut asked: FuturesUnordered<A> =
@@ -189,7 +192,7 @@ impl Topology {
         let Some(map) = behind else { return Err(problem) };
         if behind_since.get_or_insert_with(Instant::now).elapsed() < BEHIND {
             return Err(ConnectError::Unreachable(
-                "who answers gives a map of the slots that is older than the one known".into(),
+                "each node that answers gives an older map of the slots than the known one".into(),
             ));
         }
         *behind_since = None;
@@ -259,7 +262,7 @@ mod tests {
         let topology = Topology::new(vec![node(1)]);
         told(&topology, [(1, 7), (2, 8)]).await.expect("the first");
         assert!(told(&topology, [(1, 1), (2, 2)]).await.is_err());
-        // A newer map starts the wait again.
+        // A map that is not older starts the wait again.
         told(&topology, [(1, 7), (2, 8)]).await.expect("the same again");
         assert!(told(&topology, [(1, 1), (2, 2)]).await.is_err());
         let long_ago = Instant::now().checked_sub(BEHIND);
