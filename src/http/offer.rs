@@ -1,5 +1,5 @@
-//! What `GET /v1/palettes` answers. The palettes never change while the service runs, so it is
-//! encoded once.
+//! The answer to `GET /v1/palettes`. The palettes never change while the service runs, so onetap
+//! encodes the answer once.
 
 use axum::body::Bytes;
 use axum::http::HeaderValue;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::dto::PalettesAnswer;
 use crate::domain::Palettes;
 
-/// The palettes as JSON, and the ETag of that.
+/// The palettes as JSON, and the ETag of this JSON.
 #[derive(Debug)]
 pub(super) struct Offer {
     pub(super) body: Bytes,

@@ -1,4 +1,4 @@
-//! Reads that are due, and the work that a step in a room leaves behind.
+//! Reads that have begun, and the work that a [`Room`](super::room::Room) leaves to the scheduler.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ pub(super) enum Class {
     Snapshot,
     /// The post has changed.
     Change,
-    /// There was no news of the post for a while.
+    /// The hub has heard nothing of the post for a while.
     Resync,
 }
 
@@ -20,25 +20,26 @@ pub(super) enum Class {
 pub(super) struct Read {
     pub(super) topic: Topic,
     pub(super) class: Class,
-    /// Later reads of a room have greater numbers.
+    /// Of two reads for one `Room`, the later has the greater number.
     pub(super) number: u64,
-    /// Whether it goes to all watchers, and not only to those without an event.
+    /// Whether the event goes to all watchers. If not, it goes only to those that wait for their
+    /// first event.
     pub(super) public: bool,
     /// Since when the post may differ from the last event.
     pub(super) stale_since: Option<Instant>,
     pub(super) begun: Instant,
 }
 
-/// The work that a step in a room leaves for later.
+/// The work that a call to a `Room` leaves to the scheduler.
 #[derive(Debug, Default)]
 pub(super) struct Due {
-    /// Topics to read, no earlier than at this time.
+    /// Topics to read, each no earlier than its time.
     pub(super) reads: Vec<(Instant, Topic)>,
     /// Topics to read again, for streams that came during their read.
     pub(super) again: Vec<Topic>,
-    /// Topics to check at this time: if they are still stale, streams must be closed.
+    /// Topics to check, each at its time: if one is still stale, its `Room` closes streams.
     pub(super) stale: Vec<(Instant, Topic)>,
-    /// How many events replaced one that was not sent.
+    /// How many events replaced an earlier event that had not been sent.
     pub(super) superseded: u64,
     /// How many streams were closed.
     pub(super) closed: u64,

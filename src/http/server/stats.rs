@@ -3,15 +3,18 @@
 use crate::telemetry::stats;
 
 stats! {
-    /// What became of connections.
+    /// How many connections are open, and why onetap closed others.
     pub struct ConnectionStats {
         /// Connections open now.
         Gauge open: "http_connections",
-        /// Connections closed because their large answer took longest when there was no room.
+        /// Connections closed to make room for a new large answer, because their own had taken
+        /// longest.
         Counter answers_given_up: "http_answers_given_up",
-        /// Idle or unfinished connections closed because places were few.
+        /// Connections without a complete request that were closed to free places for new
+        /// connections.
         Counter closed_for_room: "http_connections_closed_for_room",
-        /// Connections closed because requests held as many bytes as they may.
+        /// Connections closed because their request did not fit into
+        /// --max-request-bytes-in-flight.
         Counter refused_for_bytes: "http_connections_refused_for_bytes",
     }
 }

@@ -1,9 +1,10 @@
-//! What one client can make the store hold: the limits, and what still works beyond them.
+//! The limits on what one client can make the store keep, and what still works at these limits.
 
 use crate::support::post;
 use crate::support::service::Service;
 
-/// A full memory store accepts only removals, and they make room again.
+/// A full memory store refuses a tap that adds, and a tap with a key that removes nothing. It accepts
+/// other removals, and they make room again.
 #[tokio::test]
 async fn a_full_memory_store_refuses_what_would_add_to_it() {
     let service = Service::with(&["--store", "memory:", "--memory-max", "200KiB"]);
@@ -34,7 +35,8 @@ async fn a_full_memory_store_refuses_what_would_add_to_it() {
     connection.send("PUT", path(counted), &key, "").await.ok(201);
 }
 
-/// Keys on one post do not use up the records that other posts need.
+/// At the limit of its partition, a post's taps with new keys get 503. Taps without a key go on. So one
+/// post cannot use up the records that other posts need.
 #[tokio::test]
 async fn taps_with_keys_are_bounded_and_taps_without_go_on() {
     for store in ["memory:", "redis"] {
@@ -55,7 +57,8 @@ async fn taps_with_keys_are_bounded_and_taps_without_go_on() {
             let headers = if key.is_empty() { &[][..] } else { &headers[..] };
             connection.send("PUT", format!("{path}/{user}"), headers, "").await
         };
-        // 1000 in all, an eighth for a partition, half of it at once.
+        // A partition may use an eighth of the 1000 records: 125. It may use half of them, 62, at once,
+        // and the rest over time.
         for user in 1..=62 {
             put(user, "k").await.ok(201);
             if user < 62 {

@@ -1,4 +1,4 @@
-//! The largest answers, by the bytes that the OpenAPI document promises.
+//! Checks that the largest answers have at most as many bytes as the OpenAPI document states.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::support::redis_server::{Kind, shared};
 use crate::support::service::Service;
 use crate::support::{post, prefix, reaction, soon, user};
 
-/// A palette with as much room as one may have.
+/// A palette with the greatest limits that a palette may set.
 fn roomy() -> Arc<Palettes> {
     let spec = PaletteSpec {
         max_kinds_per_post: Some(100),
@@ -39,14 +39,14 @@ async fn fill(store: &impl Store, post: PostId, names: &[Reaction], users: &[Use
     }
 }
 
-/// Names whose order by bytes is not the one of a dictionary.
+/// Names whose order by bytes differs from the order in a dictionary.
 fn names(count: usize) -> Vec<Reaction> {
     let name = |n: usize| reaction(&format!("{}{n}", ["a", "-", "+", "9", "z_"][n % 5]));
     (0..count).map(name).collect()
 }
 
-/// Gives a post further reactions, as posts have them from a time without limits. Returns the keys of
-/// the post.
+/// Adds more reactions to a post than the limits allow, by writing to Redis. A post from a release
+/// without limits may have so many. Returns the keys of the post.
 async fn add_earlier(
     prefix: &str,
     post: PostId,
@@ -81,7 +81,7 @@ async fn the_newest_users_are_read_for_the_hundred_largest_reactions() {
         RedisSource::new(&shared(Kind::Redis).options(&prefix)).unwrap().attach();
     fill(&redis, post, &names[30..], &[user(1)]).await;
     add_earlier(&prefix, post, &names[30], &names[..30]).await;
-    // Of the last forty each has three users.
+    // Now each of the last forty reactions has three users.
     fill(&redis, post, &names[90..], &[user(2), user(3)]).await;
     let query = SummaryQuery { posts: vec![post], viewer: Some(user(2)), recent: 3 };
     let summary = redis.summaries(query, soon()).await.unwrap().remove(0);
@@ -93,13 +93,14 @@ async fn the_newest_users_are_read_for_the_hundred_largest_reactions() {
     assert!(named[40..].is_sorted_by(|a, b| a.reaction.as_str() < b.reaction.as_str()));
     assert!(named[MOST_NAMED - 1].reaction.as_str() < others[0].reaction.as_str());
 
-    // Over HTTP, the answer says how many it leaves out. The total has them all.
+    // Over HTTP, the answer says how many reactions it leaves out. Its `total` counts these, too.
     let service = Service::redis_with_prefix(&prefix);
     let seen = service.send("GET", &format!("/v1/posts/{post}/reactions?recent=1")).await.ok(200);
     let named = seen["reactions"].as_array().unwrap();
     assert_eq!((named.len(), &seen["more"], &seen["total"]), (100, &json!(30), &json!(210)));
     assert!(named.iter().all(|reaction| reaction["recent"].as_array().unwrap().len() == 1));
-    // So does the set of a user, who may have reactions that the summary does not name.
+    // The answer with one user's reactions also says how many it leaves out. The user may have reactions
+    // that the summary leaves out.
     for (user, named, more) in [(1, 100, json!(30)), (2, 40, Value::Null)] {
         let path = format!("/v1/posts/{post}/users/{user}/reactions");
         let set = service.send("GET", &path).await.ok(200);
@@ -108,8 +109,8 @@ async fn the_newest_users_are_read_for_the_hundred_largest_reactions() {
     }
 }
 
-/// Posts of one partition, each with more reactions than an answer names, of the longest names and
-/// ids.
+/// Makes posts of one partition. Each has more reactions than an answer contains. The names of the
+/// reactions and the ids of the users are as long as possible.
 async fn large_posts(prefix: &str, count: usize) -> Vec<PostId> {
     let redis = shared(Kind::Redis);
     let store = RedisSource::new(&redis.options(prefix)).unwrap().attach();
@@ -137,7 +138,7 @@ async fn copy(client: &mut MultiplexedConnection, keys: &[String], from: PostId,
     let _: () = pipeline.query_async(client).await.unwrap();
 }
 
-/// The most bytes of an answer, as the document states them: with integer user ids, and with text.
+/// The most bytes of an answer that the document states: with integer user ids, then with text ids.
 fn stated(document: &Value, method: &str, path: &str) -> [usize; 2] {
     let responses = &document["paths"][path][method]["responses"];
     let text = responses["200"]["description"].as_str().unwrap();
@@ -150,8 +151,8 @@ fn stated(document: &Value, method: &str, path: &str) -> [usize; 2] {
     [next(), next()].map(|figure| figure.parse().unwrap())
 }
 
-/// Asserts that a figure is a bound, and an honest one. A text id has up to 45 bytes more than an
-/// integer.
+/// Asserts that an answer has at most the stated bytes, and at least 80 % of them. A text id has up to
+/// 45 bytes more than an integer.
 #[track_caller]
 fn assert_honest(what: &str, [integers, texts]: [usize; 2], bytes: usize, users: usize) {
     println!("{what}: {bytes} of {integers} bytes");
@@ -166,7 +167,7 @@ async fn no_answer_is_larger_than_the_document_says() {
     let prefix = prefix();
     let posts = large_posts(&prefix, 10).await;
     let url = shared(Kind::Redis).url();
-    // A debug build on a busy machine takes its time for a page of 20,000 users.
+    // A debug build on a busy machine needs many seconds for a page of 20,000 users.
     let patient = ["--request-timeout", "25s", "--shutdown-grace", "25s"];
     let service =
         Service::with(&[&["--store", &url, "--key-prefix", &prefix][..], &patient].concat());
@@ -179,8 +180,9 @@ async fn no_answer_is_larger_than_the_document_says() {
     let most = of("get", "/v1/posts/{post_id}/reactions");
     assert_honest("a summary", most, summary.body.len(), 2000);
 
-    // A page is its posts in a frame, so a tenth of the largest one shows how large that is. The whole
-    // takes a debug build too long while other tests run.
+    // A page consists of its posts and some bytes around them. So a page of ten posts shows how large the
+    // largest page is: it has 100 posts. A debug build would need too long for those while other tests
+    // run.
     let ids: Vec<String> = posts.iter().map(ToString::to_string).collect();
     let query: Vec<String> = ids.iter().map(|id| format!("post_id={id}")).collect();
     let page = format!("/v1/posts/reactions?{}&recent=20&user_id=1", query.join("&"));

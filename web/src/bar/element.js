@@ -18,10 +18,13 @@ import { Voice } from './voice.js';
 
 /** Elements that are in a document. */
 const connected = new Set();
-/** The client of all bars that have none of their own. */
+/** The client that the page has set for all bars without one of their own. */
 let shared;
 
-/** A server that renders has no document: nothing is shown. @type {typeof HTMLElement} */
+/**
+ * A server that renders pages has no HTMLElement. There, the element extends an empty class.
+ * @type {typeof HTMLElement}
+ */
 const Base = globalThis.HTMLElement ?? class {};
 
 export class OnetapBar extends Base {
@@ -39,7 +42,7 @@ export class OnetapBar extends Base {
 
   static texts = english((code) => OnetapBar.texts.problems[code]);
 
-  /** The client of all bars that have none of their own. */
+  /** The client that the page has set for all bars without one of their own. */
   static get client() {
     return shared;
   }
@@ -57,7 +60,10 @@ export class OnetapBar extends Base {
   #summaryTold = false;
   #warned = false;
   #childrenUsed = false;
-  /** By reaction. A button stays once it is shown, so that none vanishes under a finger. */
+  /**
+   * By reaction. While the bar shows this post, a button stays, so that none vanishes under a
+   * finger. It goes only if its name turns out to be an alias.
+   */
   #buttons = new Map();
   #root;
   #bar;
@@ -79,7 +85,7 @@ export class OnetapBar extends Base {
     () => this.#bar.querySelector('button:enabled')?.focus(),
   );
 
-  /** The client of this bar alone. */
+  /** The client that this bar uses. Setting it gives this bar a client of its own. */
   get client() {
     return this.#client;
   }
@@ -100,7 +106,7 @@ export class OnetapBar extends Base {
 
   connectedCallback() {
     connected.add(this);
-    // A client set before this file had loaded is an own property, which hides the setter.
+    // If the page set `client` before this file had loaded, the value hides the setter.
     if (Object.hasOwn(this, 'client')) {
       this.#own = Reflect.get(this, 'client');
       Reflect.deleteProperty(this, 'client');
@@ -118,7 +124,7 @@ export class OnetapBar extends Base {
     this.#schedule();
   }
 
-  /** Runs once after everything that the page does in one task: a move, several attributes. */
+  /** Attaches once, after all that a script does in one go, such as setting several attributes. */
   #schedule() {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -186,7 +192,8 @@ export class OnetapBar extends Base {
   }
 
   handleEvent({ type, detail }) {
-    // An error without a post concerns all: the page hears it from the client. Show what is known.
+    // An error without a post concerns all bars, and the page hears of it from the client. So the
+    // bar does not repeat such an event, but shows what the client knows.
     if (detail.postId === this.#post) this.#emit(type, detail);
     else if (detail.postId) return;
     // The page or its proxy may be set up wrong, so tell the author.
@@ -206,7 +213,7 @@ export class OnetapBar extends Base {
     this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
   }
 
-  /** Loads a part and passes it to `work`; tells the user if that fails. */
+  /** Loads a part of the element and passes it to `work`. If that fails, tells the user. */
   async #let(name, work) {
     const post = this.#post;
     try {
@@ -237,7 +244,7 @@ export class OnetapBar extends Base {
     for (const name of ['dialog', 'picker']) load(name).catch(() => {});
   };
 
-  /** What the parts are given. */
+  /** What the bar gives to the parts. */
   #inside() {
     const { texts } = OnetapBar;
     return {
@@ -279,7 +286,7 @@ export class OnetapBar extends Base {
     const before = this.#of(reaction);
     this.#client.tap(this.#post, reaction, at);
     const { mine } = this.#of(reaction);
-    // The second tap of a gesture changes nothing.
+    // The client drops a second tap on the same reaction within 400 ms.
     if (mine === before.mine) return;
     this.#voice.calm();
     this.update();
@@ -315,7 +322,8 @@ export class OnetapBar extends Base {
     if (!this.hasAttribute('reactions')) this.#offer.ask();
     const known = anyway || (state && (this.#offer.isLate || this.#faces.text() !== undefined));
     const slot = this.#root.querySelector('slot');
-    // Until then the children are shown. Without children, the bar keeps its room.
+    // Until enough is known, the page shows the children. Without children, the bar is invisible
+    // but takes its space.
     if (!known && slot && this.children.length) return;
     if (!this.#bar) this.#build();
     if (known) slot?.remove();
@@ -324,7 +332,7 @@ export class OnetapBar extends Base {
     const quick = Math.max(0, Number(this.getAttribute('quick') ?? 1) || 0);
     const listed = [...this.#faces.list().keys()];
     const present = state?.reactions.map(({ reaction }) => reactionKey(reaction)) ?? [];
-    // A button of an alias, from before it was known to be one.
+    // Remove the button of a name that turned out to be an alias.
     for (const [key, button] of this.#buttons)
       if (reactionKey(this.#of(key).reaction) !== key && this.#buttons.delete(key)) button.remove();
     const shown = new Set([...listed.slice(0, quick), ...present, ...this.#buttons.keys()]);
@@ -371,7 +379,7 @@ export class OnetapBar extends Base {
     button.setAttribute('aria-description', count ? this.#names([state]) : '');
   }
 
-  /** "Anna, Ben and 12 others", with at most so many names. @param {number} [most] */
+  /** "Anna, Ben and 12 others", with at most `most` names. @param {number} [most] */
   #sentence(ids, people, most) {
     const names = users.names(ids, this.getAttribute('user-id'), OnetapBar.texts.you, most);
     return OnetapBar.texts.who(names, people - names.length, (n) => this.#faces.number(n));
