@@ -8,11 +8,12 @@ use std::str::FromStr;
 /// The longest text id, in bytes.
 const MAX_TEXT_BYTES: usize = 64;
 
-/// In bytes, the first byte of a text id has this bit, and its length in the others. The first byte
-/// of an integer never has it.
+/// The bit that marks a text id in the bytes that [`UserId::append_to`] writes. The first byte of a
+/// text id has it; the other bits of that byte hold the length of the text. The first byte of an
+/// integer never has it.
 const TEXT: u8 = 0x80;
 
-/// Which ids users have. A store holds ids of one kind: it is part of its layout.
+/// Which ids users have. A store holds ids of one kind, and its layout says which.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UserIds {
     /// Integers from 1 to 2^63 − 1.
@@ -23,11 +24,12 @@ pub enum UserIds {
 }
 
 /// A user: an integer from 1 to 2^63 − 1 in canonical decimal, or a text of 1 to 64 bytes
-/// `A-Z a-z 0-9 . _ @ | : ~ = + -`, not `me`, not beginning with `_`, and neither `.` nor `..`. In
-/// a path, browsers and proxies take these two for steps, encoded or not.
+/// `A-Z a-z 0-9 . _ @ | : ~ = + -`. The text is not `me`, `.` or `..`, and does not begin with `_`.
+/// In a path, browsers and proxies read `.` and `..` as "this folder" and "the folder above", even
+/// when they are percent-encoded.
 ///
-/// The order is that of the bytes of the text, of integers too (`10` sorts before `9`). A Redis
-/// sorted set breaks ties in that order, and every store must list ties alike.
+/// The bytes of the text give the order, also for integers (`10` sorts before `9`). A Redis sorted
+/// set orders members with equal scores in this way, and every store must give the same order.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UserId(Id);
 
@@ -122,8 +124,8 @@ impl Integer {
         (1..=i64::MAX.unsigned_abs()).contains(&id).then_some(Self(id))
     }
 
-    /// The digits, padded with zeros on the right to nineteen, then their number: this compares
-    /// like the text.
+    /// The digits, padded on the right with zeros to nineteen digits; then how many digits the id
+    /// has. Such pairs compare like the texts of the ids.
     fn text_order(self) -> (u64, u32) {
         let digits = self.0.ilog10() + 1;
         (self.0 * 10_u64.pow(19 - digits), digits)
@@ -173,8 +175,9 @@ impl UserId {
         }
     }
 
-    /// Appends the id to bytes in which more may follow: an integer as eight bytes, a text behind
-    /// its length. Part of cursors and of the layout, so it must never change.
+    /// Appends the id to bytes, so that more may follow: an integer as eight bytes; a text as its
+    /// length, then the text. Cursors and the layout contain these bytes, so this form must never
+    /// change.
     pub fn append_to(self, bytes: &mut Vec<u8>) {
         match self.0 {
             Id::Integer(id) => bytes.extend_from_slice(&id.0.to_be_bytes()),
@@ -198,7 +201,7 @@ impl UserId {
     }
 }
 
-/// An id of either kind, as stores keep it. What a caller sends is read by [`UserIds::parse`].
+/// Reads an id of either kind, as stores keep it. [`UserIds::parse`] reads what a caller sends.
 impl FromStr for UserId {
     type Err = InvalidUserId;
 
