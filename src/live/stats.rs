@@ -11,7 +11,7 @@ stats! {
         Counter sent: "live_events",
         /// Events that a newer one replaced before they were sent.
         Counter superseded: "live_events_superseded",
-        /// Streams refused because as many were open as there is room for.
+        /// Streams refused because the limit on open streams was reached.
         Counter refused: "live_streams_refused",
         /// Streams closed because what they watch could not be read, or went back in its history.
         Counter closed_stale: "live_streams_closed_stale",

@@ -8,7 +8,7 @@
 //! | POST | revision, rules and generation of the post: see [`super::values`] |
 //! | POST `c` REACTION | count, and the generation of the set if it is not 0 |
 //! | POST `m` SET USER | µs at which the user reacted |
-//! | POST `o` SET µs USER | nothing: the members in their order |
+//! | POST `o` SET µs USER | nothing: the members in the order of their times |
 //! | POST `r` KEY | the record of a tap with an idempotency key |
 //! | NIL `g` POST GENERATION REACTION | nothing: a set that was forgotten and is not freed yet |
 //!
@@ -171,7 +171,7 @@ impl Set {
         Ok((Micros(u64::from_be_bytes(*at)), user.ok_or_else(|| odd("order"))?))
     }
 
-    /// The key that says that the set is forgotten.
+    /// The key that marks the set as forgotten.
     pub(super) fn forgotten(&self) -> Key {
         let (generation, name) = (self.generation.to_be_bytes(), self.reaction.as_str());
         [&forgotten_of(self.post)[..], &generation, name.as_bytes()].concat()

@@ -10,7 +10,7 @@
 //! | `ot:{TAG}:k:KEY` | string | the record of an idempotency key; expires |
 //! | `ot:{TAG}:floor` | string | the revision of the partition's posts without state |
 //! | `ot:{TAG}:full` | string | how many records were written while memory was full; expires |
-//! | `ot:{TAG}:probe:…` | | there only while a readiness probe runs |
+//! | `ot:{TAG}:probe:…` | | exists only while a readiness probe runs |
 //!
 //! `ot` is the prefix (`--key-prefix`). KEY is the hash of the idempotency key, in base64url.
 //!
@@ -33,7 +33,7 @@ use crate::domain::{IdempotencyKey, PARTITIONS, Partition, PostId, Reaction, Use
 /// The version of the layout described above, as stored at the layout key.
 pub(super) const LAYOUT_VERSION: &str = "1";
 
-/// What the layout key holds where users have ids of this kind.
+/// The value of the layout key if users have ids of this kind.
 pub(super) fn layout_of(ids: UserIds) -> &'static str {
     match ids {
         UserIds::Integer => LAYOUT_VERSION,

@@ -336,7 +336,7 @@ export class OnetapBar extends Base {
     for (const [key, button] of this.#buttons)
       if (reactionKey(this.#of(key).reaction) !== key && this.#buttons.delete(key)) button.remove();
     const shown = new Set([...listed.slice(0, quick), ...present, ...this.#buttons.keys()]);
-    // In the page's order. Sorted by count, buttons would change places under a finger.
+    // Keep the page's order. If sorted by count, buttons would change places under a finger.
     const order = [
       ...listed.filter((r) => shown.has(r)),
       ...[...shown].filter((r) => !listed.includes(r)),
