@@ -21,10 +21,7 @@ const connected = new Set();
 /** The client that the page has set for all bars without one of their own. */
 let shared;
 
-/**
- * A server that renders pages has no HTMLElement. There, the element extends an empty class.
- * @type {typeof HTMLElement}
- */
+/** A server that renders pages has no HTMLElement. @type {typeof HTMLElement} */
 const Base = globalThis.HTMLElement ?? class {};
 
 export class OnetapBar extends Base {
@@ -61,8 +58,7 @@ export class OnetapBar extends Base {
   #warned = false;
   #childrenUsed = false;
   /**
-   * By reaction. While the bar shows this post, a button stays, so that none vanishes under a
-   * finger. It goes only if its name turns out to be an alias.
+   * By reaction. While the post is shown, no button vanishes under a finger, except an alias's.
    */
   #buttons = new Map();
   #root;
@@ -322,8 +318,7 @@ export class OnetapBar extends Base {
     if (!this.hasAttribute('reactions')) this.#offer.ask();
     const known = anyway || (state && (this.#offer.isLate || this.#faces.text() !== undefined));
     const slot = this.#root.querySelector('slot');
-    // Until enough is known, the page shows the children. Without children, the bar is invisible
-    // but takes its space.
+    // Until enough is known, show the children. Without children, keep the space, but show nothing.
     if (!known && slot && this.children.length) return;
     if (!this.#bar) this.#build();
     if (known) slot?.remove();
