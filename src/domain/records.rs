@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use super::tap::record_units_of_set;
 use super::{Form, IdempotencyKey, Keyed, Micros, Outcome, Tap};
 
 /// The key was used for another request.
@@ -14,6 +15,8 @@ pub struct KeyReused;
 pub struct Records {
     retention: Duration,
     kept: HashMap<IdempotencyKey, Record>,
+    /// How large all of them are: see [`Act::record_units`](super::Act::record_units).
+    units: u64,
     /// The keys, oldest record first, with their expiry times.
     by_age: VecDeque<(Micros, IdempotencyKey)>,
 }
@@ -32,6 +35,11 @@ pub struct Record {
 }
 
 impl Record {
+    fn units(&self) -> u64 {
+        let whole = self.form == Form::Exactly;
+        if whole { record_units_of_set(&self.named).into() } else { 1 }
+    }
+
     /// The answer to a tap with the record's key, as a replay; None if the record has expired.
     ///
     /// # Errors
@@ -78,12 +86,17 @@ impl Fate {
 impl Records {
     /// Starts without records; keeps each for `retention`.
     pub fn new(retention: Duration) -> Self {
-        Self { retention, kept: HashMap::new(), by_age: VecDeque::new() }
+        Self { retention, kept: HashMap::new(), units: 0, by_age: VecDeque::new() }
     }
 
     /// The number of records.
     pub fn len(&self) -> usize {
         self.kept.len()
+    }
+
+    /// How many records of ordinary taps are as large as all of these.
+    pub fn units(&self) -> u64 {
+        self.units
     }
 
     /// Whether there are no records.
@@ -106,7 +119,11 @@ impl Records {
         self.sweep(now);
         let Some(Keyed { key, form }) = tap.keyed else { return };
         let (named, expires_at) = (tap.act.named().into_owned(), now.later(self.retention));
-        self.kept.insert(key, Record { form, named, outcome, expires_at });
+        let record = Record { form, named, outcome, expires_at };
+        self.units += record.units();
+        if let Some(before) = self.kept.insert(key, record) {
+            self.units -= before.units();
+        }
         self.by_age.push_back((expires_at, key));
     }
 
@@ -127,7 +144,8 @@ impl Records {
                 record.expires_at = expires_at;
                 self.by_age.push_back((expires_at, key));
             } else {
-                self.kept.remove(&key);
+                let gone = self.kept.remove(&key);
+                self.units -= gone.map_or(0, |record| record.units());
             }
         }
     }

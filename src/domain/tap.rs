@@ -48,6 +48,15 @@ impl Act {
         }
     }
 
+    /// How many records of an ordinary tap are as large as the one that this leaves. The record of
+    /// a whole set has the names as the caller sent them, and again as they were counted.
+    pub(crate) fn record_units(&self) -> u32 {
+        match self {
+            Self::One(..) => 1,
+            Self::Exactly(_) => record_units_of_set(&self.named()),
+        }
+    }
+
     /// The reactions as the caller named them, in a record. Part of the layout, so it must never
     /// change: no reaction contains a comma.
     pub fn named(&self) -> Cow<'_, str> {
@@ -63,6 +72,14 @@ impl Act {
     }
 }
 
+/// About how many bytes the record of an ordinary tap takes in Redis.
+const RECORD_BYTES: usize = 184;
+
+/// See [`Act::record_units`]; the names as [`Act::named`] writes them.
+pub(super) fn record_units_of_set(named: &str) -> u32 {
+    1 + u32::try_from((2 * named.len()).div_ceil(RECORD_BYTES)).unwrap_or(u32::MAX - 1)
+}
+
 impl Tap {
     /// A tap on one reaction without a key, judged by the palettes of a service without
     /// configuration.
@@ -71,9 +88,10 @@ impl Tap {
         Self { post, user, act: Act::One(verb, reaction), keyed: None, palettes, actor: None }
     }
 
-    /// The partition in which this tap may leave an idempotency record.
-    pub(crate) fn record_partition(&self) -> Option<Partition> {
-        self.keyed.map(|_| self.post.partition())
+    /// The partition in which this tap may leave an idempotency record, and the record's size in
+    /// [units](Act::record_units).
+    pub(crate) fn record_charge(&self) -> Option<(Partition, u32)> {
+        self.keyed.map(|_| (self.post.partition(), self.act.record_units()))
     }
 }
 

@@ -39,16 +39,16 @@ impl Bucket {
         Self { interval: retention / half, burst: retention, full_at: Duration::ZERO }
     }
 
-    fn has_room(&self, now: Duration) -> bool {
-        self.full_at.saturating_sub(now) + self.interval <= self.burst
+    fn has_room(&self, now: Duration, units: u32) -> bool {
+        self.full_at.saturating_sub(now) + self.interval * units <= self.burst
     }
 
-    fn take(&mut self, now: Duration) {
-        self.full_at = self.full_at.max(now) + self.interval;
+    fn take(&mut self, now: Duration, units: u32) {
+        self.full_at = self.full_at.max(now) + self.interval * units;
     }
 
-    fn give_back(&mut self) {
-        self.full_at = self.full_at.saturating_sub(self.interval);
+    fn give_back(&mut self, units: u32) {
+        self.full_at = self.full_at.saturating_sub(self.interval * units);
     }
 }
 
@@ -60,15 +60,16 @@ impl RecordBudget {
         Self { began: Instant::now(), buckets: Mutex::new(buckets) }
     }
 
-    /// Runs the step of a tap if there is room for the record that it may leave. `keyed` is the
-    /// partition of a tap with an idempotency key, and None for other taps.
+    /// Runs the step of a tap if there is room for the record that it may leave. `charge` is the
+    /// partition and the size of that record; None for a tap without an idempotency key.
     pub(super) async fn around(
         &self,
-        keyed: Option<Partition>,
+        charge: Option<(Partition, u32)>,
         step: impl Future<Output = Result<Outcome, StoreError>>,
     ) -> Result<Outcome, StoreError> {
-        let Some(own) = keyed.map(|partition| 1 + partition.index()) else { return step.await };
-        if !self.take(own) {
+        let Some((partition, units)) = charge else { return step.await };
+        let own = 1 + partition.index();
+        if !self.take(own, units) {
             return Err(StoreError::Overloaded);
         }
         let result = step.await;
@@ -79,20 +80,20 @@ impl RecordBudget {
         };
         if !left {
             self.with(own, |all, own| {
-                all.give_back();
-                own.give_back();
+                all.give_back(units);
+                own.give_back(units);
             });
         }
         result
     }
 
-    fn take(&self, own: usize) -> bool {
+    fn take(&self, own: usize, units: u32) -> bool {
         let now = self.began.elapsed();
         self.with(own, |all, own| {
-            let room = all.has_room(now) && own.has_room(now);
+            let room = all.has_room(now, units) && own.has_room(now, units);
             if room {
-                all.take(now);
-                own.take(now);
+                all.take(now, units);
+                own.take(now, units);
             }
             room
         })
@@ -116,8 +117,8 @@ mod tests {
         let mut passed = 0;
         for second in 0..seconds {
             for _ in 0..asked_a_second {
-                if bucket.has_room(Duration::from_secs(second)) {
-                    bucket.take(Duration::from_secs(second));
+                if bucket.has_room(Duration::from_secs(second), 1) {
+                    bucket.take(Duration::from_secs(second), 1);
                     passed += 1;
                 }
             }
@@ -138,19 +139,19 @@ mod tests {
     fn what_is_given_back_is_there_for_the_next() {
         let mut bucket = Bucket::new(4, RETENTION);
         let now = Duration::from_secs(1);
-        bucket.take(now);
-        bucket.take(now);
-        assert!(!bucket.has_room(now));
-        bucket.give_back();
-        assert!(bucket.has_room(now));
+        bucket.take(now, 2);
+        assert!(!bucket.has_room(now, 1));
+        bucket.give_back(1);
+        assert!(bucket.has_room(now, 1) && !bucket.has_room(now, 2));
     }
 
     #[test]
     fn one_post_does_not_use_up_what_the_others_have() {
         let budget = RecordBudget::new(&Retention { most_records: 800, ..Retention::default() });
-        let taken = |own| (0..1000).filter(|_| budget.take(own)).count();
+        let taken = |own| (0..1000).filter(|_| budget.take(own, 1)).count();
         assert_eq!(taken(1), 50);
         assert_eq!(taken(2), 50);
+        assert!(!budget.take(3, 51), "a record of 51 units is as large as 51 others");
         let others: usize = (3..=256).map(taken).sum();
         assert_eq!(others, 300, "400 in all");
     }

@@ -28,7 +28,7 @@ FORGETTING = "file::store::forgetting:: store::contract::file::law_17"
 MUTANTS = {
     # The write is decided by what an earlier call read.
     "split-check-from-write": ("src/store/redis/mod.rs",
-        "        let keyed = tap.record_partition();\n",
+        "        let keyed = tap.record_charge();\n",
         """        let mut tap = tap;
         if let Act::One(crate::domain::Verb::Toggle, name) = tap.act.clone() {
             let query = SummaryQuery { posts: vec![tap.post], viewer: Some(tap.user), recent: 0 };
@@ -37,7 +37,7 @@ MUTANTS = {
             let verb = if on { crate::domain::Verb::Unset } else { crate::domain::Verb::Set };
             tap.act = Act::One(verb, name);
         }
-        let keyed = tap.record_partition();
+        let keyed = tap.record_charge();
 """),
     "add-answer-ignored": (MEMBERS, "checked(added, added == 0)", "checked(added, false)"),
     "look-of-remove-ignored": (MEMBERS, "checked(score, score ~= false)", "checked(score, true)"),
@@ -61,7 +61,7 @@ MUTANTS = {
     "full-redis-log-grows": (LOG, "    return try('XADD', log, 'MAXLEN', '=', math.max(length, KEPT_WHEN_FULL), '*', field, entry)\n", "    return try('XADD', log, '*', field, entry)\n", "redis::full::"),
     "full-redis-refuses-removals": ("src/store/redis/lane/batch.rs", "let full = error_class::is_full(&error);", "let full = false && error_class::is_full(&error);", "redis::full::"),
     "reads-without-a-bound-on-work": ("lua/lib/read.lua", "    if i == 1 or work > 0 then\n", "    if true then\n", "redis::reads::"),
-    "records-without-a-bound": ("src/store/record_budget.rs", "self.full_at.saturating_sub(now) + self.interval <= self.burst", "true", "record_budget::"),
+    "records-without-a-bound": ("src/store/record_budget.rs", "self.full_at.saturating_sub(now) + self.interval * units <= self.burst", "true", "record_budget::"),
     # Palettes of the configuration, and moderators.
     "taps-judged-without-palettes": ("src/http/routes/taps.rs", "Arc::clone(&reactions.palettes)", "crate::domain::Palettes::unconfigured()", "http::palettes::"),
     "own-tap-logged-as-moderated": ("src/http/routes/taps.rs", "actor.besides(user)", "actor.moderator()", "http::palettes::"),

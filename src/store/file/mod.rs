@@ -211,7 +211,7 @@ fn stopped() -> StoreError {
 
 impl Store for FileStore {
     async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
-        let keyed = tap.record_partition();
+        let keyed = tap.record_charge();
         let step = async {
             match self.write(Write::Tap(tap), deadline).await? {
                 Answer::Tap(outcome) => Ok(outcome),

@@ -106,7 +106,7 @@ impl Store for MemoryStore {
         let step = async {
             self.step(tap.post, deadline, |partition, room| partition.tap(&tap, now(), room))
         };
-        let outcome = self.records.around(tap.record_partition(), step).await?;
+        let outcome = self.records.around(tap.record_charge(), step).await?;
         if outcome.changed {
             self.written.tell(tap.post.partition());
         }

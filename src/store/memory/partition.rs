@@ -66,7 +66,7 @@ impl PartitionState {
 
     /// About how many bytes the partition takes.
     pub(super) fn bytes(&self) -> u64 {
-        let (entries, records) = (self.log.len() as u64, self.records.len() as u64);
+        let (entries, records) = (self.log.len() as u64, self.records.units());
         let log = entries * ENTRY_BYTES + self.log_text_ids * TEXT_ID_BYTES;
         self.state_bytes + log + records * RECORD_BYTES
     }

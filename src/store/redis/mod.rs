@@ -214,7 +214,7 @@ fn stopped() -> StoreError {
 impl Store for RedisStore {
     async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
         self.taps.ready(deadline).await?;
-        let keyed = tap.record_partition();
+        let keyed = tap.record_charge();
         self.shared.records.around(keyed, self.judged(&tap, deadline)).await
     }
 
