@@ -42,13 +42,15 @@ end
 local function tap(turns_on, turns_off, post, members, log, id, user, reaction, not_after, verdict)
   local state, previous, no_floor = look_at(post, not_after, verdict.palette)
   if not state then return previous, no_floor, 0 end
+  -- A tap that may add nothing writes nothing, not even for a moment.
   local was, problem
+  local barred = turns_on and judge_one(state, verdict.allowed, 0)
   if not verdict.plain then
     local status, count, revision = wide(turns_on, turns_off, post, log, id, user, reaction,
       verdict, state, previous, no_floor)
     if status ~= UNCHANGED then return status, count, revision end
     was = count
-  elseif turns_on then
+  elseif turns_on and not barred then
     was, problem = add_member(members, user)
   else
     was, problem = has_member(members, user)
@@ -64,6 +66,7 @@ local function tap(turns_on, turns_off, post, members, log, id, user, reaction, 
   -- another node a script must not read a missing key.
   local count = count_members(members) - (was and 1 or 0)
   if not was then
+    if barred then return barred, reaction, 0 end
     problem = judge_one(state, verdict.allowed, count)
       or judge_limits(post, state, verdict, user, count == 1 and 1 or 0, 0, 1, reaction)
     if problem then

@@ -155,6 +155,12 @@ async fn a_foreign_key_of_another_reaction_is_damage_and_nothing_is_half_written
         let answer = bench.store.tap(asked, soon()).await;
         assert!(matches!(answer, Err(StoreError::Damaged(_))), "{answer:?}");
     }
+    // A plain tap meets it when it counts what the user has.
+    let one = PaletteSpec { max_per_user_and_post: Some(1), ..PaletteSpec::default() };
+    let palettes = self::palettes(&[("default", one)]);
+    let plain = Tap { palettes, ..tap(Verb::Set, post, 9, "down") };
+    let answer = bench.store.tap(plain, soon()).await;
+    assert!(matches!(answer, Err(StoreError::Damaged(_))), "{answer:?}");
     assert!(matches!(bench.forget(post, None).await, Err(StoreError::Damaged(_))));
     assert_eq!(bench.kept(post).await, (keys, before));
     // A log that cannot be written to stops the step, too.

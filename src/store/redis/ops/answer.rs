@@ -144,6 +144,7 @@ pub(super) fn judged(
             return refused(Refusal::TooManyOfUser(palette.max_per_user_and_post()));
         }
         CONTRADICTS => return refused(contradiction.ok_or(Unreadable)?.clone()),
+        negative if negative < 0 => return failed(negative, whose),
         _ => {}
     }
     let (count, details) = match what {
