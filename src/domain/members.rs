@@ -99,9 +99,10 @@ impl Members {
             Some((at, user)) => match user.kind() {
                 Ok(id) => (Bound::Included((at, id)), at_text(at, user.spelled().as_str())),
                 // No integer has the place of a text; those above it are skipped below.
-                Err(text) => {
-                    (Bound::Excluded((Micros(at.0 + 1), Integer::FIRST)), at_text(at, text))
-                }
+                Err(text) => (
+                    Bound::Excluded((Micros(at.0.saturating_add(1)), Integer::FIRST)),
+                    at_text(at, text),
+                ),
             },
         };
         let integers = self.integers.newest(integers).map(|(at, id)| (*at, UserId::from(*id)));

@@ -1,5 +1,7 @@
 //! Reads, each from one snapshot of the file: the last commit.
 
+use std::collections::HashMap;
+
 use redb::{ReadOnlyTable, ReadTransaction};
 
 use super::file_error::FileResult;
@@ -7,7 +9,9 @@ use super::keys::{self, Set};
 use super::values::{Counted, Head};
 use super::{LogCursor, LogEntry, LogPage, LogPosition, ReactorsQuery, SummaryQuery};
 use super::{log, seen, sweep};
-use crate::domain::{Partition, Position, PostId, ReactionSummary, Reactor, Rules, Summary};
+use crate::domain::{
+    MOST_NAMED, Partition, Position, PostId, ReactionSummary, Reactor, Rules, Summary,
+};
 use crate::store::change_log::read_with;
 
 type Posts = ReadOnlyTable<&'static [u8], &'static [u8]>;
@@ -25,15 +29,25 @@ fn summary(posts: &Posts, meta: &Meta, post: PostId, query: &SummaryQuery) -> Fi
         return Ok(Summary::new(post, floor, Rules::default(), Vec::new()));
     };
     let Head { revision, rules, .. } = Head::decode(head.value())?;
-    let reactions = counts(posts, post)?.into_iter().map(|(set, count)| {
+    let (mut sets, mut reactions) = (HashMap::new(), Vec::new());
+    for (set, count) in counts(posts, post)? {
         let mine = match query.viewer {
             None => None,
             Some(user) => Some(posts.get(&set.member(user)[..])?.is_some()),
         };
-        let recent = newest(posts, &set, None, query.recent)?;
-        Ok(ReactionSummary { reaction: set.reaction, count, mine, recent })
-    });
-    Ok(Summary::new(post, revision, rules, reactions.collect::<FileResult<_>>()?))
+        let reaction = set.reaction.clone();
+        sets.insert(reaction.clone(), set);
+        reactions.push(ReactionSummary { reaction, count, mine, recent: Vec::new() });
+    }
+    let mut summary = Summary::new(post, revision, rules, reactions);
+    if query.recent > 0 {
+        for named in summary.reactions.iter_mut().take(MOST_NAMED) {
+            if let Some(set) = sets.get(&named.reaction) {
+                named.recent = newest(posts, set, None, query.recent)?;
+            }
+        }
+    }
+    Ok(summary)
 }
 
 /// The first `take` reactors behind the position asked for, newest first.
