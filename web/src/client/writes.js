@@ -223,7 +223,7 @@ export class Writes {
     const { service, user } = this.#parts;
     const [name, whose] = [reaction, user ?? ''].map(encodeURIComponent);
     const path = `/${post.id}/reactions/${name}/users/${whose}`;
-    const whole = (body) => body.active !== undefined && body.count >= 0 && body.revision > 0;
+    const whole = (body) => body.active !== undefined && body.count >= 0 && body.revision >= 0;
     const method = active ? 'PUT' : 'DELETE';
     return service.ask(path, [post.id], whole, { method, key });
   }
