@@ -62,8 +62,8 @@ local function tap(turns_on, turns_off, post, members, log, id, user, reaction, 
     return status, count, revision
   end
 
-  -- Counted before the removal: the key goes with its last member, and while a cluster slot moves to
-  -- another node a script must not read a missing key.
+  -- Counted before the removal: the key goes with its last member, and while a cluster slot moves
+  -- to another node a script must not read a missing key.
   local count = count_members(members) - (was and 1 or 0)
   if not was then
     if barred then return barred, reaction, 0 end
