@@ -286,7 +286,7 @@ fn lanes_against_checkout(c: &mut Criterion) {
                     cmd.arg(sha).arg(3).arg(&post).arg(format!("{post}:like")).arg("pool:{x}:log");
                     cmd.arg(3_600_000).arg("9007199254740991").arg(0).arg(600_000).arg(10_000);
                     cmd.arg(tap.post.to_string()).arg(tap.user.to_string());
-                    cmd.arg("like").arg("9007199254740991").arg("");
+                    cmd.arg("like").arg("9007199254740991").arg("").arg("default 20 20 1 = * = ");
                     let mut connection = pool.get().await.unwrap();
                     let answer: Vec<i64> = cmd.query_async(&mut connection).await.unwrap();
                     assert!(answer[1] >= 2, "{answer:?}");
