@@ -44,7 +44,8 @@ local function tap(turns_on, turns_off, post, members, log, id, user, reaction, 
   if not state then return previous, no_floor, 0 end
   -- A tap that may add nothing writes nothing, not even for a moment.
   local was, problem
-  local barred = turns_on and judge_one(state, verdict.allowed, 0)
+  local barred = turns_on and (has_rules(state) or not verdict.allowed)
+    and judge_one(state, verdict.allowed, 0)
   if not verdict.plain then
     local status, count, revision = wide(turns_on, turns_off, post, log, id, user, reaction,
       verdict, state, previous, no_floor)
@@ -67,8 +68,10 @@ local function tap(turns_on, turns_off, post, members, log, id, user, reaction, 
   local count = count_members(members) - (was and 1 or 0)
   if not was then
     if barred then return barred, reaction, 0 end
-    problem = judge_one(state, verdict.allowed, count)
-      or judge_limits(post, state, verdict, user, count == 1 and 1 or 0, 0, 1, reaction)
+    local new = count == 1 and 1 or 0
+    problem = new == 1 and state[3] == 'existing' and NOBODY_HAS
+      -- No limit is below one, so the first reaction of a post is within all of them.
+      or state[1] and judge_limits(post, state, verdict, user, new, 0, 1, reaction)
     if problem then
       remove_member(members, user)
       return problem, reaction, 0

@@ -19,6 +19,8 @@ pub struct Palette {
     aliases: HashMap<Reaction, Reaction>,
     max_kinds_per_post: u32,
     max_per_user_and_post: u32,
+    /// Name and limits as one text, so that no tap has to format them.
+    limits: String,
 }
 
 /// What a palette says of one reaction.
@@ -66,21 +68,24 @@ impl Palette {
     pub fn new(name: PaletteName, spec: PaletteSpec) -> Result<Self, InvalidPalette> {
         spec.check()?;
         let PaletteSpec { reactions, exclusive, aliases, .. } = spec;
-        let (kinds, each) = (spec.max_kinds_per_post, spec.max_per_user_and_post);
+        let kinds = spec.max_kinds_per_post.unwrap_or(MAX_KINDS_PER_POST);
+        let each = spec.max_per_user_and_post.unwrap_or(MAX_PER_USER_AND_POST);
         Ok(Self {
+            limits: format!("{name} {kinds} {each}"),
             name,
             offered: reactions.as_ref().map(|reactions| reactions.iter().cloned().collect()),
             reactions,
             exclusive,
             aliases: aliases.into_iter().collect(),
-            max_kinds_per_post: kinds.unwrap_or(MAX_KINDS_PER_POST),
-            max_per_user_and_post: each.unwrap_or(MAX_PER_USER_AND_POST),
+            max_kinds_per_post: kinds,
+            max_per_user_and_post: each,
         })
     }
 
     /// The palette of a name that the configuration does not have any more: it offers nothing.
     fn missing(name: PaletteName) -> Self {
         Self {
+            limits: format!("{name} {MAX_KINDS_PER_POST} {MAX_PER_USER_AND_POST}"),
             name,
             reactions: Some(Vec::new()),
             offered: Some(BTreeSet::new()),
@@ -132,6 +137,11 @@ impl Palette {
     /// Its aliases, sorted, each with the reaction that it names.
     pub fn aliases(&self) -> BTreeMap<&Reaction, &Reaction> {
         self.aliases.iter().collect()
+    }
+
+    /// Its name and its two limits, with a space between each.
+    pub fn limits(&self) -> &str {
+        &self.limits
     }
 
     /// The most different reactions of a post.

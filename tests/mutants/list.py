@@ -74,7 +74,7 @@ MUTANTS = {
     "revision-from-the-clock-alone": (REVISION, "  if now > previous then return", "  if true then return"),
     "revision-steps-by-one": (REVISION, "previous + 1 + now % 1024", "previous + 1", "redis::store::"),
     "users-in-the-order-of-the-locale": (MEMBERS, "if is_above(found, user) then", "if found > user then", "redis::locale::"),
-    "no-moderator-is-spelled-like-a-user": (OPS + "verdict.rs", 'None => write!(text, "*")', 'None => write!(text, "=")', "store::differential::redis"),
+    "no-moderator-is-spelled-like-a-user": (OPS + "verdict.rs", "None => text.push('*')", "None => text.push('=')", "store::differential::redis"),
     "any-kind-of-ids-in-a-redis": ("src/store/redis/net/server_checks.rs", ".filter(|_| !is(self.user_ids))", ".filter(|_| !is(UserIds::Integer) && !is(UserIds::Text))", "commands::user_ids::"),
     "a-number-is-a-text-id": ("src/http/access.rs", "(UserIdJson::Number(number), UserIds::Text) =>", "(UserIdJson::Number(number), UserIds::Text) if false =>", "http::user_ids::"),
     "not-after-ignored": ("lua/lib/deadline.lua", "hurried and now > tonumber(not_after) and TOO_LATE", "false"),

@@ -1,7 +1,5 @@
 //! What a palette says, as the scripts read it; `lua/lib/verdict.lua` explains the text.
 
-use std::fmt::Write as _;
-
 use crate::domain::{Group, Palette, Reaction, UserId};
 
 /// Whether a reaction may be added, or the whole set contradicts itself.
@@ -29,18 +27,16 @@ pub(super) fn write(
 ) {
     text.clear();
     let allowed = match allowed {
-        Allowed::Yes => '1',
-        Allowed::No => '0',
-        Allowed::Contradicts => 'x',
+        Allowed::Yes => " 1 ",
+        Allowed::No => " 0 ",
+        Allowed::Contradicts => " x ",
     };
-    let (kinds, each) = (palette.max_kinds_per_post(), palette.max_per_user_and_post());
     let sent = sent.map_or("=", Reaction::as_str);
-    // Writing to a String cannot fail.
-    let _ = write!(text, "{} {kinds} {each} {allowed} {sent} ", palette.name());
-    let _ = match actor {
-        Some(actor) => write!(text, "{actor}"),
-        None => write!(text, "*"),
-    };
+    text.extend([palette.limits(), allowed, sent, " "]);
+    match actor {
+        Some(actor) => text.push_str(actor.spelled().as_str()),
+        None => text.push('*'),
+    }
     match group {
         Group::None => text.push_str(" = "),
         Group::All => text.push_str(" * "),
