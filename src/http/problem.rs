@@ -210,7 +210,8 @@ impl From<&Refusal> for Problem {
         let (code, detail) = match refusal {
             Refusal::Locked => (
                 Code::ReactionsLocked,
-                "a moderator lets nothing be added to this post; removing goes on".to_owned(),
+                "a moderator has closed this post; users can still remove their reactions"
+                    .to_owned(),
             ),
             Refusal::NotInPalette(reaction) => (
                 Code::ReactionNotAllowed,
@@ -222,8 +223,8 @@ impl From<&Refusal> for Problem {
             Refusal::NobodyHas(reaction) => (
                 Code::ReactionNotAllowed,
                 format!(
-                    "a moderator lets only reactions be added that somebody has on this post, \
-                     and nobody has {reaction}"
+                    "users may add only reactions that somebody has on this post already, and \
+                     nobody has {reaction}; choose one of those"
                 ),
             ),
             Refusal::TooManyKinds(most) => (
@@ -239,7 +240,9 @@ impl From<&Refusal> for Problem {
             ),
             Refusal::Exclusive(one, other) => (
                 Code::TooManyReactions,
-                format!("a user has either {one} or {other} on this post; send one of them"),
+                format!(
+                    "a user can have only one of {one} and {other} on this post; send one of them"
+                ),
             ),
         };
         Self::new(code, detail)

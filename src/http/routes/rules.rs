@@ -135,8 +135,10 @@ fn known(palettes: &Palettes, name: &str) -> Result<PaletteName, Problem> {
     let known = |name| palettes.named(&name).map(|palette| palette.name().clone());
     name.parse().ok().and_then(known).ok_or_else(|| {
         let names: Vec<_> = palettes.iter().map(|palette| palette.name().as_str()).collect();
-        let detail =
-            format!("`palette` names none of the configuration; name one of: {}", names.join(", "));
+        let detail = format!(
+            "the configuration has no palette of this name; send one of: {}",
+            names.join(", ")
+        );
         Problem::new(Code::InvalidBody, detail)
     })
 }
@@ -144,6 +146,6 @@ fn known(palettes: &Palettes, name: &str) -> Result<PaletteName, Problem> {
 fn add_of(word: &str) -> Result<Add, Problem> {
     Add::from_word(word).ok_or_else(|| {
         let words = Add::EACH.map(Add::word).join(", ");
-        Problem::new(Code::InvalidBody, format!("`add` is none of these words; send one: {words}"))
+        Problem::new(Code::InvalidBody, format!("`add` has no such value; send one of: {words}"))
     })
 }

@@ -199,10 +199,10 @@ async fn the_rules_of_a_post_refuse_with_codes_of_their_own() {
     rule(Edit::Rules(Some("gone".parse().unwrap()), Add::All)).await;
     put("no").await.assert_problem(422, "reaction_not_allowed");
     rule(Edit::Rules(None, Add::Existing)).await;
-    let detail = "a moderator lets only reactions be added that somebody has on this post, and \
-                  nobody has up";
+    let detail = "users may add only reactions that somebody has on this post already, and \
+                  nobody has up; choose one of those";
     assert_refused(&put("up").await, 422, "reaction_not_allowed", detail);
-    let detail = "a moderator lets nothing be added to this post; removing goes on";
+    let detail = "a moderator has closed this post; users can still remove their reactions";
     for edit in [Edit::Rules(None, Add::None), Edit::Lock(true)] {
         rule(edit).await;
         assert_refused(&put("up").await, 403, "reactions_locked", detail);

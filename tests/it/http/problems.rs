@@ -158,7 +158,7 @@ const CASES: &[Case] = &[
         &[],
         "",
         Code::ReactionsLocked,
-        &["Nothing may be added", "removing goes on"],
+        &["Nothing may be added", "can still remove"],
     ),
     (
         "PUT",
@@ -166,7 +166,7 @@ const CASES: &[Case] = &[
         &[],
         "",
         Code::ReactionNotAllowed,
-        &["only reactions be added that somebody has", "nobody has like"],
+        &["only reactions that somebody has on this post", "nobody has like"],
     ),
     (
         "PUT",
@@ -174,7 +174,7 @@ const CASES: &[Case] = &[
         JSON,
         r#"{"palette":"qa"}"#,
         Code::InvalidBody,
-        &["`palette` names none of the configuration", "one of: default"],
+        &["the configuration has no palette of this name", "one of: default"],
     ),
     ("PUT", "/rules", JSON, r#"{"add":"some"}"#, Code::InvalidBody, &["all, existing, none"]),
 ];
