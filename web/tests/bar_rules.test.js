@@ -46,6 +46,22 @@ test('a moderator gives the post another palette: the bar offers that', async (t
   await reads(page, ['Helpful', 'Same question']);
 });
 
+test('what it shows after an error, before it knows the post, is a guess and does not stay', async (t) => {
+  const post = newPost();
+  await moderate(service, post, 'rules', 'PUT', { palette: 'qa' });
+  let release;
+  const gate = new Promise((resolve) => (release = resolve));
+  let calls = 0;
+  site.faults = ({ path }) => {
+    if (!path.startsWith('/v1/posts/reactions?')) return undefined;
+    return (calls += 1) === 1 ? { drop: 'before' } : { hold: gate };
+  };
+  const page = await open(t, bar(post));
+  await reads(page, ['Like', 'Up', 'Down', '👍']);
+  release();
+  await reads(page, ['Helpful', 'Same question']);
+});
+
 test('if the service does not say, it offers a like, as ever', async (t) => {
   site.faults = ({ path }) => (path === '/v1/palettes' ? { drop: 'before' } : undefined);
   const page = await open(t, bar(newPost()));

@@ -39,7 +39,6 @@ export class OnetapBar extends Base {
 
   static texts = english((code) => OnetapBar.texts.problems[code]);
 
-  /** The client that the page has set for all bars without one of their own. */
   static get client() {
     return shared;
   }
@@ -57,9 +56,7 @@ export class OnetapBar extends Base {
   #summaryTold = false;
   #warned = false;
   #childrenUsed = false;
-  /**
-   * By reaction. While the post is shown, no button vanishes under a finger, except an alias's.
-   */
+  /** By reaction. Once the post is known, no button vanishes under a finger but an alias's. */
   #buttons = new Map();
   #root;
   #bar;
@@ -70,6 +67,8 @@ export class OnetapBar extends Base {
     () => this.update(),
   );
   #warm = false;
+  /** False while the bar, after an error, shows buttons without knowing the post. */
+  #sure = false;
   #faces = new Faces(
     this,
     () => OnetapBar,
@@ -180,6 +179,7 @@ export class OnetapBar extends Base {
     this.#root.querySelector('dialog')?.close();
     for (const part of this.#root.querySelectorAll('[popover]')) part.hidePopover();
     this.#stop = undefined;
+    this.#sure = false;
     for (const button of this.#buttons.values()) button.remove();
     this.#buttons.clear();
     this.#line = undefined;
@@ -327,10 +327,12 @@ export class OnetapBar extends Base {
     const quick = Math.max(0, Number(this.getAttribute('quick') ?? 1) || 0);
     const listed = [...this.#faces.list().keys()];
     const present = state?.reactions.map(({ reaction }) => reactionKey(reaction)) ?? [];
-    // Remove the button of a name that turned out to be an alias.
+    const shown = new Set([...listed.slice(0, quick), ...present]);
+    // Remove the button of a name that turned out to be an alias, and what was only a guess.
     for (const [key, button] of this.#buttons)
-      if (reactionKey(this.#of(key).reaction) !== key && this.#buttons.delete(key)) button.remove();
-    const shown = new Set([...listed.slice(0, quick), ...present, ...this.#buttons.keys()]);
+      if (reactionKey(this.#of(key).reaction) === key && this.#sure) shown.add(key);
+      else if (!shown.has(key) && this.#buttons.delete(key)) button.remove();
+    this.#sure = Boolean(state);
     // Keep the page's order. If sorted by count, buttons would change places under a finger.
     const order = [
       ...listed.filter((r) => shown.has(r)),
@@ -351,11 +353,9 @@ export class OnetapBar extends Base {
   }
 
   #button(reaction) {
-    let button = this.#buttons.get(reaction);
-    if (!button) {
-      button = reactionButton(reaction, (...tap) => this.tap(...tap));
-      this.#buttons.set(reaction, button);
-    }
+    const tap = (...args) => this.tap(...args);
+    const button = this.#buttons.get(reaction) ?? reactionButton(reaction, tap);
+    this.#buttons.set(reaction, button);
     return button;
   }
 
