@@ -56,6 +56,10 @@ pub enum Cause {
     Tap,
     /// A tap on another reaction that excludes this one, or a whole set.
     Replace,
+    /// A row of an import.
+    Import,
+    /// The erasure of a user.
+    Erase,
     /// A moderator.
     Moderate,
 }

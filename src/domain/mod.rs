@@ -4,6 +4,7 @@
 //! again. [`decide()`] is the rule of a tap. [`machine`] applies it to one post, for the memory
 //! store and as the oracle that the Lua scripts are held against.
 
+mod amend;
 mod change;
 mod decide;
 mod idempotency;
@@ -22,6 +23,10 @@ mod tap;
 mod user;
 mod verb;
 
+pub use amend::{
+    Amended, Amendment, EditAct, EditOutcome, ImportMark, ImportOutcome, ImportStep, MOST_EDITS,
+    MemberEdit, Once, SourceId, StepToken,
+};
 pub use change::{Cause, Change, What};
 pub use decide::{Decision, Look, PostWrite, decide, decide_forget, decide_rules, resolve};
 pub use idempotency::{Form, IdempotencyKey, InvalidIdempotencyKey, Keyed};

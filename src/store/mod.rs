@@ -2,10 +2,12 @@
 //!
 //! `tests/it/store/contract/` tests each law against every store, by number.
 
+mod any;
 mod change_log;
 mod error;
 pub mod file;
 mod follow;
+mod maintenance;
 pub mod memory;
 mod record_budget;
 pub mod redis;
@@ -13,21 +15,24 @@ mod stats;
 mod throttled;
 
 use std::future::Future;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use crate::domain::UserIds;
+pub use any::{AnyStore, StoreSource};
 pub use change_log::{ChangeLog, LogCursor, LogPage};
 pub use error::StoreError;
 pub use follow::{News, WatchedPartitions};
+pub use maintenance::{
+    Audited, Document, DocumentWrite, Drift, Given, GivenPage, MAX_DOCUMENT_BYTES, Maintenance,
+    USER_INDEX, WalkCursor, WalkPage, WalkedPost,
+};
 pub use stats::{Counter, FileSize, FileStats, LaneStats};
 pub use throttled::{Severity, ThrottledWarnings};
 use tokio::sync::mpsc;
 
 use crate::domain::{
-    Change, Forget, Forgotten, Micros, Outcome, Partition, Position, PostId, Reaction,
-    ReactorsPage, Ruled, RulesEdit, Summary, Tap, UserId,
+    Change, Forget, Forgotten, Micros, Outcome, Position, PostId, Reaction, ReactorsPage, Ruled,
+    RulesEdit, Summary, Tap, UserId,
 };
 
 /// The time by which the store must answer. A write that the store has not applied by then is never
@@ -219,134 +224,4 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Runs the real write path on keys of its own that no caller can reach, and leaves nothing
     /// behind.
     fn probe(&self, deadline: Deadline) -> impl Future<Output = Result<(), StoreError>> + Send;
-}
-
-/// The store that the configuration chose.
-#[derive(Clone, Debug)]
-pub enum AnyStore {
-    /// State in the memory of this process.
-    Memory(memory::MemoryStore),
-    /// State in a file.
-    File(file::FileStore),
-    /// State in Redis.
-    Redis(redis::RedisStore),
-}
-
-impl AnyStore {
-    /// The kind of store, in a word.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Memory(_) => "memory",
-            Self::File(_) => "file",
-            Self::Redis(_) => "redis",
-        }
-    }
-}
-
-/// Where the state is, before a runtime attaches to it.
-#[derive(Clone, Debug)]
-pub enum StoreSource {
-    /// The memory of this process.
-    Memory(memory::MemoryStore),
-    /// An open file, and its path.
-    File(file::FileStore, PathBuf),
-    /// Redis.
-    Redis(redis::RedisSource),
-}
-
-impl StoreSource {
-    /// A store whose tasks run on the current runtime. All stores of one source share its state.
-    pub fn attach(&self) -> AnyStore {
-        match self {
-            Self::Memory(store) => AnyStore::Memory(store.clone()),
-            Self::File(store, _) => AnyStore::File(store.clone()),
-            Self::Redis(source) => AnyStore::Redis(source.attach()),
-        }
-    }
-
-    /// Where the state is, in words for people.
-    pub fn describe(&self) -> String {
-        match self {
-            Self::Memory(_) => "in memory".into(),
-            Self::File(_, path) => format!("in the file {}", path.display()),
-            Self::Redis(source) => format!("in Redis at {}", source.place()),
-        }
-    }
-
-    /// Counters of the lanes; None for a store without lanes.
-    pub fn lane_stats(&self) -> Option<Arc<LaneStats>> {
-        match self {
-            Self::Memory(_) | Self::File(..) => None,
-            Self::Redis(source) => Some(source.lane_stats()),
-        }
-    }
-
-    /// Counters of the file's writer; None for a store without a file.
-    pub fn file_stats(&self) -> Option<Arc<FileStats>> {
-        match self {
-            Self::File(store, _) => Some(store.stats()),
-            Self::Memory(_) | Self::Redis(_) => None,
-        }
-    }
-}
-
-/// Makes the same call on each kind of store.
-macro_rules! on_store {
-    ($any:ident, $store:ident => $call:expr) => {
-        match $any {
-            AnyStore::Memory($store) => $call,
-            AnyStore::File($store) => $call,
-            AnyStore::Redis($store) => $call,
-        }
-    };
-}
-
-impl Store for AnyStore {
-    async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
-        on_store!(self, store => store.tap(tap, deadline).await)
-    }
-
-    async fn rule(&self, edit: RulesEdit, deadline: Deadline) -> Result<Ruled, StoreError> {
-        on_store!(self, store => store.rule(edit, deadline).await)
-    }
-
-    async fn forget(&self, forget: Forget, deadline: Deadline) -> Result<Forgotten, StoreError> {
-        on_store!(self, store => store.forget(forget, deadline).await)
-    }
-
-    async fn summaries(
-        &self,
-        query: SummaryQuery,
-        deadline: Deadline,
-    ) -> Result<Vec<Summary>, StoreError> {
-        on_store!(self, store => store.summaries(query, deadline).await)
-    }
-
-    async fn reactors(
-        &self,
-        query: ReactorsQuery,
-        deadline: Deadline,
-    ) -> Result<ReactorsPage, StoreError> {
-        on_store!(self, store => store.reactors(query, deadline).await)
-    }
-
-    async fn follow(&self, watched: WatchedPartitions, news: mpsc::Sender<News>) {
-        on_store!(self, store => store.follow(watched, news).await);
-    }
-
-    async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
-        on_store!(self, store => store.probe(deadline).await)
-    }
-}
-
-impl ChangeLog for AnyStore {
-    async fn read(
-        &self,
-        partition: Partition,
-        after: Option<LogCursor>,
-        limit: usize,
-        deadline: Deadline,
-    ) -> Result<LogPage, StoreError> {
-        on_store!(self, store => store.read(partition, after, limit, deadline).await)
-    }
 }

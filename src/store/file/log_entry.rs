@@ -19,6 +19,8 @@ use crate::domain::{Cause, Change, Micros, Reaction, Revision, UserId, What};
 
 const TAP: u8 = b't';
 const REPLACE: u8 = b'p';
+const IMPORT: u8 = b'i';
+const ERASE: u8 = b'e';
 const MODERATE: u8 = b'm';
 const FORGOTTEN: u8 = b'f';
 const LOCKED: u8 = b'l';
@@ -33,6 +35,8 @@ fn parts(what: &What) -> (u8, u8, Option<UserId>, &str) {
             let letter = match cause {
                 Cause::Tap => TAP,
                 Cause::Replace => REPLACE,
+                Cause::Import => IMPORT,
+                Cause::Erase => ERASE,
                 Cause::Moderate => MODERATE,
             };
             (letter, u8::from(*active), Some(*user), reaction.as_str())
@@ -80,6 +84,8 @@ fn cause(letter: u8) -> Option<Cause> {
     match letter {
         TAP => Some(Cause::Tap),
         REPLACE => Some(Cause::Replace),
+        IMPORT => Some(Cause::Import),
+        ERASE => Some(Cause::Erase),
         MODERATE => Some(Cause::Moderate),
         _ => None,
     }

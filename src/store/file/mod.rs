@@ -11,6 +11,7 @@ mod file_error;
 mod keys;
 mod log;
 mod log_entry;
+mod maintenance;
 mod open;
 mod place;
 mod read;

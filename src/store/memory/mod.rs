@@ -5,6 +5,7 @@
 //! bound on its size, the store takes only removals.
 
 mod entry;
+mod maintenance;
 mod partition;
 
 use std::sync::Arc;

@@ -54,6 +54,8 @@ fn change(field: &str, entry: &str) -> Option<Change> {
             let cause = match field {
                 "tap" => Cause::Tap,
                 "replace" => Cause::Replace,
+                "import" => Cause::Import,
+                "erase" => Cause::Erase,
                 "moderate" => Cause::Moderate,
                 _ => return None,
             };

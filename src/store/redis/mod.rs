@@ -10,6 +10,7 @@ mod follow;
 mod keys;
 mod lane;
 mod log_entry;
+mod maintenance;
 mod net;
 #[cfg(test)]
 mod new_verb_tests;
