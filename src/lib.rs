@@ -7,6 +7,7 @@ pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod live;
+pub mod moving;
 pub mod store;
 pub mod sync;
 pub mod telemetry;
