@@ -63,6 +63,15 @@ impl PostId {
         Ok(Self(Uuid::from_u64_pair(INTEGER_POSTS, low)))
     }
 
+    /// The integer of this kind that the post stands for, if it does.
+    pub fn to_integer(&self, kind: u16) -> Option<u64> {
+        let (high, low) = self.0.as_u64_pair();
+        let whole = low & ((1 << 62) - 1);
+        let integer = if kind == 0 { whole } else { whole & ((1 << 48) - 1) };
+        (Self::from_integer(integer, kind).ok()? == *self && high == INTEGER_POSTS)
+            .then_some(integer)
+    }
+
     /// The id as a number; ids sort in the order of these numbers.
     pub fn as_number(&self) -> u128 {
         self.0.as_u128()
@@ -163,6 +172,12 @@ mod tests {
         assert_eq!(id(7, 1), "6f6e6574-6170-8000-8001-000000000007");
         assert_eq!(id((1 << 62) - 1, 0), "6f6e6574-6170-8000-bfff-ffffffffffff");
         assert_eq!(id((1 << 48) - 1, MAX_POST_KIND), id((1 << 62) - 1, 0));
+        for (n, kind) in [(7, 0), (7, 1), ((1 << 48) - 1, MAX_POST_KIND), ((1 << 62) - 1, 0)] {
+            let post = PostId::from_integer(n, kind).expect("an id");
+            assert_eq!(post.to_integer(kind), Some(n));
+            assert_eq!(post.to_integer(2), None);
+        }
+        assert_eq!(POST.parse::<PostId>().expect("a post id").to_integer(0), None);
         for (n, kind) in [(1 << 62, 0), (1 << 48, 1), (0, MAX_POST_KIND + 1)] {
             assert!(PostId::from_integer(n, kind).is_err(), "{n} of kind {kind}");
         }

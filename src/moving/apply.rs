@@ -1,11 +1,16 @@
 //! Steps of an import, applied to a store.
 
+use std::collections::HashMap;
+
 use super::row::Row;
 use crate::domain::{
     Amended, Amendment, Cause, Edit, EditAct, EditOutcome, ImportOutcome, ImportStep, MemberEdit,
-    Once, PostId, Rules, RulesEdit, SourceId, UserId,
+    Once, PostId, Reactor, Rules, RulesEdit, SourceId, UserId,
 };
-use crate::store::{Deadline, Maintenance, Store, StoreError, SummaryQuery};
+use crate::store::{Deadline, Maintenance, ReactorsQuery, Store, StoreError, SummaryQuery};
+
+/// How many reactors a dry run reads at a time.
+const PAGE: usize = 1000;
 
 /// What all steps of an import share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +19,8 @@ pub struct Plan {
     pub source: SourceId,
     /// Whether to apply rows that are newer than the last tap of a post with live taps.
     pub merge: bool,
+    /// Whether only to say what would happen.
+    pub dry_run: bool,
     /// The moderator, if the caller named one.
     pub actor: Option<UserId>,
 }
@@ -95,6 +102,9 @@ pub async fn apply<S: Store + Maintenance>(
     steps: &[Step],
     deadline: Deadline,
 ) -> Vec<Result<Stepped, StoreError>> {
+    if plan.dry_run {
+        return look(store, steps, deadline).await;
+    }
     let amendments = steps.iter().map(|step| Amendment {
         post: step.post,
         cause: Cause::Import,
@@ -111,6 +121,53 @@ pub async fn apply<S: Store + Maintenance>(
         });
     }
     stepped
+}
+
+/// Says what steps would do, by reading.
+async fn look<S: Store>(
+    store: &S,
+    steps: &[Step],
+    deadline: Deadline,
+) -> Vec<Result<Stepped, StoreError>> {
+    let mut stepped = Vec::with_capacity(steps.len());
+    for step in steps {
+        stepped.push(look_at(store, step, deadline).await);
+    }
+    stepped
+}
+
+async fn look_at<S: Store>(
+    store: &S,
+    step: &Step,
+    deadline: Deadline,
+) -> Result<Stepped, StoreError> {
+    let member = |edit: &MemberEdit| (edit.user, edit.reaction.clone());
+    let mut has: HashMap<_, _> = step.rows.iter().map(|row| (member(&row.edit), None)).collect();
+    let mut after = None;
+    loop {
+        let query = ReactorsQuery { post: step.post, reaction: None, after, limit: PAGE };
+        let page = store.reactors(query, deadline).await?;
+        after = page.next().cloned();
+        for Reactor { reacted_at, user, reaction } in page.reactors {
+            if let Some(at) = has.get_mut(&(user, reaction)) {
+                *at = Some(reacted_at);
+            }
+        }
+        if after.is_none() {
+            break;
+        }
+    }
+    let outcomes = step.rows.iter().map(|row| {
+        let has = has.get(&member(&row.edit)).copied().flatten();
+        match (&row.edit.act, has) {
+            (EditAct::Put(_), None) => EditOutcome::Added,
+            (EditAct::Put(at), Some(has)) if *at != has => EditOutcome::Moved,
+            (EditAct::RemoveUpTo(at), Some(has)) if has <= *at => EditOutcome::Removed,
+            _ => EditOutcome::Unchanged,
+        }
+    });
+    let counts = Counts::of(&outcomes.collect::<Vec<_>>());
+    Ok(Stepped { outcome: ImportOutcome::Applied, counts, ruled: step.rules.is_some() })
 }
 
 async fn finish<S: Store>(

@@ -9,6 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
 use super::apply::{Counts, Plan, Step, StepRow, Stepped};
+use super::estimate::Estimate;
 use super::posts::{PostRows, Posts, Rows, Spool};
 use super::progress::Progress;
 use super::target::{StepError, Target};
@@ -111,6 +112,13 @@ impl Totals {
         self.damaged.take(damaged);
     }
 
+    /// How many rows were looked at.
+    pub fn rows_done(&self) -> u64 {
+        let Counts { added, moved, removed, unchanged, lost } = self.counts;
+        let left = self.done + self.skipped.rows + self.damaged.rows;
+        added + moved + removed + unchanged + lost + left
+    }
+
     /// Counts an answered step with so many rows, whose post has so many in all.
     fn count(&mut self, post: PostId, rows: u64, all: u64, stepped: &Stepped) {
         self.counts.add(stepped.counts);
@@ -125,10 +133,10 @@ impl Totals {
 
 impl Import {
     /// Applies the rows. `progress` counts them.
-    pub(crate) async fn run(&self, posts: Posts, progress: &Progress) -> (Totals, Ended) {
+    pub(crate) async fn run(&self, posts: Posts, progress: &Progress) -> (Totals, Ended, Estimate) {
         let (sender, mut receiver) = mpsc::channel(WAITING);
         let together = self.target.rows_together();
-        std::thread::spawn(move || plan(posts, together, &sender));
+        let planned = std::thread::spawn(move || plan(posts, together, &sender));
         let (mut totals, mut ended) = (Totals::default(), Ended::Whole);
         let mut flying = FuturesUnordered::new();
         let mut more = true;
@@ -153,7 +161,8 @@ impl Import {
                 }
             }
         }
-        (totals, ended)
+        drop((flying, receiver));
+        (totals, ended, planned.join().unwrap_or_default())
     }
 
     async fn work(&self, work: Work, progress: &Progress) -> (Totals, Result<(), Ended>) {
@@ -200,7 +209,8 @@ impl Import {
                 return Err(Ended::Stopped);
             }
             let from = spool.done();
-            let rows: Vec<_> = spool.next().map_err(unreadable)?.into_iter().map(StepRow::from).collect();
+            let rows: Vec<_> =
+                spool.next().map_err(unreadable)?.into_iter().map(StepRow::from).collect();
             let count = rows.len() as u64;
             let rules = rules.clone().filter(|_| spool.done() == all);
             let mut outcome = None;
@@ -285,9 +295,10 @@ impl Counts {
 }
 
 /// Puts steps together, on a thread of its own: this decodes and merges.
-fn plan(posts: Posts, together: usize, sender: &mpsc::Sender<std::io::Result<Work>>) {
-    let (mut steps, mut rows) = (Vec::new(), 0);
+fn plan(posts: Posts, together: usize, sender: &mpsc::Sender<std::io::Result<Work>>) -> Estimate {
+    let (mut steps, mut rows, mut estimate) = (Vec::new(), 0, Estimate::default());
     for post in posts {
+        post.iter().for_each(|post| estimate.add(post));
         let sent = match post {
             Ok(PostRows { post, rows: Rows::Few(few), rules }) => {
                 rows += few.len().max(1);
@@ -305,10 +316,11 @@ fn plan(posts: Posts, together: usize, sender: &mpsc::Sender<std::io::Result<Wor
             Err(error) => sender.blocking_send(Err(error)),
         };
         if sent.is_err() {
-            return;
+            return estimate;
         }
     }
     if !steps.is_empty() {
         let _ = sender.blocking_send(Ok(Work::Few(steps)));
     }
+    estimate
 }

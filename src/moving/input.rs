@@ -70,9 +70,8 @@ impl From {
         let raw: Box<dyn Read + Send> = match self {
             Self::Stdin => Box::new(io::stdin()),
             Self::File(path) => {
-                let unusable = |why: &str| {
-                    InputError::Unusable(format!("{}: {why}", path.display()))
-                };
+                let unusable =
+                    |why: &str| InputError::Unusable(format!("{}: {why}", path.display()));
                 let file = File::open(path).map_err(|error| match error.kind() {
                     io::ErrorKind::NotFound => unusable("there is no such file"),
                     _ => unusable(&error.to_string()),

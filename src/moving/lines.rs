@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::input::{Input, InputError};
-use super::meaning::{Fields, Meaning, Reading};
+use super::meaning::{Fields, Meaning, Parsing};
 use super::rejects::Rejected;
 use super::row::Line;
 use crate::domain::{Add, DEFAULT_PALETTE, Rules};
@@ -67,7 +67,7 @@ impl Lines {
     pub(crate) fn next(
         &mut self,
         meaning: &Meaning,
-        reading: &mut Reading<'_>,
+        parsing: &mut Parsing<'_>,
     ) -> Result<Option<(u64, Result<Line, Rejected>)>, InputError> {
         loop {
             let Some(too_long) = self.read()? else { return Ok(None) };
@@ -77,7 +77,7 @@ impl Lines {
             }
             let line = match too_long {
                 true => Err(format!("it is longer than {MOST_BYTES} bytes")),
-                false => line(text, meaning, reading),
+                false => line(text, meaning, parsing),
             };
             let line = line.map_err(|reason| Rejected {
                 line: self.number,
@@ -122,7 +122,7 @@ impl Lines {
     }
 }
 
-fn line(text: &[u8], meaning: &Meaning, reading: &mut Reading<'_>) -> Result<Line, String> {
+fn line(text: &[u8], meaning: &Meaning, parsing: &mut Parsing<'_>) -> Result<Line, String> {
     let json: LineJson<'_> = serde_json::from_slice(text)
         .map_err(|error| format!("it is not a line of an export: {error}"))?;
     if json.forgotten == Some(true) {
@@ -144,7 +144,7 @@ fn line(text: &[u8], meaning: &Meaning, reading: &mut Reading<'_>) -> Result<Lin
         } => {
             let active = active.map(|active| if active { "t" } else { "f" }.into());
             let (post, user) = (post_id.text(), user.text());
-            reading.row(&Fields { post, user, reaction, active, at }).map(Line::Member)
+            parsing.row(&Fields { post, user, reaction, active, at }).map(Line::Member)
         }
         LineJson {
             post_id,
@@ -162,8 +162,10 @@ fn line(text: &[u8], meaning: &Meaning, reading: &mut Reading<'_>) -> Result<Lin
             let palette = named.transpose().map_err(|error| format!("palette: {error}"))?;
             Ok(Line::Rules(meaning.post(&post_id.text())?, Rules { palette, add, locked }))
         }
-        _ => Err("it needs post_id, user_id, reaction and reacted_at, or post_id, palette, add and \
+        _ => {
+            Err("it needs post_id, user_id, reaction and reacted_at, or post_id, palette, add and \
                   locked"
-            .into()),
+                .into())
+        }
     }
 }

@@ -54,6 +54,11 @@ impl Meaning {
         renamed.map_or(ours, |(_, theirs)| theirs)
     }
 
+    /// Whether a table with this meaning differs from ours.
+    pub fn changes_tables(&self) -> bool {
+        !self.columns.is_empty() || !self.map.is_empty() || self.post_ids != PostIds::Uuid
+    }
+
     /// All of it as text, for the id of the input.
     pub(crate) fn describe(&self) -> String {
         let map: Vec<_> = self.map.iter().map(|(name, to)| (name, to.as_str())).collect();
@@ -78,7 +83,7 @@ impl Meaning {
 
 /// Reads fields. Keeps what most rows share.
 #[derive(Debug)]
-pub(crate) struct Reading<'a> {
+pub(crate) struct Parsing<'a> {
     meaning: &'a Meaning,
     map: HashMap<&'a str, &'a Reaction>,
     names: Names,
@@ -86,7 +91,7 @@ pub(crate) struct Reading<'a> {
     now: Micros,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> Parsing<'a> {
     pub(crate) fn new(meaning: &'a Meaning, now: Micros) -> Self {
         let map = meaning.map.iter().map(|(name, reaction)| (name.as_str(), reaction)).collect();
         Self { meaning, map, names: Names::default(), now }
@@ -201,7 +206,7 @@ mod tests {
             post_ids: PostIds::Integer(1),
             ..Meaning::default()
         };
-        let mut reading = Reading::new(&meaning, Micros(2_000_000_000_000_000));
+        let mut parsing = Parsing::new(&meaning, Micros(2_000_000_000_000_000));
         let fields = Fields {
             post: "7".into(),
             user: "42".into(),
@@ -209,7 +214,7 @@ mod tests {
             active: Some("F".into()),
             at: "2024-03-01".into(),
         };
-        let row = reading.row(&fields).expect("a row");
+        let row = parsing.row(&fields).expect("a row");
         assert_eq!(row.post.to_string(), "6f6e6574-6170-8000-8001-000000000007");
         assert_eq!((row.reaction.as_str(), row.active), ("like", false));
         for (change, word) in [
@@ -219,7 +224,7 @@ mod tests {
             (Fields { active: Some("maybe".into()), ..fields.clone() }, "is_active"),
             (Fields { at: "2124-01-01".into(), ..fields.clone() }, "future"),
         ] {
-            let why = reading.row(&change).expect_err("refused");
+            let why = parsing.row(&change).expect_err("refused");
             assert!(why.contains(word), "{why}");
         }
     }

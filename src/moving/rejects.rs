@@ -29,13 +29,25 @@ struct Header {
     rejects_of: String,
 }
 
-/// The file, which is created with the first row.
+/// Counts rejected rows, and writes them to a file if there is to be one. The first row creates it.
+#[derive(Default)]
 pub(crate) struct Rejects {
-    path: PathBuf,
-    input: String,
+    /// The file, and the name of the input.
+    to: Option<(PathBuf, String)>,
     file: Option<BufWriter<File>>,
     count: u64,
     first: Option<(u64, String)>,
+}
+
+/// What was rejected.
+#[derive(Clone, Debug, Default)]
+pub struct RejectsSummary {
+    /// How many rows.
+    pub count: u64,
+    /// The line and the reason of the first.
+    pub first: Option<(u64, String)>,
+    /// The file that has them all.
+    pub path: PathBuf,
 }
 
 impl Rejects {
@@ -60,59 +72,54 @@ impl Rejects {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.to_string()),
         }
-        let (path, input) = (path.to_owned(), input.to_owned());
-        Ok(Self { path, input, file: None, count: 0, first: None })
+        Ok(Self { to: Some((path.to_owned(), input.to_owned())), ..Self::default() })
     }
 
-    /// Writes a row.
-    pub(crate) fn add(&mut self, mut rejected: Rejected) -> io::Result<()> {
-        rejected.row.iter_mut().for_each(|field| shorten(field));
-        let file = match &mut self.file {
-            Some(file) => file,
-            empty @ None => {
-                let mut file = BufWriter::new(File::create(&self.path)?);
-                let header = Header { rejects_of: self.input.clone() };
-                serde_json::to_writer(&mut file, &header)?;
-                file.write_all(b"\n")?;
-                empty.insert(file)
-            }
-        };
-        serde_json::to_writer(&mut *file, &rejected)?;
-        file.write_all(b"\n")?;
+    /// Counts a row, and writes it.
+    pub(crate) fn add(&mut self, mut rejected: Rejected) -> Result<(), InputError> {
+        rejected.row.iter_mut().for_each(shorten);
+        self.write(&rejected).map_err(|error| self.error(&error))?;
         self.count += 1;
         self.first.get_or_insert((rejected.line, rejected.reason));
         Ok(())
     }
 
-    /// The file cannot be written.
-    pub(crate) fn error(&self, error: &io::Error) -> InputError {
-        let path = self.path.display();
+    fn write(&mut self, rejected: &Rejected) -> io::Result<()> {
+        let Some((path, input)) = &self.to else { return Ok(()) };
+        let file = match &mut self.file {
+            Some(file) => file,
+            none @ None => {
+                let mut file = BufWriter::new(File::create(path)?);
+                serde_json::to_writer(&mut file, &Header { rejects_of: input.clone() })?;
+                file.write_all(b"\n")?;
+                none.insert(file)
+            }
+        };
+        serde_json::to_writer(&mut *file, rejected)?;
+        file.write_all(b"\n")
+    }
+
+    fn error(&self, error: &io::Error) -> InputError {
+        let path = self.to.as_ref().map_or("", |(path, _)| path.to_str().unwrap_or("?"));
         InputError::Unusable(format!("{path}: {error}; name another file with --rejects"))
     }
 
     /// Ends the file. Without rejected rows it removes that of an earlier run.
     pub(crate) fn end(mut self) -> Result<RejectsSummary, InputError> {
-        let ended = match self.file.take() {
-            Some(mut file) => file.flush(),
-            None => std::fs::remove_file(&self.path),
+        let ended = match (self.file.take(), &self.to) {
+            (Some(mut file), _) => file.flush(),
+            (None, Some((path, _))) => std::fs::remove_file(path),
+            (None, None) => Ok(()),
         };
         match ended {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(self.error(&error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(self.error(&error));
+            }
             _ => {}
         }
-        Ok(RejectsSummary { count: self.count, first: self.first, path: self.path })
+        let path = self.to.map(|(path, _)| path).unwrap_or_default();
+        Ok(RejectsSummary { count: self.count, first: self.first, path })
     }
-}
-
-/// What was rejected.
-#[derive(Clone, Debug)]
-pub struct RejectsSummary {
-    /// How many rows.
-    pub count: u64,
-    /// The line and the reason of the first.
-    pub first: Option<(u64, String)>,
-    /// The file that has them all.
-    pub path: PathBuf,
 }
 
 fn shorten(field: &mut String) {

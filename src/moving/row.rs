@@ -5,7 +5,8 @@ use std::io::{self, Read, Write};
 
 use extsort::Sortable;
 
-use crate::domain::{Add, Micros, PaletteName, PostId, Reaction, Rules, UserId};
+use super::changes::LastChange;
+use crate::domain::{Add, Micros, PaletteName, PostId, Reaction, Revision, Rules, UserId};
 
 /// One line of an input: whether a user has a reaction on a post, and since when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub(crate) enum Line {
 
 /// In which order rows are sorted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Grouping {
+pub enum Grouping {
     /// By post: for a store whose posts lie in this order, and for comparing.
     Posts,
     /// By partition, then by post: a store may send steps of one partition together.
@@ -49,6 +50,7 @@ const TAIL: usize = 17;
 
 /// Stands where a user would. No user begins with such a byte.
 const RULES: u8 = 0xFF;
+const FORGOTTEN: u8 = 1;
 
 impl Key {
     /// The key of a line. A later one of two equal ones wins.
@@ -91,6 +93,63 @@ impl Key {
         Self::of_bytes(&post.as_number().to_be_bytes())
     }
 
+    /// The key of a change of a member. Later changes sort behind earlier ones.
+    pub(super) fn of_change(
+        post: PostId,
+        user: UserId,
+        reaction: &Reaction,
+        revision: Revision,
+        last: LastChange,
+    ) -> Self {
+        let (at, active) = (Micros(revision.0), last.active);
+        let row = Row { post, user, reaction: reaction.clone(), at, active };
+        let number = last.at.0 << 1 | u64::from(last.is_time);
+        Self::new(&Line::Member(row), number, Grouping::Posts)
+    }
+
+    /// User, reaction and what [`Key::of_change`] kept.
+    pub(super) fn change(&self, names: &mut Names) -> Option<(UserId, Reaction, LastChange)> {
+        let Line::Member(row) = self.line(names)? else { return None };
+        let (_, tail) = self.0.split_last_chunk::<TAIL>()?;
+        let number = u64::from_be_bytes(tail[8..16].try_into().ok()?);
+        let (at, is_time) = (Micros(number >> 1), number & 1 == 1);
+        Some((row.user, row.reaction, LastChange { at, active: row.active, is_time }))
+    }
+
+    /// The key of a post, or a reaction of it, that was forgotten. It sorts before all members.
+    pub(super) fn of_forgotten(post: PostId, reaction: Option<&Reaction>) -> Self {
+        let mut bytes = vec![0];
+        bytes.extend_from_slice(&post.as_number().to_be_bytes());
+        bytes.push(FORGOTTEN);
+        bytes.extend_from_slice(reaction.map_or("", Reaction::as_str).as_bytes());
+        // As long as the end of other keys, so that no comparison leaves the key.
+        bytes.extend_from_slice(&[0; TAIL]);
+        Self(bytes.into())
+    }
+
+    /// What was forgotten, if this is such a key: a reaction, or all of them.
+    pub(super) fn forgotten(&self, names: &mut Names) -> Option<Option<Reaction>> {
+        let (middle, _) = self.0.get(HEAD..)?.split_last_chunk::<TAIL>()?;
+        let (kind, name) = middle.split_first()?;
+        let name = std::str::from_utf8(name).ok().filter(|_| *kind == FORGOTTEN)?;
+        Some(if name.is_empty() { None } else { Some(names.of(name)?) })
+    }
+
+    /// The key of a post whose rules have changed.
+    pub(super) fn of_rules(post: PostId) -> Self {
+        Self::new(&Line::Rules(post, Rules::default()), 0, Grouping::Posts)
+    }
+
+    pub(super) fn is_rules(&self) -> bool {
+        self.0.get(HEAD) == Some(&RULES)
+    }
+
+    /// The post of the key of a change.
+    pub(super) fn post_of_change(&self) -> Option<PostId> {
+        let number = u128::from_be_bytes(self.0.get(1..HEAD)?.try_into().ok()?);
+        PostId::try_from(uuid::Uuid::from_u128(number)).ok()
+    }
+
     /// The post of a key that has nothing else.
     pub(crate) fn post(&self) -> Option<PostId> {
         let number = u128::from_be_bytes(self.0[..].try_into().ok()?);
@@ -119,8 +178,7 @@ impl Key {
     pub(crate) fn same_member(&self, other: &Self) -> bool {
         let member = |key: &Self| key.0.len() - TAIL;
         let both_rules = self.0[HEAD] == RULES && other.0[HEAD] == RULES;
-        self.same_post(other)
-            && (both_rules || self.0[..member(self)] == other.0[..member(other)])
+        self.same_post(other) && (both_rules || self.0[..member(self)] == other.0[..member(other)])
     }
 
     /// The line. `names` keeps reactions that it has seen, since most rows have one of a few.

@@ -39,11 +39,6 @@ impl Sorter {
         self.keys.push(key).map_err(InputError::Sorting)
     }
 
-    /// How many keys there are.
-    pub(crate) fn count(&self) -> usize {
-        self.count
-    }
-
     pub(crate) fn done(mut self) -> Result<Sorted, InputError> {
         // extsort 0.5 forgets its files if nothing is left in memory at the end, so we add a key
         // that we leave out again. It writes a file when it has one more than `in_memory`.
@@ -58,7 +53,9 @@ impl Iterator for Sorted {
     type Item = io::Result<Key>;
 
     fn next(&mut self) -> Option<io::Result<Key>> {
-        self.0.by_ref().find(|key| key.as_ref().is_err() || key.as_ref().is_ok_and(|k| !k.is_nothing()))
+        self.0
+            .by_ref()
+            .find(|key| key.as_ref().is_err() || key.as_ref().is_ok_and(|k| !k.is_nothing()))
     }
 }
 
@@ -73,7 +70,8 @@ mod tests {
             for n in 0..count {
                 sorter.push(Key::of_bytes(&(n * 7 % 41).to_be_bytes())).expect("room");
             }
-            let sorted: Vec<_> = sorter.done().expect("sorted").map(|key| key.expect("a key")).collect();
+            let sorted: Vec<_> =
+                sorter.done().expect("sorted").map(|key| key.expect("a key")).collect();
             assert_eq!(sorted.len(), count as usize, "of {count} keys");
             assert!(sorted.is_sorted());
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use csv_core::ReadRecordResult;
 
 use super::input::{Input, InputError};
-use super::meaning::{COLUMNS, Fields, Meaning, Reading};
+use super::meaning::{COLUMNS, Fields, Meaning, Parsing};
 use super::rejects::Rejected;
 use super::row::Line;
 
@@ -80,12 +80,12 @@ impl Table {
     /// The next row with the number of its line; None at the end.
     pub(crate) fn next(
         &mut self,
-        reading: &mut Reading<'_>,
+        parsing: &mut Parsing<'_>,
     ) -> Result<Option<(u64, Result<Line, Rejected>)>, InputError> {
         if !read(&mut self.input, &mut self.parser, &mut self.record)? {
             return Ok(None);
         }
-        let row = self.row(reading).map(Line::Member).map_err(|reason| Rejected {
+        let row = self.row(parsing).map(Line::Member).map_err(|reason| Rejected {
             line: self.record.line,
             reason,
             row: self.record.all(),
@@ -93,7 +93,7 @@ impl Table {
         Ok(Some((self.record.line, row)))
     }
 
-    fn row(&self, reading: &mut Reading<'_>) -> Result<super::row::Row, String> {
+    fn row(&self, parsing: &mut Parsing<'_>) -> Result<super::row::Row, String> {
         let (record, columns) = (&self.record, &self.columns);
         if record.too_long {
             return Err(format!(
@@ -105,7 +105,7 @@ impl Table {
             return Err(format!("it has {} columns, not {}", record.fields, columns.all));
         }
         let field = |index| record.field(index).unwrap_or_default();
-        reading.row(&Fields {
+        parsing.row(&Fields {
             post: field(columns.post),
             user: field(columns.user),
             reaction: field(columns.reaction),
@@ -164,11 +164,8 @@ fn read(
     record.line = parser.line();
     loop {
         let bytes = input.next()?;
-        let (result, consumed, wrote, ends) = parser.read_record(
-            bytes,
-            &mut record.bytes[written..],
-            &mut record.ends[ended..],
-        );
+        let (result, consumed, wrote, ends) =
+            parser.read_record(bytes, &mut record.bytes[written..], &mut record.ends[ended..]);
         if written + ended == 0 && wrote + ends == 0 {
             // Empty lines before a row are no part of it.
             let empty = bytes[..consumed].iter().take_while(|b| b"\r\n".contains(b));

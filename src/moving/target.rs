@@ -90,6 +90,7 @@ pub struct Service {
 struct Request<'a> {
     source: String,
     merge: bool,
+    dry_run: bool,
     posts: Vec<PostJson<'a>>,
 }
 
@@ -202,6 +203,7 @@ impl Service {
         let request = Request {
             source: format!("{:?}", plan.source),
             merge: plan.merge,
+            dry_run: plan.dry_run,
             posts: steps.iter().map(post_json).collect(),
         };
         let body = serde_json::to_vec(&request).unwrap_or_default();
