@@ -26,6 +26,7 @@ pub use maintenance::{
     Audited, Document, DocumentWrite, Drift, Given, GivenPage, MAX_DOCUMENT_BYTES, Maintenance,
     USER_INDEX, WalkCursor, WalkPage, WalkedPost,
 };
+use maintenance::{MARKS_KEPT, STEPS_KEPT};
 pub use stats::{Counter, FileSize, FileStats, LaneStats};
 pub use throttled::{Severity, ThrottledWarnings};
 use tokio::sync::mpsc;
