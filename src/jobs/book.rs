@@ -248,7 +248,8 @@ impl JobBook {
             if body.len() > MAX_DOCUMENT_BYTES {
                 return Err(StoreError::Overloaded);
             }
-            let write = DocumentWrite { name: list.into(), expected: version, body: Some(body), keep };
+            let write =
+                DocumentWrite { name: list.into(), expected: version, body: Some(body), keep };
             if self.store.write_document(write, deadline).await? {
                 return Ok(());
             }
@@ -257,11 +258,7 @@ impl JobBook {
     }
 
     /// The names of a list, and the version of its document.
-    async fn names(
-        &self,
-        list: &str,
-        deadline: Deadline,
-    ) -> Result<(Vec<JobId>, u64), StoreError> {
+    async fn names(&self, list: &str, deadline: Deadline) -> Result<(Vec<JobId>, u64), StoreError> {
         let Some(found) = self.store.document(list, deadline).await? else {
             return Ok((Vec::new(), 0));
         };

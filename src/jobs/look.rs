@@ -53,9 +53,8 @@ impl Look<'_> {
 
     /// How many reactions a step may have.
     fn step(&self) -> usize {
-        let everything = |palette: &crate::domain::Palette| {
-            matches!(palette.exclusive(), Exclusive::Everything)
-        };
+        let everything =
+            |palette: &crate::domain::Palette| matches!(palette.exclusive(), Exclusive::Everything);
         let lists = self.palettes.iter().any(everything);
         self.most.min(if lists { STEP_WITH_LISTS } else { STEP })
     }
@@ -156,9 +155,10 @@ impl Look<'_> {
             Task::Rename { from, listed, .. } => {
                 let posts = match listed {
                     true => self.listed(&mut plan.next),
-                    false => self.walked(&mut plan.next).await?.map(|seen| {
-                        seen.into_iter().map(|pending| pending.post).collect()
-                    }),
+                    false => self
+                        .walked(&mut plan.next)
+                        .await?
+                        .map(|seen| seen.into_iter().map(|pending| pending.post).collect()),
                 };
                 let Some(posts) = posts else { return Ok(false) };
                 plan.looked += posts.len() as u64;

@@ -133,8 +133,7 @@ impl Perform<'_> {
         did: &mut Did,
     ) -> Result<(), StoreError> {
         let wrong = |nth: &usize| {
-            removed[*nth] == Some(EditOutcome::Unchanged)
-                && added[*nth] == Some(EditOutcome::Added)
+            removed[*nth] == Some(EditOutcome::Unchanged) && added[*nth] == Some(EditOutcome::Added)
         };
         let edits = (0..self.plan.items.len()).filter(wrong).map(|nth| {
             let item = &self.plan.items[nth];

@@ -222,9 +222,7 @@ impl Runner {
     /// Whether the runner of another process works on this job. A file and the memory of a process
     /// have one runner; after a crash it need not wait for the lease of the one before.
     fn others_work_on(&self, job: &Job) -> bool {
-        let other = |lease: &Lease| {
-            lease.runner != self.name && Micros(lease.until * 1000) > now()
-        };
+        let other = |lease: &Lease| lease.runner != self.name && Micros(lease.until * 1000) > now();
         self.book.store.kind() == "redis" && job.lease.as_ref().is_some_and(other)
     }
 

@@ -25,9 +25,10 @@ impl JobBody {
         query: &Query,
         palettes: &Palettes,
     ) -> Result<(Task, Lists), Problem> {
-        let kind = self.kind.clone().ok_or_else(|| {
-            invalid(format!("`kind` is missing; it is one of: {KINDS}"))
-        })?;
+        let kind = self
+            .kind
+            .clone()
+            .ok_or_else(|| invalid(format!("`kind` is missing; it is one of: {KINDS}")))?;
         self.has_only_fields_of(&kind)?;
         let posts = self.posts.map(listed_posts).transpose()?;
         let listed = posts.is_some();
@@ -37,7 +38,8 @@ impl JobBody {
             "erase" => Task::Erase { user: query.user_in_json(needed("user_id", self.user_id)?)? },
             "retract" => {
                 let users = needed("user_ids", self.user_ids)?.into_iter();
-                let users = users.map(|id| query.user_in_json(id)).collect::<Result<Vec<_>, _>>()?;
+                let users =
+                    users.map(|id| query.user_in_json(id)).collect::<Result<Vec<_>, _>>()?;
                 lists.users = once(users, "user_ids", "users", MOST_USERS)?;
                 let since = self.since.map(|text| micros("since", &text)).transpose()?;
                 let until = self.until.map(|text| micros("until", &text)).transpose()?;
