@@ -8,7 +8,7 @@ use super::call::{Call, calls};
 use super::middleware::{Edge, Routes, cors_around};
 use super::openapi;
 use super::routes::{
-    docs, forget, health, palettes, reactors, rules, sets, stream, summaries, taps, web,
+    docs, forget, health, jobs, palettes, reactors, rules, sets, stream, summaries, taps, web,
 };
 use super::state::{AppState, HttpState};
 
@@ -36,6 +36,12 @@ fn api() -> Vec<Call> {
             forget::post,
             forget::reaction,
             forget::posts,
+            jobs::erase,
+            jobs::start,
+            jobs::list,
+            jobs::show,
+            jobs::cancel,
+            jobs::receipt,
         ],
         "operation": [health::live, health::ready, health::metrics],
     }

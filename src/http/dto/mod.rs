@@ -1,5 +1,6 @@
 //! The JSON of requests and responses. Field names are a promise to callers.
 
+mod jobs;
 mod moderation;
 mod palettes;
 mod params;
@@ -7,6 +8,7 @@ mod params;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
+pub(super) use jobs::{JobAnswer, JobBody, JobsAnswer, ReceiptEnd};
 pub(super) use moderation::{
     ForgetQuestion, ForgottenAnswer, ForgottenPost, ForgottenPosts, LockAnswer, RulesAnswer,
     RulesBody, SetAnswer, SetBody, UserSetAnswer,
@@ -14,7 +16,7 @@ pub(super) use moderation::{
 pub(super) use palettes::{ExclusiveAnswer, OfferedAnswer, PaletteAnswer, PalettesAnswer};
 pub(super) use params::{
     ActorParams, KeyParams, PageParams, PostParams, ReactionParams, ReadProblems, ReadyProblems,
-    RequestProblems, SetParams, SummaryParams, TapParams, WriteProblems,
+    RequestProblems, SetParams, SummaryParams, TapParams, UserParams, WriteProblems,
 };
 
 use crate::domain::{

@@ -145,6 +145,16 @@ pub(in crate::http) struct PageParams {
     hide: Option<Vec<String>>,
 }
 
+/// The id of a user.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) struct UserParams {
+    /// The user: an integer from 1 to 2^63 − 1, or with `--user-ids text` a text.
+    #[param(example = "42")]
+    user_id: String,
+}
+
 /// What to add to a summary.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
