@@ -33,8 +33,8 @@ pub(super) fn run(args: &ImportArgs, settings: &Settings) -> Result<(), Failure>
         let Some(whole) = whole else {
             return Err(Failure::Stopped("stopped while reading; nothing was imported".into()));
         };
-        let (retry_for, dry_run) = (args.retry_for, args.dry_run);
-        let request = Request { target, merge: args.merge, dry_run, retry_for, stop };
+        let ImportArgs { merge, dry_run, restore, retry_for, .. } = *args;
+        let request = Request { target, merge, dry_run, restore, retry_for, stop };
         report(args, &import(request, whole).await, began.elapsed())
     })
 }

@@ -58,6 +58,10 @@ pub struct ImportArgs {
     #[arg(long)]
     pub merge: bool,
 
+    /// Put back what a job has removed: FILE is its receipt. Reactions given since keep their time
+    #[arg(long, conflicts_with = "merge")]
+    pub restore: bool,
+
     /// Say what would happen, and change nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -21,6 +21,9 @@ pub struct Plan {
     pub merge: bool,
     /// Whether only to say what would happen.
     pub dry_run: bool,
+    /// Whether to put back what a job has removed, with or without live taps. A member that is
+    /// there again keeps its time.
+    pub restore: bool,
     /// The moderator, if the caller named one.
     pub actor: Option<UserId>,
 }
@@ -79,6 +82,16 @@ impl From<Row> for StepRow {
     }
 }
 
+impl Plan {
+    /// The edit that this plan makes of a row.
+    fn meant(&self, edit: MemberEdit) -> MemberEdit {
+        match edit.act {
+            EditAct::Put(at) if self.restore => MemberEdit { act: EditAct::Restore(at), ..edit },
+            _ => edit,
+        }
+    }
+}
+
 impl Counts {
     fn of(outcomes: &[EditOutcome]) -> Self {
         let mut counts = Self::default();
@@ -109,8 +122,14 @@ pub async fn apply<S: Store + Maintenance>(
         post: step.post,
         cause: Cause::Import,
         actor: plan.actor,
-        edits: step.rows.iter().map(|row| row.edit.clone()).collect(),
-        once: Once::Import(ImportStep { source: plan.source, from: step.from, merge: plan.merge }),
+        edits: step.rows.iter().map(|row| row.edit.clone()).map(|edit| plan.meant(edit)).collect(),
+        once: match plan.restore {
+            true => Once::No,
+            false => {
+                let (source, merge) = (plan.source, plan.merge);
+                Once::Import(ImportStep { source, from: step.from, merge })
+            }
+        },
     });
     let amended = store.amend(amendments.collect(), deadline).await;
     let mut stepped = Vec::with_capacity(steps.len());

@@ -1,6 +1,6 @@
 //! What changed since a cursor, from the change log of all partitions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use twox_hash::XxHash3_128;
 
 use super::export::{
-    ExportError, Exported, Moved, Outlet, Parts, each_page, joined, many, sorter, whole_posts,
+    ExportError, Exported, Moved, Outlet, Pages, Parts, joined, many, sorter, whole_posts,
 };
 use super::retry::patiently;
 use super::row::{Key, Names};
@@ -58,8 +58,9 @@ impl ChangesCursor {
     ///
     /// If the store does not answer for half a minute.
     pub async fn now(store: &AnyStore) -> Result<Self, StoreError> {
-        let of_each = futures_util::stream::iter(Partition::all()).map(|partition| async move {
-            patiently(async |deadline| store.newest(partition, deadline).await).await
+        let of_each = futures_util::stream::iter(Partition::all()).map(|partition| {
+            let store = store.clone();
+            async move { patiently(|deadline| store.newest(partition, deadline)).await }
         });
         of_each.buffered(AT_A_TIME).try_collect().await.map(Self)
     }
@@ -163,7 +164,7 @@ impl Changes {
         for ((partition, from), to) in each.filter(|((_, from), to)| from != *to) {
             let mut from = from;
             loop {
-                let read = async |deadline| store.read(partition, Some(from), PAGE, deadline).await;
+                let read = |deadline| store.read(partition, Some(from), PAGE, deadline);
                 let page = patiently(read).await.map_err(ExportError::from)?;
                 if page.gap {
                     return Err(SinceError::Expired);
@@ -248,7 +249,7 @@ impl Changed {
         let Self { post, members, forgotten, rules } = self;
         if rules || !forgotten.is_empty() {
             let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
-            let read = async |deadline| store.summaries(query.clone(), deadline).await;
+            let read = |deadline| store.summaries(query.clone(), deadline);
             let summary = patiently(read).await?.pop();
             let Some(summary) = summary else { return Ok(()) };
             if rules {
@@ -264,18 +265,17 @@ impl Changed {
         }
         let mut now = HashMap::new();
         if members.iter().any(|(_, _, last)| !last.is_time) {
-            let wanted: HashMap<_, ()> =
-                members.iter().map(|(user, reaction, _)| ((*user, reaction.clone()), ())).collect();
-            each_page(store, post, async |page| {
+            let wanted: HashSet<_> =
+                members.iter().map(|(user, reaction, _)| (*user, reaction.clone())).collect();
+            let mut pages = Pages::of(store, post);
+            while let Some(page) = pages.next().await? {
                 for Reactor { reacted_at, user, reaction } in page {
                     let member = (user, reaction);
-                    if wanted.contains_key(&member) {
+                    if wanted.contains(&member) {
                         now.insert(member, reacted_at);
                     }
                 }
-                Ok(())
-            })
-            .await?;
+            }
         }
         for (user, reaction, last) in members {
             let (reacted_at, active) = match now.get(&(user, reaction.clone())) {

@@ -13,8 +13,7 @@ use super::row::{Grouping, Key, Line, Names, Row};
 use super::sorted::{Sorted, Sorter};
 use crate::domain::{Position, PostId, Reactor, Rules, Summary};
 use crate::store::{
-    AnyStore, Deadline, Maintenance as _, ReactorsQuery, Store as _, StoreError, SummaryQuery,
-    WalkPage,
+    AnyStore, Maintenance as _, ReactorsQuery, Store as _, StoreError, SummaryQuery, WalkPage,
 };
 
 /// How many posts of a walk are asked for at a time.
@@ -32,7 +31,8 @@ const MANY: u64 = 10_000;
 
 /// How many lines travel together, and how many such parts wait for the reader.
 pub(crate) const TOGETHER: usize = 1000;
-pub(crate) const WAITING: usize = 4;
+/// How many parts wait for the reader of an export.
+pub const WAITING: usize = 4;
 
 /// One line of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,16 +115,11 @@ pub async fn export(store: &AnyStore, parts: Parts) -> Result<(), ExportError> {
     while let Some(posts) = posts.recv().await {
         let posts = posts?;
         let query = SummaryQuery { posts, viewer: None, recent: 0 };
-        let read = async |deadline| store.summaries(query.clone(), deadline).await;
-        let summaries = patiently(read).await?;
-        let small = |summary: &Summary| summary.total() <= PAGE as u64;
-        let mut pages = futures_util::stream::iter(&summaries)
-            .map(|summary| async move {
-                match small(summary) && !summary.reactions.is_empty() {
-                    true => first_page(store, summary.post).await.map(Some),
-                    false => Ok(None),
-                }
-            })
+        let summaries = patiently(|deadline| store.summaries(query.clone(), deadline)).await?;
+        let small = |summary: &Summary| (1..=PAGE as u64).contains(&summary.total());
+        let wanted: Vec<_> = summaries.iter().map(|it| small(it).then_some(it.post)).collect();
+        let mut pages = futures_util::stream::iter(wanted)
+            .map(|post| first_page(store.clone(), post))
             .buffered(AT_A_TIME);
         for summary in &summaries {
             if !summary.rules.is_default() {
@@ -140,29 +135,48 @@ pub async fn export(store: &AnyStore, parts: Parts) -> Result<(), ExportError> {
     outlet.flush().await
 }
 
-/// The members of a small post in the order of an export. None if they do not fit into a page.
-async fn first_page(store: &AnyStore, post: PostId) -> Result<Option<Vec<Reactor>>, ExportError> {
-    let page = page(store, post, None, PAGE).await?;
-    Ok((!page.more).then_some(page.reactors))
+/// The members of a small post. None if they do not fit into a page, or none are wanted.
+async fn first_page(
+    store: AnyStore,
+    post: Option<PostId>,
+) -> Result<Option<Vec<Reactor>>, ExportError> {
+    let Some(post) = post else { return Ok(None) };
+    let mut pages = Pages::of(&store, post);
+    let page = pages.next().await?;
+    Ok(page.filter(|_| pages.ended))
 }
 
-async fn page(
-    store: &AnyStore,
+/// All reactors of a post, newest first, a page at a time.
+pub(crate) struct Pages<'a> {
+    store: &'a AnyStore,
     post: PostId,
     after: Option<Position>,
-    limit: usize,
-) -> Result<crate::domain::ReactorsPage, ExportError> {
-    let query = ReactorsQuery { post, reaction: None, after, limit };
-    let read = async |deadline| store.reactors(query.clone(), deadline).await;
-    Ok(patiently(read).await?)
+    ended: bool,
+}
+
+impl<'a> Pages<'a> {
+    pub(crate) fn of(store: &'a AnyStore, post: PostId) -> Self {
+        Self { store, post, after: None, ended: false }
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Reactor>>, StoreError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let (store, after) = (self.store, self.after.take());
+        let query = ReactorsQuery { post: self.post, reaction: None, after, limit: PAGE };
+        let page = patiently(|deadline| store.reactors(query.clone(), deadline)).await?;
+        self.after = page.next().cloned();
+        self.ended = self.after.is_none();
+        Ok(Some(page.reactors))
+    }
 }
 
 async fn members(
     post: PostId,
-    reactors: Option<Vec<Reactor>>,
+    mut reactors: Vec<Reactor>,
     outlet: &mut Outlet,
 ) -> Result<(), ExportError> {
-    let mut reactors = reactors.unwrap_or_default();
     reactors.sort_by(|a, b| (a.user, &a.reaction).cmp(&(b.user, &b.reaction)));
     for reactor in reactors {
         outlet.send(Exported::Member(Moved { post, reactor, active: true })).await?;
@@ -170,49 +184,29 @@ async fn members(
     Ok(())
 }
 
-/// Reads all reactors of a post, newest first, a page at a time.
-pub(crate) async fn each_page(
-    store: &AnyStore,
-    post: PostId,
-    mut found: impl AsyncFnMut(Vec<Reactor>) -> Result<(), ExportError>,
-) -> Result<(), ExportError> {
-    let mut after = None;
-    loop {
-        let page = page(store, post, after, PAGE).await?;
-        after = page.next().cloned();
-        found(page.reactors).await?;
-        if after.is_none() {
-            return Ok(());
-        }
-    }
-}
-
 pub(crate) async fn many(
     store: &AnyStore,
     summary: &Summary,
     outlet: &mut Outlet,
 ) -> Result<(), ExportError> {
-    let post = summary.post;
+    let (post, mut pages) = (summary.post, Pages::of(store, summary.post));
     if summary.total() <= MANY {
         let mut all = Vec::new();
-        each_page(store, post, async |page| {
+        while let Some(page) = pages.next().await? {
             all.extend(page);
-            Ok(())
-        })
-        .await?;
-        return members(post, Some(all), outlet).await;
+        }
+        return members(post, all, outlet).await;
     }
     let (keys, sorted) = sorter();
-    each_page(store, post, async |page| {
-        let key = |reactor: Reactor| {
-            let Reactor { reacted_at: at, user, reaction } = reactor;
-            let row = Row { post, user, reaction, at, active: true };
-            Key::new(&Line::Member(row), 0, Grouping::Posts)
-        };
+    let key = |reactor: Reactor| {
+        let Reactor { reacted_at: at, user, reaction } = reactor;
+        let row = Row { post, user, reaction, at, active: true };
+        Key::new(&Line::Member(row), 0, Grouping::Posts)
+    };
+    while let Some(page) = pages.next().await? {
         let page = page.into_iter().map(key).collect();
-        keys.send(page).await.map_err(|_| ExportError::Gone)
-    })
-    .await?;
+        keys.send(page).await.map_err(|_| ExportError::Gone)?;
+    }
     drop(keys);
     let mut names = Names::default();
     let mut lines = in_parts(joined(sorted).await?, |keys| keys);
@@ -290,8 +284,8 @@ async fn all_posts(store: &AnyStore, outlet: &Outlet) -> Result<Sorted, ExportEr
         if outlet.parts.is_closed() {
             return Err(ExportError::Gone);
         }
-        let read = async |deadline: Deadline| store.walk(after.clone(), WALK, deadline).await;
-        let WalkPage { posts, next } = patiently(read).await?;
+        let WalkPage { posts, next } =
+            patiently(|deadline| store.walk(after.clone(), WALK, deadline)).await?;
         let posts = posts.into_iter().map(|walked| Key::of_post(walked.post)).collect();
         if keys.send(posts).await.is_err() {
             break;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::input::{Input, InputError};
 use super::meaning::{Fields, Meaning, Parsing};
@@ -32,8 +33,10 @@ enum IdText<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LineJson<'a> {
+    /// The last line of a receipt, which has no row.
+    receipt: Option<IgnoredAny>,
     #[serde(borrow)]
-    post_id: IdText<'a>,
+    post_id: Option<IdText<'a>>,
     #[serde(borrow)]
     user_id: Option<IdText<'a>>,
     #[serde(borrow)]
@@ -77,7 +80,11 @@ impl Lines {
             }
             let line = match too_long {
                 true => Err(format!("it is longer than {MOST_BYTES} bytes")),
-                false => line(text, meaning, parsing),
+                false => match line(text, meaning, parsing) {
+                    Ok(None) => continue,
+                    Ok(Some(line)) => Ok(line),
+                    Err(why) => Err(why),
+                },
             };
             let line = line.map_err(|reason| Rejected {
                 line: self.number,
@@ -122,9 +129,12 @@ impl Lines {
     }
 }
 
-fn line(text: &[u8], meaning: &Meaning, parsing: &mut Parsing<'_>) -> Result<Line, String> {
+fn line(text: &[u8], meaning: &Meaning, parsing: &mut Parsing<'_>) -> Result<Option<Line>, String> {
     let json: LineJson<'_> = serde_json::from_slice(text)
         .map_err(|error| format!("it is not a line of an export: {error}"))?;
+    if json.receipt.is_some() {
+        return Ok(None);
+    }
     if json.forgotten == Some(true) {
         return Err("somebody forgot this post, which an import cannot repeat; send DELETE \
                     /v1/posts/{post_id}/reactions, then import its rows"
@@ -132,7 +142,7 @@ fn line(text: &[u8], meaning: &Meaning, parsing: &mut Parsing<'_>) -> Result<Lin
     }
     match json {
         LineJson {
-            post_id,
+            post_id: Some(post_id),
             user_id: Some(user),
             reaction: Some(reaction),
             reacted_at: Some(at),
@@ -144,10 +154,12 @@ fn line(text: &[u8], meaning: &Meaning, parsing: &mut Parsing<'_>) -> Result<Lin
         } => {
             let active = active.map(|active| if active { "t" } else { "f" }.into());
             let (post, user) = (post_id.text(), user.text());
-            parsing.row(&Fields { post, user, reaction, active, at }).map(Line::Member)
+            parsing
+                .row(&Fields { post, user, reaction, active, at })
+                .map(|row| Some(Line::Member(row)))
         }
         LineJson {
-            post_id,
+            post_id: Some(post_id),
             user_id: None,
             reaction: None,
             reacted_at: None,
@@ -160,7 +172,7 @@ fn line(text: &[u8], meaning: &Meaning, parsing: &mut Parsing<'_>) -> Result<Lin
             let add = Add::from_word(&add).ok_or("add is not all, existing or none")?;
             let named = (palette != DEFAULT_PALETTE).then(|| palette.parse());
             let palette = named.transpose().map_err(|error| format!("palette: {error}"))?;
-            Ok(Line::Rules(meaning.post(&post_id.text())?, Rules { palette, add, locked }))
+            Ok(Some(Line::Rules(meaning.post(&post_id.text())?, Rules { palette, add, locked })))
         }
         _ => {
             Err("it needs post_id, user_id, reaction and reacted_at, or post_id, palette, add and \

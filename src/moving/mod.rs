@@ -31,7 +31,7 @@ pub use apply::{Counts, Plan, Step, StepRow, Stepped, apply};
 pub use changes::{Changes, ChangesCursor, InvalidCursor, SinceError};
 pub use compare::{Difference, Differences};
 pub use estimate::Estimate;
-pub use export::{ExportError, Exported, Moved, export};
+pub use export::{ExportError, Exported, Moved, WAITING, export};
 pub use import::{Ended, Import, Posted, Totals};
 pub use input::{From, InputError};
 pub use meaning::{Meaning, PostIds};
@@ -45,7 +45,7 @@ pub use served::CURSOR_HEADER;
 pub use target::{Service, Target};
 pub use written::{Format, LeftOut, Writer};
 
-use crate::domain::ImportOutcome;
+use crate::domain::{ImportOutcome, Micros};
 
 /// The word for an outcome in answers.
 pub fn outcome_word(outcome: ImportOutcome) -> &'static str {
@@ -55,4 +55,13 @@ pub fn outcome_word(outcome: ImportOutcome) -> &'static str {
         ImportOutcome::LiveTaps => "live_taps",
         ImportOutcome::Behind => "behind",
     }
+}
+
+/// The time that a text of any usual form names.
+///
+/// # Errors
+///
+/// If it names none; what to write.
+pub fn time(text: &str) -> Result<Micros, String> {
+    meaning::time(text)
 }

@@ -14,8 +14,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Repeats a read until the store answers.
-pub(crate) async fn patiently<T>(
-    read: impl AsyncFn(Deadline) -> Result<T, StoreError>,
+pub(crate) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
+    mut read: impl FnMut(Deadline) -> F,
 ) -> Result<T, StoreError> {
     let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
     loop {

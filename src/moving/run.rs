@@ -22,6 +22,8 @@ pub struct Request {
     pub merge: bool,
     /// Whether only to say what would happen.
     pub dry_run: bool,
+    /// Whether to put back what a job has removed.
+    pub restore: bool,
     /// How long to send steps again that are not answered.
     pub retry_for: Duration,
     /// Set when the import is to stop after the steps in flight.
@@ -57,9 +59,9 @@ impl Imported {
 
 /// Imports rows that were read and sorted.
 pub async fn import(request: Request, whole: Whole) -> Imported {
-    let Request { target, merge, dry_run, retry_for, stop } = request;
+    let Request { target, merge, dry_run, restore, retry_for, stop } = request;
     let Whole { lines, rows, source, rejects, took } = whole;
-    let plan = Plan { source, merge, dry_run, actor: None };
+    let plan = Plan { source, merge, dry_run, restore, actor: None };
     let import = Import { target, plan, retry_for, stop };
     let doing = if dry_run { "looking" } else { "importing" };
     let progress = Progress::begin(doing, "rows", Some(rows));

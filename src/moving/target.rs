@@ -91,6 +91,7 @@ struct Request<'a> {
     source: String,
     merge: bool,
     dry_run: bool,
+    restore: bool,
     posts: Vec<PostJson<'a>>,
 }
 
@@ -204,6 +205,7 @@ impl Service {
             source: format!("{:?}", plan.source),
             merge: plan.merge,
             dry_run: plan.dry_run,
+            restore: plan.restore,
             posts: steps.iter().map(post_json).collect(),
         };
         let body = serde_json::to_vec(&request).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 mod jobs;
 mod moderation;
+mod moving;
 mod palettes;
 mod params;
 
@@ -12,6 +13,9 @@ pub(super) use jobs::{JobAnswer, JobBody, JobsAnswer, ReceiptEnd};
 pub(super) use moderation::{
     ForgetQuestion, ForgottenAnswer, ForgottenPost, ForgottenPosts, LockAnswer, RulesAnswer,
     RulesBody, SetAnswer, SetBody, UserSetAnswer,
+};
+pub(super) use moving::{
+    ImportAnswer, ImportBody, ImportPost, ImportRow, ImportRules, ImportedPost,
 };
 pub(super) use palettes::{ExclusiveAnswer, OfferedAnswer, PaletteAnswer, PalettesAnswer};
 pub(super) use params::{
