@@ -94,6 +94,7 @@ impl Figures {
         registry.register(Arc::clone(&requests));
         registry.register(Arc::clone(&connections));
         registry.register(live.stats());
+        registry.register(Arc::clone(source.gate()));
         source.lane_stats().into_iter().for_each(|lanes| registry.register(lanes));
         source.file_stats().into_iter().for_each(|file| registry.register(file));
         if let StoreSource::File(_, path) = source {
@@ -114,6 +115,9 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let source = open_store(&config).await?;
+    if config.read_only {
+        source.gate().shut();
+    }
     let room = connections_within_descriptors(config.limits.max_connections);
     // Streams may not take all connections: the rest are for requests that end soon, such as taps.
     let live = Hub::new(room - (room / 4).min(KEPT_FROM_STREAMS));

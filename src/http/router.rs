@@ -8,7 +8,8 @@ use super::call::{Call, calls};
 use super::middleware::{Edge, Routes, cors_around};
 use super::openapi;
 use super::routes::{
-    docs, forget, health, palettes, reactors, rules, sets, stream, summaries, taps, web,
+    docs, forget, health, palettes, reactors, read_only, rules, sets, stream, summaries,
+    taps, web,
 };
 use super::state::{AppState, HttpState};
 
@@ -36,6 +37,8 @@ fn api() -> Vec<Call> {
             forget::post,
             forget::reaction,
             forget::posts,
+            read_only::begin,
+            read_only::end,
         ],
         "operation": [health::live, health::ready, health::metrics],
     }

@@ -8,13 +8,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 pub(super) use moderation::{
-    ForgetQuestion, ForgottenAnswer, ForgottenPost, ForgottenPosts, LockAnswer, RulesAnswer,
-    RulesBody, SetAnswer, SetBody, UserSetAnswer,
+    ForgetQuestion, ForgottenAnswer, ForgottenPost, ForgottenPosts, LockAnswer, ReadOnlyAnswer,
+    RulesAnswer, RulesBody, SetAnswer, SetBody, UserSetAnswer,
 };
 pub(super) use palettes::{ExclusiveAnswer, OfferedAnswer, PaletteAnswer, PalettesAnswer};
 pub(super) use params::{
-    ActorParams, KeyParams, PageParams, PostParams, ReactionParams, ReadProblems, ReadyProblems,
-    RequestProblems, SetParams, SummaryParams, TapParams, WriteProblems,
+    ActorParams, KeyParams, PageParams, PostParams, ReactionParams, ReadProblems,
+    ReadyProblems, RequestProblems, SetParams, SummaryParams, TapParams, WriteProblems,
 };
 
 use crate::domain::{

@@ -5,6 +5,7 @@ pub(super) mod forget;
 pub(super) mod health;
 pub(super) mod palettes;
 pub(super) mod reactors;
+pub(super) mod read_only;
 pub(super) mod rules;
 pub(super) mod sets;
 pub(super) mod stream;
