@@ -21,7 +21,7 @@ use super::problem::ProblemBody;
         dto::RulesBody, dto::RulesAnswer, dto::LockAnswer, dto::ReadOnlyAnswer, dto::SetBody, dto::SetAnswer,
         dto::UserSetAnswer, dto::ForgetQuestion, dto::ForgottenAnswer, dto::ForgottenPost,
         dto::ForgottenPosts, dto::UsersAnswer, dto::PostUserAnswer, dto::PostUsersAnswer,
-        dto::HealthAnswer, dto::PalettesAnswer, dto::PaletteAnswer, dto::OfferedAnswer,
+        dto::GivenAnswer, dto::GivenReaction, dto::HealthAnswer, dto::PalettesAnswer, dto::PaletteAnswer, dto::OfferedAnswer,
         dto::ExclusiveAnswer, ProblemBody,
     )),
     tags(

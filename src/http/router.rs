@@ -8,7 +8,7 @@ use super::call::{Call, calls};
 use super::middleware::{Edge, Routes, cors_around};
 use super::openapi;
 use super::routes::{
-    docs, forget, health, palettes, reactors, read_only, rules, sets, stream, summaries,
+    docs, forget, given, health, palettes, reactors, read_only, rules, sets, stream, summaries,
     taps, web,
 };
 use super::state::{AppState, HttpState};
@@ -27,6 +27,7 @@ fn api() -> Vec<Call> {
             reactors::query,
             palettes::of_service,
             sets::held,
+            given::of_user,
             rules::rules,
         ],
         "moderation": [

@@ -145,6 +145,28 @@ pub(in crate::http) struct PageParams {
     hide: Option<Vec<String>>,
 }
 
+/// The id of a user.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) struct UserParams {
+    /// The user: an integer from 1 to 2^63 − 1, or with `--user-ids text` a text.
+    #[param(example = "42")]
+    user_id: String,
+}
+
+/// Which page of a list without `hide`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) struct PlainPageParams {
+    /// The length of the page.
+    #[param(minimum = 1, maximum = 100, default = 25)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
 /// What to add to a summary.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

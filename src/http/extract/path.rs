@@ -24,6 +24,11 @@ pub(in crate::http) struct SetPath {
     pub(in crate::http) user: UserId,
 }
 
+/// `…/users/{user_id}/reactions`
+pub(in crate::http) struct UserPath {
+    pub(in crate::http) user: UserId,
+}
+
 /// `…/posts/{post_id}/reactions/{reaction}/users/{user_id}…`
 pub(crate) struct TapPath {
     pub(crate) post: PostId,
@@ -59,6 +64,19 @@ where
         let params = Params::read(parts, state).await?;
         let caller = Access::from_ref(state).caller(parts);
         Ok(Self { post: params.get("post_id").parse()?, user: caller.user(params.get("user_id"))? })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for UserPath
+where
+    Access: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::read(parts, state).await?;
+        let caller = Access::from_ref(state).caller(parts);
+        Ok(Self { user: caller.user(params.get("user_id"))? })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(super) mod docs;
 pub(super) mod forget;
+pub(super) mod given;
 pub(super) mod health;
 pub(super) mod palettes;
 pub(super) mod reactors;
