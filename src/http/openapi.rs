@@ -22,7 +22,7 @@ use super::problem::ProblemBody;
         dto::UserSetAnswer, dto::ForgetQuestion, dto::ForgottenAnswer, dto::ForgottenPost,
         dto::ForgottenPosts, dto::UsersAnswer, dto::PostUserAnswer, dto::PostUsersAnswer,
         dto::GivenAnswer, dto::GivenReaction, dto::HealthAnswer, dto::PalettesAnswer, dto::PaletteAnswer, dto::OfferedAnswer,
-        dto::ExclusiveAnswer, ProblemBody,
+        dto::ExclusiveAnswer, dto::JobBody, dto::JobAnswer, dto::JobsAnswer, ProblemBody,
     )),
     tags(
         (name = "taps", description = "Writes. Each is counted exactly once, in one atomic step."),

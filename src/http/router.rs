@@ -8,8 +8,8 @@ use super::call::{Call, calls};
 use super::middleware::{Edge, Routes, cors_around};
 use super::openapi;
 use super::routes::{
-    docs, forget, given, health, palettes, reactors, read_only, rules, sets, stream, summaries,
-    taps, web,
+    docs, forget, given, health, jobs, palettes, reactors, read_only, rules, sets, stream,
+    summaries, taps, web,
 };
 use super::state::{AppState, HttpState};
 
@@ -38,6 +38,12 @@ fn api() -> Vec<Call> {
             forget::post,
             forget::reaction,
             forget::posts,
+            jobs::erase,
+            jobs::start,
+            jobs::list,
+            jobs::show,
+            jobs::cancel,
+            jobs::receipt,
             read_only::begin,
             read_only::end,
         ],

@@ -1,6 +1,7 @@
 //! The JSON of requests and responses. Field names are a promise to callers.
 
 mod given;
+mod jobs;
 mod moderation;
 mod palettes;
 mod params;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 pub(super) use given::{GivenAnswer, GivenReaction};
+pub(super) use jobs::{JobAnswer, JobBody, JobsAnswer, ReceiptEnd};
 pub(super) use moderation::{
     ForgetQuestion, ForgottenAnswer, ForgottenPost, ForgottenPosts, LockAnswer, ReadOnlyAnswer,
     RulesAnswer, RulesBody, SetAnswer, SetBody, UserSetAnswer,

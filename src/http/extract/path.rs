@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use super::super::access::Access;
 use super::super::problem::{Code, Problem};
 use crate::domain::{PostId, Reaction, UserId};
+use crate::jobs::JobId;
 
 /// `…/posts/{post_id}/…`
 pub(in crate::http) struct PostPath {
@@ -94,6 +95,20 @@ where
             reaction: params.get("reaction").parse()?,
             user: caller.user(params.get("user_id"))?,
         })
+    }
+}
+
+/// `…/jobs/{job_id}…`; None for a text that no job has for its name.
+pub(in crate::http) struct JobPath {
+    pub(in crate::http) job: Option<JobId>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for JobPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = RawPathParams::from_request_parts(parts, state).await.ok().map(Params);
+        Ok(Self { job: params.and_then(|params| params.get("job_id").parse().ok()) })
     }
 }
 
