@@ -109,6 +109,7 @@ impl Figures {
         registry.register(Arc::clone(&requests));
         registry.register(Arc::clone(&connections));
         registry.register(live.stats());
+        registry.register(Arc::clone(source.gate()));
         let jobs: (Arc<JobStats>, Arc<AuditStats>) = Default::default();
         registry.register(Arc::clone(&jobs.0));
         registry.register(Arc::clone(&jobs.1));
@@ -132,6 +133,9 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let source = open_store(&config).await?;
+    if config.read_only {
+        source.gate().shut();
+    }
     let room = connections_within_descriptors(config.limits.max_connections);
     // Streams may not take all connections: the rest are for requests that end soon, such as taps.
     let live = Hub::new(room - (room / 4).min(KEPT_FROM_STREAMS));
@@ -155,7 +159,10 @@ pub async fn run(
         .map(|(i, worker)| start(i, worker, &config, &shared))
         .collect::<io::Result<Vec<_>>>()?;
     threads.push(start_hub(shared.live.clone(), shared.source.clone(), stop.clone())?);
-    threads.push(start_jobs(&shared, Arc::clone(&config.palettes), config.rates)?);
+    // A process that may not write would only keep jobs from the others.
+    if !config.read_only {
+        threads.push(start_jobs(&shared, Arc::clone(&config.palettes), config.rates)?);
+    }
 
     tracing::warn!("no authentication: every caller may do everything in the name of every user");
     match address {

@@ -76,6 +76,8 @@ pub struct Config {
     pub cors_origins: Vec<Origin>,
     /// Whether to serve the demo.
     pub demo: bool,
+    /// Whether this process refuses every write.
+    pub read_only: bool,
     /// How many threads answer requests.
     pub threads: usize,
     /// The limits on requests and connections.
@@ -162,6 +164,7 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
         allowed_hosts: server.allowed_host.clone(),
         cors_origins: cors.cors_origin.clone(),
         demo: server.demo,
+        read_only: server.read_only,
         threads: server.threads.map_or_else(cores, |threads| threads as usize),
         limits,
         shutdown_grace: server.shutdown_grace,

@@ -13,7 +13,9 @@ mod query;
 
 pub(super) use actor::{ActorHeader, ONETAP_ACTOR};
 pub(super) use body::{JsonBody, LongBody, NoBody};
-pub(super) use cursor::{decode as decode_cursor, encode as encode_cursor};
+pub(super) use cursor::{
+    decode as decode_cursor, decode_given, encode as encode_cursor, encode_given,
+};
 pub(super) use hidden::Hidden;
 pub(super) use idempotency::IdempotencyHeader;
 pub(crate) use path::TapPath;
