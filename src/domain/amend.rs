@@ -49,7 +49,8 @@ pub enum EditAct {
     /// Afterwards the user has the reaction, with the older of this time and its own.
     ///
     /// If the user has one of `excluded` with a time after this one, the edit does nothing.
-    /// Otherwise it first removes those of them that the user has.
+    /// Otherwise it first removes those of them that the user has. The outcome speaks of the
+    /// reaction itself alone.
     Merge {
         /// The time of the reaction.
         at: Micros,
@@ -60,6 +61,31 @@ pub enum EditAct {
     RemoveUpTo(Micros),
     /// Afterwards the user does not have the reaction, unless its time is another one.
     RemoveAt(Micros),
+}
+
+impl EditAct {
+    /// The time that the edit states.
+    pub fn time(&self) -> Micros {
+        match self {
+            Self::Put(at)
+            | Self::Restore(at)
+            | Self::Merge { at, .. }
+            | Self::RemoveUpTo(at)
+            | Self::RemoveAt(at) => *at,
+        }
+    }
+
+    /// Whether it never adds a member.
+    pub fn only_removes(&self) -> bool {
+        matches!(self, Self::RemoveUpTo(_) | Self::RemoveAt(_))
+    }
+}
+
+impl Amendment {
+    /// Whether it never adds a member.
+    pub fn only_removes(&self) -> bool {
+        self.edits.iter().all(|edit| edit.act.only_removes())
+    }
 }
 
 /// What makes a repetition of an amendment harmless.

@@ -8,6 +8,7 @@ mod demoted;
 mod full;
 mod locale;
 mod lua;
+mod maintenance;
 mod reads;
 mod rules;
 mod sentinel;
