@@ -73,11 +73,22 @@ impl Members {
     }
 
     pub(super) fn contains(&self, user: UserId) -> bool {
-        match (user.kind(), &self.texts) {
-            (Ok(integer), _) => self.integers.since.contains_key(&integer),
-            (Err(text), Some(texts)) => texts.since.contains_key(text),
-            (Err(_), None) => false,
+        self.since(user).is_some()
+    }
+
+    /// When a user joined; None if it did not.
+    pub(super) fn since(&self, user: UserId) -> Option<Micros> {
+        match user.kind() {
+            Ok(integer) => self.integers.since.get(&integer).copied(),
+            Err(text) => self.texts.as_ref()?.since.get(text).copied(),
         }
+    }
+
+    /// All users, in no order that a caller may rely on.
+    pub(super) fn users(&self) -> impl Iterator<Item = UserId> {
+        let integers = self.integers.since.keys().map(|id| UserId::from(*id));
+        let texts = self.texts.iter().flat_map(|texts| texts.since.keys());
+        integers.chain(texts.filter_map(|text| text.parse().ok()))
     }
 
     pub(super) fn count(&self) -> u64 {

@@ -7,6 +7,7 @@
 mod amend;
 mod change;
 mod decide;
+mod decide_amendment;
 mod idempotency;
 mod ids;
 pub mod machine;
@@ -29,6 +30,7 @@ pub use amend::{
 };
 pub use change::{Cause, Change, What};
 pub use decide::{Decision, Look, PostWrite, decide, decide_forget, decide_rules, resolve};
+pub use decide_amendment::{AmendDecision, MemberMove, PostLook, decide_amendment};
 pub use idempotency::{Form, IdempotencyKey, InvalidIdempotencyKey, Keyed};
 pub use ids::{InvalidPostId, PARTITIONS, Partition, PostId};
 pub use micros::{Micros, Revision};

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::{Deadline, StoreError};
-use crate::domain::{Amended, Amendment, Micros, PostId, Reaction, Revision, UserId};
+use crate::domain::{Amended, Amendment, MOST_EDITS, Micros, PostId, Reaction, Revision, UserId};
 
 /// The most bytes of a document.
 pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
@@ -12,6 +12,12 @@ pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 /// The document that is there once the index of what users gave is complete. A new store has it from
 /// its first start. An older store gets it when every post has been audited with `repair`.
 pub const USER_INDEX: &str = "user-index";
+
+/// How long a store keeps what a step of a job answered, under its token.
+pub(super) const STEPS_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a store keeps the mark of an import after the step that wrote it.
+pub(super) const MARKS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Where a walk over all posts goes on. Opaque: each store has its own form. It is text without
 /// white space, at most 200 bytes.
@@ -111,6 +117,61 @@ pub struct DocumentWrite {
     pub body: Option<Vec<u8>>,
     /// How long to keep it from now on; None: until it is deleted.
     pub keep: Option<Duration>,
+}
+
+impl WalkCursor {
+    /// The error for text that is no cursor of the store that reads it.
+    pub(super) fn odd() -> StoreError {
+        StoreError::Unavailable("this is no cursor of this store; begin the walk again".into())
+    }
+}
+
+impl GivenPage {
+    /// Makes a page of at most `limit`. The caller passes those behind some position, newest first,
+    /// and one more than `limit` if there are as many.
+    pub(super) fn cut(mut given: Vec<Given>, limit: usize) -> Self {
+        let more = given.len() > limit;
+        given.truncate(limit);
+        Self { given, more }
+    }
+}
+
+impl DocumentWrite {
+    /// Checks the name and the length.
+    ///
+    /// # Errors
+    ///
+    /// If the store can keep no such document.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-/".contains(&b);
+        let is_name = (1..=100).contains(&self.name.len()) && self.name.bytes().all(allowed);
+        if !is_name {
+            return Err(StoreError::Unavailable(
+                "the name of a document is 1 to 100 characters a-z 0-9 - /".into(),
+            ));
+        }
+        let length = self.body.as_ref().map_or(0, Vec::len);
+        if length > MAX_DOCUMENT_BYTES {
+            return Err(StoreError::Unavailable(format!(
+                "a document has at most {MAX_DOCUMENT_BYTES} bytes, and this one has {length}"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Checks the number of edits.
+///
+/// # Errors
+///
+/// If they are too many for one step.
+pub(super) fn check_edits(amendment: &Amendment) -> Result<(), StoreError> {
+    match amendment.edits.len() {
+        0..=MOST_EDITS => Ok(()),
+        edits => Err(StoreError::Unavailable(format!(
+            "an amendment has at most {MOST_EDITS} edits, and this one has {edits}"
+        ))),
+    }
 }
 
 /// What imports, exports and jobs need of a store.

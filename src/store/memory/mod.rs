@@ -4,12 +4,18 @@
 //! A restart loses everything. There is no IO and no waiting, so every answer is immediate. Above a
 //! bound on its size, the store takes only removals.
 
+mod amending;
+mod documents;
 mod entry;
+mod given;
+mod kept;
 mod maintenance;
 mod partition;
 
 use std::sync::Arc;
 
+use documents::Documents;
+use parking_lot::Mutex;
 use partition::{PartitionState, Room};
 use tokio::sync::mpsc;
 
@@ -17,9 +23,10 @@ use super::change_log::read_with;
 use super::follow::{self, EmbeddedLog, Written};
 use super::record_budget::RecordBudget;
 use super::{
-    ChangeLog, Counter, Deadline, LogCursor, LogEntry, LogPage, LogPosition, News, ReactorsQuery,
-    Retention, Store, StoreError, SummaryQuery, WatchedPartitions, now,
+    ChangeLog, Counter, Deadline, Given, LogCursor, LogEntry, LogPage, LogPosition, News,
+    ReactorsQuery, Retention, Store, StoreError, SummaryQuery, WatchedPartitions, WriteGate, now,
 };
+use crate::domain::machine::Gone;
 use crate::domain::{
     Forget, Forgotten, Outcome, PARTITIONS, Partition, PostId, ReactorsPage, Ruled, RulesEdit,
     Summary, Tap,
@@ -29,10 +36,14 @@ use crate::sync::Sharded;
 /// One part in `RESERVE` of the bound is kept for the records of removals.
 const RESERVE: u64 = 50;
 
+/// After a post was forgotten, this many of its members leave the index at a time.
+const CLEARED_AT_ONCE: usize = 200;
+
 /// Reactions in memory. Clones share the state.
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     partitions: Arc<Sharded<PartitionState>>,
+    documents: Arc<Mutex<Documents>>,
     /// About how many bytes the store takes, and the most that it may take.
     used: Arc<Counter>,
     most_bytes: u64,
@@ -40,6 +51,7 @@ pub struct MemoryStore {
     sweep: Arc<Counter>,
     records: Arc<RecordBudget>,
     written: Arc<Written>,
+    gate: Arc<WriteGate>,
 }
 
 impl MemoryStore {
@@ -53,8 +65,14 @@ impl MemoryStore {
         let partition = |_| PartitionState::new(retention);
         let partitions = Arc::new(Sharded::new(PARTITIONS, partition));
         let records = Arc::new(RecordBudget::new(&retention));
+        let documents = Arc::new(Mutex::new(Documents::new()));
         let (used, sweep, written) = (Arc::default(), Arc::default(), Arc::default());
-        Self { partitions, used, most_bytes, sweep, records, written }
+        let gate = Arc::new(WriteGate::of_one_process());
+        Self { partitions, documents, used, most_bytes, sweep, records, written, gate }
+    }
+
+    pub(in crate::store) fn gate(&self) -> &Arc<WriteGate> {
+        &self.gate
     }
 
     fn room(&self) -> Room {
@@ -90,11 +108,27 @@ impl MemoryStore {
         self.on(partition, |partition| {
             let before = partition.bytes();
             let result = step(partition);
-            let after = partition.bytes();
-            self.used.add(after.saturating_sub(before));
-            self.used.sub(before.saturating_sub(after));
+            self.account(before, partition.bytes());
             result
         })
+    }
+
+    /// Counts bytes that became more or less.
+    fn account(&self, before: u64, after: u64) {
+        self.used.add(after.saturating_sub(before));
+        self.used.sub(before.saturating_sub(after));
+    }
+
+    /// Drops members that are forgotten, and then what the index of their users says of the post.
+    fn clear(&self, post: PostId, gone: &Gone) {
+        let mut users = gone.users().peekable();
+        while users.peek().is_some() {
+            self.measured(post.partition(), |partition| {
+                users.by_ref().take(CLEARED_AT_ONCE).for_each(|user| {
+                    partition.hint(post, user, false);
+                });
+            });
+        }
     }
 
     fn on<R>(&self, partition: Partition, step: impl FnOnce(&mut PartitionState) -> R) -> R {
@@ -130,7 +164,8 @@ impl Store for MemoryStore {
         if forgotten.removed > 0 {
             self.written.tell(forget.post.partition());
             // A million members take a while to free. No tap waits for that.
-            drop(tokio::task::spawn_blocking(move || drop(gone)));
+            let store = self.clone();
+            drop(tokio::task::spawn_blocking(move || store.clear(forget.post, &gone)));
         }
         Ok(forgotten)
     }

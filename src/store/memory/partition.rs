@@ -3,12 +3,16 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::entry::KeptEntry;
+use super::given::GivenIndex;
+use super::kept::Kept;
 use super::{LogEntry, LogPosition, Retention, StoreError};
-use crate::domain::machine::Post;
+use crate::domain::machine::{Gone, Post};
 use crate::domain::{
-    Act, Change, Forget, Forgotten, KeyReused, Micros, Outcome, Position, PostId, Reaction,
-    Reactor, Records, Revision, Ruled, RulesEdit, Summary, Tap, UserId,
+    Act, Amended, Change, Forget, Forgotten, ImportMark, KeyReused, Micros, Outcome, Position,
+    PostId, Reaction, Reactor, Records, Revision, Ruled, RulesEdit, StepToken, Summary, Tap,
+    UserId,
 };
+use crate::store::{MARKS_KEPT, STEPS_KEPT};
 
 /// Bytes of each item in memory, the allocator's overhead included; measured by `benches/memory`.
 const POST_BYTES: u64 = 240;
@@ -18,6 +22,9 @@ const ENTRY_BYTES: u64 = 160;
 /// What a text id takes besides.
 const TEXT_ID_BYTES: u64 = 80;
 const RECORD_BYTES: u64 = 200;
+/// What a step leaves: the mark of an import, or the answer to a step of a job without its
+/// outcomes, which take a byte each.
+const STEP_BYTES: u64 = 200;
 
 /// While memory is full, each new entry replaces the oldest one, but the log keeps this many. A
 /// follower must be able to notice that it missed some.
@@ -36,15 +43,20 @@ pub(super) enum Room {
 
 #[derive(Debug)]
 pub(super) struct PartitionState {
-    posts: HashMap<PostId, Post>,
+    pub(super) posts: HashMap<PostId, Post>,
     /// The greatest revision of any post that became empty.
-    floor: Revision,
+    pub(super) floor: Revision,
     log: VecDeque<KeptEntry>,
     /// How many text ids the entries have.
     log_text_ids: u64,
     /// How many entries the log has dropped.
     dropped: u64,
     records: Records,
+    pub(super) given: GivenIndex,
+    pub(super) marks: Kept<PostId, ImportMark>,
+    pub(super) steps: Kept<StepToken, Amended>,
+    /// How many outcomes the answers to steps have.
+    pub(super) outcomes: u64,
     retention: Retention,
     /// The bytes of posts and their members.
     state_bytes: u64,
@@ -59,6 +71,10 @@ impl PartitionState {
             log_text_ids: 0,
             dropped: 0,
             records: Records::new(retention.records),
+            given: GivenIndex::default(),
+            marks: Kept::new(MARKS_KEPT),
+            steps: Kept::new(STEPS_KEPT),
+            outcomes: 0,
             retention,
             state_bytes: 0,
         }
@@ -68,7 +84,8 @@ impl PartitionState {
     pub(super) fn bytes(&self) -> u64 {
         let (entries, records) = (self.log.len() as u64, self.records.units());
         let log = entries * ENTRY_BYTES + self.log_text_ids * TEXT_ID_BYTES;
-        self.state_bytes + log + records * RECORD_BYTES
+        let steps = (self.marks.writes() + self.steps.writes()) * STEP_BYTES + self.outcomes;
+        self.state_bytes + self.given.bytes() + log + records * RECORD_BYTES + steps
     }
 
     pub(super) fn tap(
@@ -87,6 +104,9 @@ impl PartitionState {
         let (outcome, changes) = self.on_post(tap.post, |post, floor| {
             post.apply(tap, now, floor).map_err(StoreError::Refused)
         })?;
+        if outcome.changed {
+            self.hint(tap.post, tap.user, outcome.active);
+        }
         changes.into_iter().for_each(|change| self.append(change, now, room));
         self.records.keep(tap, outcome.clone(), now);
         Ok(outcome)
@@ -108,12 +128,7 @@ impl PartitionState {
     }
 
     /// Removes members. Returns them, too, for the caller to drop without the lock.
-    pub(super) fn forget(
-        &mut self,
-        forget: &Forget,
-        now: Micros,
-        room: Room,
-    ) -> (Forgotten, impl Send + use<>) {
+    pub(super) fn forget(&mut self, forget: &Forget, now: Micros, room: Room) -> (Forgotten, Gone) {
         let (forgotten, change, gone) =
             self.on_post(forget.post, |post, floor| post.forget(forget, now, floor));
         change.into_iter().for_each(|change| self.append(change, now, room));
@@ -121,7 +136,11 @@ impl PartitionState {
     }
 
     /// Runs a step on a post, and counts the bytes that it adds or removes.
-    fn on_post<R>(&mut self, id: PostId, step: impl FnOnce(&mut Post, Revision) -> R) -> R {
+    pub(super) fn on_post<R>(
+        &mut self,
+        id: PostId,
+        step: impl FnOnce(&mut Post, Revision) -> R,
+    ) -> R {
         let mut post = self.posts.remove(&id).unwrap_or_default();
         let before = bytes(&post);
         let result = step(&mut post, self.floor);
@@ -183,7 +202,7 @@ impl PartitionState {
 
     /// Appends an entry and drops those that are too old or too many. Positions rise even when the
     /// clock goes back, so the age of an entry is that of its change.
-    fn append(&mut self, change: Change, now: Micros, room: Room) {
+    pub(super) fn append(&mut self, change: Change, now: Micros, room: Room) {
         let millis = now.0 / 1000;
         let position = match self.log.back() {
             Some(KeptEntry { position: last, .. }) if last.millis >= millis => {
@@ -199,12 +218,14 @@ impl PartitionState {
             Room::Reserve | Room::None => (self.log.len() - 1).max(KEPT_WHEN_FULL),
         };
         self.trim(most, now);
+        self.sweep_steps(now);
     }
 
     /// Drops what is too old, in a partition without taps too.
     pub(super) fn sweep(&mut self, now: Micros) {
         self.trim(usize::MAX, now);
         self.records.sweep(now);
+        self.sweep_steps(now);
     }
 
     fn trim(&mut self, most: usize, now: Micros) {

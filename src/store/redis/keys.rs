@@ -16,8 +16,8 @@
 //! | `ot:{TAG}:full` | string | how many records were written while memory was full; expires |
 //! | `ot:{TAG}:probe:…` | | exists only while a readiness probe runs |
 //!
-//! `ot` is the prefix (`--key-prefix`). KEY is the hash of the idempotency key, in base64url, and STEP
-//! that of the step. BUCKET is a number: a hash of the user or of the post.
+//! `ot` is the prefix (`--key-prefix`). KEY is the hash of the idempotency key, in base64url, and
+//! STEP that of the step. BUCKET is a number: a hash of the user or of the post.
 //!
 //! A cluster hashes only the part in braces. This tag names the partition and not the post. So a
 //! post's keys *and* its partition's log share a slot, and one script may write both. The tag of
@@ -48,18 +48,20 @@ pub(super) fn layout_of(ids: UserIds) -> &'static str {
     }
 }
 
-/// How many buckets of users a partition has. So a hint of 5 million reactions shares its bucket with
-/// about 19 others, and Redis keeps a bucket of up to 128 in one block of bytes. Part of the layout.
+/// How many buckets of users a partition has. With 5 million reactions a bucket has about 19 hints,
+/// and Redis keeps a bucket of up to 128 in one block of bytes. Part of the layout.
 const USER_BUCKETS: u64 = 1024;
 
 /// How many buckets of marks a partition has. Part of the layout.
 const MARK_BUCKETS: u64 = 256;
 
-/// FNV-1a. Part of the layout.
+/// FNV-1a, and then a product by 2^64 / φ: without it, short texts differ in few of the upper
+/// bits. Part of the layout.
 fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+    let hash = bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
-    })
+    });
+    (hash ^ (hash >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 /// A number below `buckets`, from the better bits of a hash.
@@ -79,8 +81,9 @@ pub(super) fn user_bucket(user: UserId) -> u64 {
     bucket(user.spelled().as_str().as_bytes(), USER_BUCKETS)
 }
 
-/// The keys of the probe: its post, members, log, hints and record. The scripts derive a partition's keys
-/// from the key of a post, so the probe's post has that form: the nil UUID, which no post has.
+/// The keys of the probe: its post, members, log, hints and record. The scripts derive a
+/// partition's keys from the key of a post, so the probe's post has that form: the nil UUID, which
+/// no post has.
 pub(super) const PROBE: [&str; 5] =
     ["p:00000000-0000-0000-0000-000000000000", "members", "log", "hints", "record"];
 
@@ -180,7 +183,8 @@ impl Keys {
         format!("{}:{{*}}:p:*", self.prefix)
     }
 
-    /// The post of a key that [`Keys::of_posts`] matches; with the reaction, if it is a key of members.
+    /// The post of a key that [`Keys::of_posts`] matches; with the reaction, if it is a key of
+    /// members.
     pub(super) fn read_post(&self, key: &str) -> Option<(PostId, Option<Reaction>)> {
         let rest = key.strip_prefix(self.prefix.as_str())?.strip_prefix(":{")?;
         let (tag, rest) = rest.split_once("}:p:")?;
@@ -256,6 +260,43 @@ mod tests {
         assert_eq!(slot_of_tag("123456789"), 0x31C3, "the check value of CRC-16/XMODEM");
         for (partition, tag) in Partition::all().zip(TAGS) {
             assert_eq!(slot_of_tag(tag), slot(partition), "{tag}");
+        }
+    }
+
+    #[test]
+    fn users_and_posts_spread_over_their_buckets() {
+        let mut users = vec![0; usize::try_from(USER_BUCKETS).expect("few")];
+        let mut marks = vec![0; usize::try_from(MARK_BUCKETS).expect("few")];
+        for n in 1..=20_480_u64 {
+            let user = user_bucket(n.try_into().expect("a user id"));
+            users[usize::try_from(user).expect("few")] += 1;
+            let post = format!("6f6e6574-6170-8000-8000-{n:012x}");
+            let post: PostId = post.parse().expect("a post id");
+            let mark = bucket(post.as_uuid().as_bytes(), MARK_BUCKETS);
+            marks[usize::try_from(mark).expect("few")] += 1;
+        }
+        // 20 and 80 on average.
+        assert!(users.iter().all(|n| (3..60).contains(n)), "{users:?}");
+        assert!(marks.iter().all(|n| (30..160).contains(n)), "{marks:?}");
+    }
+
+    #[test]
+    fn a_key_of_a_walk_names_its_post() {
+        let keys = Keys::new("ot");
+        let post: PostId = "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id");
+        let (mut key, like) = (String::new(), "like".parse().expect("a reaction"));
+        keys.write_post(&mut key, &post);
+        assert_eq!(keys.read_post(&key), Some((post, None)));
+        keys.write_members(&mut key, &post, &like);
+        assert_eq!(keys.read_post(&key), Some((post, Some(like))));
+        for other in [
+            key.replace("ot:", "other:"),
+            key.replace(":p:", ":q:"),
+            key.replace("like", "Like"),
+            key.replace("0192", "0193"),
+            key.replace('{', "{0"),
+        ] {
+            assert_eq!(keys.read_post(&other), None, "{other}");
         }
     }
 

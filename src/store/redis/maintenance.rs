@@ -10,13 +10,16 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use super::RedisStore;
 use super::lane::{LaneContext, Lanes};
 use super::ops::{
     Amend, Audit, GivenLook, Item, Operation, Pending, PostAudit, ReadDocument, ReadGiven,
     WriteDocument,
 };
-use super::{RedisStore, stopped, walk};
+use super::stopped;
+use super::walk;
 use crate::domain::{Amended, Amendment, Micros, Partition, Reaction, UserId};
+use crate::store::maintenance::check_edits;
 use crate::store::{
     Audited, Deadline, Document, DocumentWrite, Given, GivenPage, Maintenance, StoreError,
     WalkCursor, WalkPage, WalkedPost,
@@ -101,7 +104,11 @@ impl Maintenance for RedisStore {
         deadline: Deadline,
     ) -> Vec<Result<Amended, StoreError>> {
         // Steps of one post keep their order: all calls begin in order, and a lane keeps it.
-        join_all(amendments.into_iter().map(|one| self.work(deadline, Amend(Box::new(one))))).await
+        let steps = amendments.into_iter().map(|amendment| async move {
+            check_edits(&amendment)?;
+            self.work(deadline, Amend(Box::new(amendment))).await
+        });
+        join_all(steps).await
     }
 
     async fn walk(
@@ -138,10 +145,7 @@ impl Maintenance for RedisStore {
             }
             async { Ok(newest) }
         });
-        let mut given: Vec<_> = newest.await?.into_iter().rev().collect();
-        let more = given.len() > limit;
-        given.truncate(limit);
-        Ok(GivenPage { given, more })
+        Ok(GivenPage::cut(newest.await?.into_iter().rev().collect(), limit))
     }
 
     async fn audit(
@@ -167,6 +171,7 @@ impl Maintenance for RedisStore {
         write: DocumentWrite,
         deadline: Deadline,
     ) -> Result<bool, StoreError> {
+        write.check()?;
         self.work(deadline, WriteDocument(Box::new(write))).await
     }
 }

@@ -40,8 +40,8 @@ use self::ops::{
 };
 use super::record_budget::RecordBudget;
 use super::{
-    ChangeLog, Deadline, LaneStats, LogCursor, LogPage, News, ReactorsQuery, Retention, Store,
-    StoreError, SummaryQuery, UserIds, WatchedPartitions,
+    ChangeLog, Deadline, LaneStats, LogCursor, LogPage, Maintenance as _, News, ReactorsQuery,
+    Retention, Store, StoreError, SummaryQuery, UserIds, WatchedPartitions, WriteGate,
 };
 use crate::domain::{
     Act, Forget, Forgotten, Outcome, Partition, ReactorsPage, Ruled, RulesEdit, Summary, Tap,
@@ -82,6 +82,7 @@ struct RedisCore {
     pools: Arc<Pools>,
     logs: ChangeLogs,
     records: RecordBudget,
+    gate: Arc<WriteGate>,
 }
 
 /// The certificates of `--redis-ca-file` are unusable.
@@ -122,6 +123,7 @@ impl RedisSource {
             pools,
             logs,
             records: RecordBudget::new(retention),
+            gate: Arc::new(WriteGate::of_many_processes()),
         })))
     }
 
@@ -146,6 +148,10 @@ impl RedisSource {
         RedisStore { shared: Arc::clone(&self.0), taps, reads, jobs }
     }
 
+    pub(in crate::store) fn gate(&self) -> &Arc<WriteGate> {
+        &self.0.gate
+    }
+
     /// Counters of all lanes.
     pub fn lane_stats(&self) -> Arc<LaneStats> {
         Arc::clone(&self.0.lanes.stats)
@@ -168,6 +174,24 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
+    pub(in crate::store) fn gate(&self) -> &Arc<WriteGate> {
+        &self.shared.gate
+    }
+
+    /// Whether there is a document with this name.
+    pub(in crate::store) async fn has_document(
+        &self,
+        name: &str,
+        deadline: Deadline,
+    ) -> Result<bool, StoreError> {
+        Ok(self.document(name, deadline).await?.is_some())
+    }
+
+    /// Whether the state is divided over the nodes of a cluster.
+    pub(in crate::store) fn is_divided(&self) -> bool {
+        self.shared.lanes.connector.cluster().is_some()
+    }
+
     /// Puts an operation on its lane.
     fn ask<O: Operation>(lanes: &Lanes, deadline: Deadline, operation: O) -> Reply<O>
     where

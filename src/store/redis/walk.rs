@@ -59,9 +59,8 @@ pub(super) async fn page(
     after: Option<WalkCursor>,
     limit: usize,
 ) -> Result<WalkPage, StoreError> {
-    let odd = || StoreError::Unavailable("this is no cursor of a walk over Redis".into());
     let asked = match &after {
-        Some(cursor) => Some(Place::read(&cursor.0).ok_or_else(odd)?),
+        Some(cursor) => Some(Place::read(&cursor.0).ok_or_else(WalkCursor::odd)?),
         None => None,
     };
     // Between two servers the map must be the present one.

@@ -9,6 +9,7 @@ mod full;
 mod locale;
 mod lua;
 mod maintenance;
+mod read_only;
 mod reads;
 mod rules;
 mod sentinel;

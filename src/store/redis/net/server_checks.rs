@@ -126,8 +126,8 @@ impl ServerChecks {
         }
     }
 
-    /// Checks that the layout is ours; writes it if there is none. `owner`: the server of the index's
-    /// document, which may be another one in a cluster.
+    /// Checks that the layout is ours; writes it if there is none. `owner`: the server of the
+    /// index's document, which may be another one in a cluster.
     pub(crate) async fn check_layout(
         &self,
         connection: &mut MultiplexedConnection,
