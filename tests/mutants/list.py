@@ -10,6 +10,7 @@ What is there has to stand in the file exactly once. The tests are filters of `c
 TAP, SUMMARY, MEMBERS = "lua/lib/tap.lua", "lua/commands/summary.lua", "lua/lib/members.lua"
 REVISION, LOG, RECORD = "lua/lib/revision.lua", "lua/lib/log.lua", "lua/lib/record.lua"
 OPS = "src/store/redis/ops/"
+AMENDMENT = "src/domain/decide_amendment.rs"
 DECIDE, MACHINE, MEMORY = "src/domain/decide.rs", "src/domain/machine.rs", "src/store/memory/partition.rs"
 STEP, WRITER = "src/store/file/step.rs", "src/store/file/writer.rs"
 SEEN, SWEEP = "src/store/file/seen.rs", "src/store/file/sweep.rs"
@@ -262,9 +263,18 @@ MUTANTS = {
     "count-not-moved": (DECIDE, "look.members(reaction)? + 1", "look.members(reaction)?", "decide:: store::contract::"),
     "file-few-not-counted": (SEEN, "if counted > COUNTED as u64 {", "if counted > 0 {", FILE_TESTS),
     "file-zero-count-left": (STEP, "        if count == 0 {\n", "        if false {\n", FILE_TESTS),
-    "file-order-left-behind": (STEP, "            self.posts.remove(&place[..])?;\n", "            let _ = place;\n", FILE_TESTS),
+    "file-order-left-behind": (STEP, "        self.posts.remove(&set.order(at, user)[..])?;\n", "", FILE_TESTS),
     "file-log-entry-left-out": (STEP, "        log::append(&mut self.log, change, now)?;\n",
         "        let _ = (log::append, change, now);\n", FILE_TESTS),
+    # Imports and jobs.
+    "amended-beside-a-newer-one-that-excludes-it": (AMENDMENT, "Some(since) if since > at => return Ok(false),", "Some(since) if since > at => {}", "decide_amendment:: maintenance::"),
+    "amended-over-live-taps": (AMENDMENT, "    if live > Revision::default() && !step.merge {", "    if false && !step.merge {", "decide_amendment:: maintenance::"),
+    "amended-over-live-taps-by-the-next-file": (AMENDMENT, "if mark.revision == present => mark.live,", "if mark.revision == present => Revision::default(),", "decide_amendment:: maintenance::"),
+    "amended-twice": (AMENDMENT, "let done = usize::try_from(done - step.from).unwrap_or(rows).min(rows);", "let done = rows - rows;", "decide_amendment:: maintenance::"),
+    "file-index-loses-what-came-back": (SWEEP, "            if seen.since(user, &set.reaction)? != Some(at) {", "            if true {", "file::maintenance::"),
+    "file-index-complete-after-an-earlier-release": (STEP, "        if !is_indexed(&tables.meta)? {", "        if false {", "file::maintenance::"),
+    "file-index-without-taps": (STEP, "        self.given.insert(&keys::given(user, &set.given(at))[..], ())?;\n", "", "maintenance:: amended::"),
+    "memory-index-without-taps": (MEMORY, "            self.hint(tap.post, tap.user, outcome.active);\n", "", "maintenance::memory amended::"),
     "file-log-entry-overwritten": (FILE_LOG, "if millis >= now =>", "if millis >= now && false =>", FILE_TESTS),
     "gap-not-seen": ("src/store/change_log.rs", "if last.ordinal < dropped {", "if false {", "store::change_log::"),
     "gap-in-memory-not-counted": (MEMORY, "            self.dropped += 1;\n", "", "store::change_log::"),

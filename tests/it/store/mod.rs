@@ -1,5 +1,6 @@
 //! What every store has to keep: the laws, the model, and taps at one moment.
 
+mod amended;
 mod change_log;
 mod concurrency;
 mod contract;
