@@ -6,14 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ConfigError, StoreConfig};
 use crate::demo::{self, NaiveTable};
+use crate::domain::Palettes;
 use crate::http::{
     self, Acceptor, Access, ConnectionStats, Edge, Hosts, HttpState, LargeAnswers, Listener,
     Readiness, RequestLog, RequestMetrics, Worker,
 };
+use crate::jobs::{AuditStats, JobStats, Rates, Runner};
 use crate::live::Hub;
 use crate::store::file::{FileStore, OpenError};
 use crate::store::memory::MemoryStore;
@@ -68,6 +71,8 @@ struct Shared {
     figures: Figures,
     live: Hub,
     answers: Arc<LargeAnswers>,
+    /// Tells the runner of jobs about new ones.
+    wake: Arc<Notify>,
     /// The demo's table.
     naive: Arc<NaiveTable>,
     log: Arc<RequestLog>,
@@ -82,6 +87,7 @@ struct Figures {
     requests: Arc<RequestMetrics>,
     connections: Arc<ConnectionStats>,
     readiness: Arc<Readiness>,
+    jobs: (Arc<JobStats>, Arc<AuditStats>),
 }
 
 impl Figures {
@@ -94,12 +100,16 @@ impl Figures {
         registry.register(Arc::clone(&requests));
         registry.register(Arc::clone(&connections));
         registry.register(live.stats());
+        registry.register(Arc::clone(source.gate()));
+        let jobs: (Arc<JobStats>, Arc<AuditStats>) = Default::default();
+        registry.register(Arc::clone(&jobs.0));
+        registry.register(Arc::clone(&jobs.1));
         source.lane_stats().into_iter().for_each(|lanes| registry.register(lanes));
         source.file_stats().into_iter().for_each(|file| registry.register(file));
         if let StoreSource::File(_, path) = source {
             registry.register(FileSize(path.clone()));
         }
-        Self { registry: Arc::new(registry), requests, connections, readiness }
+        Self { registry: Arc::new(registry), requests, connections, readiness, jobs }
     }
 }
 
@@ -114,6 +124,9 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let source = open_store(&config).await?;
+    if config.read_only {
+        source.gate().shut();
+    }
     let room = connections_within_descriptors(config.limits.max_connections);
     // Streams may not take all connections: the rest are for requests that end soon, such as taps.
     let live = Hub::new(room - (room / 4).min(KEPT_FROM_STREAMS));
@@ -123,6 +136,7 @@ pub async fn run(
         source,
         live,
         answers: LargeAnswers::new(config.limits.max_answer_bytes_in_flight),
+        wake: Arc::default(),
         naive: Arc::default(),
         log: RequestLog::new(config.access_log),
         hosts: Hosts::new(address, config.allowed_hosts.clone()),
@@ -136,6 +150,10 @@ pub async fn run(
         .map(|(i, worker)| start(i, worker, &config, &shared))
         .collect::<io::Result<Vec<_>>>()?;
     threads.push(start_hub(shared.live.clone(), shared.source.clone(), stop.clone())?);
+    // A process that may not write would only keep jobs from the others.
+    if !config.read_only {
+        threads.push(start_jobs(&shared, Arc::clone(&config.palettes), config.rates)?);
+    }
 
     tracing::warn!("no authentication: every caller may do everything in the name of every user");
     match address {
@@ -211,13 +229,14 @@ fn start(
     let palettes = Arc::clone(&config.palettes);
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
-            let Shared { source, figures, live, answers, naive, log, hosts, stop } = shared;
-            let Figures { registry, requests, connections, readiness } = figures;
+            let Shared { source, figures, live, answers, wake, naive, log, hosts, stop } = shared;
+            let Figures { registry, requests, connections, readiness, .. } = figures;
             let (store, stats) = (source.attach(), (connections, live.stats()));
             let edge = Edge::new(hosts, cors_origins, limits.max_uri_bytes, requests, log);
             let state =
                 HttpState::new(store, palettes, &limits, answers, live, registry, readiness)
-                    .with_access(access);
+                    .with_access(access)
+                    .with_jobs(wake);
             let demo = demo.then(|| demo::router(&edge, naive, access));
             let router = http::router(state, &edge, demo);
             worker.run(router, limits, stats, stop, grace).await;
@@ -235,6 +254,23 @@ fn start_hub(
     std::thread::Builder::new()
         .name("live".into())
         .spawn(move || runtime.block_on(live.run(|| source.attach(), http::event, stop)))
+}
+
+/// Starts the runner of jobs on its own thread, with lanes of its own.
+fn start_jobs(
+    shared: &Shared,
+    palettes: Arc<Palettes>,
+    rates: Rates,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (source, wake, stop) =
+        (shared.source.clone(), Arc::clone(&shared.wake), shared.stop.clone());
+    let stats = shared.figures.jobs.clone();
+    std::thread::Builder::new().name("jobs".into()).spawn(move || {
+        runtime.block_on(async move {
+            Runner::new(source.attach(), wake, palettes, rates, stats).run(stop).await;
+        });
+    })
 }
 
 fn greet(address: SocketAddr, demo: bool) {

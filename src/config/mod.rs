@@ -10,6 +10,7 @@ mod file;
 mod flags;
 mod given;
 mod invalid_setting;
+mod jobs;
 mod limits;
 mod listen;
 mod log;
@@ -37,6 +38,7 @@ pub use file::FileConfig;
 pub use flags::Flags;
 pub use given::{Given, Source};
 pub use invalid_setting::InvalidSetting;
+pub use jobs::JobsConfig;
 pub use limits::LimitsConfig;
 pub use listen::Listen;
 pub use log::LogConfig;
@@ -51,6 +53,7 @@ pub use store::{StoreSection, StoreUrl};
 
 use crate::domain::Palettes;
 use crate::http::{HostName, Limits, Origin};
+use crate::jobs::Rates;
 use crate::store::file::FileOptions;
 use crate::store::redis::RedisOptions;
 use crate::store::{Retention, UserIds};
@@ -71,6 +74,8 @@ pub struct Config {
     pub cors_origins: Vec<Origin>,
     /// Whether to serve the demo.
     pub demo: bool,
+    /// Whether this process refuses every write.
+    pub read_only: bool,
     /// How many threads answer requests.
     pub threads: usize,
     /// The limits on requests and connections.
@@ -85,6 +90,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// What may be tapped.
     pub palettes: Arc<Palettes>,
+    /// How fast jobs and the background audit go.
+    pub rates: Rates,
     /// Whether every request gets a log line.
     pub access_log: bool,
 }
@@ -112,7 +119,7 @@ impl Config {
 }
 
 fn judge(settings: &Settings) -> Result<Config, ConfigError> {
-    let Sections { server, limits, cors, retention, log, .. } = &settings.sections;
+    let Sections { server, limits, cors, retention, jobs, log, .. } = &settings.sections;
     if server.listen.is_open() && !server.insecure_no_auth {
         return Err(ConfigError::new(
             format!("--listen {}", server.listen),
@@ -155,6 +162,7 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
         allowed_hosts: server.allowed_host.clone(),
         cors_origins: cors.cors_origin.clone(),
         demo: server.demo,
+        read_only: server.read_only,
         threads: server.threads.map_or_else(cores, |threads| threads as usize),
         limits,
         shutdown_grace: server.shutdown_grace,
@@ -162,6 +170,7 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
         log: log.log.clone(),
         log_format: log.log_format,
         palettes: Arc::clone(&settings.given.palettes.palettes),
+        rates: jobs.rates(),
         access_log: log.access_log,
     })
 }

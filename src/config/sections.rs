@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::cors::CorsConfig;
 use super::file::FileConfig;
+use super::jobs::JobsConfig;
 use super::limits::LimitsConfig;
 use super::log::LogConfig;
 use super::memory::MemoryConfig;
@@ -38,6 +39,8 @@ pub struct Sections {
     pub(super) memory: MemoryConfig,
     #[command(flatten)]
     pub(super) retention: RetentionConfig,
+    #[command(flatten)]
+    pub(super) jobs: JobsConfig,
     #[command(flatten)]
     pub(super) log: LogConfig,
 }

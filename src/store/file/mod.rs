@@ -54,7 +54,7 @@ use super::record_budget::RecordBudget;
 use super::{
     ChangeLog, Deadline, FileStats, Given, LogCursor, LogEntry, LogPage, LogPosition, News,
     ReactorsQuery, Retention, Severity, Store, StoreError, SummaryQuery, ThrottledWarnings,
-    UserIds, WalkPage, WatchedPartitions,
+    UserIds, WalkPage, WatchedPartitions, WriteGate,
 };
 use crate::domain::{
     Forget, Forgotten, Outcome, Partition, ReactorsPage, Ruled, RulesEdit, Summary, Tap,
@@ -84,6 +84,7 @@ struct Inner {
     writer: Option<JoinHandle<()>>,
     /// The socket that gives copies, for a file at a path.
     holder: Mutex<Option<Holder>>,
+    gate: Arc<WriteGate>,
 }
 
 impl FileStore {
@@ -143,8 +144,8 @@ impl FileStore {
         let writer = thread
             .spawn(move || writer.run(queue))
             .map_err(|error| OpenError::Unusable(format!("no thread for it: {error}")))?;
-        let holder = Mutex::default();
-        Ok(Self(Arc::new(Inner { shared, jobs: Some(jobs), writer: Some(writer), holder })))
+        let (holder, gate) = (Mutex::default(), Arc::new(WriteGate::of_one_process()));
+        Ok(Self(Arc::new(Inner { shared, jobs: Some(jobs), writer: Some(writer), holder, gate })))
     }
 
     /// From now on gives a copy of the file to each process that asks at the socket beside it.
@@ -157,6 +158,10 @@ impl FileStore {
         let holder = Holder::begin(place.path(), Arc::clone(&self.0.shared))?;
         *self.0.holder.lock() = Some(holder);
         Ok(())
+    }
+
+    pub(in crate::store) fn gate(&self) -> &Arc<WriteGate> {
+        &self.0.gate
     }
 
     /// The counters of the writer.

@@ -38,8 +38,8 @@ use self::ops::{
 };
 use super::record_budget::RecordBudget;
 use super::{
-    ChangeLog, Deadline, LaneStats, LogCursor, LogPage, News, ReactorsQuery, Retention, Store,
-    StoreError, SummaryQuery, UserIds, WatchedPartitions,
+    ChangeLog, Deadline, LaneStats, LogCursor, LogPage, Maintenance as _, News, ReactorsQuery,
+    Retention, Store, StoreError, SummaryQuery, UserIds, WatchedPartitions, WriteGate,
 };
 use crate::domain::{
     Act, Forget, Forgotten, Outcome, Partition, ReactorsPage, Ruled, RulesEdit, Summary, Tap,
@@ -79,6 +79,7 @@ struct RedisCore {
     lanes: Arc<LaneContext>,
     logs: ChangeLogs,
     records: RecordBudget,
+    gate: Arc<WriteGate>,
 }
 
 /// The certificates of `--redis-ca-file` are unusable.
@@ -117,6 +118,7 @@ impl RedisSource {
             lanes: Arc::new(LaneContext::new(connector, settings, options.queue_bound)),
             logs,
             records: RecordBudget::new(retention),
+            gate: Arc::new(WriteGate::of_many_processes()),
         })))
     }
 
@@ -140,6 +142,10 @@ impl RedisSource {
         RedisStore { shared: Arc::clone(&self.0), taps, reads }
     }
 
+    pub(in crate::store) fn gate(&self) -> &Arc<WriteGate> {
+        &self.0.gate
+    }
+
     /// Counters of all lanes.
     pub fn lane_stats(&self) -> Arc<LaneStats> {
         Arc::clone(&self.0.lanes.stats)
@@ -161,6 +167,24 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
+    pub(in crate::store) fn gate(&self) -> &Arc<WriteGate> {
+        &self.shared.gate
+    }
+
+    /// Whether there is a document with this name.
+    pub(in crate::store) async fn has_document(
+        &self,
+        name: &str,
+        deadline: Deadline,
+    ) -> Result<bool, StoreError> {
+        Ok(self.document(name, deadline).await?.is_some())
+    }
+
+    /// Whether the state is divided over the nodes of a cluster.
+    pub(in crate::store) fn is_divided(&self) -> bool {
+        self.shared.lanes.connector.cluster().is_some()
+    }
+
     /// Puts an operation on its lane.
     fn ask<O: Operation>(lanes: &Lanes, deadline: Deadline, operation: O) -> Reply<O>
     where

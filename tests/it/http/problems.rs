@@ -181,11 +181,12 @@ const CASES: &[Case] = &[
 
 /// Codes that no request can cause by itself: they come from the store, from timing, or from a bug
 /// of ours.
-const NOT_THE_CALLERS: [Code; 6] = [
+const NOT_THE_CALLERS: [Code; 7] = [
     Code::RequestTimeout,
     Code::Internal,
     Code::Overloaded,
     Code::StoreUnavailable,
+    Code::ReadOnly,
     Code::StoreDamaged,
     Code::OutcomeUnknown,
 ];
