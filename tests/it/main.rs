@@ -9,6 +9,7 @@ mod faults;
 mod file;
 mod http;
 mod live;
+mod moving;
 mod redis;
 mod store;
 mod support;

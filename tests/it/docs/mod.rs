@@ -3,4 +3,5 @@
 mod commands;
 mod messages;
 mod moderation;
+mod moving_in;
 mod palettes;

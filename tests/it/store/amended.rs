@@ -15,7 +15,8 @@ use onetap::store::{
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
-use crate::support::{changes, post, reaction, soon, stores, tap};
+use super::each;
+use crate::support::{changes, post, reaction, soon, tap};
 
 /// A step of a sequence. The ranges are small, so that steps meet.
 #[derive(Clone, Debug)]
@@ -342,7 +343,7 @@ fn ids() -> Vec<PostId> {
 
 /// Compares stores with the tables on sequences from a fixed seed. Each sequence has a new store, so
 /// that no other one has raised a floor.
-fn compare(cases: u32, length: usize, fresh: impl AsyncFn() -> stores::Fresh) {
+fn compare(cases: u32, length: usize, fresh: impl AsyncFn() -> each::Fresh) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let config = Config {
         cases,
@@ -378,10 +379,10 @@ fn compare(cases: u32, length: usize, fresh: impl AsyncFn() -> stores::Fresh) {
 
 #[test]
 fn memory_agrees_with_a_table() {
-    compare(300, 80, stores::memory);
+    compare(300, 80, each::memory);
 }
 
 #[test]
 fn a_file_agrees_with_a_table() {
-    compare(40, 60, stores::file);
+    compare(40, 60, each::file);
 }

@@ -5,4 +5,5 @@ mod change_log;
 mod concurrency;
 mod contract;
 mod differential;
+mod each;
 mod protocol;

@@ -12,12 +12,12 @@ pub(crate) mod ledger;
 pub(crate) mod load;
 pub(crate) mod lua;
 pub(crate) mod palettes;
+pub(crate) mod postgres;
 pub(crate) mod power;
 pub(crate) mod program;
 pub(crate) mod redis_server;
 pub(crate) mod sentinels;
 pub(crate) mod service;
-pub(crate) mod stores;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
