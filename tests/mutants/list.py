@@ -8,6 +8,7 @@ What is there has to stand in the file exactly once. The tests are filters of `c
 """
 
 TAP, SUMMARY, MEMBERS = "lua/lib/tap.lua", "lua/commands/summary.lua", "lua/lib/members.lua"
+LISTS = "lua/lib/lists.lua"
 REVISION, LOG, RECORD = "lua/lib/revision.lua", "lua/lib/log.lua", "lua/lib/record.lua"
 OPS = "src/store/redis/ops/"
 DECIDE, MACHINE, MEMORY = "src/domain/decide.rs", "src/domain/machine.rs", "src/store/memory/partition.rs"
@@ -73,7 +74,7 @@ MUTANTS = {
     "revision-not-raised": (REVISION, "  local revision = previous + 1 + now % 1024\n", "  local revision = previous\n"),
     "revision-from-the-clock-alone": (REVISION, "  if now > previous then return", "  if true then return"),
     "revision-steps-by-one": (REVISION, "previous + 1 + now % 1024", "previous + 1", "redis::store::"),
-    "users-in-the-order-of-the-locale": (MEMBERS, "if is_above(found, user) then", "if found > user then", "redis::locale::"),
+    "users-in-the-order-of-the-locale": (LISTS, "if is_above(found, user) then", "if found > user then", "redis::locale::"),
     "no-moderator-is-spelled-like-a-user": (OPS + "verdict.rs", "None => text.push('*')", "None => text.push('=')", "store::differential::redis"),
     "any-kind-of-ids-in-a-redis": ("src/store/redis/net/server_checks.rs", ".filter(|_| !is(self.user_ids))", ".filter(|_| !is(UserIds::Integer) && !is(UserIds::Text))", "commands::user_ids::"),
     "a-number-is-a-text-id": ("src/http/access.rs", "(UserIdJson::Number(number), UserIds::Text) =>", "(UserIdJson::Number(number), UserIds::Text) if false =>", "http::user_ids::"),
@@ -93,7 +94,7 @@ MUTANTS = {
     "trimmed-and-unheard-of": ("src/store/follow.rs", "is_some_and(|first| first.position == place)", "is_none_or(|_| true)", "follow::"),
     "ids-through-tonumber": (TAP, "  local was, problem\n", "  user = tonumber(user)\n  local was, problem\n"),
     "revisions-step-by-one": ("src/domain/micros.rs", "Self(previous.0 + 1 + now.0 % STEPS)", "Self(previous.0 + 1)", "micros::"),
-    "probe-leaves-its-keys": ("lua/commands/probe.lua", "  call('DEL', log, record, of_partition(post, 'floor'))\n", ""),
+    "probe-leaves-its-keys": ("lua/commands/probe.lua", "  call('DEL', log, hints, record, of_partition(post, 'floor'))\n", ""),
     "probe-runs-when-memory-is-full": ("lua/commands/probe.lua", "Flags: none.", "Flags: allow-oom."),
     "cluster-batches-mix-partitions": ("src/store/redis/lane/lane.rs", "self.node.is_some().then(|| call.partition())", "false.then(|| call.partition())",
         "redis::cluster::"),
@@ -127,10 +128,10 @@ MUTANTS = {
     "missing-right-waited-for": ("src/store/redis/net/dial.rs", '(Some("NOPERM"), _) =>', '(Some("NOPERMIT"), _) =>', "redis::startup::"),
     "password-shown": ("src/store/redis/net/address.rs", 'f.write_str("***")', "f.write_str(&self.0)", "address::"),
     "connecting-needs-a-write": ("src/store/redis/net/server_checks.rs", "if version.is_none() {", "if true {"),
-    "cursor-without-the-user": (MEMBERS, "is_above(found, user) then low", "false then low"),
-    "cursor-skips-equal-times": (MEMBERS, "  while low < high do", "  low = high\n  while low < high do"),
+    "cursor-without-the-user": (LISTS, "is_above(found, user) then low", "false then low"),
+    "cursor-skips-equal-times": (LISTS, "  while low < high do", "  low = high\n  while low < high do"),
     "mine-of-another-user": (SUMMARY, "has_member(members_of(post, reaction), viewer)", "has_member(members_of(post, reaction), '1')"),
-    "newest-are-the-oldest": (MEMBERS, "rank, last, 'REV', 'WITHSCORES'", "rank, last, 'WITHSCORES'"),
+    "newest-are-the-oldest": (LISTS, "rank, last, 'REV', 'WITHSCORES'", "rank, last, 'WITHSCORES'"),
     "posts-out-of-order": ("src/store/redis/mod.rs", "        Ok(summaries)\n",
         "        summaries.sort_by_key(|s| s.post);\n        Ok(summaries)\n"),
     "write-sent-twice": ("src/store/redis/lane/batch.rs", "        Err(error) if error_class::is_unknown_script(&error) => {",

@@ -1,5 +1,7 @@
 //! Reading the change log of a partition, over a pooled connection: a page is too large for a lane.
 
+use std::sync::Arc;
+
 use deadpool_redis::redis::{self, Value};
 use tokio::time::{Instant, timeout_at};
 
@@ -16,12 +18,12 @@ const SCRIPT: &str = include_str!(concat!(env!("OUT_DIR"), "/lua/log.lua"));
 /// The logs of all partitions.
 #[derive(Debug)]
 pub(super) struct ChangeLogs {
-    pools: Pools,
+    pools: Arc<Pools>,
     keys: Keys,
 }
 
 impl ChangeLogs {
-    pub(super) fn new(pools: Pools, keys: Keys) -> Self {
+    pub(super) fn new(pools: Arc<Pools>, keys: Keys) -> Self {
         Self { pools, keys }
     }
 

@@ -16,6 +16,7 @@ mod net;
 mod new_verb_tests;
 mod ops;
 mod value;
+mod walk;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use self::change_log::ChangeLogs;
 use self::cluster::{Connector, Pools};
 use self::keys::Keys;
 use self::lane::{Call, LaneContext, Lanes};
+use self::maintenance::JobLanes;
 use self::net::CredentialSource;
 pub use self::net::{
     Address, ConnectError, CredentialFiles, Deployment, InvalidAddress, Node, Secret, password_in,
@@ -77,6 +79,7 @@ pub struct RedisSource(Arc<RedisCore>);
 #[derive(Debug)]
 struct RedisCore {
     lanes: Arc<LaneContext>,
+    pools: Arc<Pools>,
     logs: ChangeLogs,
     records: RecordBudget,
     gate: Arc<WriteGate>,
@@ -113,9 +116,11 @@ impl RedisSource {
             change_log_entries: retention.change_log_entries,
             record_retention_millis: millis(retention.records),
         };
-        let logs = ChangeLogs::new(Pools::new(Arc::clone(&connector)), keys);
+        let pools = Arc::new(Pools::new(Arc::clone(&connector)));
+        let logs = ChangeLogs::new(Arc::clone(&pools), keys);
         Ok(Self(Arc::new(RedisCore {
             lanes: Arc::new(LaneContext::new(connector, settings, options.queue_bound)),
+            pools,
             logs,
             records: RecordBudget::new(retention),
             gate: Arc::new(WriteGate::of_many_processes()),
@@ -139,7 +144,8 @@ impl RedisSource {
     /// A store with lanes of its own, whose tasks run on the current runtime.
     pub fn attach(&self) -> RedisStore {
         let (taps, reads) = (Lanes::open(&self.0.lanes), Lanes::open(&self.0.lanes));
-        RedisStore { shared: Arc::clone(&self.0), taps, reads }
+        let jobs = Arc::new(JobLanes::new(&self.0.lanes));
+        RedisStore { shared: Arc::clone(&self.0), taps, reads, jobs }
     }
 
     pub(in crate::store) fn gate(&self) -> &Arc<WriteGate> {
@@ -164,6 +170,7 @@ pub struct RedisStore {
     taps: Lanes,
     /// Reads have connections and queues of their own, so that no tap waits behind them.
     reads: Lanes,
+    jobs: Arc<JobLanes>,
 }
 
 impl RedisStore {

@@ -81,6 +81,8 @@ const REDIS_LAW: &[(&str, &[&str])] = &[
     ("cluster/", &["keys", "net", "value"]),
     ("ops/", &["keys", "value"]),
     ("lane/", &["cluster", "net", "ops"]),
+    ("maintenance.rs", &["lane", "ops", "walk", "RedisStore", "stopped"]),
+    ("walk.rs", &["cluster", "keys", "value", "RedisCore"]),
     ("change_log.rs", &["cluster", "keys", "log_entry"]),
     ("follow.rs", &["cluster", "keys", "lane", "log_entry", "net", "value"]),
 ];

@@ -8,6 +8,7 @@ mod demoted;
 mod full;
 mod locale;
 mod lua;
+mod maintenance;
 mod read_only;
 mod reads;
 mod rules;
