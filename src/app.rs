@@ -36,16 +36,25 @@ pub enum Failure {
     /// Another program holds something that this one needs.
     #[error("{0}")]
     Taken(String),
+    /// All is done, but rows were left out, or something differs.
+    #[error("{0}")]
+    Partly(String),
+    /// A signal stopped the command; how far it got.
+    #[error("{0}")]
+    Stopped(String),
     /// The operating system reported an error.
     #[error("{0}")]
     Io(#[from] io::Error),
 }
 
 impl Failure {
-    /// The exit code, as in sysexits: 64 usage, 65 data, 69 unavailable.
+    /// The exit code, as in sysexits: 64 usage, 65 data, 69 unavailable; 1 if not all is well; 130
+    /// after Ctrl-C.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) => 64,
+            Self::Partly(_) => 1,
+            Self::Stopped(_) => 130,
             Self::Data(_) => 65,
             Self::Taken(_) | Self::Io(_) => 69,
         }
@@ -180,7 +189,12 @@ pub async fn run(
     Ok(())
 }
 
-async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
+/// Opens the store of a configuration.
+///
+/// # Errors
+///
+/// If the store is reachable but not usable.
+pub(crate) async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
     match &config.store {
         StoreConfig::Memory(most) => {
             tracing::warn!(
@@ -290,6 +304,11 @@ const EXAMPLE_POST: &str = "0192f0c1-2345-7890-abcd-ef0123456789";
 pub(crate) fn say(text: &str) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Writes to stdout, in large parts.
+pub(crate) fn output() -> impl io::Write {
+    io::BufWriter::with_capacity(256 * 1024, io::stdout().lock())
 }
 
 /// File descriptors for all but clients' connections: lanes, pool, runtimes, log, and a reserve.

@@ -8,6 +8,7 @@ pub mod domain;
 pub mod http;
 pub mod jobs;
 pub mod live;
+pub mod moving;
 pub mod store;
 pub mod sync;
 pub mod telemetry;

@@ -3,6 +3,10 @@
 mod backup;
 mod check_config;
 mod default_config;
+mod diff;
+mod export;
+mod import;
+mod moving;
 mod serve;
 
 use std::ffi::OsString;
@@ -82,6 +86,9 @@ fn command(args: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
             Ok(())
         }
         Command::Backup(args) => backup::run(&args),
+        Command::Import(args) => with_settings(&flags, |settings| import::run(&args, settings)),
+        Command::Export(args) => with_settings(&flags, |settings| export::run(&args, settings)),
+        Command::Diff(args) => with_settings(&flags, |settings| diff::run(&args, settings)),
     }
 }
 
@@ -96,6 +103,8 @@ fn with_settings(
         Failure::Config(error) => settings.given.name(error).into(),
         Failure::Data(line) => Failure::Data(settings.given.name_in(&line)),
         Failure::Taken(line) => Failure::Taken(settings.given.name_in(&line)),
+        Failure::Partly(line) => Failure::Partly(line),
+        Failure::Stopped(line) => Failure::Stopped(line),
         Failure::Io(error) => Failure::Io(error),
     })
 }

@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use super::flags::Flags;
 use super::sections::Sections;
 use super::setting::{Kind, Setting};
-use super::{ConfigError, units};
+use super::{ConfigError, DiffArgs, ExportArgs, ImportArgs, units};
 
 /// Reactions that count every tap exactly once.
 #[derive(Debug, Parser)]
@@ -43,6 +43,12 @@ pub enum Command {
     Openapi,
     /// Copy a store file, also while a service holds it; then check the copy
     Backup(BackupArgs),
+    /// Read reactions from a table or an export into a store
+    Import(ImportArgs),
+    /// Write all reactions of a store to standard output
+    Export(ExportArgs),
+    /// Compare a file with a store; exit code 1 if they differ
+    Diff(DiffArgs),
 }
 
 /// What `check-config` checks.

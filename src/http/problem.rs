@@ -54,6 +54,7 @@ codes! {
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "This path does not take this method";
     RequestTimeout "request_timeout" REQUEST_TIMEOUT "The request took too long to arrive";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The body is too large";
+    CursorExpired "cursor_expired" GONE "The change log no longer goes back so far";
     UriTooLong "uri_too_long" URI_TOO_LONG "The address is too long";
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The Content-Type is not JSON";
     Internal "internal_error" INTERNAL_SERVER_ERROR "A bug of the service";

@@ -8,7 +8,7 @@ use super::call::{Call, calls};
 use super::middleware::{Edge, Routes, cors_around};
 use super::openapi;
 use super::routes::{
-    docs, forget, given, health, jobs, palettes, reactors, read_only, rules, sets, stream,
+    docs, forget, given, health, jobs, moving, palettes, reactors, read_only, rules, sets, stream,
     summaries, taps, web,
 };
 use super::state::{AppState, HttpState};
@@ -38,6 +38,8 @@ fn api() -> Vec<Call> {
             forget::post,
             forget::reaction,
             forget::posts,
+            moving::import,
+            moving::export,
             jobs::erase,
             jobs::start,
             jobs::list,

@@ -190,6 +190,14 @@ impl ChangeLog for AnyStore {
     ) -> Result<LogPage, StoreError> {
         on_store!(self, store => store.read(partition, after, limit, deadline).await)
     }
+
+    async fn newest(
+        &self,
+        partition: Partition,
+        deadline: Deadline,
+    ) -> Result<LogCursor, StoreError> {
+        on_store!(self, store => store.newest(partition, deadline).await)
+    }
 }
 
 impl Maintenance for AnyStore {

@@ -10,6 +10,7 @@ mod file;
 mod http;
 mod jobs;
 mod live;
+mod moving;
 mod redis;
 mod store;
 mod support;

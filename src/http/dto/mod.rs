@@ -3,6 +3,7 @@
 mod given;
 mod jobs;
 mod moderation;
+mod moving;
 mod palettes;
 mod params;
 
@@ -14,6 +15,9 @@ pub(super) use jobs::{JobAnswer, JobBody, JobsAnswer, ReceiptEnd};
 pub(super) use moderation::{
     ForgetQuestion, ForgottenAnswer, ForgottenPost, ForgottenPosts, LockAnswer, ReadOnlyAnswer,
     RulesAnswer, RulesBody, SetAnswer, SetBody, UserSetAnswer,
+};
+pub(super) use moving::{
+    ImportAnswer, ImportBody, ImportPost, ImportRow, ImportRules, ImportedPost,
 };
 pub(super) use palettes::{ExclusiveAnswer, OfferedAnswer, PaletteAnswer, PalettesAnswer};
 pub(super) use params::{

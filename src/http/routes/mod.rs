@@ -5,6 +5,7 @@ pub(super) mod forget;
 pub(super) mod given;
 pub(super) mod health;
 pub(super) mod jobs;
+pub(super) mod moving;
 pub(super) mod palettes;
 pub(super) mod reactors;
 pub(super) mod read_only;

@@ -290,6 +290,15 @@ impl ChangeLog for FileStore {
         let look = |txn: &ReadTransaction| read::log_page(txn, partition, after, limit);
         self.0.shared.read_in_time(deadline, look).await
     }
+
+    async fn newest(
+        &self,
+        partition: Partition,
+        deadline: Deadline,
+    ) -> Result<LogCursor, StoreError> {
+        let look = |txn: &ReadTransaction| read::newest_change(txn, partition);
+        self.0.shared.read_in_time(deadline, look).await
+    }
 }
 
 impl EmbeddedLog for FileStore {

@@ -223,6 +223,14 @@ impl ChangeLog for MemoryStore {
             read_with(after, limit, |from, most| Ok(partition.log_from(from, most)))
         })
     }
+
+    async fn newest(
+        &self,
+        partition: Partition,
+        _deadline: Deadline,
+    ) -> Result<LogCursor, StoreError> {
+        Ok(self.on(partition, |partition| partition.newest()))
+    }
 }
 
 impl EmbeddedLog for MemoryStore {

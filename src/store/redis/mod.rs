@@ -328,4 +328,12 @@ impl ChangeLog for RedisStore {
     ) -> Result<LogPage, StoreError> {
         self.shared.logs.read(partition, after, limit, deadline).await
     }
+
+    async fn newest(
+        &self,
+        partition: Partition,
+        deadline: Deadline,
+    ) -> Result<LogCursor, StoreError> {
+        self.shared.logs.newest(partition, deadline).await
+    }
 }

@@ -4,4 +4,5 @@ mod commands;
 mod jobs;
 mod messages;
 mod moderation;
+mod moving_in;
 mod palettes;

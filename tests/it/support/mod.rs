@@ -13,6 +13,7 @@ pub(crate) mod ledger;
 pub(crate) mod load;
 pub(crate) mod lua;
 pub(crate) mod palettes;
+pub(crate) mod postgres;
 pub(crate) mod power;
 pub(crate) mod program;
 pub(crate) mod redis_server;
