@@ -25,7 +25,8 @@ pub(super) fn run(args: &JobsArgs) -> Result<(), Failure> {
     match &args.command {
         JobsCommand::List(at) => list(&Api::at(at)),
         JobsCommand::Show(job) => {
-            let job = Api::at(&job.at).json("GET", &format!("/v1/jobs/{}", encoded(&job.id)), None)?;
+            let job =
+                Api::at(&job.at).json("GET", &format!("/v1/jobs/{}", encoded(&job.id)), None)?;
             say(&format!("{job:#}\n"));
             Ok(())
         }
@@ -133,10 +134,7 @@ fn say_job(job: &Value) {
     ));
 }
 
-fn each_job(
-    api: &Api,
-    mut each: impl FnMut(&Value) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+fn each_job(api: &Api, mut each: impl FnMut(&Value) -> Result<(), Failure>) -> Result<(), Failure> {
     let mut cursor = String::new();
     loop {
         let page = api.json("GET", &format!("/v1/jobs?limit=100{cursor}"), None)?;
@@ -255,9 +253,10 @@ impl Api {
 
     fn json(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, Failure> {
         let mut answer = self.call(method, path, body)?;
-        answer.body_mut().read_json().map_err(|error| {
-            Failure::Taken(format!("{}: {error}; is it onetap?", self.url))
-        })
+        answer
+            .body_mut()
+            .read_json()
+            .map_err(|error| Failure::Taken(format!("{}: {error}; is it onetap?", self.url)))
     }
 
     /// Copies an answer to standard output.

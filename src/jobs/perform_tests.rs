@@ -42,8 +42,7 @@ async fn stale(task: Task, from: PostId, name: &str) -> (AnyStore, Numbers) {
     let (lists, palettes) = (Lists::default(), Palettes::unconfigured());
     let now = super::super::book::now();
     let job = Job::new(JobId::new(now), task, &lists, None, false, now);
-    let look =
-        Look { store: &store, palettes: &palettes, job: &job, lists: &lists, most: 1_000 };
+    let look = Look { store: &store, palettes: &palettes, job: &job, lists: &lists, most: 1_000 };
     let plan = look.plan().await.expect("a plan");
     assert_eq!(plan.items.len(), 3);
     tap(&store, Verb::Unset, from, 1, name).await;
@@ -77,10 +76,7 @@ async fn a_stale_move_gives_nobody_what_they_have_taken_back() {
 
 #[tokio::test]
 async fn a_stale_erasure_leaves_what_was_given_since() {
-    for task in [
-        Task::Erase { user: user(2) },
-        Task::MergeUser { from: user(2), to: user(9) },
-    ] {
+    for task in [Task::Erase { user: user(2) }, Task::MergeUser { from: user(2), to: user(9) }] {
         let store = AnyStore::Memory(MemoryStore::new(Retention::default()));
         tap(&store, Verb::Set, post(1), 2, "like").await;
         let (lists, palettes) = (Lists::default(), Palettes::unconfigured());

@@ -63,7 +63,9 @@ pub(crate) async fn assert_explained(
             causes.count(*cause);
             let member = (reaction.clone(), *user);
             let flipped = if *active { members.insert(member) } else { members.remove(&member) };
-            assert!(flipped, "{post}: a change that changed nothing: {change:?}");
+            // A job that gives a reaction an older time writes an entry, too.
+            let older = *active && *cause == Cause::Moderate;
+            assert!(flipped || older, "{post}: a change that changed nothing: {change:?}");
             if matches!(cause, Cause::Tap) {
                 made.insert((change.revision, *user, *active));
             }
