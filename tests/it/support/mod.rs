@@ -7,6 +7,7 @@ pub(crate) mod fault_proxy;
 pub(crate) mod file;
 pub(crate) mod forms;
 pub(crate) mod http;
+pub(crate) mod judge;
 pub(crate) mod keyed_load;
 pub(crate) mod ledger;
 pub(crate) mod load;
