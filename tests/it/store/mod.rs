@@ -5,5 +5,5 @@ mod change_log;
 mod concurrency;
 mod contract;
 mod differential;
-mod each;
+pub(crate) mod each;
 mod protocol;
