@@ -52,7 +52,7 @@ MUTANTS = {
     "emptied-post-kept": (MEMBERS, "call('DEL', post, members) end", "call('DEL', members) end", "redis::store:: store::contract::redis"),
     "emptied-post-with-others-deleted": (MEMBERS, "  return kinds < 1 or kinds == 1", "  return true or kinds == 1", "store::contract::redis store::differential::"),
     "floor-not-raised": (REVISION, "  local before = try('SET', key, text, 'GET')\n", "  local before = try('GET', key)\n", "store::contract::redis redis::store::"),
-    "floor-that-is-ahead-falls": (REVISION, "  if before and (tonumber(before) or 0) > revision then call('SET', key, before) end\n", "", "redis::store::"),
+    "floor-that-is-ahead-falls": (REVISION, "  if is_higher then call('SET', key, before) end\n", "", "redis::store::"),
     "floor-not-put-back": (TAP, "    if emptied then put_floor_back(post, floor) end\n", "", "redis::store::"),
     "floor-not-looked-at": ("lua/lib/partition.lua", "  return floor, not floor and DAMAGED or nil, not kept\n", "  return 0\n", "store::contract::redis redis::store::"),
     "memory-floor-not-raised": (MEMORY, "            self.floor = post.revision_or(self.floor).max(self.floor);\n", "            let _ = post.revision_or(self.floor).max(self.floor);\n", "store::contract::memory partition::"),
@@ -280,7 +280,7 @@ MUTANTS = {
     "gap-not-seen": ("src/store/change_log.rs", "if last.ordinal < dropped {", "if false {", "store::change_log::"),
     "gap-in-memory-not-counted": (MEMORY, "            self.dropped += 1;\n", "", "store::change_log::"),
     "gap-in-a-file-not-counted": (SWEEP, "self.meta.insert(&keys::dropped(partition)[..], dropped)?;", "let _ = dropped;", "store::change_log::"),
-    "gap-in-redis-not-counted": ("lua/commands/log.lua", "if info[i] == 'length' then gone = gone - info[i + 1] end", "if info[i] == 'length' then gone = 0 end", "store::change_log::"),
+    "gap-in-redis-not-counted": ("lua/commands/log.lua", "if info[i] == 'length' then length = info[i + 1] end", "if info[i] == 'length' then length = added end", "store::change_log::"),
     "file-log-never-trimmed": (FILE_LOG, "        if !occurred_at(", "        if true || !occurred_at(", FILE_TESTS),
     "file-log-trimmed-in-turn-alone": (SWEEP, "            if come > TRIMMED_IN_TURN {", "            if false {", "file::store::"),
     # Rules and forgetting.
