@@ -33,15 +33,20 @@ pub enum Failure {
     /// Another program holds something that this one needs.
     #[error("{0}")]
     Taken(String),
+    /// The service that was asked cannot count taps.
+    #[error("{0}")]
+    Unready(String),
     /// The operating system reported an error.
     #[error("{0}")]
     Io(#[from] io::Error),
 }
 
 impl Failure {
-    /// The exit code, as in sysexits: 64 usage, 65 data, 69 unavailable.
+    /// The exit code, as in sysexits: 64 usage, 65 data, 69 unavailable. Docker reserves all but 0
+    /// and 1 for a health check.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Unready(_) => 1,
             Self::Config(_) => 64,
             Self::Data(_) => 65,
             Self::Taken(_) | Self::Io(_) => 69,

@@ -3,6 +3,7 @@
 mod backup;
 mod check_config;
 mod default_config;
+mod health;
 mod serve;
 
 use std::ffi::OsString;
@@ -82,6 +83,7 @@ fn command(args: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
             Ok(())
         }
         Command::Backup(args) => backup::run(&args),
+        Command::Health(args) => with_settings(&flags, |settings| health::run(&args, settings)),
     }
 }
 
@@ -96,6 +98,7 @@ fn with_settings(
         Failure::Config(error) => settings.given.name(error).into(),
         Failure::Data(line) => Failure::Data(settings.given.name_in(&line)),
         Failure::Taken(line) => Failure::Taken(settings.given.name_in(&line)),
+        Failure::Unready(line) => Failure::Unready(settings.given.name_in(&line)),
         Failure::Io(error) => Failure::Io(error),
     })
 }

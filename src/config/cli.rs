@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -43,6 +44,20 @@ pub enum Command {
     Openapi,
     /// Copy a store file, also while a service holds it; then check the copy
     Backup(BackupArgs),
+    /// Ask a running service whether it can count taps: exit code 0 if it can, 1 if not
+    Health(HealthArgs),
+}
+
+/// Which service `health` asks.
+#[derive(Clone, Debug, Args)]
+pub struct HealthArgs {
+    /// The service, such as http://127.0.0.1:8080 [default: where `--listen` says]
+    #[arg(long)]
+    pub url: Option<String>,
+
+    /// How long to wait for the answer
+    #[arg(long, default_value = "5s", value_name = "DURATION", value_parser = units::timeout)]
+    pub timeout: Duration,
 }
 
 /// What `check-config` checks.

@@ -30,7 +30,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-pub use cli::{BackupArgs, CheckConfigArgs, Cli, Command, DefaultConfigArgs, Parsed, parse};
+pub use cli::{
+    BackupArgs, CheckConfigArgs, Cli, Command, DefaultConfigArgs, HealthArgs, Parsed, parse,
+};
 pub use cors::CorsConfig;
 pub use error::ConfigError;
 pub use file::FileConfig;

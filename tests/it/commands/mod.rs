@@ -2,5 +2,6 @@
 
 mod cli;
 mod config;
+mod health;
 mod signals;
 mod user_ids;
