@@ -2,8 +2,10 @@
 
 mod backup;
 mod check_config;
+mod completions;
 mod default_config;
 mod health;
+mod man;
 mod serve;
 
 use std::ffi::OsString;
@@ -84,6 +86,14 @@ fn command(args: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         }
         Command::Backup(args) => backup::run(&args),
         Command::Health(args) => with_settings(&flags, |settings| health::run(&args, settings)),
+        Command::Man => {
+            man::run();
+            Ok(())
+        }
+        Command::Completions(args) => {
+            completions::run(&args);
+            Ok(())
+        }
     }
 }
 

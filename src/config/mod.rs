@@ -31,7 +31,8 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 pub use cli::{
-    BackupArgs, CheckConfigArgs, Cli, Command, DefaultConfigArgs, HealthArgs, Parsed, parse,
+    BackupArgs, CheckConfigArgs, Cli, Command, CompletionsArgs, DefaultConfigArgs, HealthArgs,
+    Parsed, command_line, parse,
 };
 pub use cors::CorsConfig;
 pub use error::ConfigError;

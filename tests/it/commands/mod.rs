@@ -3,5 +3,6 @@
 mod cli;
 mod config;
 mod health;
+mod manual;
 mod signals;
 mod user_ids;
