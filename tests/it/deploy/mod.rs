@@ -1,0 +1,10 @@
+//! The files of `deploy/` fit the program.
+
+mod alerts;
+
+use std::fs;
+use std::path::Path;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
