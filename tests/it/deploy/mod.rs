@@ -1,6 +1,8 @@
-//! The files of `deploy/` fit the program.
+//! The files of `deploy/` fit the program. `deploy/check` lints them.
 
 mod alerts;
+mod examples;
+mod redis_conf;
 
 use std::fs;
 use std::path::Path;

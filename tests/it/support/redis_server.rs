@@ -121,6 +121,12 @@ impl RedisServer {
         Self::run(Kind::Redis, port, &[file, "--sentinel"], &[])
     }
 
+    /// Starts a server with this configuration file and nothing else but a port.
+    pub(crate) fn with_file(kind: Kind, file: &str, args: &[&str]) -> Self {
+        let port = free_port();
+        Self::run(kind, port, &[&[file, "--port", &port.to_string()], args].concat(), &[])
+    }
+
     fn launch(kind: Kind, port: u16, args: &[&str], variables: &[(&str, String)]) -> Self {
         let at = port.to_string();
         let usual = ["--port", &at, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
