@@ -70,6 +70,9 @@ deb: $(TOOLS)/bin/cargo-deb ## Build the Debian package: target/debian
 
 deb-test: $(TOOLS)/bin/cargo-deb ## Install, start, upgrade, remove and purge the Debian package (of a debug build) on a copy of this machine
 	@test -x /lib/systemd/systemd || { $(call installed,systemd); } || { echo "systemd is needed" >&2; exit 1; }
+	@for program in adduser pgrep curl; do \
+	  command -v $$program >/dev/null || { $(call installed,adduser procps curl); } || { \
+	    echo "$$program is needed: install it with your package manager" >&2; exit 1; }; done
 	cargo build
 	deploy/package-files target/debug/onetap target/package
 	for revision in 1 2; do \
