@@ -6,6 +6,7 @@ mod default_config;
 mod diff;
 mod export;
 mod import;
+mod jobs;
 mod moving;
 mod serve;
 
@@ -86,6 +87,8 @@ fn command(args: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
             Ok(())
         }
         Command::Backup(args) => backup::run(&args),
+        Command::Jobs(args) => jobs::run(&args),
+        Command::Erase(args) => jobs::erase(&args),
         Command::Import(args) => with_settings(&flags, |settings| import::run(&args, settings)),
         Command::Export(args) => with_settings(&flags, |settings| export::run(&args, settings)),
         Command::Diff(args) => with_settings(&flags, |settings| diff::run(&args, settings)),

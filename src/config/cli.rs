@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use super::flags::Flags;
 use super::sections::Sections;
 use super::setting::{Kind, Setting};
-use super::{ConfigError, DiffArgs, ExportArgs, ImportArgs, units};
+use super::{ConfigError, DiffArgs, EraseArgs, ExportArgs, ImportArgs, JobsArgs, units};
 
 /// Reactions that count every tap exactly once.
 #[derive(Debug, Parser)]
@@ -49,6 +49,10 @@ pub enum Command {
     Export(ExportArgs),
     /// Compare a file with a store; exit code 1 if they differ
     Diff(DiffArgs),
+    /// Start jobs of a running service, and look at them
+    Jobs(JobsArgs),
+    /// Erase users of a running service, on all posts
+    Erase(EraseArgs),
 }
 
 /// What `check-config` checks.

@@ -10,6 +10,7 @@ mod file;
 mod flags;
 mod given;
 mod invalid_setting;
+mod job_args;
 mod jobs;
 mod limits;
 mod listen;
@@ -39,6 +40,9 @@ pub use file::FileConfig;
 pub use flags::Flags;
 pub use given::{Given, Source};
 pub use invalid_setting::InvalidSetting;
+pub use job_args::{
+    AtUrl, EraseArgs, JobsArgs, JobsCommand, OneJob, ReceiptArgs, StartArgs, Starting,
+};
 pub use jobs::JobsConfig;
 pub use limits::LimitsConfig;
 pub use listen::Listen;

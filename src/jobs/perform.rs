@@ -249,3 +249,7 @@ impl<'a> From<&'a Item> for Triple<'a> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "perform_tests.rs"]
+mod tests;

@@ -36,6 +36,13 @@ pub(super) struct Plan {
     pub(super) members: u64,
 }
 
+impl Plan {
+    /// What it counts against the rate.
+    pub(super) fn cost(&self) -> u64 {
+        self.items.len() as u64 + self.looked + self.members
+    }
+}
+
 /// Some reactions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

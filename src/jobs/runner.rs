@@ -150,24 +150,24 @@ impl Runner {
             let did = Perform { store: &self.book.store, job: &job, plan: &plan }.run().await?;
             self.note(&mut job, &plan, did).await?;
             self.stats.0.steps.add(1);
+            self.stats.0.members.add(plan.cost());
+            // Before the next plan, not behind it: a plan should be fresh when it is done.
+            tokio::time::sleep(self.pause(plan.cost())).await;
         }
-        let mut cost = 0;
         if job.cancelled && !job.has_ended() {
             job.end(State::Cancelled, now());
         }
         if !job.has_ended() {
-            cost = self.plan(&mut job, &lists).await?;
+            self.plan(&mut job, &lists).await?;
         }
         if self.book.save(&job, version, patience()).await? {
             self.ended(&job).await?;
-            self.stats.0.members.add(cost);
-            tokio::time::sleep(self.pause(cost)).await;
         }
         Ok(true)
     }
 
-    /// Plans the next step. Returns what it costs.
-    async fn plan(&self, job: &mut Job, lists: &Lists) -> Result<u64, StoreError> {
+    /// Plans the next step.
+    async fn plan(&self, job: &mut Job, lists: &Lists) -> Result<(), StoreError> {
         let most = (self.rates.jobs as usize).clamp(100, 1_000);
         let (store, palettes) = (&self.book.store, &*self.palettes);
         let look = Look { store, palettes, job, lists, most };
@@ -179,11 +179,10 @@ impl Runner {
             // If the store's clock is ahead of ours, this is the time that counts.
             job.until = job.until.max(newest);
         }
-        let cost = plan.items.len() as u64 + plan.looked + plan.members;
-        let until = now().later(LEASE + self.pause(cost)).0 / 1000;
+        let until = now().later(LEASE + self.pause(plan.cost())).0 / 1000;
         job.lease = Some(Lease { runner: self.name.clone(), until });
         job.plan = Some(plan);
-        Ok(cost)
+        Ok(())
     }
 
     /// Writes the receipt of a step, and its numbers into the job.

@@ -8,6 +8,7 @@ mod docs;
 mod faults;
 mod file;
 mod http;
+mod jobs;
 mod live;
 mod moving;
 mod redis;

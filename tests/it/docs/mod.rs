@@ -1,6 +1,7 @@
 //! What the documents say, run as it stands there.
 
 mod commands;
+mod jobs;
 mod messages;
 mod moderation;
 mod moving_in;

@@ -7,6 +7,7 @@ pub(crate) mod fault_proxy;
 pub(crate) mod file;
 pub(crate) mod forms;
 pub(crate) mod http;
+pub(crate) mod judge;
 pub(crate) mod keyed_load;
 pub(crate) mod ledger;
 pub(crate) mod load;
@@ -18,7 +19,6 @@ pub(crate) mod program;
 pub(crate) mod redis_server;
 pub(crate) mod sentinels;
 pub(crate) mod service;
-pub(crate) mod stores;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
