@@ -52,6 +52,11 @@ impl Place {
         Self::of(&["--url", &url], Some(service))
     }
 
+    /// Whether it is a store file.
+    pub(crate) fn is_file(&self) -> bool {
+        self.args.iter().any(|arg| arg.starts_with("file:"))
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
