@@ -11,6 +11,7 @@ TAP, SUMMARY, MEMBERS = "lua/lib/tap.lua", "lua/commands/summary.lua", "lua/lib/
 LISTS = "lua/lib/lists.lua"
 REVISION, LOG, RECORD = "lua/lib/revision.lua", "lua/lib/log.lua", "lua/lib/record.lua"
 OPS = "src/store/redis/ops/"
+AMENDMENT = "src/domain/decide_amendment.rs"
 DECIDE, MACHINE, MEMORY = "src/domain/decide.rs", "src/domain/machine.rs", "src/store/memory/partition.rs"
 STEP, WRITER = "src/store/file/step.rs", "src/store/file/writer.rs"
 SEEN, SWEEP = "src/store/file/seen.rs", "src/store/file/sweep.rs"
@@ -51,7 +52,7 @@ MUTANTS = {
     "emptied-post-kept": (MEMBERS, "call('DEL', post, members) end", "call('DEL', members) end", "redis::store:: store::contract::redis"),
     "emptied-post-with-others-deleted": (MEMBERS, "  return kinds < 1 or kinds == 1", "  return true or kinds == 1", "store::contract::redis store::differential::"),
     "floor-not-raised": (REVISION, "  local before = try('SET', key, text, 'GET')\n", "  local before = try('GET', key)\n", "store::contract::redis redis::store::"),
-    "floor-that-is-ahead-falls": (REVISION, "  if before and (tonumber(before) or 0) > revision then call('SET', key, before) end\n", "", "redis::store::"),
+    "floor-that-is-ahead-falls": (REVISION, "  if is_higher then call('SET', key, before) end\n", "", "redis::store::"),
     "floor-not-put-back": (TAP, "    if emptied then put_floor_back(post, floor) end\n", "", "redis::store::"),
     "floor-not-looked-at": ("lua/lib/partition.lua", "  return floor, not floor and DAMAGED or nil, not kept\n", "  return 0\n", "store::contract::redis redis::store::"),
     "memory-floor-not-raised": (MEMORY, "            self.floor = post.revision_or(self.floor).max(self.floor);\n", "            let _ = post.revision_or(self.floor).max(self.floor);\n", "store::contract::memory partition::"),
@@ -263,14 +264,23 @@ MUTANTS = {
     "count-not-moved": (DECIDE, "look.members(reaction)? + 1", "look.members(reaction)?", "decide:: store::contract::"),
     "file-few-not-counted": (SEEN, "if counted > COUNTED as u64 {", "if counted > 0 {", FILE_TESTS),
     "file-zero-count-left": (STEP, "        if count == 0 {\n", "        if false {\n", FILE_TESTS),
-    "file-order-left-behind": (STEP, "            self.posts.remove(&place[..])?;\n", "            let _ = place;\n", FILE_TESTS),
+    "file-order-left-behind": (STEP, "        self.posts.remove(&set.order(at, user)[..])?;\n", "", FILE_TESTS),
     "file-log-entry-left-out": (STEP, "        log::append(&mut self.log, change, now)?;\n",
         "        let _ = (log::append, change, now);\n", FILE_TESTS),
+    # Imports and jobs.
+    "amended-beside-a-newer-one-that-excludes-it": (AMENDMENT, "Some(since) if since > at => return Ok(false),", "Some(since) if since > at => {}", "decide_amendment:: maintenance::"),
+    "amended-over-live-taps": (AMENDMENT, "    if live > Revision::default() && !step.merge {", "    if false && !step.merge {", "decide_amendment:: maintenance::"),
+    "amended-over-live-taps-by-the-next-file": (AMENDMENT, "if mark.revision == present => mark.live,", "if mark.revision == present => Revision::default(),", "decide_amendment:: maintenance::"),
+    "amended-twice": (AMENDMENT, "let done = usize::try_from(done - step.from).unwrap_or(rows).min(rows);", "let done = rows - rows;", "decide_amendment:: maintenance::"),
+    "file-index-loses-what-came-back": (SWEEP, "            if seen.since(user, &set.reaction)? != Some(at) {", "            if true {", "file::maintenance::"),
+    "file-index-complete-after-an-earlier-release": (STEP, "        if !is_indexed(&tables.meta)? {", "        if false {", "file::maintenance::"),
+    "file-index-without-taps": (STEP, "        self.given.insert(&keys::given(user, &set.given(at))[..], ())?;\n", "", "maintenance:: amended::"),
+    "memory-index-without-taps": (MEMORY, "            self.hint(tap.post, tap.user, outcome.active);\n", "", "maintenance::memory amended::"),
     "file-log-entry-overwritten": (FILE_LOG, "if millis >= now =>", "if millis >= now && false =>", FILE_TESTS),
     "gap-not-seen": ("src/store/change_log.rs", "if last.ordinal < dropped {", "if false {", "store::change_log::"),
     "gap-in-memory-not-counted": (MEMORY, "            self.dropped += 1;\n", "", "store::change_log::"),
     "gap-in-a-file-not-counted": (SWEEP, "self.meta.insert(&keys::dropped(partition)[..], dropped)?;", "let _ = dropped;", "store::change_log::"),
-    "gap-in-redis-not-counted": ("lua/commands/log.lua", "if info[i] == 'length' then gone = gone - info[i + 1] end", "if info[i] == 'length' then gone = 0 end", "store::change_log::"),
+    "gap-in-redis-not-counted": ("lua/commands/log.lua", "if info[i] == 'length' then length = info[i + 1] end", "if info[i] == 'length' then length = added end", "store::change_log::"),
     "file-log-never-trimmed": (FILE_LOG, "        if !occurred_at(", "        if true || !occurred_at(", FILE_TESTS),
     "file-log-trimmed-in-turn-alone": (SWEEP, "            if come > TRIMMED_IN_TURN {", "            if false {", "file::store::"),
     # Rules and forgetting.

@@ -4,11 +4,15 @@
 //! sync. Reads see the last commit. They wait for the commit in progress only if one of its taps
 //! has passed its deadline: that tap must not appear after a read that did not see it.
 
+mod amending;
+mod audit;
 mod backend;
 mod backup;
+mod documents;
 mod file_core;
 mod file_error;
 mod keys;
+mod listings;
 mod log;
 mod log_entry;
 mod maintenance;
@@ -18,6 +22,7 @@ mod read;
 mod records;
 mod seen;
 mod step;
+mod steps;
 mod sweep;
 mod values;
 mod writer;
@@ -47,9 +52,9 @@ use writer::{Answer, Job, Write, WriteResult, Writer};
 use super::follow::{self, EmbeddedLog, Written};
 use super::record_budget::RecordBudget;
 use super::{
-    ChangeLog, Deadline, FileStats, LogCursor, LogEntry, LogPage, LogPosition, News, ReactorsQuery,
-    Retention, Severity, Store, StoreError, SummaryQuery, ThrottledWarnings, UserIds,
-    WatchedPartitions, WriteGate,
+    ChangeLog, Deadline, FileStats, Given, LogCursor, LogEntry, LogPage, LogPosition, News,
+    ReactorsQuery, Retention, Severity, Store, StoreError, SummaryQuery, ThrottledWarnings,
+    UserIds, WalkPage, WatchedPartitions, WriteGate,
 };
 use crate::domain::{
     Forget, Forgotten, Outcome, Partition, ReactorsPage, Ruled, RulesEdit, Summary, Tap,

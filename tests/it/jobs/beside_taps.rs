@@ -10,9 +10,9 @@ use onetap::store::{AnyStore, Maintenance as _, Store as _};
 use tokio::task::JoinHandle;
 
 use super::Jobs;
+use crate::store::each::on_stores;
 use crate::support::judge::{Answered, assert_explained, members_of};
 use crate::support::power::random;
-use crate::support::stores::on_stores;
 use crate::support::{posts, reaction, soon, tap, user};
 
 on_stores! { [memory, file, redis] {

@@ -5,9 +5,9 @@ use onetap::jobs::{Lists, State, Task};
 use onetap::store::{AnyStore, DocumentWrite, Maintenance as _, USER_INDEX};
 
 use super::{Jobs, are, held, put};
+use crate::store::each::on_stores;
 use crate::support::judge::log_of;
 use crate::support::palettes::palettes;
-use crate::support::stores::on_stores;
 use crate::support::{post, posts, reaction, soon, user};
 
 on_stores! { [memory, file, redis] {

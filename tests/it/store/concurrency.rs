@@ -11,9 +11,9 @@ use onetap::store::{AnyStore, Store as _, StoreError, SummaryQuery};
 use serde_json::Value;
 use tokio::sync::Barrier;
 
+use crate::store::each::on_stores;
 use crate::support::palettes::palettes;
 use crate::support::service::Service;
-use crate::support::stores::on_stores;
 use crate::support::{changes, post, reaction, soon, tap};
 
 /// Sends a request on each of `n` connections at the same time. Asserts that they overlapped.

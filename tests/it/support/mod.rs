@@ -19,7 +19,6 @@ pub(crate) mod program;
 pub(crate) mod redis_server;
 pub(crate) mod sentinels;
 pub(crate) mod service;
-pub(crate) mod stores;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

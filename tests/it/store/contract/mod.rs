@@ -54,7 +54,7 @@ use taps::{
     law_5_reads_see_writes,
 };
 
-use crate::support::stores::on_stores;
+use crate::store::each::on_stores;
 use crate::support::{by, keyed_tap, post, reaction, soon, tap, two_posts_of_one_partition, user};
 
 on_stores! {

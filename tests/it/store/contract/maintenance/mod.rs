@@ -33,7 +33,7 @@ use listings::{
 };
 
 on_stores! {
-    [memory, redis, valkey, sentinel, cluster] {
+    [memory, file, redis, valkey, tls, sentinel, cluster] {
         law_18_edits_apply_in_their_order_and_have_entries,
         law_18_edits_depend_on_the_time_of_a_member,
         law_18_neither_rules_nor_palettes_judge,

@@ -4,8 +4,8 @@ use onetap::store::memory::MemoryStore;
 use onetap::store::{AnyStore, Retention};
 use tempfile::TempDir;
 
-use super::redis_server::{Kind, shared};
-use super::{file, forms};
+use crate::support::redis_server::{Kind, shared};
+use crate::support::{file, forms};
 
 /// A store, and what must live as long.
 pub(crate) type Fresh = (AnyStore, Option<TempDir>);
@@ -43,13 +43,13 @@ pub(crate) async fn cluster() -> Fresh {
 /// module with the name of the store.
 macro_rules! on_stores {
     ([$($store:ident),+] $tests:tt) => {
-        $($crate::support::stores::on_stores! { @ $store $tests })+
+        $($crate::store::each::on_stores! { @ $store $tests })+
     };
     (@ $store:ident { $($test:ident),+ $(,)? }) => {
         mod $store {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                let (store, _kept) = $crate::support::stores::$store().await;
+                let (store, _kept) = $crate::store::each::$store().await;
                 super::$test(store).await;
             })+
         }
