@@ -33,7 +33,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-pub use cli::{BackupArgs, CheckConfigArgs, Cli, Command, DefaultConfigArgs, Parsed, parse};
+pub use cli::{
+    BackupArgs, CheckConfigArgs, Cli, Command, CompletionsArgs, DefaultConfigArgs, HealthArgs,
+    Parsed, command_line, parse,
+};
 pub use cors::CorsConfig;
 pub use error::ConfigError;
 pub use file::FileConfig;

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod commands;
+mod deploy;
 mod docs;
 mod faults;
 mod file;

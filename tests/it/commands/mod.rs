@@ -2,5 +2,7 @@
 
 mod cli;
 mod config;
+mod health;
+mod manual;
 mod signals;
 mod user_ids;
