@@ -95,7 +95,8 @@ pub enum Drift {
 pub struct Audited {
     /// What did not agree; empty for a sound post.
     pub drift: Vec<Drift>,
-    /// Whether the step repaired it. A repair raises the revision, and writes no log entry.
+    /// Whether the step repaired it. A repair raises the revision, unless it repairs the index alone,
+    /// and writes no log entry.
     pub repaired: bool,
     /// The revision of the post now.
     pub revision: Revision,
