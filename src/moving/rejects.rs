@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::input::InputError;
+use super::row::Line;
 
 /// The most bytes of a field that the file repeats.
 const MOST_SHOWN: usize = 1000;
@@ -21,6 +22,9 @@ pub struct Rejected {
     /// Its fields, or the whole line of NDJSON.
     pub row: Vec<String>,
 }
+
+/// The number of a line, and the line or why it is none.
+pub(crate) type Numbered = (u64, Result<Line, Rejected>);
 
 /// The first line of the file. So a second run of the same import may write it anew, and nobody
 /// loses another file.

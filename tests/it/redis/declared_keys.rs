@@ -174,7 +174,7 @@ async fn work_on_everything(server: &RedisServer, store: &RedisStore, post: Post
     let hints: Vec<String> = client.keys("*:u:*").await.unwrap();
     let _: () = client.del(hints).await.unwrap();
     for repair in [false, true] {
-        let seen = WalkedPost { post, seen: vec![reaction("sad")] };
+        let seen = WalkedPost { post, own: true, seen: vec![reaction("sad")] };
         let indexed = vec![(reaction("like"), user(7))];
         assert_eq!(store.audit(seen, indexed, repair, soon()).await.unwrap().drift.len(), 2);
     }
