@@ -20,7 +20,8 @@
 --- @include "apply"
 --- @include "marks"
 
-local FIXED, PER_EDIT, STEP_KEPT_MILLIS = 6, 5, '90000000'
+local FIXED, PER_EDIT = 6, 5
+local STEP_KEPT_MILLIS, STEP_KEPT_MILLIS_WHEN_FULL = '3600000', '60000'
 
 local function amend(post, log, once, raw, not_after, cause, actor, step, edits, arg)
   local is_import = #step > 1
@@ -59,7 +60,8 @@ local function amend(post, log, once, raw, not_after, cause, actor, step, edits,
     local after = emptied and math.max(revision, (floor_of(post))) or revision
     write_mark(once, marks, mark, raw, source, from + edits, after, live)
   elseif step == 's' and (changes or not full) then
-    call('SET', once, text .. string.format(' %.0f', revision), 'PX', STEP_KEPT_MILLIS)
+    call('SET', once, text .. string.format(' %.0f', revision), 'PX',
+      full and STEP_KEPT_MILLIS_WHEN_FULL or STEP_KEPT_MILLIS)
   end
   return changes and CHANGED or 0, text, revision
 end

@@ -93,8 +93,9 @@ impl Amendment {
 pub enum Once {
     /// Its edits are such that a second run changes nothing, or the caller does not mind.
     No,
-    /// The step keeps what it answered under this token for a day, as it keeps the record of a
-    /// tap. A repetition answers that, and writes nothing. The token depends on the post.
+    /// The step keeps what it answered under this token for an hour, as it keeps the record of a
+    /// tap; for a minute if memory is full. A repetition answers that, and writes nothing. The
+    /// token depends on the post.
     Step(StepToken),
     /// The step keeps a mark at the post: how far this source is in.
     Import(ImportStep),

@@ -14,7 +14,7 @@ pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 pub const USER_INDEX: &str = "user-index";
 
 /// How long a store keeps what a step of a job answered, under its token.
-pub(super) const STEPS_KEPT: Duration = Duration::from_secs(24 * 3600);
+pub(super) const STEPS_KEPT: Duration = Duration::from_secs(3600);
 
 /// How long a store keeps the mark of an import after the step that wrote it.
 pub(super) const MARKS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -190,10 +190,11 @@ pub(super) fn check_edits(amendment: &Amendment) -> Result<(), StoreError> {
 ///     log entry with the amendment's cause. An edit that changes nothing writes nothing. Neither
 ///     rules nor palettes judge it. An amendment that only removes works when memory is full.
 /// 19. **Once.** A repetition with the same [`StepToken`](crate::domain::StepToken) answers what
-///     the first one answered and writes nothing, for at least a day. A step of an import is
-///     applied at most once: [`ImportOutcome`](crate::domain::ImportOutcome) says when it is not.
-///     A post without state and without a mark is untouched; any other post whose revision is not
-///     the mark's has live taps.
+///     the first one answered and writes nothing, for an hour; for a minute if memory was full at
+///     the first one. A step of an import is applied at most once:
+///     [`ImportOutcome`](crate::domain::ImportOutcome) says when it is not. A post without state
+///     and without a mark is untouched; any other post whose revision is not the mark's has live
+///     taps.
 /// 20. **Walk.** A walk from the start to the end comes by every post that has members or rules all
 ///     the while, at least once.
 /// 21. **Given.** The list of a user has exactly the memberships of that user, newest first, as of

@@ -47,6 +47,14 @@ async fn counts(store: &RedisStore, post: PostId) -> Vec<(String, u64)> {
     summary.reactions.iter().map(|it| (it.reaction.to_string(), it.count)).collect()
 }
 
+/// How long the only step is kept, in ms.
+async fn step_is_kept(server: &RedisServer) -> i64 {
+    let mut client = server.client().await;
+    let keys: Vec<String> = client.keys("*:s:*").await.unwrap();
+    assert_eq!(keys.len(), 1, "{keys:?}");
+    client.pttl(&keys[0]).await.unwrap()
+}
+
 async fn given(store: &RedisStore, id: u64, limit: usize) -> Vec<Given> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
@@ -153,6 +161,8 @@ async fn a_step_whose_answer_was_lost_is_repeated_and_writes_nothing() {
     assert_eq!(again.outcomes, [EditOutcome::Removed, EditOutcome::Added]);
     assert_eq!(amend(&store, step).await, again);
     assert_eq!(counts(&store, post).await, [("like".into(), 1), ("love".into(), 1)]);
+    let kept = step_is_kept(&server).await;
+    assert!((3_000_000..=3_600_000).contains(&kept), "for an hour: {kept} ms");
 }
 
 #[tokio::test]
@@ -345,6 +355,8 @@ async fn removing_works_while_memory_is_full() {
     let removed = amend(&store, step.clone()).await;
     assert_eq!(removed.outcomes, [EditOutcome::Removed; 9]);
     assert!(amend(&store, step).await.replayed);
+    let kept = step_is_kept(&server).await;
+    assert!((1..=60_000).contains(&kept), "memory is full: {kept} ms");
     assert_eq!(counts(&store, posts[0]).await, [("like".into(), 11)]);
     let body = Some(b"how far a job is".to_vec());
     let write = DocumentWrite { name: "jobs/a".into(), expected: 0, body, keep: None };

@@ -147,6 +147,27 @@ async fn a_store_that_was_away_longer_than_a_lease_is_used_again_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_begins_a_window_that_the_store_loses_is_told_that_the_outcome_is_unknown() {
+    let redis = RedisServer::start(Kind::Redis, &[]);
+    let service = Service::with(&["--store", &redis.url()]);
+    let mut client = redis.client().await;
+    let lose = async {
+        loop {
+            let mut keys = redis::cmd("KEYS");
+            let keys: Vec<String> =
+                keys.arg("*:d:read-only").query_async(&mut client).await.unwrap();
+            if let Some(key) = keys.first() {
+                let _: () = redis::cmd("DEL").arg(key).query_async(&mut client).await.unwrap();
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let (begun, ()) = tokio::join!(service.send("PUT", WINDOW), lose);
+    begun.assert_problem(504, "outcome_unknown");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_node_of_a_cluster_ends_no_lease() {
     // The documents lie at several nodes.
     let cluster = Cluster::start(Kind::Redis, 3, false).await;
