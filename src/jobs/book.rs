@@ -11,7 +11,7 @@ use super::Task;
 use super::job::{Job, JobId, Lists, State};
 use crate::domain::{Micros, UserId};
 use crate::store::{
-    AnyStore, Deadline, DocumentWrite, MAX_DOCUMENT_BYTES, Maintenance as _, StoreError,
+    AnyStore, Deadline, DocumentWrite, MAX_DOCUMENT_BYTES, Maintenance as _, ReadOnly, StoreError,
 };
 
 /// How long a job and its receipt are kept after its last step.
@@ -37,6 +37,14 @@ pub(super) fn now() -> Micros {
 /// A document of a job is not what we wrote.
 pub(super) fn damaged(id: &JobId, why: impl Display) -> StoreError {
     StoreError::Damaged(format!("the documents of job {id}: {why}"))
+}
+
+/// The error of a job that does not exist, and so never runs.
+fn nothing_begun(error: StoreError) -> StoreError {
+    match error {
+        StoreError::OutcomeUnknown => StoreError::Unavailable("no job has begun".into()),
+        other => other,
+    }
 }
 
 /// A page of jobs.
@@ -65,7 +73,8 @@ impl JobBook {
     ///
     /// # Errors
     ///
-    /// If the store does not answer, or too many jobs are open.
+    /// If the store does not answer, or too many jobs are open, or this process takes no writes.
+    /// After [`StoreError::OutcomeUnknown`] alone the job may run.
     pub async fn start(
         &self,
         task: Task,
@@ -74,18 +83,45 @@ impl JobBook {
         dry_run: bool,
         deadline: Deadline,
     ) -> Result<Job, StoreError> {
+        if self.store.takes_no_writes() {
+            return Err(StoreError::ReadOnly(ReadOnly::Process));
+        }
         let now = now();
         let id = JobId::new(now);
-        self.write_lists(&id, &lists, deadline).await?;
+        self.prepare(&id, &lists, deadline).await.map_err(nothing_begun)?;
         let job = Job::new(id, task, &lists, actor, dry_run, now);
         if !self.save(&job, 0, deadline).await? {
             return Err(StoreError::Overloaded);
         }
-        self.add_name(OPEN, &job.id, None, deadline).await?;
-        let day = Duration::from_secs((KEPT_DAYS + 1) * 86_400);
-        self.add_name(&day_of(job.id.day()), &job.id, Some(day), deadline).await?;
+        // Last: from here on a runner sees the job.
+        if let Err(error) = self.add_name(OPEN, &job.id, None, deadline).await {
+            return Err(self.withdraw(&job.id, error, deadline).await);
+        }
         self.wake.notify_one();
         Ok(job)
+    }
+
+    /// Writes what a job needs that does not exist yet. Without the job it does no harm.
+    async fn prepare(
+        &self,
+        id: &JobId,
+        lists: &Lists,
+        deadline: Deadline,
+    ) -> Result<(), StoreError> {
+        let day = Duration::from_secs((KEPT_DAYS + 1) * 86_400);
+        self.add_name(&day_of(id.day()), id, Some(day), deadline).await?;
+        self.write_lists(id, lists, deadline).await
+    }
+
+    /// Takes back a job that did not get onto the list of open ones. Without its document it never
+    /// runs. Returns the error to answer.
+    async fn withdraw(&self, id: &JobId, error: StoreError, deadline: Deadline) -> StoreError {
+        let (name, body) = (format!("job/{id}"), None);
+        let write = DocumentWrite { name, expected: 1, body, keep: None };
+        match self.store.write_document(write, deadline).await {
+            Ok(true) => nothing_begun(error),
+            Ok(false) | Err(_) => StoreError::OutcomeUnknown,
+        }
     }
 
     /// Reads a job; None if there is none of this name.
@@ -276,3 +312,7 @@ fn day_of(day: u64) -> String {
 fn receipt_of(id: &JobId, part: u64) -> String {
     format!("job/{id}/receipt/{part}")
 }
+
+#[cfg(test)]
+#[path = "book_tests.rs"]
+mod tests;

@@ -28,6 +28,9 @@ const REST: Duration = Duration::from_secs(1);
 /// The document that names the audit which completes the index.
 const INDEX_JOB: &str = "jobs/index";
 
+/// How long after an audit that could not complete the index the next one begins.
+const AUDIT_AGAIN: Duration = Duration::from_secs(3600);
+
 /// How fast jobs may go.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
@@ -232,17 +235,24 @@ impl Runner {
 
     /// Sees to it that the index of what users gave gets complete. A store that is older than the
     /// index gets an audit of all posts, which writes it.
-    async fn complete_index(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn complete_index(&mut self) -> Result<(), StoreError> {
         let store = &self.book.store;
-        if self.indexed {
-            return Ok(());
-        }
-        if store.document(USER_INDEX, patience()).await?.is_some() {
+        let was = std::mem::take(&mut self.indexed);
+        let whole = store.document(USER_INDEX, patience()).await?.is_some();
+        if whole && was {
             self.indexed = true;
             return Ok(());
         }
         let named = store.document(INDEX_JOB, patience()).await?;
         let version = named.as_ref().map_or(0, |document| document.version);
+        if whole {
+            // If somebody removes `user-index`, an audit of today says nothing about that day.
+            if named.is_some() {
+                self.name_index_job(None, version).await?;
+            }
+            self.indexed = true;
+            return Ok(());
+        }
         let id = named.and_then(|it| String::from_utf8_lossy(&it.body).parse::<JobId>().ok());
         let job = match &id {
             Some(id) => self.book.job(id, patience()).await?,
@@ -250,12 +260,18 @@ impl Runner {
         };
         match job {
             Some(job) if !job.has_ended() => return Ok(()),
-            // Damaged posts have no members that an index could name.
-            Some(job) if job.state != State::Cancelled => {
-                let (name, body) = (USER_INDEX.to_owned(), Some(job.id.to_string().into_bytes()));
-                let write = DocumentWrite { name, expected: 0, body, keep: None };
-                store.write_document(write, patience()).await?;
-                self.indexed = true;
+            Some(job) if completes_index(&job) => {
+                // Only who removes the name of the audit may go by it.
+                if self.name_index_job(None, version).await? {
+                    let (name, body) = (USER_INDEX.to_owned(), Some(job.id.to_string().into()));
+                    let write = DocumentWrite { name, expected: 0, body, keep: None };
+                    self.book.store.write_document(write, patience()).await?;
+                    self.indexed = true;
+                }
+                return Ok(());
+            }
+            // Somebody has to repair or remove what is damaged.
+            Some(job) if Micros(job.ended.unwrap_or_default()).later(AUDIT_AGAIN) > now() => {
                 return Ok(());
             }
             _ => {}
@@ -263,16 +279,32 @@ impl Runner {
         let task = Task::Audit { repair: true };
         let job = self.book.start(task, Lists::default(), None, false, patience()).await?;
         tracing::info!(
-            "this store is older than the index of what users gave: job {} completes it; jobs of \
-             the kinds erase, retract and merge_user wait for it",
+            "the index of what users gave is not complete: job {} completes it; jobs of the kinds \
+             erase, retract and merge_user wait for it",
             job.id
         );
-        let (name, body) = (INDEX_JOB.to_owned(), Some(job.id.to_string().into_bytes()));
-        let write = DocumentWrite { name, expected: version, body, keep: None };
-        if !self.book.store.write_document(write, patience()).await? {
+        if !self.name_index_job(Some(&job.id), version).await? {
             // Another process was faster.
             self.book.cancel(&job.id, patience()).await?;
         }
         Ok(())
     }
+
+    /// Writes which audit completes the index. Returns whether nobody else has.
+    async fn name_index_job(&self, id: Option<&JobId>, version: u64) -> Result<bool, StoreError> {
+        let (name, body) = (INDEX_JOB.to_owned(), id.map(|id| id.to_string().into_bytes()));
+        let write = DocumentWrite { name, expected: version, body, keep: None };
+        self.book.store.write_document(write, patience()).await
+    }
 }
+
+/// Whether the index is complete behind this audit: it has gone through all posts, and found none
+/// whose members it could not read.
+fn completes_index(job: &Job) -> bool {
+    let left = job.numbers.get("damaged") + job.numbers.get("not_repaired");
+    job.state == State::Done && left == 0
+}
+
+#[cfg(test)]
+#[path = "runner_tests.rs"]
+mod tests;

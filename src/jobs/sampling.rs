@@ -8,12 +8,13 @@ use super::audit::audit;
 use super::look::patience;
 use super::plan::Pending;
 use super::stats::AuditStats;
-use crate::store::{AnyStore, Maintenance as _, StoreError};
+use crate::store::{AnyStore, DocumentWrite, Drift, Maintenance as _, StoreError, USER_INDEX};
 
 /// How long it waits after the last post, and after an error.
 const REST: Duration = Duration::from_secs(10);
 
-/// Compares posts for ever, `rate` a second. It repairs nothing.
+/// Compares posts for ever, `rate` a second. It repairs nothing, except that it has the index of
+/// what users gave completed again when a member is missing there.
 pub(super) async fn sample(store: &AnyStore, rate: u32, stats: &Arc<AuditStats>) {
     if rate == 0 {
         return std::future::pending().await;
@@ -47,6 +48,10 @@ async fn compare(store: &AnyStore, pending: &Pending, stats: &Arc<AuditStats>) {
     match audit(store, pending, false).await {
         Ok(looked) => {
             stats.posts.add(1);
+            let is_gap = |drift: &Drift| matches!(drift, Drift::NotIndexed(_));
+            if looked.audited.drift.iter().any(is_gap) && doubt_index(store).await.is_err() {
+                tokio::time::sleep(REST).await;
+            }
             if let Some(drift) = looked.audited.drift.first() {
                 stats.drifted.add(1);
                 tracing::warn!(
@@ -62,4 +67,16 @@ async fn compare(store: &AnyStore, pending: &Pending, stats: &Arc<AuditStats>) {
         }
         Err(_) => tokio::time::sleep(REST).await,
     }
+}
+
+/// The index of what users gave is not complete, though the store says so: an older release has
+/// tapped beside us, or a copy of the store was put back. The runner audits all posts then.
+async fn doubt_index(store: &AnyStore) -> Result<(), StoreError> {
+    let Some(document) = store.document(USER_INDEX, patience()).await? else { return Ok(()) };
+    let (name, expected) = (USER_INDEX.to_owned(), document.version);
+    let write = DocumentWrite { name, expected, body: None, keep: None };
+    if store.write_document(write, patience()).await? {
+        tracing::warn!("the index of what users gave has gaps; an audit of all posts begins");
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
 
@@ -69,6 +70,11 @@ impl AnyStore {
     /// If the store does not take the change, or not all of it.
     pub async fn set_read_only(&self, on: bool) -> Result<(), StoreError> {
         self.gate().set(self, on).await
+    }
+
+    /// Whether this process takes no writes for as long as it lives.
+    pub fn takes_no_writes(&self) -> bool {
+        self.gate().shut.load(Ordering::Relaxed)
     }
 
     /// Looks whether a window is open, unless this process knows.

@@ -60,7 +60,7 @@ pub struct WriteGate {
     /// What the last look found, and when it began, in milliseconds since `base`.
     known: Stamped,
     /// `--read-only`.
-    shut: AtomicBool,
+    pub(super) shut: AtomicBool,
     /// Whether other processes may begin a window.
     leased: bool,
     /// The writes of a store that only this process has.

@@ -84,6 +84,10 @@ pub(in crate::http) async fn erase(
     begin(&book, task, Lists::default(), actor, false, deadline).await
 }
 
+/// What to do when nobody knows whether the job exists.
+const MAY_HAVE_BEGUN: &str = "the store did not answer in time, so the job may have begun; look for \
+                              it with GET /v1/jobs before you start it again";
+
 async fn begin(
     book: &JobBook,
     task: Task,
@@ -92,7 +96,12 @@ async fn begin(
     dry_run: bool,
     deadline: Deadline,
 ) -> Result<Response, Problem> {
-    let job = book.start(task, lists, actor.moderator(), dry_run, deadline).await?;
+    let job = match book.start(task, lists, actor.moderator(), dry_run, deadline).await {
+        Err(StoreError::OutcomeUnknown) => {
+            return Err(Problem::new(Code::OutcomeUnknown, MAY_HAVE_BEGUN));
+        }
+        started => started?,
+    };
     let location = format!("/v1/jobs/{}", job.id);
     let mut response = (StatusCode::ACCEPTED, Json(JobAnswer::from(job))).into_response();
     if let Ok(location) = HeaderValue::try_from(location) {
