@@ -1,6 +1,7 @@
 //! Reactions that count every tap exactly once. `ARCHITECTURE.md` explains how the parts fit.
 
 pub mod app;
+pub mod auth;
 pub mod commands;
 pub mod config;
 pub mod demo;

@@ -47,6 +47,7 @@ const LAW: &[(&str, &[&str])] = &[
     ("src/store/file", &["domain", "store"]),
     ("src/store/memory", &["domain", "store", "sync"]),
     ("src/store", &["domain", "store", "sync", "telemetry"]),
+    ("src/auth", &["domain"]),
     // It knows no component: each registers its own figures.
     ("src/telemetry", &[]),
     ("src/sync", &[]),
