@@ -5,15 +5,18 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, ConfigError, StoreConfig};
+use crate::auth::KeyRing;
+use crate::config::{AuthOptions, Config, ConfigError, StoreConfig};
 use crate::demo::{self, NaiveTable};
 use crate::http::{
-    self, Acceptor, Access, ConnectionStats, Edge, Hosts, HttpState, LargeAnswers, Listener,
-    Readiness, RequestLog, RequestMetrics, Worker,
+    self, Acceptor, Access, AccessRules, ConnectionStats, Edge, Gate, Hosts, HttpState,
+    LargeAnswers, Listener, Readiness, RequestLog, RequestMetrics, Worker,
 };
+use crate::keys::{KeySource, Reloaded};
 use crate::live::Hub;
 use crate::store::file::{FileStore, OpenError};
 use crate::store::memory::MemoryStore;
@@ -27,6 +30,9 @@ pub enum Failure {
     /// The configuration is invalid; the line says what to change.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The command ran, and what it checked is not good.
+    #[error("{0}")]
+    Refused(String),
     /// A file is damaged, or is of another kind.
     #[error("{0}")]
     Data(String),
@@ -39,9 +45,10 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The exit code, as in sysexits: 64 usage, 65 data, 69 unavailable.
+    /// The exit code: 1 for a failed check; else as in sysexits: 64 usage, 65 data, 69 unavailable.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Refused(_) => 1,
             Self::Config(_) => 64,
             Self::Data(_) => 65,
             Self::Taken(_) | Self::Io(_) => 69,
@@ -72,6 +79,8 @@ struct Shared {
     naive: Arc<NaiveTable>,
     log: Arc<RequestLog>,
     hosts: Hosts,
+    /// The keys and rules. None if every caller may do everything.
+    keys: Option<(Arc<KeyRing>, AccessRules)>,
     stop: CancellationToken,
 }
 
@@ -113,6 +122,7 @@ pub async fn run(
     listeners: Vec<Listener>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
+    let keys = config.auth.as_ref().map(|auth| watch_keys(auth, &stop)).transpose()?;
     let source = open_store(&config).await?;
     let room = connections_within_descriptors(config.limits.max_connections);
     // Streams may not take all connections: the rest are for requests that end soon, such as taps.
@@ -126,6 +136,7 @@ pub async fn run(
         naive: Arc::default(),
         log: RequestLog::new(config.access_log),
         hosts: Hosts::new(address, config.allowed_hosts.clone()),
+        keys,
         stop: stop.clone(),
     };
     let request_bytes = config.limits.max_request_bytes_in_flight;
@@ -137,9 +148,13 @@ pub async fn run(
         .collect::<io::Result<Vec<_>>>()?;
     threads.push(start_hub(shared.live.clone(), shared.source.clone(), stop.clone())?);
 
-    tracing::warn!("no authentication: every caller may do everything in the name of every user");
+    if config.auth.is_none() {
+        tracing::warn!(
+            "no authentication: every caller may do everything in the name of every user"
+        );
+    }
     match address {
-        Some(address) => greet(address, config.demo),
+        Some(address) => greet(address, &config),
         None => say(&format!("Listening on {}\n", config.listen)),
     }
     tracing::info!(
@@ -160,6 +175,45 @@ pub async fn run(
     drop(shared);
     tracing::info!("Stopped.");
     Ok(())
+}
+
+/// How often onetap looks whether a file with keys has changed.
+const KEY_FILES_EVERY: Duration = Duration::from_secs(1);
+
+/// Reads the keys, and reads them again when their files change.
+fn watch_keys(
+    auth: &AuthOptions,
+    stop: &CancellationToken,
+) -> Result<(Arc<KeyRing>, AccessRules), ConfigError> {
+    let mut source = KeySource::open(&auth.files)
+        .map_err(|error| ConfigError::told(error.key, &error.problem))?;
+    let ring = KeyRing::new(source.keys());
+    let (watched, stop) = (Arc::clone(&ring), stop.clone());
+    tokio::spawn(async move {
+        while stop.run_until_cancelled(tokio::time::sleep(KEY_FILES_EVERY)).await.is_some() {
+            let refresh = move || {
+                let told = source.refresh();
+                (source, told)
+            };
+            // It panics only with a bug of ours; then the keys stay as they are.
+            let Ok((refreshed, told)) = tokio::task::spawn_blocking(refresh).await else { return };
+            source = refreshed;
+            if told.iter().any(|told| matches!(told, Reloaded::Good(_))) {
+                watched.replace(source.keys());
+            }
+            for told in told {
+                match told {
+                    Reloaded::Good(file) => {
+                        tracing::info!("{file}: it has changed; onetap uses it")
+                    }
+                    Reloaded::Bad(error) => {
+                        tracing::warn!("{error}; until then onetap uses what it held last");
+                    }
+                }
+            }
+        }
+    });
+    Ok((ring, auth.rules))
 }
 
 async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
@@ -206,15 +260,16 @@ fn start(
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (limits, grace, demo) = (config.limits, config.shutdown_grace, config.demo);
-    let access = Access::new(config.user_ids);
+    let access = Access::new(config.user_ids).with_rules(config.auth.as_ref().map(|it| it.rules));
     let (shared, cors_origins) = (shared.clone(), config.cors_origins.clone());
     let palettes = Arc::clone(&config.palettes);
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
-            let Shared { source, figures, live, answers, naive, log, hosts, stop } = shared;
+            let Shared { source, figures, live, answers, naive, log, hosts, keys, stop } = shared;
             let Figures { registry, requests, connections, readiness } = figures;
             let (store, stats) = (source.attach(), (connections, live.stats()));
-            let edge = Edge::new(hosts, cors_origins, limits.max_uri_bytes, requests, log);
+            let gate = keys.map(|(ring, rules)| Gate::new(&ring, rules));
+            let edge = Edge::new(hosts, cors_origins, limits.max_uri_bytes, requests, log, gate);
             let state =
                 HttpState::new(store, palettes, &limits, answers, live, registry, readiness)
                     .with_access(access);
@@ -237,13 +292,15 @@ fn start_hub(
         .spawn(move || runtime.block_on(live.run(|| source.attach(), http::event, stop)))
 }
 
-fn greet(address: SocketAddr, demo: bool) {
+fn greet(address: SocketAddr, config: &Config) {
+    let token = if config.auth.is_some() { " -H 'Authorization: Bearer KEY'" } else { "" };
     say(&format!(
         "Listening on http://{address}\n\
-         Try: curl -w '\\n' -X PUT http://{address}/v1/posts/{EXAMPLE_POST}/reactions/like/users/42\n\
+         Try: curl -w '\\n' -X PUT{token} \
+         http://{address}/v1/posts/{EXAMPLE_POST}/reactions/like/users/42\n\
          Docs: http://{address}/docs\n"
     ));
-    if demo {
+    if config.demo {
         say(&format!("Demo: http://{address}/demo\n"));
     }
 }

@@ -7,6 +7,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod http;
+pub mod keys;
 pub mod live;
 pub mod store;
 pub mod sync;

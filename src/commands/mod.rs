@@ -4,6 +4,7 @@ mod backup;
 mod check_config;
 mod default_config;
 mod serve;
+mod token;
 
 use std::ffi::OsString;
 use std::io;
@@ -82,6 +83,9 @@ fn command(args: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
             Ok(())
         }
         Command::Backup(args) => backup::run(&args),
+        Command::Token(args) => with_settings(&flags, |settings| token::mint_one(&args, settings)),
+        Command::CheckToken => with_settings(&flags, token::check),
+        Command::ServiceKey(args) => token::new_key(&args),
     }
 }
 
@@ -96,6 +100,7 @@ fn with_settings(
         Failure::Config(error) => settings.given.name(error).into(),
         Failure::Data(line) => Failure::Data(settings.given.name_in(&line)),
         Failure::Taken(line) => Failure::Taken(settings.given.name_in(&line)),
+        Failure::Refused(line) => Failure::Refused(line),
         Failure::Io(error) => Failure::Io(error),
     })
 }

@@ -1,6 +1,7 @@
 //! The configuration: flags, `ONETAP_…` variables and a file. They are merged and checked before
 //! anything starts.
 
+mod auth;
 mod cli;
 mod config_file;
 mod cors;
@@ -29,8 +30,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use auth::{AuthConfig, AuthOptions};
 use bytesize::ByteSize;
-pub use cli::{BackupArgs, CheckConfigArgs, Cli, Command, DefaultConfigArgs, Parsed, parse};
+pub use cli::{
+    BackupArgs, CheckConfigArgs, Cli, Command, DefaultConfigArgs, Parsed, ServiceKeyArgs,
+    TokenArgs, parse,
+};
 pub use cors::CorsConfig;
 pub use error::ConfigError;
 pub use file::FileConfig;
@@ -71,6 +76,8 @@ pub struct Config {
     pub cors_origins: Vec<Origin>,
     /// Whether to serve the demo.
     pub demo: bool,
+    /// How the service knows its callers. None if every caller may do everything.
+    pub auth: Option<AuthOptions>,
     /// How many threads answer requests.
     pub threads: usize,
     /// The limits on requests and connections.
@@ -112,13 +119,14 @@ impl Config {
 }
 
 fn judge(settings: &Settings) -> Result<Config, ConfigError> {
-    let Sections { server, limits, cors, retention, log, .. } = &settings.sections;
-    if server.listen.is_open() && !server.insecure_no_auth {
+    let Sections { server, limits, cors, retention, log, auth, .. } = &settings.sections;
+    let auth = auth.options(settings)?;
+    if server.listen.is_open() && !server.insecure_no_auth && auth.is_none() {
         return Err(ConfigError::new(
             format!("--listen {}", server.listen),
             "other machines can reach it, and without authentication every caller may do \
              everything",
-            "listen on 127.0.0.1, or add --insecure-no-auth",
+            "listen on 127.0.0.1, name keys in [auth], or add --insecure-no-auth",
         ));
     }
     let limits = limits.limits();
@@ -154,7 +162,8 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
         user_ids: settings.sections.store.user_ids,
         allowed_hosts: server.allowed_host.clone(),
         cors_origins: cors.cors_origin.clone(),
-        demo: server.demo,
+        demo: server.demo && auth.is_none(),
+        auth,
         threads: server.threads.map_or_else(cores, |threads| threads as usize),
         limits,
         shutdown_grace: server.shutdown_grace,

@@ -18,4 +18,4 @@ pub(super) use idempotency::IdempotencyHeader;
 pub(crate) use path::TapPath;
 pub(super) use path::{PostPath, ReactionPath, SetPath};
 pub(crate) use query::Query;
-pub(super) use query::{limit_in_body, posts, recent_in_body};
+pub(super) use query::{limit_in_body, posts};

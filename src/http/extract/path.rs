@@ -31,21 +31,31 @@ pub(crate) struct TapPath {
     pub(crate) user: UserId,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for PostPath {
+impl<S: Send + Sync> FromRequestParts<S> for PostPath
+where
+    Access: FromRef<S>,
+{
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::read(parts, state).await?;
-        Ok(Self { post: params.get("post_id").parse()? })
+        let caller = Access::from_ref(state).caller(parts);
+        Ok(Self { post: caller.post(params.get("post_id").parse()?)? })
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for ReactionPath {
+impl<S: Send + Sync> FromRequestParts<S> for ReactionPath
+where
+    Access: FromRef<S>,
+{
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::read(parts, state).await?;
-        Ok(Self { post: params.get("post_id").parse()?, reaction: params.get("reaction").parse()? })
+        let caller = Access::from_ref(state).caller(parts);
+        let post = params.get("post_id").parse()?;
+        let reaction = params.get("reaction").parse()?;
+        Ok(Self { post: caller.post(post)?, reaction })
     }
 }
 
@@ -58,7 +68,9 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::read(parts, state).await?;
         let caller = Access::from_ref(state).caller(parts);
-        Ok(Self { post: params.get("post_id").parse()?, user: caller.user(params.get("user_id"))? })
+        let post = params.get("post_id").parse()?;
+        let user = caller.user(params.get("user_id"))?;
+        Ok(Self { post: caller.post(post)?, user })
     }
 }
 
@@ -71,11 +83,10 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::read(parts, state).await?;
         let caller = Access::from_ref(state).caller(parts);
-        Ok(Self {
-            post: params.get("post_id").parse()?,
-            reaction: params.get("reaction").parse()?,
-            user: caller.user(params.get("user_id"))?,
-        })
+        let post = params.get("post_id").parse()?;
+        let reaction = params.get("reaction").parse()?;
+        let user = caller.user(params.get("user_id"))?;
+        Ok(Self { post: caller.post(post)?, reaction, user })
     }
 }
 

@@ -4,3 +4,5 @@ mod cli;
 mod config;
 mod signals;
 mod user_ids;
+
+pub(crate) use cli::{assert_usage, onetap, run};
