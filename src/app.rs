@@ -7,15 +7,18 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::KeyRing;
 use crate::config::{AuthOptions, Config, ConfigError, StoreConfig};
 use crate::demo::{self, NaiveTable};
+use crate::domain::Palettes;
 use crate::http::{
     self, Acceptor, Access, AccessRules, ConnectionStats, Edge, Gate, Hosts, HttpState,
     LargeAnswers, Listener, Readiness, RequestLog, RequestMetrics, Worker,
 };
+use crate::jobs::{AuditStats, JobStats, Rates, Runner};
 use crate::keys::{KeySource, Reloaded};
 use crate::live::Hub;
 use crate::store::file::{FileStore, OpenError};
@@ -30,26 +33,31 @@ pub enum Failure {
     /// The configuration is invalid; the line says what to change.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The command ran, and what it checked is not good.
-    #[error("{0}")]
-    Refused(String),
     /// A file is damaged, or is of another kind.
     #[error("{0}")]
     Data(String),
     /// Another program holds something that this one needs.
     #[error("{0}")]
     Taken(String),
+    /// All is done, but rows were left out, or something differs.
+    #[error("{0}")]
+    Partly(String),
+    /// A signal stopped the command; how far it got.
+    #[error("{0}")]
+    Stopped(String),
     /// The operating system reported an error.
     #[error("{0}")]
     Io(#[from] io::Error),
 }
 
 impl Failure {
-    /// The exit code: 1 for a failed check; else as in sysexits: 64 usage, 65 data, 69 unavailable.
+    /// The exit code, as in sysexits: 64 usage, 65 data, 69 unavailable; 1 if not all is well; 130
+    /// after Ctrl-C.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Refused(_) => 1,
             Self::Config(_) => 64,
+            Self::Partly(_) => 1,
+            Self::Stopped(_) => 130,
             Self::Data(_) => 65,
             Self::Taken(_) | Self::Io(_) => 69,
         }
@@ -75,6 +83,8 @@ struct Shared {
     figures: Figures,
     live: Hub,
     answers: Arc<LargeAnswers>,
+    /// Tells the runner of jobs about new ones.
+    wake: Arc<Notify>,
     /// The demo's table.
     naive: Arc<NaiveTable>,
     log: Arc<RequestLog>,
@@ -91,6 +101,7 @@ struct Figures {
     requests: Arc<RequestMetrics>,
     connections: Arc<ConnectionStats>,
     readiness: Arc<Readiness>,
+    jobs: (Arc<JobStats>, Arc<AuditStats>),
 }
 
 impl Figures {
@@ -103,12 +114,16 @@ impl Figures {
         registry.register(Arc::clone(&requests));
         registry.register(Arc::clone(&connections));
         registry.register(live.stats());
+        registry.register(Arc::clone(source.gate()));
+        let jobs: (Arc<JobStats>, Arc<AuditStats>) = Default::default();
+        registry.register(Arc::clone(&jobs.0));
+        registry.register(Arc::clone(&jobs.1));
         source.lane_stats().into_iter().for_each(|lanes| registry.register(lanes));
         source.file_stats().into_iter().for_each(|file| registry.register(file));
         if let StoreSource::File(_, path) = source {
             registry.register(FileSize(path.clone()));
         }
-        Self { registry: Arc::new(registry), requests, connections, readiness }
+        Self { registry: Arc::new(registry), requests, connections, readiness, jobs }
     }
 }
 
@@ -124,6 +139,9 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let keys = config.auth.as_ref().map(|auth| watch_keys(auth, &stop)).transpose()?;
     let source = open_store(&config).await?;
+    if config.read_only {
+        source.gate().shut();
+    }
     let room = connections_within_descriptors(config.limits.max_connections);
     // Streams may not take all connections: the rest are for requests that end soon, such as taps.
     let live = Hub::new(room - (room / 4).min(KEPT_FROM_STREAMS));
@@ -133,6 +151,7 @@ pub async fn run(
         source,
         live,
         answers: LargeAnswers::new(config.limits.max_answer_bytes_in_flight),
+        wake: Arc::default(),
         naive: Arc::default(),
         log: RequestLog::new(config.access_log),
         hosts: Hosts::new(address, config.allowed_hosts.clone()),
@@ -147,6 +166,10 @@ pub async fn run(
         .map(|(i, worker)| start(i, worker, &config, &shared))
         .collect::<io::Result<Vec<_>>>()?;
     threads.push(start_hub(shared.live.clone(), shared.source.clone(), stop.clone())?);
+    // A process that may not write would only keep jobs from the others.
+    if !config.read_only {
+        threads.push(start_jobs(&shared, Arc::clone(&config.palettes), config.rates)?);
+    }
 
     if config.auth.is_none() {
         tracing::warn!(
@@ -216,7 +239,12 @@ fn watch_keys(
     Ok((ring, auth.rules))
 }
 
-async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
+/// Opens the store of a configuration.
+///
+/// # Errors
+///
+/// If the store is reachable but not usable.
+pub(crate) async fn open_store(config: &Config) -> Result<StoreSource, Failure> {
     match &config.store {
         StoreConfig::Memory(most) => {
             tracing::warn!(
@@ -265,14 +293,16 @@ fn start(
     let palettes = Arc::clone(&config.palettes);
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
-            let Shared { source, figures, live, answers, naive, log, hosts, keys, stop } = shared;
-            let Figures { registry, requests, connections, readiness } = figures;
+            let Shared { source, figures, live, answers, wake, naive, log, hosts, keys, stop } =
+                shared;
+            let Figures { registry, requests, connections, readiness, .. } = figures;
             let (store, stats) = (source.attach(), (connections, live.stats()));
             let gate = keys.map(|(ring, rules)| Gate::new(&ring, rules));
             let edge = Edge::new(hosts, cors_origins, limits.max_uri_bytes, requests, log, gate);
             let state =
                 HttpState::new(store, palettes, &limits, answers, live, registry, readiness)
-                    .with_access(access);
+                    .with_access(access)
+                    .with_jobs(wake);
             let demo = demo.then(|| demo::router(&edge, naive, access));
             let router = http::router(state, &edge, demo);
             worker.run(router, limits, stats, stop, grace).await;
@@ -290,6 +320,23 @@ fn start_hub(
     std::thread::Builder::new()
         .name("live".into())
         .spawn(move || runtime.block_on(live.run(|| source.attach(), http::event, stop)))
+}
+
+/// Starts the runner of jobs on its own thread, with lanes of its own.
+fn start_jobs(
+    shared: &Shared,
+    palettes: Arc<Palettes>,
+    rates: Rates,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (source, wake, stop) =
+        (shared.source.clone(), Arc::clone(&shared.wake), shared.stop.clone());
+    let stats = shared.figures.jobs.clone();
+    std::thread::Builder::new().name("jobs".into()).spawn(move || {
+        runtime.block_on(async move {
+            Runner::new(source.attach(), wake, palettes, rates, stats).run(stop).await;
+        });
+    })
 }
 
 fn greet(address: SocketAddr, config: &Config) {
@@ -311,6 +358,11 @@ const EXAMPLE_POST: &str = "0192f0c1-2345-7890-abcd-ef0123456789";
 pub(crate) fn say(text: &str) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Writes to stdout, in large parts.
+pub(crate) fn output() -> impl io::Write {
+    io::BufWriter::with_capacity(256 * 1024, io::stdout().lock())
 }
 
 /// File descriptors for all but clients' connections: lanes, pool, runtimes, log, and a reserve.

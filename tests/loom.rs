@@ -17,7 +17,7 @@ use futures_util::FutureExt as _;
 use onetap::domain::{Form, IdempotencyKey, Keyed, Outcome, PostId, Revision, Summary, Tap, Verb};
 use onetap::store::memory::MemoryStore;
 use onetap::store::{Deadline, Retention, Store as _, SummaryQuery};
-use onetap::sync::{Sharded, Stamped, Versions, WakeCell};
+use onetap::sync::{Gate, Sharded, Stamped, Versions, WakeCell};
 use threads::{Meeting, gap, model, spawn};
 
 #[cfg(onetap_loom)]
@@ -539,4 +539,48 @@ fn stamped(twice: bool) {
 fn a_value_and_its_time_are_of_one_moment() {
     model(|| stamped(false));
     must_fail("time and value read one after the other", || stamped(true));
+}
+
+/// Two writers, and somebody who closes the gate and then waits until nobody is inside. A twin looks
+/// whether the gate is open, and goes in afterwards.
+fn gate(looks_first: bool) {
+    let gate = Arc::new(Gate::new());
+    let writes = Arc::new(Sharded::new(1, |_| 0));
+    let meeting = Arc::new(Meeting::default());
+    let writer = {
+        let (gate, writes, meeting) =
+            (Arc::clone(&gate), Arc::clone(&writes), Arc::clone(&meeting));
+        spawn(move || {
+            meeting.wait();
+            let inside = gate.enter();
+            if inside.is_none() {
+                return;
+            }
+            let _inside = if looks_first {
+                drop(inside);
+                gap();
+                None
+            } else {
+                inside
+            };
+            writes.with(0, |writes| *writes += 1);
+        })
+    };
+    meeting.wait();
+    gate.close();
+    let at_the_end = gate.is_empty().then(|| writes.with(0, |writes| *writes));
+    writer.join().unwrap();
+    assert!(gate.is_empty());
+    if let Some(seen) = at_the_end {
+        assert_eq!(seen, writes.with(0, |writes| *writes), "a write after the gate was closed");
+    }
+    assert!(gate.enter().is_none());
+    gate.open();
+    assert!(gate.enter().is_some());
+}
+
+#[test]
+fn nobody_writes_once_a_closed_gate_is_empty() {
+    model(|| gate(false));
+    must_fail("the look and the entry are two steps", || gate(true));
 }

@@ -8,12 +8,12 @@
 --- @include "batch"
 
 local answer = { now }
-for i = 1, #KEYS / 4 do
-  local key, arg = 4 * i - 3, 6 * i - 1
-  local post, members, log, record = unpack(KEYS, key, key + 3)
-  local id, user, reaction, not_after, form, verdict = unpack(ARGV, arg + 1, arg + 6)
+for i = 1, #KEYS / 5 do
+  local key, arg = 5 * i - 4, 6 * i - 1
+  local post, members, log, hints, record = unpack(KEYS, key, key + 4)
+  local raw, user, reaction, not_after, form, verdict = unpack(ARGV, arg + 1, arg + 6)
   local function tapped()
-    return once(record, form, reaction, post, tap, true, true, post, members, log, id, user,
+    return once(record, form, reaction, post, tap, true, true, post, members, log, hints, raw, user,
       reaction, not_after, verdict_of(verdict))
   end
   local status, count, revision = tapped()
@@ -24,6 +24,6 @@ for i = 1, #KEYS / 4 do
   end
   answer[3 * i - 1], answer[3 * i], answer[3 * i + 1] = status, count, revision
   delete_post(post, members)
-  call('DEL', log, record, of_partition(post, 'floor'))
+  call('DEL', log, hints, record, of_partition(post, 'floor'))
 end
 return answer

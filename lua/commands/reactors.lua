@@ -15,7 +15,7 @@
 -- However deep the place, the cost is O(log N + taken): ranks are counted, never walked.
 
 --- @include "read"
---- @include "members"
+--- @include "lists"
 
 local function page(post, wanted, score, user, count)
   local answer, problem = {}

@@ -3,11 +3,11 @@
 -- key. So it needs only the right to run scripts, and runs when memory is full.
 --
 -- KEYS     none. Derived keys: none. Flags: no-writes.
--- ARGV     1 post  2 members  3 log  4 record: names such as those of tap.lua
+-- ARGV     1 post  2 members  3 log  4 hints  5 record: names such as those of tap.lua
 -- Returns  the first command that is refused, or false
 -- Commands  none
 
-local post, members, log, record = unpack(ARGV)
+local post, members, log, hints, record = unpack(ARGV)
 local floor, full = string.sub(post, 1, -39) .. 'floor', string.sub(post, 1, -39) .. 'full'
 
 local commands = {
@@ -20,6 +20,8 @@ local commands = {
   { 'HKEYS', post },
   { 'HEXISTS', post, 'like' },
   { 'ZADD', members, 'NX', '1', '1' },
+  { 'ZADD', hints, '0', '1' },
+  { 'ZREM', hints, '1' },
   { 'ZSCORE', members, '1' },
   { 'XADD', log, 'MINID', '~', '1', '*', 'tap', '' },
   { 'XTRIM', log, 'MAXLEN', '~', '1' },

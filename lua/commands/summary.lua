@@ -13,7 +13,7 @@
 -- The included files run the commands: see their headers.
 
 --- @include "read"
---- @include "members"
+--- @include "lists"
 --- @include "partition"
 
 local MOST_NAMED, WIDTH = 100, 4

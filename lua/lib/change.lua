@@ -6,18 +6,11 @@
 -- The caller has looked at the members of each of these reactions. The first entry of the log is
 -- the last command that may fail, and nothing looks at a key that is gone by then.
 
+--- @include "hints"
 --- @include "judge"
 --- @include "log"
 --- @include "look"
 --- @include "revision"
-
--- Whether the post has no other reactions than those whose counts become zero.
-local function is_emptied(post, state, counts)
-  if has_rules(state) then return false end
-  for _, count in pairs(counts) do if count > 0 then return false end end
-  for _, kind in ipairs(kinds_of(post)) do if not counts[kind] then return false end end
-  return true
-end
 
 -- Judges what is added. Returns a failure and the reaction that it is about.
 local function judge(post, state, verdict, user, removes, adds, allowed, counts)
@@ -33,9 +26,10 @@ end
 
 -- Returns the counts afterwards and the revision; or nil, a failure, and what it is about.
 -- `cause(reaction, active)`: the word for the log. `allowed`: what may be added.
-local function change(post, log, id, user, verdict, state, previous, no_floor, removes, adds,
+local function change(post, log, hints, raw, user, verdict, state, previous, no_floor, removes, adds,
                       allowed, cause)
   local counts, entries, revision, text = {}, {}, previous, nil
+  local id = string.sub(post, -36)
   for _, reaction in ipairs(removes) do
     counts[reaction] = count_members(members_of(post, reaction)) - 1
   end
@@ -45,6 +39,10 @@ local function change(post, log, id, user, verdict, state, previous, no_floor, r
   if #adds > 0 then
     local problem, about = judge(post, state, verdict, user, removes, adds, allowed, counts)
     if problem then return nil, problem, about end
+  end
+  for _, reaction in ipairs(adds) do
+    local problem = add_hint(hints, user, raw, reaction)
+    if problem then return nil, problem, 0 end
   end
   local function note(reaction, active)
     revision, text = next_revision(revision)
@@ -70,6 +68,7 @@ local function change(post, log, id, user, verdict, state, previous, no_floor, r
   end
   for _, reaction in ipairs(removes) do remove_member(members_of(post, reaction), user) end
   for _, reaction in ipairs(adds) do add_member(members_of(post, reaction), user) end
+  for _, reaction in ipairs(removes) do drop_hint(hints, user, raw, reaction) end
   if emptied then
     delete_post(post, post)
   else

@@ -1,13 +1,12 @@
--- Stores members, counts, revision and rules of a post. No other file knows how.
+-- Stores members, counts, revision and rules of a post. With lists.lua, scores.lua and hints.lua it
+-- is the only place that knows how.
 --
 -- Keys      post     hash: a field per reaction with its count; _rev, the revision; the rules that
 --                    are not the default ones: _palette, _add and _locked
 --           members  sorted set, one per reaction: the users; score: µs of reacting
 -- Derived   post .. ':' .. reaction is the members key; what takes a reaction derives it
 -- Commands of taps   DEL HDEL HEXISTS HGET HKEYS HLEN HMGET HSET UNLINK ZADD ZCARD ZREM ZSCORE
--- Commands of reads  HGETALL ZCOUNT ZRANGE ZSCORE
 
---- @include "bytes"
 --- @include "clock"
 
 -- A function that may fail returns the failure as its second value.
@@ -85,36 +84,10 @@ local function kinds_of(post)
   return kinds
 end
 
--- Calls `each(reaction, count)`. Returns the revision, false if the post has no state; a failure;
--- and palette, add and locked.
-local function read_counts(post, each)
-  local fields, own = try('HGETALL', post), {}
-  for i = 1, #fields, 2 do
-    local name = fields[i]
-    local value = fields[i + 1]
-    if string.sub(name, 1, 1) == '_' then own[name] = value else each(name, value) end
-  end
-  local revision, problem = checked(fields, own._rev or false)
-  return revision, problem, own._palette or '', own._add or '', own._locked or ''
-end
-
--- {user, score, …} of `count` members, newest first, from a rank on.
-local function read_newest(post, reaction, rank, count)
-  local members, last = members_of(post, reaction), rank + count - 1
-  local found = try('ZRANGE', members, rank, last, 'REV', 'WITHSCORES')
-  return checked(found, found)
-end
-
--- The rank, newest first, of the first member at or below (score, user), by the bytes of the user.
-local function rank_of(post, reaction, score, user)
-  local members = members_of(post, reaction)
-  local low = try('ZCOUNT', members, '(' .. score, '+inf')
-  if type(low) == 'table' then return checked(low) end
-  local high = low + call('ZCOUNT', members, score, score)
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    local found = call('ZRANGE', members, middle, middle, 'REV')[1]
-    if is_above(found, user) then low = middle + 1 else high = middle end
-  end
-  return low
+-- Whether the post has no other reactions than those whose counts become zero.
+local function is_emptied(post, state, counts)
+  if has_rules(state) then return false end
+  for _, count in pairs(counts) do if count > 0 then return false end end
+  for _, kind in ipairs(kinds_of(post)) do if not counts[kind] then return false end end
+  return true
 end

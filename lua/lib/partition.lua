@@ -20,10 +20,18 @@ local function revision_of(text)
   return revision and revision >= 0 and revision < REVISION_LIMIT and revision or nil
 end
 
+-- The floors that this call knows, by their keys; false for a missing one.
+local floors = {}
+
 -- Returns the floor, or nil and a failure. The third value says whether the key is missing.
 local function floor_of(post)
-  local kept = try('GET', of_partition(post, 'floor'))
-  if type(kept) == 'table' then return nil, failure(kept) end
+  local key = of_partition(post, 'floor')
+  local kept = floors[key]
+  if kept == nil then
+    kept = try('GET', key)
+    if type(kept) == 'table' then return nil, failure(kept) end
+    floors[key] = kept
+  end
   local floor = revision_of(kept or 0)
   return floor, not floor and DAMAGED or nil, not kept
 end

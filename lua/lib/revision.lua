@@ -22,17 +22,22 @@ local function raise_floor(post, revision, text)
   local key = of_partition(post, 'floor')
   local before = try('SET', key, text, 'GET')
   if type(before) == 'table' then return nil, failure(before) end
-  if before and (tonumber(before) or 0) > revision then call('SET', key, before) end
+  local is_higher = before and (tonumber(before) or 0) > revision
+  if is_higher then call('SET', key, before) end
+  floors[key] = is_higher and before or text
   return before
 end
 
 local function put_floor_back(post, before)
   local key = of_partition(post, 'floor')
+  floors[key] = before
   if before then call('SET', key, before) else call('DEL', key) end
 end
 
 -- While a cluster slot moves to another node, a script must not read a missing key. So the script
 -- writes the floor before the first post of a partition can become empty.
 local function write_first_floor(post)
-  call('SET', of_partition(post, 'floor'), '0')
+  local key = of_partition(post, 'floor')
+  floors[key] = '0'
+  call('SET', key, '0')
 end

@@ -3,13 +3,14 @@
 -- KEYS, per tap   1 post     see members.lua
 --                 2 members  see members.lua
 --                 3 log      see log.lua
---                 4 record   see record.lua; only for a tap that has a form
+--                 4 hints    see hints.lua: of the user's bucket
+--                 5 record   see record.lua; only for a tap that has a form
 -- Derived keys    floor      see partition.lua; read if the post has no state, written when it
 --                            becomes empty
 --                 full       see record.lua; only by unset_full
 --                 members    of the post's other reactions, if the palette has a group or an alias
 -- ARGV, once      see deadline.lua
--- ARGV, per tap   1 post id  2 user id  3 reaction, as it is counted
+-- ARGV, per tap   1 post id as 16 bytes  2 user id  3 reaction, as it is counted
 --                 4 not_after, in µs of this server's clock
 --                 5 form of the request, a letter; '' for a tap without idempotency key
 --                 6 verdict: see verdict.lua
@@ -39,7 +40,8 @@ local function unchanged(post, members, reaction, active, state, previous)
   return status, count, revision
 end
 
-local function tap(turns_on, turns_off, post, members, log, id, user, reaction, not_after, verdict)
+local function tap(turns_on, turns_off, post, members, log, hints, raw, user, reaction, not_after,
+                   verdict)
   local state, previous, no_floor = look_at(post, not_after, verdict.palette)
   if not state then return previous, no_floor, 0 end
   -- A tap that may add nothing writes nothing, not even for a moment.
@@ -47,8 +49,8 @@ local function tap(turns_on, turns_off, post, members, log, id, user, reaction, 
   local barred = turns_on and (has_rules(state) or not verdict.allowed)
     and judge_one(state, verdict.allowed, 0)
   if not verdict.plain then
-    local status, count, revision = wide(turns_on, turns_off, post, log, id, user, reaction,
-      verdict, state, previous, no_floor)
+    local status, count, revision = wide(turns_on, turns_off, post, log, hints, raw, user,
+      reaction, verdict, state, previous, no_floor)
     if status ~= UNCHANGED then return status, count, revision end
     was = count
   elseif turns_on and not barred then
@@ -72,6 +74,7 @@ local function tap(turns_on, turns_off, post, members, log, id, user, reaction, 
     problem = new == 1 and state[3] == 'existing' and NOBODY_HAS
       -- No limit is below one, so the first reaction of a post is within all of them.
       or state[1] and judge_limits(post, state, verdict, user, new, 0, 1, reaction)
+      or add_hint(hints, user, raw, reaction)
     if problem then
       remove_member(members, user)
       return problem, reaction, 0
@@ -84,6 +87,7 @@ local function tap(turns_on, turns_off, post, members, log, id, user, reaction, 
     floor, problem = raise_floor(post, revision, text)
     if problem then return problem, 0, 0 end
   end
+  local id = string.sub(post, -36)
   local entry = id .. ' ' .. user .. ' ' .. reaction .. (was and ' 0 ' or ' 1 ') .. text
   if revision > now then entry = entry .. ' ' .. now_text end
   local logged = append(log, entry, 'tap')
@@ -93,6 +97,7 @@ local function tap(turns_on, turns_off, post, members, log, id, user, reaction, 
     return failure(logged), 0, 0
   end
 
+  if was then drop_hint(hints, user, raw, reaction) end
   if emptied then delete_post(post, members) return CHANGED, 0, revision end
   if no_floor then write_first_floor(post) end
   if was then remove_member(members, user) end

@@ -2,10 +2,11 @@
 --
 -- KEYS, per set   1 post     see members.lua
 --                 2 log      see log.lua
---                 3 record   see record.lua; only for a set that has a form
+--                 3 hints    see hints.lua: of the user's bucket
+--                 4 record   see record.lua; only for a set that has a form
 -- Derived keys    the members of each reaction of the post and of the set; floor; full
 -- ARGV, once      see deadline.lua
--- ARGV, per set   1 post id  2 user id  3 not_after, in µs of this server's clock
+-- ARGV, per set   1 post id as 16 bytes  2 user id  3 not_after, in µs of this server's clock
 --                 4 form of the request, a letter; '' without idempotency key
 --                 5 verdict: see verdict.lua
 --                 6 the set as the caller named it: see record.lua
@@ -34,7 +35,7 @@ local function plan_whole(post, user, wanted, wants)
   return removes, adds
 end
 
-local function whole(post, log, id, user, not_after, verdict, set)
+local function whole(post, log, hints, raw, user, not_after, verdict, set)
   local state, revision, no_floor = look_at(post, not_after, verdict.palette)
   if not state then return revision, no_floor, 0 end
   if verdict.contradicts then return CONTRADICTS, 0, 0 end
@@ -47,7 +48,7 @@ local function whole(post, log, id, user, not_after, verdict, set)
   local changes = #removes + #adds > 0
   if changes then
     local counts, about
-    counts, revision, about = change(post, log, id, user, verdict, state, revision, no_floor,
+    counts, revision, about = change(post, log, hints, raw, user, verdict, state, revision, no_floor,
       removes, adds, wants, function() return 'replace' end)
     if not counts then return revision, about, 0 end
   end
@@ -58,18 +59,18 @@ end
 local function whole_sets()
   local answer, at, key = { now }, 1, 0
   for arg = 5, #ARGV - 7, 7 do
-    local post, log = KEYS[key + 1], KEYS[key + 2]
-    local id, user, not_after, form, verdict, named, set = unpack(ARGV, arg + 1, arg + 7)
+    local post, log, hints = KEYS[key + 1], KEYS[key + 2], KEYS[key + 3]
+    local raw, user, not_after, form, verdict, named, set = unpack(ARGV, arg + 1, arg + 7)
     verdict = verdict_of(verdict)
     local status, details, revision
     if form == '' then
-      status, details, revision = whole(post, log, id, user, not_after, verdict, set)
+      status, details, revision = whole(post, log, hints, raw, user, not_after, verdict, set)
     else
-      status, details, revision = once(KEYS[key + 3], form, named, post, whole,
-        post, log, id, user, not_after, verdict, set)
+      status, details, revision = once(KEYS[key + 4], form, named, post, whole,
+        post, log, hints, raw, user, not_after, verdict, set)
       key = key + 1
     end
-    key = key + 2
+    key = key + 3
     answer[at + 1], answer[at + 2], answer[at + 3] = status, details, revision
     at = at + 3
   end

@@ -40,16 +40,16 @@ local function plan(turns_on, turns_off, post, user, reaction, verdict)
 end
 
 -- UNCHANGED, and whether the user has the reaction, if there is nothing to change.
-local function wide(turns_on, turns_off, post, log, id, user, reaction, verdict, state, previous,
-                    no_floor)
+local function wide(turns_on, turns_off, post, log, hints, raw, user, reaction, verdict, state,
+                    previous, no_floor)
   local removes, adds, was = plan(turns_on, turns_off, post, user, reaction, verdict)
   if not removes then return adds, 0, 0 end
   if #removes + #adds == 0 then return UNCHANGED, was, 0 end
   -- Counted before the removal: a script must not read a missing key (see tap.lua).
   local count = count_members(members_of(post, reaction))
   local function cause(other) return other == reaction and 'tap' or 'replace' end
-  local counts, revision, about = change(post, log, id, user, verdict, state, previous, no_floor,
-    removes, adds, { [reaction] = verdict.allowed }, cause)
+  local counts, revision, about = change(post, log, hints, raw, user, verdict, state, previous,
+    no_floor, removes, adds, { [reaction] = verdict.allowed }, cause)
   if not counts then return revision, about, 0 end
   count = counts[reaction] or count
   local status = #adds > 0 and ACTIVE + CHANGED or CHANGED

@@ -71,7 +71,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
             say(&format!("accepted: {}\n", described(&caller)));
             Ok(())
         }
-        Err(why) => Err(Failure::Refused(format!("not accepted: {why}"))),
+        Err(why) => Err(Failure::Partly(format!("not accepted: {why}"))),
     }
 }
 

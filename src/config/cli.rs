@@ -10,7 +10,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use super::flags::Flags;
 use super::sections::Sections;
 use super::setting::{Kind, Setting};
-use super::{ConfigError, units};
+use super::{ConfigError, DiffArgs, EraseArgs, ExportArgs, ImportArgs, JobsArgs, units};
 
 /// Reactions that count every tap exactly once.
 #[derive(Debug, Parser)]
@@ -50,6 +50,16 @@ pub enum Command {
     CheckToken,
     /// Print a new service key, and its line for the file of `--service-keys-file`
     ServiceKey(ServiceKeyArgs),
+    /// Read reactions from a table or an export into a store
+    Import(ImportArgs),
+    /// Write all reactions of a store to standard output
+    Export(ExportArgs),
+    /// Compare a file with a store; exit code 1 if they differ
+    Diff(DiffArgs),
+    /// Start jobs of a running service, and look at them
+    Jobs(JobsArgs),
+    /// Erase users of a running service, on all posts
+    Erase(EraseArgs),
 }
 
 /// What a token says.

@@ -92,7 +92,7 @@ impl Given {
     }
 
     /// Where the value of a setting comes from.
-    pub(super) fn source(&self, key: &str) -> Source {
+    pub fn source(&self, key: &str) -> Source {
         self.winners.get(key).map_or(Source::Default, |winner| winner.source)
     }
 

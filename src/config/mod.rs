@@ -11,10 +11,13 @@ mod file;
 mod flags;
 mod given;
 mod invalid_setting;
+mod job_args;
+mod jobs;
 mod limits;
 mod listen;
 mod log;
 mod memory;
+mod moving;
 mod palettes;
 mod redis;
 mod retention;
@@ -42,10 +45,15 @@ pub use file::FileConfig;
 pub use flags::Flags;
 pub use given::{Given, Source};
 pub use invalid_setting::InvalidSetting;
+pub use job_args::{
+    AtUrl, EraseArgs, JobsArgs, JobsCommand, OneJob, ReceiptArgs, StartArgs, Starting,
+};
+pub use jobs::JobsConfig;
 pub use limits::LimitsConfig;
 pub use listen::Listen;
 pub use log::LogConfig;
 pub use memory::MemoryConfig;
+pub use moving::{DiffArgs, ExportArgs, ExportFormat, ImportArgs, MeaningArgs, PostIdsArg, UrlArg};
 pub use redis::RedisConfig;
 pub use retention::RetentionConfig;
 pub use sections::Sections;
@@ -56,6 +64,7 @@ pub use store::{StoreSection, StoreUrl};
 
 use crate::domain::Palettes;
 use crate::http::{HostName, Limits, Origin};
+use crate::jobs::Rates;
 use crate::store::file::FileOptions;
 use crate::store::redis::RedisOptions;
 use crate::store::{Retention, UserIds};
@@ -78,6 +87,8 @@ pub struct Config {
     pub demo: bool,
     /// How the service knows its callers. None if every caller may do everything.
     pub auth: Option<AuthOptions>,
+    /// Whether this process refuses every write.
+    pub read_only: bool,
     /// How many threads answer requests.
     pub threads: usize,
     /// The limits on requests and connections.
@@ -92,6 +103,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// What may be tapped.
     pub palettes: Arc<Palettes>,
+    /// How fast jobs and the background audit go.
+    pub rates: Rates,
     /// Whether every request gets a log line.
     pub access_log: bool,
 }
@@ -119,7 +132,7 @@ impl Config {
 }
 
 fn judge(settings: &Settings) -> Result<Config, ConfigError> {
-    let Sections { server, limits, cors, retention, log, auth, .. } = &settings.sections;
+    let Sections { server, limits, cors, retention, jobs, log, auth, .. } = &settings.sections;
     let auth = auth.options(settings)?;
     if server.listen.is_open() && !server.insecure_no_auth && auth.is_none() {
         return Err(ConfigError::new(
@@ -164,6 +177,7 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
         cors_origins: cors.cors_origin.clone(),
         demo: server.demo && auth.is_none(),
         auth,
+        read_only: server.read_only,
         threads: server.threads.map_or_else(cores, |threads| threads as usize),
         limits,
         shutdown_grace: server.shutdown_grace,
@@ -171,6 +185,7 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
         log: log.log.clone(),
         log_format: log.log_format,
         palettes: Arc::clone(&settings.given.palettes.palettes),
+        rates: jobs.rates(),
         access_log: log.access_log,
     })
 }

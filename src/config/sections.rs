@@ -7,6 +7,7 @@ use clap::Args;
 use super::auth::AuthConfig;
 use super::cors::CorsConfig;
 use super::file::FileConfig;
+use super::jobs::JobsConfig;
 use super::limits::LimitsConfig;
 use super::log::LogConfig;
 use super::memory::MemoryConfig;
@@ -41,6 +42,8 @@ pub struct Sections {
     pub(super) memory: MemoryConfig,
     #[command(flatten)]
     pub(super) retention: RetentionConfig,
+    #[command(flatten)]
+    pub(super) jobs: JobsConfig,
     #[command(flatten)]
     pub(super) log: LogConfig,
 }

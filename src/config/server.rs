@@ -41,6 +41,12 @@ pub struct ServerConfig {
     #[arg(long, action = ArgAction::Set, default_value = "true")]
     pub demo: bool,
 
+    /// Refuse every write with 503 `read_only`, in this process alone
+    ///
+    /// `PUT /v1/read-only` does so in all processes.
+    #[arg(long, action = ArgAction::Set, default_value = "false")]
+    pub read_only: bool,
+
     /// How long a stop waits for requests in flight
     ///
     /// SIGTERM, SIGINT and SIGHUP stop the service.

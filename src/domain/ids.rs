@@ -20,6 +20,21 @@ pub struct PostId(Uuid);
 )]
 pub struct InvalidPostId;
 
+/// The upper half of the ids of posts that a forum knows by an integer: `onetap` in ASCII, and the
+/// version.
+const INTEGER_POSTS: u64 = 0x6F6E_6574_6170_8000;
+
+/// The greatest kind of post.
+pub const MAX_POST_KIND: u16 = (1 << 14) - 1;
+
+/// An integer that has no [`PostId`].
+#[derive(Debug, thiserror::Error)]
+#[error("an integer id of a post is at most 2^{bits} − 1")]
+pub struct InvalidPostInteger {
+    /// How many bits the integer may have.
+    bits: u32,
+}
+
 impl PostId {
     /// Replaces the content of `text` by the id; the hot path reuses the buffer.
     pub(crate) fn write_to(self, text: &mut String) {
@@ -30,6 +45,36 @@ impl PostId {
     /// The id as a UUID.
     pub fn as_uuid(&self) -> &Uuid {
         &self.0
+    }
+
+    /// The id of the post that a forum knows by this integer (docs/ids.md). A kind tells apart what
+    /// the forum numbers separately: N = kind · 2^48 + integer.
+    ///
+    /// # Errors
+    ///
+    /// If the kind is above [`MAX_POST_KIND`], or the integer above 2^48 − 1; with kind 0, above
+    /// 2^62 − 1.
+    pub fn from_integer(integer: u64, kind: u16) -> Result<Self, InvalidPostInteger> {
+        let bits = if kind == 0 { 62 } else { 48 };
+        if kind > MAX_POST_KIND || integer >> bits != 0 {
+            return Err(InvalidPostInteger { bits });
+        }
+        let low = 1 << 63 | u64::from(kind) << 48 | integer;
+        Ok(Self(Uuid::from_u64_pair(INTEGER_POSTS, low)))
+    }
+
+    /// The integer of this kind that the post stands for, if it does.
+    pub fn to_integer(&self, kind: u16) -> Option<u64> {
+        let (high, low) = self.0.as_u64_pair();
+        let whole = low & ((1 << 62) - 1);
+        let integer = if kind == 0 { whole } else { whole & ((1 << 48) - 1) };
+        (Self::from_integer(integer, kind).ok()? == *self && high == INTEGER_POSTS)
+            .then_some(integer)
+    }
+
+    /// The id as a number; ids sort in the order of these numbers.
+    pub fn as_number(&self) -> u128 {
+        self.0.as_u128()
     }
 
     /// The partition of this post. Part of the key layout, so it must never change. It XORs the two
@@ -117,6 +162,24 @@ mod tests {
             "00000000-0000-0000-0000-000000000000",
         ] {
             assert!(other.parse::<PostId>().is_err(), "{other} was accepted");
+        }
+    }
+
+    #[test]
+    fn an_integer_has_the_id_that_the_guide_computes() {
+        let id = |n, kind| PostId::from_integer(n, kind).expect("an id").to_string();
+        assert_eq!(id(123, 0), "6f6e6574-6170-8000-8000-00000000007b");
+        assert_eq!(id(7, 1), "6f6e6574-6170-8000-8001-000000000007");
+        assert_eq!(id((1 << 62) - 1, 0), "6f6e6574-6170-8000-bfff-ffffffffffff");
+        assert_eq!(id((1 << 48) - 1, MAX_POST_KIND), id((1 << 62) - 1, 0));
+        for (n, kind) in [(7, 0), (7, 1), ((1 << 48) - 1, MAX_POST_KIND), ((1 << 62) - 1, 0)] {
+            let post = PostId::from_integer(n, kind).expect("an id");
+            assert_eq!(post.to_integer(kind), Some(n));
+            assert_eq!(post.to_integer(2), None);
+        }
+        assert_eq!(POST.parse::<PostId>().expect("a post id").to_integer(0), None);
+        for (n, kind) in [(1 << 62, 0), (1 << 48, 1), (0, MAX_POST_KIND + 1)] {
+            assert!(PostId::from_integer(n, kind).is_err(), "{n} of kind {kind}");
         }
     }
 

@@ -216,6 +216,19 @@ impl Caller {
         Err(Problem::new(Code::Forbidden, detail))
     }
 
+    /// Refuses a token that is good for some posts alone.
+    pub(super) fn all_posts(&self) -> Result<(), Problem> {
+        let (Some(rules), Some(person)) = (self.access.rules, self.person()) else {
+            return Ok(());
+        };
+        if person.posts.is_none() && !rules.require_post_grant {
+            return Ok(());
+        }
+        let detail = "the token is good for some posts alone, and this call is about all; ask post \
+                      by post, or use a service key";
+        Err(Problem::new(Code::Forbidden, detail))
+    }
+
     /// Refuses those who may not see who reacted.
     pub(super) fn sees_reactors(&self) -> Result<(), Problem> {
         let (Some(rules), Some(who)) = (self.access.rules, self.who.as_deref()) else {

@@ -19,11 +19,13 @@ use super::problem::ProblemBody;
     components(schemas(
         dto::TapAnswer, dto::ToggleBody, dto::Replaced, dto::SummaryAnswer, dto::ReactionAnswer,
         dto::SummariesAnswer, dto::SummariesQuestion, dto::UserIdJson, dto::UserAnswer,
-        dto::RulesBody, dto::RulesAnswer, dto::LockAnswer, dto::SetBody, dto::SetAnswer,
-        dto::UserSetAnswer, dto::ForgetQuestion, dto::ForgottenAnswer, dto::ForgottenPost,
-        dto::ForgottenPosts, dto::UsersAnswer, dto::PostUserAnswer, dto::PostUsersAnswer,
-        dto::HealthAnswer, dto::PalettesAnswer, dto::PaletteAnswer, dto::OfferedAnswer,
-        dto::ExclusiveAnswer, ProblemBody,
+        dto::RulesBody, dto::RulesAnswer, dto::LockAnswer, dto::ReadOnlyAnswer, dto::SetBody,
+        dto::SetAnswer, dto::UserSetAnswer, dto::ForgetQuestion, dto::ForgottenAnswer, dto::ForgottenPost,
+        dto::ForgottenPosts, dto::ImportBody, dto::ImportPost, dto::ImportRow, dto::ImportRules,
+        dto::ImportAnswer, dto::ImportedPost, dto::UsersAnswer, dto::PostUserAnswer,
+        dto::PostUsersAnswer, dto::GivenAnswer, dto::GivenReaction, dto::HealthAnswer,
+        dto::PalettesAnswer, dto::PaletteAnswer, dto::OfferedAnswer,
+        dto::ExclusiveAnswer, dto::JobBody, dto::JobAnswer, dto::JobsAnswer, ProblemBody,
     )),
     tags(
         (name = "taps", description = "Writes. Each is counted exactly once, in one atomic step."),

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::domain::{InvalidPostId, InvalidReaction, InvalidUserId, Refusal};
 use crate::live::Refused;
-use crate::store::StoreError;
+use crate::store::{ReadOnly, StoreError};
 
 macro_rules! codes {
     ($($name:ident $text:literal $status:ident $title:literal;)*) => {
@@ -54,6 +54,7 @@ codes! {
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "This path does not take this method";
     RequestTimeout "request_timeout" REQUEST_TIMEOUT "The request took too long to arrive";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The body is too large";
+    CursorExpired "cursor_expired" GONE "The change log no longer goes back so far";
     UriTooLong "uri_too_long" URI_TOO_LONG "The address is too long";
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The Content-Type is not JSON";
     Internal "internal_error" INTERNAL_SERVER_ERROR "A bug of the service";
@@ -62,12 +63,16 @@ codes! {
     TooManyReactions "too_many_reactions" UNPROCESSABLE_ENTITY "Too many reactions";
     Overloaded "overloaded" SERVICE_UNAVAILABLE "Too much is waiting; nothing was applied";
     StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "The store is not available; nothing was applied";
+    ReadOnly "read_only" SERVICE_UNAVAILABLE "Writes are refused for now; nothing was applied";
     StoreDamaged "store_damaged" SERVICE_UNAVAILABLE "The store holds foreign data; nothing was applied";
     OutcomeUnknown "outcome_unknown" GATEWAY_TIMEOUT "The tap may have been applied; it will not be applied later";
 }
 
 /// Seconds after which a caller may retry when the store was not available.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// The same while writes are refused: that takes longer.
+const RETRY_AFTER_A_WINDOW: HeaderValue = HeaderValue::from_static("5");
 
 /// The detail when the store is away: a caller needs to know no more.
 pub(super) const TRY_AGAIN: &str =
@@ -159,6 +164,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match status {
+            StatusCode::SERVICE_UNAVAILABLE if self.code == Code::ReadOnly => {
+                headers.insert(RETRY_AFTER, RETRY_AFTER_A_WINDOW);
+            }
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
                 headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
             }
@@ -181,6 +189,7 @@ impl From<StoreError> for Problem {
             StoreError::Damaged(_) => Code::StoreDamaged,
             StoreError::KeyReused => Code::IdempotencyKeyReused,
             StoreError::Refused(refusal) => return refusal.into(),
+            StoreError::ReadOnly(_) => Code::ReadOnly,
             StoreError::OutcomeUnknown => Code::OutcomeUnknown,
         };
         let detail = match &error {
@@ -188,6 +197,16 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable(_) => TRY_AGAIN.to_owned(),
             StoreError::Overloaded => {
                 "more is waiting than the store can take, so nothing was applied; try again"
+                    .to_owned()
+            }
+            StoreError::ReadOnly(ReadOnly::Window) => {
+                "a moderator has opened a read-only window, so nothing was applied; reads go on; \
+                 try again when it has ended (DELETE /v1/read-only)"
+                    .to_owned()
+            }
+            StoreError::ReadOnly(ReadOnly::Process) => {
+                "this process serves with --read-only, so nothing was applied; send writes to \
+                 another one"
                     .to_owned()
             }
             StoreError::OutcomeUnknown => {

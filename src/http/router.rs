@@ -8,7 +8,8 @@ use super::call::{Call, calls};
 use super::middleware::{Edge, Routes, cors_around};
 use super::openapi;
 use super::routes::{
-    docs, forget, health, palettes, reactors, rules, sets, stream, summaries, taps, web,
+    docs, forget, given, health, jobs, moving, palettes, reactors, read_only, rules, sets, stream,
+    summaries, taps, web,
 };
 use super::state::{AppState, HttpState};
 
@@ -26,6 +27,7 @@ fn api() -> Vec<Call> {
             reactors::query,
             palettes::of_service,
             sets::held,
+            given::of_user,
             rules::rules,
         ],
         "moderation": [
@@ -36,6 +38,16 @@ fn api() -> Vec<Call> {
             forget::post,
             forget::reaction,
             forget::posts,
+            moving::import,
+            moving::export,
+            jobs::erase,
+            jobs::start,
+            jobs::list,
+            jobs::show,
+            jobs::cancel,
+            jobs::receipt,
+            read_only::begin,
+            read_only::end,
         ],
         "operation": [health::live, health::ready, health::metrics],
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::extract::FromRef;
 use axum::http::HeaderValue;
+use tokio::sync::Notify;
 
 use super::access::Access;
 use super::limits::{BodyLimits, Limits, PageGate, Turns};
@@ -12,6 +13,7 @@ use super::offer::Offer;
 use super::readiness::Readiness;
 use super::server::LargeAnswers;
 use crate::domain::Palettes;
+use crate::jobs::JobBook;
 use crate::live::Hub;
 use crate::store::{AnyStore, Deadline};
 use crate::telemetry::Registry;
@@ -65,6 +67,7 @@ pub struct HttpState {
     reactions: Arc<Reactions>,
     streams: Arc<Streams>,
     operation: Arc<Operation>,
+    jobs: JobBook,
     bodies: BodyLimits,
     access: Access,
 }
@@ -80,6 +83,7 @@ impl HttpState {
         registry: Arc<Registry>,
         readiness: Arc<Readiness>,
     ) -> Self {
+        let jobs = JobBook::new(store.clone(), Arc::default());
         let (request_timeout, pages) = (limits.request_timeout, PageGate::default());
         let offer = Offer::new(&palettes);
         let reactions = Reactions { store, palettes, offer, request_timeout, pages, answers };
@@ -87,9 +91,17 @@ impl HttpState {
             reactions: Arc::new(reactions),
             streams: Arc::new(Streams { hub, turns: Arc::default() }),
             operation: Arc::new(Operation { registry, readiness }),
+            jobs,
             bodies: limits.of_bodies(),
             access: Access::default(),
         }
+    }
+
+    /// How to tell the runner of this process about new jobs.
+    #[must_use]
+    pub fn with_jobs(mut self, wake: Arc<Notify>) -> Self {
+        self.jobs = JobBook::new(self.reactions.store.clone(), wake);
+        self
     }
 
     /// How the service knows its callers. Without this, users have integer ids.
@@ -123,6 +135,7 @@ groups! {
     reactions: Arc<Reactions>,
     streams: Arc<Streams>,
     operation: Arc<Operation>,
+    jobs: JobBook,
     bodies: BodyLimits,
     access: Access,
 }

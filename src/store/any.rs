@@ -5,15 +5,27 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::read_only::Admitted;
 use super::{
     Audited, ChangeLog, Deadline, Document, DocumentWrite, FileStats, Given, GivenPage, LaneStats,
     LogCursor, LogPage, Maintenance, News, ReactorsQuery, Store, StoreError, SummaryQuery,
-    WalkCursor, WalkPage, WalkedPost, WatchedPartitions, file, memory, redis,
+    WalkCursor, WalkPage, WalkedPost, WatchedPartitions, WriteGate, file, memory, redis,
 };
 use crate::domain::{
     Amended, Amendment, Forget, Forgotten, Outcome, Partition, Reaction, ReactorsPage, Ruled,
     RulesEdit, Summary, Tap, UserId,
 };
+
+/// Makes the same call on each kind of store.
+macro_rules! on_store {
+    ($any:ident, $store:ident => $call:expr) => {
+        match $any {
+            AnyStore::Memory($store) => $call,
+            AnyStore::File($store) => $call,
+            AnyStore::Redis($store) => $call,
+        }
+    };
+}
 
 /// The store that the configuration chose.
 #[derive(Clone, Debug)]
@@ -35,6 +47,38 @@ impl AnyStore {
             Self::Redis(_) => "redis",
         }
     }
+
+    pub(super) fn gate(&self) -> &WriteGate {
+        on_store!(self, store => store.gate())
+    }
+
+    /// Lets a write begin, with the deadline that it then has. Every write passes here.
+    async fn admit(&self, deadline: Deadline) -> Result<Admitted<'_>, StoreError> {
+        match self.gate().admit_at_once(self, deadline) {
+            Some(admitted) => admitted,
+            // Boxed, so that the future of a tap stays small.
+            None => Box::pin(self.gate().admit_after_a_look(self, deadline)).await,
+        }
+    }
+
+    /// Begins a read-only window, or ends it. When this has begun one, no process can still apply a
+    /// write that a window holds up.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not take the change, or not all of it.
+    pub async fn set_read_only(&self, on: bool) -> Result<(), StoreError> {
+        self.gate().set(self, on).await
+    }
+
+    /// Looks whether a window is open, unless this process knows.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not say.
+    pub async fn look_at_window(&self, deadline: Deadline) -> Result<(), StoreError> {
+        self.gate().look(self, deadline).await
+    }
 }
 
 /// Where the state is, before a runtime attaches to it.
@@ -55,6 +99,15 @@ impl StoreSource {
             Self::Memory(store) => AnyStore::Memory(store.clone()),
             Self::File(store, _) => AnyStore::File(store.clone()),
             Self::Redis(source) => AnyStore::Redis(source.attach()),
+        }
+    }
+
+    /// Decides whether writes may begin in this process.
+    pub fn gate(&self) -> &Arc<WriteGate> {
+        match self {
+            Self::Memory(store) => store.gate(),
+            Self::File(store, _) => store.gate(),
+            Self::Redis(source) => source.gate(),
         }
     }
 
@@ -84,28 +137,20 @@ impl StoreSource {
     }
 }
 
-/// Makes the same call on each kind of store.
-macro_rules! on_store {
-    ($any:ident, $store:ident => $call:expr) => {
-        match $any {
-            AnyStore::Memory($store) => $call,
-            AnyStore::File($store) => $call,
-            AnyStore::Redis($store) => $call,
-        }
-    };
-}
-
 impl Store for AnyStore {
     async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
-        on_store!(self, store => store.tap(tap, deadline).await)
+        let admitted = self.admit(deadline).await?;
+        on_store!(self, store => store.tap(tap, admitted.deadline).await)
     }
 
     async fn rule(&self, edit: RulesEdit, deadline: Deadline) -> Result<Ruled, StoreError> {
-        on_store!(self, store => store.rule(edit, deadline).await)
+        let admitted = self.admit(deadline).await?;
+        on_store!(self, store => store.rule(edit, admitted.deadline).await)
     }
 
     async fn forget(&self, forget: Forget, deadline: Deadline) -> Result<Forgotten, StoreError> {
-        on_store!(self, store => store.forget(forget, deadline).await)
+        let admitted = self.admit(deadline).await?;
+        on_store!(self, store => store.forget(forget, admitted.deadline).await)
     }
 
     async fn summaries(
@@ -129,7 +174,9 @@ impl Store for AnyStore {
     }
 
     async fn probe(&self, deadline: Deadline) -> Result<(), StoreError> {
-        on_store!(self, store => store.probe(deadline).await)
+        on_store!(self, store => store.probe(deadline).await)?;
+        // A process that cannot learn whether a window is open refuses every tap.
+        self.look_at_window(deadline).await
     }
 }
 
@@ -143,6 +190,14 @@ impl ChangeLog for AnyStore {
     ) -> Result<LogPage, StoreError> {
         on_store!(self, store => store.read(partition, after, limit, deadline).await)
     }
+
+    async fn newest(
+        &self,
+        partition: Partition,
+        deadline: Deadline,
+    ) -> Result<LogCursor, StoreError> {
+        on_store!(self, store => store.newest(partition, deadline).await)
+    }
 }
 
 impl Maintenance for AnyStore {
@@ -151,7 +206,12 @@ impl Maintenance for AnyStore {
         amendments: Vec<Amendment>,
         deadline: Deadline,
     ) -> Vec<Result<Amended, StoreError>> {
-        on_store!(self, store => store.amend(amendments, deadline).await)
+        match self.admit(deadline).await {
+            Ok(admitted) => {
+                on_store!(self, store => store.amend(amendments, admitted.deadline).await)
+            }
+            Err(error) => amendments.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     async fn walk(
@@ -180,6 +240,8 @@ impl Maintenance for AnyStore {
         repair: bool,
         deadline: Deadline,
     ) -> Result<Audited, StoreError> {
+        let admitted = if repair { Some(self.admit(deadline).await?) } else { None };
+        let deadline = admitted.as_ref().map_or(deadline, |admitted| admitted.deadline);
         on_store!(self, store => store.audit(post, indexed, repair, deadline).await)
     }
 

@@ -49,6 +49,22 @@ pub trait ChangeLog {
         limit: usize,
         deadline: Deadline,
     ) -> impl Future<Output = Result<LogPage, StoreError>> + Send;
+
+    /// The cursor behind the newest entry: for a reader that wants only what changes from now on.
+    fn newest(
+        &self,
+        partition: Partition,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<LogCursor, StoreError>> + Send;
+}
+
+impl LogCursor {
+    /// The cursor behind the last of some entries. `before`: how many entries there were before
+    /// them.
+    pub(super) fn behind(before: u64, entries: &[LogEntry]) -> Self {
+        let position = entries.last().map_or(START, |entry| entry.position);
+        Self { position, ordinal: before + entries.len() as u64 }
+    }
 }
 
 impl LogPage {

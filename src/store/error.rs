@@ -2,6 +2,15 @@
 
 use crate::domain::Refusal;
 
+/// Why a process takes no writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadOnly {
+    /// It serves with `--read-only`.
+    Process,
+    /// A read-only window is open, for all processes.
+    Window,
+}
+
 /// Why a store gave no answer. Every kind but [`StoreError::OutcomeUnknown`] means that the store
 /// applied nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +41,13 @@ pub enum StoreError {
     /// The rules of the post, or its palette, refuse the tap. Trying again does not help.
     #[error("the rules of the post refuse the tap")]
     Refused(Refusal),
+
+    /// No write may begin now. Try again when the window has ended.
+    #[error(
+        "the store is read-only; end the window with DELETE /v1/read-only, or use a process without \
+         --read-only"
+    )]
+    ReadOnly(ReadOnly),
 
     /// onetap handed the write over and got no answer. The store may have applied it. It will not
     /// apply it after the deadline.

@@ -9,6 +9,7 @@ pub mod file;
 mod follow;
 mod maintenance;
 pub mod memory;
+mod read_only;
 mod record_budget;
 pub mod redis;
 mod stats;
@@ -20,13 +21,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use crate::domain::UserIds;
 pub use any::{AnyStore, StoreSource};
 pub use change_log::{ChangeLog, LogCursor, LogPage};
-pub use error::StoreError;
+pub use error::{ReadOnly, StoreError};
 pub use follow::{News, WatchedPartitions};
 pub use maintenance::{
     Audited, Document, DocumentWrite, Drift, Given, GivenPage, MAX_DOCUMENT_BYTES, Maintenance,
     USER_INDEX, WalkCursor, WalkPage, WalkedPost,
 };
 use maintenance::{MARKS_KEPT, STEPS_KEPT};
+pub use read_only::WriteGate;
 pub use stats::{Counter, FileSize, FileStats, LaneStats};
 pub use throttled::{Severity, ThrottledWarnings};
 use tokio::sync::mpsc;

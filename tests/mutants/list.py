@@ -8,8 +8,10 @@ What is there has to stand in the file exactly once. The tests are filters of `c
 """
 
 TAP, SUMMARY, MEMBERS = "lua/lib/tap.lua", "lua/commands/summary.lua", "lua/lib/members.lua"
+LISTS = "lua/lib/lists.lua"
 REVISION, LOG, RECORD = "lua/lib/revision.lua", "lua/lib/log.lua", "lua/lib/record.lua"
 OPS = "src/store/redis/ops/"
+AMENDMENT = "src/domain/decide_amendment.rs"
 DECIDE, MACHINE, MEMORY = "src/domain/decide.rs", "src/domain/machine.rs", "src/store/memory/partition.rs"
 STEP, WRITER = "src/store/file/step.rs", "src/store/file/writer.rs"
 SEEN, SWEEP = "src/store/file/seen.rs", "src/store/file/sweep.rs"
@@ -50,7 +52,7 @@ MUTANTS = {
     "emptied-post-kept": (MEMBERS, "call('DEL', post, members) end", "call('DEL', members) end", "redis::store:: store::contract::redis"),
     "emptied-post-with-others-deleted": (MEMBERS, "  return kinds < 1 or kinds == 1", "  return true or kinds == 1", "store::contract::redis store::differential::"),
     "floor-not-raised": (REVISION, "  local before = try('SET', key, text, 'GET')\n", "  local before = try('GET', key)\n", "store::contract::redis redis::store::"),
-    "floor-that-is-ahead-falls": (REVISION, "  if before and (tonumber(before) or 0) > revision then call('SET', key, before) end\n", "", "redis::store::"),
+    "floor-that-is-ahead-falls": (REVISION, "  if is_higher then call('SET', key, before) end\n", "", "redis::store::"),
     "floor-not-put-back": (TAP, "    if emptied then put_floor_back(post, floor) end\n", "", "redis::store::"),
     "floor-not-looked-at": ("lua/lib/partition.lua", "  return floor, not floor and DAMAGED or nil, not kept\n", "  return 0\n", "store::contract::redis redis::store::"),
     "memory-floor-not-raised": (MEMORY, "            self.floor = post.revision_or(self.floor).max(self.floor);\n", "            let _ = post.revision_or(self.floor).max(self.floor);\n", "store::contract::memory partition::"),
@@ -73,7 +75,7 @@ MUTANTS = {
     "revision-not-raised": (REVISION, "  local revision = previous + 1 + now % 1024\n", "  local revision = previous\n"),
     "revision-from-the-clock-alone": (REVISION, "  if now > previous then return", "  if true then return"),
     "revision-steps-by-one": (REVISION, "previous + 1 + now % 1024", "previous + 1", "redis::store::"),
-    "users-in-the-order-of-the-locale": (MEMBERS, "if is_above(found, user) then", "if found > user then", "redis::locale::"),
+    "users-in-the-order-of-the-locale": (LISTS, "if is_above(found, user) then", "if found > user then", "redis::locale::"),
     "no-moderator-is-spelled-like-a-user": (OPS + "verdict.rs", "None => text.push('*')", "None => text.push('=')", "store::differential::redis"),
     "any-kind-of-ids-in-a-redis": ("src/store/redis/net/server_checks.rs", ".filter(|_| !is(self.user_ids))", ".filter(|_| !is(UserIds::Integer) && !is(UserIds::Text))", "commands::user_ids::"),
     "a-number-is-a-text-id": ("src/http/access.rs", "(UserIdJson::Number(number), UserIds::Text) =>", "(UserIdJson::Number(number), UserIds::Text) if false =>", "http::user_ids::"),
@@ -93,7 +95,7 @@ MUTANTS = {
     "trimmed-and-unheard-of": ("src/store/follow.rs", "is_some_and(|first| first.position == place)", "is_none_or(|_| true)", "follow::"),
     "ids-through-tonumber": (TAP, "  local was, problem\n", "  user = tonumber(user)\n  local was, problem\n"),
     "revisions-step-by-one": ("src/domain/micros.rs", "Self(previous.0 + 1 + now.0 % STEPS)", "Self(previous.0 + 1)", "micros::"),
-    "probe-leaves-its-keys": ("lua/commands/probe.lua", "  call('DEL', log, record, of_partition(post, 'floor'))\n", ""),
+    "probe-leaves-its-keys": ("lua/commands/probe.lua", "  call('DEL', log, hints, record, of_partition(post, 'floor'))\n", ""),
     "probe-runs-when-memory-is-full": ("lua/commands/probe.lua", "Flags: none.", "Flags: allow-oom."),
     "cluster-batches-mix-partitions": ("src/store/redis/lane/lane.rs", "self.node.is_some().then(|| call.partition())", "false.then(|| call.partition())",
         "redis::cluster::"),
@@ -127,10 +129,10 @@ MUTANTS = {
     "missing-right-waited-for": ("src/store/redis/net/dial.rs", '(Some("NOPERM"), _) =>', '(Some("NOPERMIT"), _) =>', "redis::startup::"),
     "password-shown": ("src/store/redis/net/address.rs", 'f.write_str("***")', "f.write_str(&self.0)", "address::"),
     "connecting-needs-a-write": ("src/store/redis/net/server_checks.rs", "if version.is_none() {", "if true {"),
-    "cursor-without-the-user": (MEMBERS, "is_above(found, user) then low", "false then low"),
-    "cursor-skips-equal-times": (MEMBERS, "  while low < high do", "  low = high\n  while low < high do"),
+    "cursor-without-the-user": (LISTS, "is_above(found, user) then low", "false then low"),
+    "cursor-skips-equal-times": (LISTS, "  while low < high do", "  low = high\n  while low < high do"),
     "mine-of-another-user": (SUMMARY, "has_member(members_of(post, reaction), viewer)", "has_member(members_of(post, reaction), '1')"),
-    "newest-are-the-oldest": (MEMBERS, "rank, last, 'REV', 'WITHSCORES'", "rank, last, 'WITHSCORES'"),
+    "newest-are-the-oldest": (LISTS, "rank, last, 'REV', 'WITHSCORES'", "rank, last, 'WITHSCORES'"),
     "posts-out-of-order": ("src/store/redis/mod.rs", "        Ok(summaries)\n",
         "        summaries.sort_by_key(|s| s.post);\n        Ok(summaries)\n"),
     "write-sent-twice": ("src/store/redis/lane/batch.rs", "        Err(error) if error_class::is_unknown_script(&error) => {",
@@ -262,14 +264,23 @@ MUTANTS = {
     "count-not-moved": (DECIDE, "look.members(reaction)? + 1", "look.members(reaction)?", "decide:: store::contract::"),
     "file-few-not-counted": (SEEN, "if counted > COUNTED as u64 {", "if counted > 0 {", FILE_TESTS),
     "file-zero-count-left": (STEP, "        if count == 0 {\n", "        if false {\n", FILE_TESTS),
-    "file-order-left-behind": (STEP, "            self.posts.remove(&place[..])?;\n", "            let _ = place;\n", FILE_TESTS),
+    "file-order-left-behind": (STEP, "        self.posts.remove(&set.order(at, user)[..])?;\n", "", FILE_TESTS),
     "file-log-entry-left-out": (STEP, "        log::append(&mut self.log, change, now)?;\n",
         "        let _ = (log::append, change, now);\n", FILE_TESTS),
+    # Imports and jobs.
+    "amended-beside-a-newer-one-that-excludes-it": (AMENDMENT, "Some(since) if since > at => return Ok(false),", "Some(since) if since > at => {}", "decide_amendment:: maintenance::"),
+    "amended-over-live-taps": (AMENDMENT, "    if live > Revision::default() && !step.merge {", "    if false && !step.merge {", "decide_amendment:: maintenance::"),
+    "amended-over-live-taps-by-the-next-file": (AMENDMENT, "if mark.revision == present => mark.live,", "if mark.revision == present => Revision::default(),", "decide_amendment:: maintenance::"),
+    "amended-twice": (AMENDMENT, "let done = usize::try_from(done - step.from).unwrap_or(rows).min(rows);", "let done = rows - rows;", "decide_amendment:: maintenance::"),
+    "file-index-loses-what-came-back": (SWEEP, "            if seen.since(user, &set.reaction)? != Some(at) {", "            if true {", "file::maintenance::"),
+    "file-index-complete-after-an-earlier-release": (STEP, "        if !is_indexed(&tables.meta)? {", "        if false {", "file::maintenance::"),
+    "file-index-without-taps": (STEP, "        self.given.insert(&keys::given(user, &set.given(at))[..], ())?;\n", "", "maintenance:: amended::"),
+    "memory-index-without-taps": (MEMORY, "            self.hint(tap.post, tap.user, outcome.active);\n", "", "maintenance::memory amended::"),
     "file-log-entry-overwritten": (FILE_LOG, "if millis >= now =>", "if millis >= now && false =>", FILE_TESTS),
     "gap-not-seen": ("src/store/change_log.rs", "if last.ordinal < dropped {", "if false {", "store::change_log::"),
     "gap-in-memory-not-counted": (MEMORY, "            self.dropped += 1;\n", "", "store::change_log::"),
     "gap-in-a-file-not-counted": (SWEEP, "self.meta.insert(&keys::dropped(partition)[..], dropped)?;", "let _ = dropped;", "store::change_log::"),
-    "gap-in-redis-not-counted": ("lua/commands/log.lua", "if info[i] == 'length' then gone = gone - info[i + 1] end", "if info[i] == 'length' then gone = 0 end", "store::change_log::"),
+    "gap-in-redis-not-counted": ("lua/commands/log.lua", "if info[i] == 'length' then length = info[i + 1] end", "if info[i] == 'length' then length = added end", "store::change_log::"),
     "file-log-never-trimmed": (FILE_LOG, "        if !occurred_at(", "        if true || !occurred_at(", FILE_TESTS),
     "file-log-trimmed-in-turn-alone": (SWEEP, "            if come > TRIMMED_IN_TURN {", "            if false {", "file::store::"),
     # Rules and forgetting.

@@ -1,20 +1,28 @@
 //! The JSON of requests and responses. Field names are a promise to callers.
 
+mod given;
+mod jobs;
 mod moderation;
+mod moving;
 mod palettes;
 mod params;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
+pub(super) use given::{GivenAnswer, GivenReaction};
+pub(super) use jobs::{JobAnswer, JobBody, JobsAnswer, ReceiptEnd};
 pub(super) use moderation::{
-    ForgetQuestion, ForgottenAnswer, ForgottenPost, ForgottenPosts, LockAnswer, RulesAnswer,
-    RulesBody, SetAnswer, SetBody, UserSetAnswer,
+    ForgetQuestion, ForgottenAnswer, ForgottenPost, ForgottenPosts, LockAnswer, ReadOnlyAnswer,
+    RulesAnswer, RulesBody, SetAnswer, SetBody, UserSetAnswer,
+};
+pub(super) use moving::{
+    ImportAnswer, ImportBody, ImportPost, ImportRow, ImportRules, ImportedPost,
 };
 pub(super) use palettes::{ExclusiveAnswer, OfferedAnswer, PaletteAnswer, PalettesAnswer};
 pub(super) use params::{
-    ActorParams, KeyParams, PageParams, PostParams, ReactionParams, ReadProblems, ReadyProblems,
-    RequestProblems, SetParams, SummaryParams, TapParams, WriteProblems,
+    ActorParams, KeyParams, PageParams, PlainPageParams, PostParams, ReactionParams, ReadProblems,
+    ReadyProblems, RequestProblems, SetParams, SummaryParams, TapParams, UserParams, WriteProblems,
 };
 
 use crate::domain::{

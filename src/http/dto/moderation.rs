@@ -141,6 +141,13 @@ impl UserSetAnswer {
     }
 }
 
+/// Whether a read-only window is open.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct ReadOnlyAnswer {
+    /// Whether all processes refuse writes.
+    pub(in crate::http) read_only: bool,
+}
+
 /// What forgetting did.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct ForgottenAnswer {

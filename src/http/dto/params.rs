@@ -11,13 +11,13 @@ use super::super::problem::ProblemBody;
 pub(in crate::http) enum WriteProblems {
     /// Nothing was applied: the request is at fault.
     #[response(status = "4XX", content_type = "application/problem+json")]
-    Refused(#[to_schema] ProblemBody<'static>),
+    Refused(ProblemBody<'static>),
     /// Nothing was applied: try again.
     #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] ProblemBody<'static>),
+    Unavailable(ProblemBody<'static>),
     /// It may have been applied; it will not be applied later.
     #[response(status = 504, content_type = "application/problem+json")]
-    Unknown(#[to_schema] ProblemBody<'static>),
+    Unknown(ProblemBody<'static>),
 }
 
 /// What can go wrong with a read.
@@ -26,10 +26,10 @@ pub(in crate::http) enum WriteProblems {
 pub(in crate::http) enum ReadProblems {
     /// The request is at fault.
     #[response(status = "4XX", content_type = "application/problem+json")]
-    Refused(#[to_schema] ProblemBody<'static>),
+    Refused(ProblemBody<'static>),
     /// The store is not available.
     #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] ProblemBody<'static>),
+    Unavailable(ProblemBody<'static>),
 }
 
 /// What can go wrong with a call that needs no store.
@@ -38,7 +38,7 @@ pub(in crate::http) enum ReadProblems {
 pub(in crate::http) enum RequestProblems {
     /// The request is at fault.
     #[response(status = "4XX", content_type = "application/problem+json")]
-    Refused(#[to_schema] ProblemBody<'static>),
+    Refused(ProblemBody<'static>),
 }
 
 /// Why taps cannot be counted.
@@ -47,10 +47,10 @@ pub(in crate::http) enum RequestProblems {
 pub(in crate::http) enum ReadyProblems {
     /// onetap can count no taps: the store is not available.
     #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] ProblemBody<'static>),
+    Unavailable(ProblemBody<'static>),
     /// onetap can count no taps: the store does not answer.
     #[response(status = 504, content_type = "application/problem+json")]
-    Unknown(#[to_schema] ProblemBody<'static>),
+    Unknown(ProblemBody<'static>),
 }
 
 /// The ids of a tap.
@@ -143,6 +143,28 @@ pub(in crate::http) struct PageParams {
     /// Users to leave out, each `hide=…`, at most 500. A page may then be shorter than `limit`,
     /// although the list goes on.
     hide: Option<Vec<String>>,
+}
+
+/// The id of a user.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) struct UserParams {
+    /// The user: an integer from 1 to 2^63 − 1, or with `--user-ids text` a text.
+    #[param(example = "42")]
+    user_id: String,
+}
+
+/// Which page of a list without `hide`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by the derive alone")]
+pub(in crate::http) struct PlainPageParams {
+    /// The length of the page.
+    #[param(minimum = 1, maximum = 100, default = 25)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
 }
 
 /// What to add to a summary.

@@ -34,6 +34,12 @@ pub(in crate::http) struct NoBody {}
 /// A JSON body. An absent body counts as the default of `T`.
 pub(in crate::http) struct JsonBody<T>(pub(in crate::http) T);
 
+/// The same for a call whose lists are long: at least [`LONG_BYTES`] are allowed.
+pub(in crate::http) struct LongBody<T>(pub(in crate::http) T);
+
+/// Ten thousand users and ten thousand posts, each a text in JSON.
+const LONG_BYTES: usize = 2 << 20;
+
 impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for JsonBody<T>
 where
     BodyLimits: FromRef<S>,
@@ -42,43 +48,62 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         use axum::body::HttpBody as _;
-        let (parts, body) = request.into_parts();
         // Most taps have no body, so there is nothing to wait for.
-        if body.is_end_stream() {
+        if request.body().is_end_stream() {
             return Ok(Self(T::default()));
         }
-        let BodyLimits { timeout, max_bytes: max } = BodyLimits::from_ref(state);
-        let declared = declared_length(&parts.headers);
-        if declared.is_some_and(|length| length > max as u64) {
-            return Err(too_large(max));
-        }
-        // A body without a Content-Length may be as long as the limit.
-        let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(max);
-        let watch = parts.extensions.get::<Arc<Watch>>();
-        if watch.is_some_and(|watch| !watch.expect_body(expected)) {
-            return Err(Problem::new(Code::Overloaded, NO_ROOM));
-        }
-        let bytes = tokio::time::timeout(timeout, collect(body, max))
-            .await
-            .map_err(|_| Problem::new(Code::RequestTimeout, LATE))??;
-        if let Some(watch) = watch {
-            watch.enter(Phase::Answering);
-        }
-        if bytes.is_empty() {
-            return Ok(Self(T::default()));
-        }
-        if !is_json(&parts.headers) {
-            let detail = "send the body with Content-Type: application/json";
-            return Err(Problem::new(Code::UnsupportedMediaType, detail));
-        }
-        // serde would accept a list, as the fields of a struct in their order.
-        if bytes.trim_ascii_start().first() != Some(&b'{') {
-            return Err(Problem::new(Code::InvalidBody, NO_OBJECT));
-        }
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|error| Problem::new(Code::InvalidBody, what_is_wrong(&error)))
+        read(request, BodyLimits::from_ref(state)).await.map(Self)
     }
+}
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for LongBody<T>
+where
+    BodyLimits: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let limits = BodyLimits::from_ref(state);
+        let max_bytes = limits.max_bytes.max(LONG_BYTES);
+        read(request, BodyLimits { max_bytes, ..limits }).await.map(Self)
+    }
+}
+
+async fn read<T: DeserializeOwned + Default>(
+    request: Request,
+    limits: BodyLimits,
+) -> Result<T, Problem> {
+    let (parts, body) = request.into_parts();
+    let BodyLimits { timeout, max_bytes: max } = limits;
+    let declared = declared_length(&parts.headers);
+    if declared.is_some_and(|length| length > max as u64) {
+        return Err(too_large(max));
+    }
+    // A body without a Content-Length may be as long as the limit.
+    let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(max);
+    let watch = parts.extensions.get::<Arc<Watch>>();
+    if watch.is_some_and(|watch| !watch.expect_body(expected)) {
+        return Err(Problem::new(Code::Overloaded, NO_ROOM));
+    }
+    let bytes = tokio::time::timeout(timeout, collect(body, max))
+        .await
+        .map_err(|_| Problem::new(Code::RequestTimeout, LATE))??;
+    if let Some(watch) = watch {
+        watch.enter(Phase::Answering);
+    }
+    if bytes.is_empty() {
+        return Ok(T::default());
+    }
+    if !is_json(&parts.headers) {
+        let detail = "send the body with Content-Type: application/json";
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
+    // serde would accept a list, as the fields of a struct in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::new(Code::InvalidBody, NO_OBJECT));
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::new(Code::InvalidBody, what_is_wrong(&error)))
 }
 
 /// serde says itself which field is wrong, and what it has to be.

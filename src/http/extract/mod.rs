@@ -7,15 +7,18 @@ mod body;
 mod cursor;
 mod hidden;
 mod idempotency;
+mod job;
 mod path;
 mod query;
 
 pub(super) use actor::{ActorHeader, ONETAP_ACTOR};
-pub(super) use body::{JsonBody, NoBody};
-pub(super) use cursor::{decode as decode_cursor, encode as encode_cursor};
+pub(super) use body::{JsonBody, LongBody, NoBody};
+pub(super) use cursor::{
+    decode as decode_cursor, decode_given, encode as encode_cursor, encode_given,
+};
 pub(super) use hidden::Hidden;
 pub(super) use idempotency::IdempotencyHeader;
 pub(crate) use path::TapPath;
-pub(super) use path::{PostPath, ReactionPath, SetPath};
+pub(super) use path::{JobPath, PostPath, ReactionPath, SetPath, UserPath};
 pub(crate) use query::Query;
 pub(super) use query::{limit_in_body, posts};

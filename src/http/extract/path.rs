@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use super::super::access::Access;
 use super::super::problem::{Code, Problem};
 use crate::domain::{PostId, Reaction, UserId};
+use crate::jobs::JobId;
 
 /// `…/posts/{post_id}/…`
 pub(in crate::http) struct PostPath {
@@ -21,6 +22,11 @@ pub(in crate::http) struct ReactionPath {
 /// `…/posts/{post_id}/users/{user_id}/reactions`
 pub(in crate::http) struct SetPath {
     pub(in crate::http) post: PostId,
+    pub(in crate::http) user: UserId,
+}
+
+/// `…/users/{user_id}/reactions`
+pub(in crate::http) struct UserPath {
     pub(in crate::http) user: UserId,
 }
 
@@ -74,6 +80,21 @@ where
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for UserPath
+where
+    Access: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::read(parts, state).await?;
+        let caller = Access::from_ref(state).caller(parts);
+        let user = caller.user(params.get("user_id"))?;
+        caller.all_posts()?;
+        Ok(Self { user })
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for TapPath
 where
     Access: FromRef<S>,
@@ -87,6 +108,20 @@ where
         let reaction = params.get("reaction").parse()?;
         let user = caller.user(params.get("user_id"))?;
         Ok(Self { post: caller.post(post)?, reaction, user })
+    }
+}
+
+/// `…/jobs/{job_id}…`; None for a text that no job has for its name.
+pub(in crate::http) struct JobPath {
+    pub(in crate::http) job: Option<JobId>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for JobPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = RawPathParams::from_request_parts(parts, state).await.ok().map(Params);
+        Ok(Self { job: params.and_then(|params| params.get("job_id").parse().ok()) })
     }
 }
 

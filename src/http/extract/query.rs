@@ -144,6 +144,11 @@ impl Query {
         self.one("cursor")
     }
 
+    /// `since`, unparsed.
+    pub(in crate::http) fn since(&self) -> Result<Option<&str>, Problem> {
+        self.one("since")
+    }
+
     /// `hide`, any number of times, unparsed.
     pub(super) fn hidden(&self) -> impl Iterator<Item = &str> {
         let hidden = self.pairs.iter().filter(|(name, _)| name == "hide");

@@ -144,7 +144,7 @@ impl Exchange {
             id,
             method: self.method,
             route: self.route.path.as_deref().unwrap_or("none"),
-            writes: self.route.writes,
+            writes: self.route.writes && !matches!(self.method, "GET" | "HEAD"),
             path: self.path.as_deref(),
             status,
             problem: problem.as_ref(),

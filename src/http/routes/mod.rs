@@ -2,9 +2,13 @@
 
 pub(super) mod docs;
 pub(super) mod forget;
+pub(super) mod given;
 pub(super) mod health;
+pub(super) mod jobs;
+pub(super) mod moving;
 pub(super) mod palettes;
 pub(super) mod reactors;
+pub(super) mod read_only;
 pub(super) mod rules;
 pub(super) mod sets;
 pub(super) mod stream;

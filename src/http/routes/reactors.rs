@@ -180,7 +180,7 @@ fn next_link(uri: &Uri, page: &Page) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("<{target}>; rel=\"next\"")).ok()
 }
 
-async fn linked<T: Serialize>(
+pub(super) async fn linked<T: Serialize>(
     answers: &Arc<LargeAnswers>,
     answer: &T,
     link: Option<HeaderValue>,

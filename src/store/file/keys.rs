@@ -10,6 +10,8 @@
 //! | POST `m` SET USER | µs at which the user reacted |
 //! | POST `o` SET µs USER | nothing: the members in the order of their times |
 //! | POST `r` KEY | the record of a tap with an idempotency key |
+//! | POST `i` | the mark of imports: see [`super::steps`] |
+//! | POST `s` TOKEN | what a step of a job answered: see [`super::steps`] |
 //! | NIL `g` POST GENERATION REACTION | nothing: a set that was forgotten and is not freed yet |
 //!
 //! SET is REACTION 0 for the set of generation 0, and REACTION 1 GENERATION for a later one. A set
@@ -23,8 +25,11 @@
 use redb::TableDefinition;
 use uuid::Uuid;
 
+use super::Given;
 use super::file_error::{FileError, FileResult};
-use crate::domain::{IdempotencyKey, Micros, Partition, PostId, Reaction, UserId, UserIds};
+use crate::domain::{
+    IdempotencyKey, Micros, Partition, PostId, Reaction, StepToken, UserId, UserIds,
+};
 
 /// The layout that this release reads and writes.
 pub(super) const LAYOUT: u64 = 1;
@@ -48,6 +53,10 @@ pub(super) const META_COMMITS: &str = "commits";
 /// floor counts. It is 0 in a new file. An earlier release kept the clock of the last commit there.
 pub(super) const META_FLOOR: &str = "floor";
 
+/// The name in [`META`] of the number that `commits` had after the last commit of a release that
+/// keeps [`GIVEN`]. If it is another one, an earlier release has written to the file since.
+pub(super) const META_INDEXED: &str = "indexed";
+
 /// The name in [`META`] of a partition's floor. A post without state has the floor as its revision,
 /// and its first change gets a greater one.
 pub(super) fn floor(partition: Partition) -> String {
@@ -67,11 +76,25 @@ pub(super) const LOG: TableDefinition<(u8, u64, u64), &[u8]> = TableDefinition::
 pub(super) const EXPIRY: TableDefinition<(u64, &[u8; 16], &[u8; 16]), ()> =
     TableDefinition::new("expiry");
 
+/// What users gave: user, µs, post, reaction. Not in a file that only earlier releases have
+/// written; so are the two tables below.
+pub(super) const GIVEN: TableDefinition<&[u8], ()> = TableDefinition::new("given");
+/// Documents by name: version, expiry time or 0, body.
+pub(super) const DOCUMENTS: TableDefinition<&str, &[u8]> = TableDefinition::new("documents");
+/// The expiry times of marks, steps and documents: µs, then the key of what expires.
+pub(super) const UNTIL: TableDefinition<&[u8], ()> = TableDefinition::new("until");
+
 const COUNT: u8 = b'c';
 const MEMBER: u8 = b'm';
 const ORDER: u8 = b'o';
 const RECORD: u8 = b'r';
 const FORGOTTEN: u8 = b'g';
+const MARK: u8 = b'i';
+const STEP: u8 = b's';
+/// In [`UNTIL`]: begins the name of a document.
+const DOCUMENT: u8 = b'd';
+/// In [`UNTIL`]: begins a key of [`POSTS`].
+const ENTRY: u8 = b'e';
 /// Ends a reaction in the keys of a set. No reaction contains this byte. So the keys of a set for
 /// `like` never begin like those of a set for `liked`.
 const END: u8 = 0;
@@ -162,6 +185,22 @@ impl Set {
         self.keys(ORDER)
     }
 
+    /// The set of a member's key.
+    pub(super) fn of_member(key: &[u8]) -> FileResult<Self> {
+        let (id, rest) = key.split_first_chunk().ok_or_else(|| odd("member"))?;
+        let rest = rest.get(1..).unwrap_or_default();
+        let end = rest.iter().position(|b| [END, GENERATION].contains(b));
+        let (name, rest) = rest.split_at(end.ok_or_else(|| odd("member"))?);
+        let generation = match rest {
+            [GENERATION, rest @ ..] => {
+                let (generation, _) = rest.split_first_chunk().ok_or_else(|| odd("member"))?;
+                u64::from_be_bytes(*generation)
+            }
+            _ => 0,
+        };
+        Ok(Self { post: post(id)?, reaction: reaction(name)?, generation })
+    }
+
     /// The time and the user in a key of the order.
     pub(super) fn member_of_order(&self, key: &[u8]) -> FileResult<(Micros, UserId)> {
         let name = 17 + self.reaction.as_str().len();
@@ -169,6 +208,11 @@ impl Set {
         let (at, user) = rest.split_first_chunk().ok_or_else(|| odd("order"))?;
         let user = str::from_utf8(user).ok().and_then(|user| user.parse().ok());
         Ok((Micros(u64::from_be_bytes(*at)), user.ok_or_else(|| odd("order"))?))
+    }
+
+    /// What a member of the set gave at this time.
+    pub(super) fn given(&self, at: Micros) -> Given {
+        Given { reacted_at: at, post: self.post, reaction: self.reaction.clone() }
     }
 
     /// The key that marks the set as forgotten.
@@ -203,6 +247,97 @@ pub(super) fn forgotten_sets(post: PostId) -> (Key, Key) {
     let from = forgotten_of(post);
     let end = [&from[..], &[u8::MAX; 8]].concat();
     (from, end)
+}
+
+/// A bound below all members of a post, and one above them.
+pub(super) fn all_members(post: PostId) -> (Key, Key) {
+    (of(post, MEMBER, &[]), of(post, MEMBER + 1, &[]))
+}
+
+/// A bound below all entries of posts.
+pub(super) fn first_post() -> Key {
+    [&NIL[..15], &[1]].concat()
+}
+
+/// A bound above all entries of a post.
+pub(super) fn behind(post: PostId) -> Key {
+    of(post, u8::MAX, &[])
+}
+
+/// The post in a key of [`POSTS`].
+pub(super) fn post_of(key: &[u8]) -> FileResult<PostId> {
+    post(key.first_chunk().ok_or_else(|| odd("post"))?)
+}
+
+/// The key of the mark of imports.
+pub(super) fn mark(post: PostId) -> Key {
+    of(post, MARK, &[])
+}
+
+/// The key of the answer to a step.
+pub(super) fn step(post: PostId, token: &StepToken) -> Key {
+    of(post, STEP, &[&token.0])
+}
+
+/// The key in [`GIVEN`] of what a user gave.
+pub(super) fn given(user: UserId, given: &Given) -> Key {
+    let (mut key, _) = all_given(user);
+    key.extend_from_slice(&given.reacted_at.0.to_be_bytes());
+    key.extend_from_slice(given.post.as_uuid().as_bytes());
+    key.extend_from_slice(given.reaction.as_str().as_bytes());
+    key
+}
+
+/// The range in [`GIVEN`] of what a user gave: a bound below the first key, and one above the last.
+pub(super) fn all_given(user: UserId) -> (Key, Key) {
+    let mut from = Vec::with_capacity(64);
+    user.append_to(&mut from);
+    let end = [&from[..], &[u8::MAX; 8]].concat();
+    (from, end)
+}
+
+/// What a key of [`GIVEN`] says that a user gave.
+pub(super) fn given_of(key: &[u8]) -> FileResult<Given> {
+    let odd = || odd("given");
+    let (_, rest) = UserId::split_from(key).ok_or_else(odd)?;
+    let (at, rest) = rest.split_first_chunk().ok_or_else(odd)?;
+    let (id, name) = rest.split_first_chunk().ok_or_else(odd)?;
+    let reacted_at = Micros(u64::from_be_bytes(*at));
+    Ok(Given { reacted_at, post: post(id)?, reaction: reaction(name)? })
+}
+
+/// What has an expiry time in [`UNTIL`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Expiring {
+    /// An entry of [`POSTS`].
+    Entry(Key),
+    /// A document.
+    Document(String),
+}
+
+impl Expiring {
+    /// The key in [`UNTIL`].
+    pub(super) fn until(&self, at: Micros) -> Key {
+        let (kind, rest) = match self {
+            Self::Entry(key) => (ENTRY, &key[..]),
+            Self::Document(name) => (DOCUMENT, name.as_bytes()),
+        };
+        [&at.0.to_be_bytes()[..], &[kind], rest].concat()
+    }
+
+    /// The time and what expires then, of a key in [`UNTIL`].
+    pub(super) fn of(key: &[u8]) -> FileResult<(Micros, Self)> {
+        let odd = || odd("until");
+        let (at, rest) = key.split_first_chunk().ok_or_else(odd)?;
+        let what = match rest.split_first().ok_or_else(odd)? {
+            (&ENTRY, key) => Self::Entry(key.to_vec()),
+            (&DOCUMENT, name) => {
+                Self::Document(String::from_utf8(name.to_vec()).map_err(|_| odd())?)
+            }
+            _ => return Err(odd()),
+        };
+        Ok((Micros(u64::from_be_bytes(*at)), what))
+    }
 }
 
 /// A key that no post has.

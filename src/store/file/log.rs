@@ -151,6 +151,16 @@ pub(super) fn read_from(
     Ok(entries)
 }
 
+/// How many entries the log of a partition has.
+pub(super) fn length(
+    log: &impl ReadableTable<(u8, u64, u64), &'static [u8]>,
+    partition: Partition,
+) -> FileResult<u64> {
+    let partition = number(partition);
+    let mut own = log.range((partition, 0, 0)..=(partition, u64::MAX, u64::MAX))?;
+    own.try_fold(0, |length, found| found.map(|_| length + 1).map_err(Into::into))
+}
+
 /// The position of the last entry.
 pub(super) fn end(
     log: &impl ReadableTable<(u8, u64, u64), &'static [u8]>,

@@ -1,68 +1,97 @@
-//! PLACEHOLDER
+//! The trait `Maintenance` of the file store.
 
+use redb::ReadTransaction;
+
+use super::writer::{Answer, Write};
+use super::{FileStore, audit, listings};
 use crate::domain::{Amended, Amendment, Reaction, UserId};
 use crate::store::{
     Audited, Deadline, Document, DocumentWrite, Given, GivenPage, Maintenance, StoreError,
-    WalkCursor, WalkPage, WalkedPost,
+    WalkCursor, WalkPage, WalkedPost, now,
 };
 
-use super::FileStore;
-
-fn not_built() -> StoreError {
-    StoreError::Unavailable("not built yet".into())
-}
-
 impl Maintenance for FileStore {
+    /// All amendments of a call share one commit, so the caller decides for how long taps wait.
     async fn amend(
         &self,
         amendments: Vec<Amendment>,
-        _deadline: Deadline,
+        deadline: Deadline,
     ) -> Vec<Result<Amended, StoreError>> {
-        amendments.iter().map(|_| Err(not_built())).collect()
+        let number = amendments.len();
+        if number == 0 {
+            return Vec::new();
+        }
+        match self.write(Write::Amend(amendments), deadline).await {
+            Ok(Answer::Amended(answers)) => answers,
+            Ok(_) => vec![Err(StoreError::OutcomeUnknown); number],
+            Err(error) => vec![Err(error); number],
+        }
     }
 
     async fn walk(
         &self,
-        _after: Option<WalkCursor>,
-        _limit: usize,
-        _deadline: Deadline,
+        after: Option<WalkCursor>,
+        limit: usize,
+        deadline: Deadline,
     ) -> Result<WalkPage, StoreError> {
-        Err(not_built())
+        let after = after.map(|cursor| cursor.0.parse()).transpose();
+        let after = after.map_err(|_| WalkCursor::odd())?;
+        let look = move |txn: &ReadTransaction| listings::walk(txn, after, limit);
+        self.0.shared.read_much(deadline, look).await
     }
 
     async fn given(
         &self,
-        _user: UserId,
-        _after: Option<Given>,
-        _limit: usize,
-        _deadline: Deadline,
+        user: UserId,
+        after: Option<Given>,
+        limit: usize,
+        deadline: Deadline,
     ) -> Result<GivenPage, StoreError> {
-        Err(not_built())
+        let look =
+            move |txn: &ReadTransaction| listings::given(txn, user, after.as_ref(), limit + 1);
+        let found = self.0.shared.read_much(deadline, look).await?;
+        Ok(GivenPage::cut(found, limit))
     }
 
+    /// Compares in a read, so that a large post stops no tap. Only if something does not agree, the
+    /// writer compares again and repairs.
     async fn audit(
         &self,
-        _post: WalkedPost,
-        _indexed: Vec<(Reaction, UserId)>,
-        _repair: bool,
-        _deadline: Deadline,
+        post: WalkedPost,
+        indexed: Vec<(Reaction, UserId)>,
+        repair: bool,
+        deadline: Deadline,
     ) -> Result<Audited, StoreError> {
-        Err(not_built())
+        let (post, asked) = (post.post, indexed.clone());
+        let look = move |txn: &ReadTransaction| audit::audit(txn, post, &asked);
+        let audited = self.0.shared.read_much(deadline, look).await?;
+        if audited.drift.is_empty() || !repair {
+            return Ok(audited);
+        }
+        match self.write(Write::Repair(post, indexed), deadline).await? {
+            Answer::Audited(audited) => Ok(audited),
+            _ => Err(StoreError::OutcomeUnknown),
+        }
     }
 
     async fn document(
         &self,
-        _name: &str,
-        _deadline: Deadline,
+        name: &str,
+        deadline: Deadline,
     ) -> Result<Option<Document>, StoreError> {
-        Err(not_built())
+        let look = |txn: &ReadTransaction| listings::document(txn, name, now());
+        self.0.shared.read_in_time(deadline, look).await
     }
 
     async fn write_document(
         &self,
-        _write: DocumentWrite,
-        _deadline: Deadline,
+        write: DocumentWrite,
+        deadline: Deadline,
     ) -> Result<bool, StoreError> {
-        Err(not_built())
+        write.check()?;
+        match self.write(Write::Document(write), deadline).await? {
+            Answer::Document(written) => Ok(written),
+            _ => Err(StoreError::OutcomeUnknown),
+        }
     }
 }

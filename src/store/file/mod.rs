@@ -4,11 +4,15 @@
 //! sync. Reads see the last commit. They wait for the commit in progress only if one of its taps
 //! has passed its deadline: that tap must not appear after a read that did not see it.
 
+mod amending;
+mod audit;
 mod backend;
 mod backup;
+mod documents;
 mod file_core;
 mod file_error;
 mod keys;
+mod listings;
 mod log;
 mod log_entry;
 mod maintenance;
@@ -18,6 +22,7 @@ mod read;
 mod records;
 mod seen;
 mod step;
+mod steps;
 mod sweep;
 mod values;
 mod writer;
@@ -47,9 +52,9 @@ use writer::{Answer, Job, Write, WriteResult, Writer};
 use super::follow::{self, EmbeddedLog, Written};
 use super::record_budget::RecordBudget;
 use super::{
-    ChangeLog, Deadline, FileStats, LogCursor, LogEntry, LogPage, LogPosition, News, ReactorsQuery,
-    Retention, Severity, Store, StoreError, SummaryQuery, ThrottledWarnings, UserIds,
-    WatchedPartitions,
+    ChangeLog, Deadline, FileStats, Given, LogCursor, LogEntry, LogPage, LogPosition, News,
+    ReactorsQuery, Retention, Severity, Store, StoreError, SummaryQuery, ThrottledWarnings,
+    UserIds, WalkPage, WatchedPartitions, WriteGate,
 };
 use crate::domain::{
     Forget, Forgotten, Outcome, Partition, ReactorsPage, Ruled, RulesEdit, Summary, Tap,
@@ -79,6 +84,7 @@ struct Inner {
     writer: Option<JoinHandle<()>>,
     /// The socket that gives copies, for a file at a path.
     holder: Mutex<Option<Holder>>,
+    gate: Arc<WriteGate>,
 }
 
 impl FileStore {
@@ -138,8 +144,8 @@ impl FileStore {
         let writer = thread
             .spawn(move || writer.run(queue))
             .map_err(|error| OpenError::Unusable(format!("no thread for it: {error}")))?;
-        let holder = Mutex::default();
-        Ok(Self(Arc::new(Inner { shared, jobs: Some(jobs), writer: Some(writer), holder })))
+        let (holder, gate) = (Mutex::default(), Arc::new(WriteGate::of_one_process()));
+        Ok(Self(Arc::new(Inner { shared, jobs: Some(jobs), writer: Some(writer), holder, gate })))
     }
 
     /// From now on gives a copy of the file to each process that asks at the socket beside it.
@@ -152,6 +158,10 @@ impl FileStore {
         let holder = Holder::begin(place.path(), Arc::clone(&self.0.shared))?;
         *self.0.holder.lock() = Some(holder);
         Ok(())
+    }
+
+    pub(in crate::store) fn gate(&self) -> &Arc<WriteGate> {
+        &self.0.gate
     }
 
     /// The counters of the writer.
@@ -283,6 +293,15 @@ impl ChangeLog for FileStore {
         deadline: Deadline,
     ) -> Result<LogPage, StoreError> {
         let look = |txn: &ReadTransaction| read::log_page(txn, partition, after, limit);
+        self.0.shared.read_in_time(deadline, look).await
+    }
+
+    async fn newest(
+        &self,
+        partition: Partition,
+        deadline: Deadline,
+    ) -> Result<LogCursor, StoreError> {
+        let look = |txn: &ReadTransaction| read::newest_change(txn, partition);
         self.0.shared.read_in_time(deadline, look).await
     }
 }

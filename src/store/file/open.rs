@@ -14,7 +14,8 @@ use super::backend::{CountedSync, RoomyFile, Source};
 use super::file_error::{FileError, FileResult};
 use super::log::Lengths;
 use super::place::{GONE, Place};
-use super::{UserIds, keys, read};
+use super::{UserIds, documents, keys, read};
+use crate::store::USER_INDEX;
 
 /// Why the file cannot be used, and what to change. The text does not name the file.
 #[derive(Debug, thiserror::Error)]
@@ -309,12 +310,18 @@ fn write_top(database: &Database, user_ids: UserIds) -> FileResult<(u64, Top)> {
         let mut meta = txn.open_table(keys::META)?;
         meta.insert(keys::META_LAYOUT, layout)?;
         meta.insert(keys::META_COMMITS, top.commits)?;
+        meta.insert(keys::META_INDEXED, top.commits)?;
         meta.insert(keys::META_FLOOR, 0)?;
+        // A new file has every member in its index.
+        let complete = documents::encode(1, None, &[]);
+        txn.open_table(keys::DOCUMENTS)?.insert(USER_INDEX, &complete[..])?;
     }
     // Create all tables now, so that readers always find them.
     txn.open_table(keys::POSTS)?;
     txn.open_table(keys::LOG)?;
     txn.open_table(keys::EXPIRY)?;
+    txn.open_table(keys::GIVEN)?;
+    txn.open_table(keys::UNTIL)?;
     txn.commit()?;
     Ok((layout, top))
 }

@@ -98,6 +98,16 @@ pub(super) fn log_page(
     })
 }
 
+/// The cursor behind the newest entry of a log.
+pub(super) fn newest_change(txn: &ReadTransaction, partition: Partition) -> FileResult<LogCursor> {
+    let (log, meta) = (txn.open_table(keys::LOG)?, txn.open_table(keys::META)?);
+    let before = log::dropped(&meta, partition)?;
+    let Some(end) = log::end(&log, partition)? else { return Ok(LogCursor::behind(before, &[])) };
+    let last = log::read_from(&log, partition, Some(end), 1)?;
+    let length = log::length(&log, partition)?;
+    Ok(LogCursor::behind(before + length.saturating_sub(last.len() as u64), &last))
+}
+
 /// The length of each partition's log.
 pub(super) fn log_lengths(txn: &ReadTransaction) -> FileResult<log::Lengths> {
     log::Lengths::count(&txn.open_table(keys::LOG)?)

@@ -6,7 +6,7 @@ use super::FileError;
 use super::file_error::FileResult;
 use super::keys::{self, Set};
 use super::values::{Counted, Head};
-use crate::domain::{Look, Partition, PostId, Reaction, Revision, Rules, UserId};
+use crate::domain::{Look, Micros, Partition, PostId, PostLook, Reaction, Revision, Rules, UserId};
 
 /// With up to this many members, each step counts them, so that no error in a stored count lasts.
 /// With more, the stored count moves by one, in the transaction that adds or removes the member.
@@ -19,6 +19,7 @@ pub(super) struct Seen<'a, P> {
     post: PostId,
     /// Of a post without state: the floor, and a generation of its own.
     pub(super) head: Head,
+    pub(super) has_state: bool,
 }
 
 /// A post and the user of a tap.
@@ -32,6 +33,7 @@ impl<'a, P: ReadableTable<&'static [u8], &'static [u8]>> Seen<'a, P> {
         post: PostId,
     ) -> FileResult<Self> {
         let stored = posts.get(&keys::head(post)[..])?;
+        let has_state = stored.is_some();
         let head = match stored.map(|found| Head::decode(found.value())).transpose()? {
             Some(head) => head,
             None => Head {
@@ -40,7 +42,7 @@ impl<'a, P: ReadableTable<&'static [u8], &'static [u8]>> Seen<'a, P> {
                 rules: Rules::default(),
             },
         };
-        Ok(Self { posts, post, head })
+        Ok(Self { posts, post, head, has_state })
     }
 
     /// The set of a reaction's members.
@@ -51,6 +53,13 @@ impl<'a, P: ReadableTable<&'static [u8], &'static [u8]>> Seen<'a, P> {
             own => self.counted(reaction)?.map_or(own, |counted| counted.generation),
         };
         Ok(Set { post: self.post, reaction: reaction.clone(), generation })
+    }
+
+    /// When a user gave a reaction; None if the user does not have it.
+    pub(super) fn since(&self, user: UserId, reaction: &Reaction) -> FileResult<Option<Micros>> {
+        let found = self.posts.get(&self.set(reaction)?.member(user)[..])?;
+        let since = found.map(|found| keys::number(found.value(), "member")).transpose()?;
+        Ok(since.map(Micros))
     }
 
     fn counted(&self, reaction: &Reaction) -> FileResult<Option<Counted>> {
@@ -79,6 +88,40 @@ impl<'a, P: ReadableTable<&'static [u8], &'static [u8]>> Seen<'a, P> {
         let (from, end) = keys::counts(self.post);
         let found = self.posts.range::<&[u8]>(&from[..]..&end[..])?.take(most);
         found.map(|entry| keys::reaction_of_count(entry?.0.value())).collect()
+    }
+}
+
+/// A post, and the floor of its partition, as an amendment finds them.
+pub(super) struct SeenByAll<'a, P> {
+    pub(super) seen: &'a Seen<'a, P>,
+    pub(super) floor: Revision,
+}
+
+impl<P: ReadableTable<&'static [u8], &'static [u8]>> PostLook for SeenByAll<'_, P> {
+    type Error = FileError;
+
+    fn revision(&self) -> FileResult<Option<Revision>> {
+        Ok(self.seen.has_state.then_some(self.seen.head.revision))
+    }
+
+    fn floor(&self) -> FileResult<Revision> {
+        Ok(self.floor)
+    }
+
+    fn rules(&self) -> FileResult<Rules> {
+        Ok(self.seen.head.rules.clone())
+    }
+
+    fn kinds(&self, most: usize) -> FileResult<Vec<Reaction>> {
+        self.seen.kinds(most)
+    }
+
+    fn members(&self, reaction: &Reaction) -> FileResult<u64> {
+        self.seen.size(reaction)
+    }
+
+    fn since(&self, user: UserId, reaction: &Reaction) -> FileResult<Option<Micros>> {
+        self.seen.since(user, reaction)
     }
 }
 
@@ -123,8 +166,7 @@ impl<P: ReadableTable<&'static [u8], &'static [u8]>> Look for SeenByUser<'_, P> 
     }
 
     fn has(&self, reaction: &Reaction) -> FileResult<bool> {
-        let member = self.0.set(reaction)?.member(self.1);
-        Ok(self.0.posts.get(&member[..])?.is_some())
+        Ok(self.0.since(self.1, reaction)?.is_some())
     }
 
     fn members(&self, reaction: &Reaction) -> FileResult<u64> {

@@ -15,6 +15,7 @@ use crate::domain::{
     Change, Decision, Forget, Forgotten, KeyReused, Micros, Outcome, Partition, PostId, PostWrite,
     Reaction, Ruled, RulesEdit, Tap, UserId, What, decide, decide_forget, decide_rules,
 };
+use crate::store::USER_INDEX;
 
 /// The tables, open for writing.
 pub(super) struct Tables<'txn> {
@@ -22,6 +23,9 @@ pub(super) struct Tables<'txn> {
     pub(super) log: Table<'txn, (u8, u64, u64), &'static [u8]>,
     pub(super) expiry: Table<'txn, (u64, &'static [u8; 16], &'static [u8; 16]), ()>,
     pub(super) meta: Table<'txn, &'static str, u64>,
+    pub(super) given: Table<'txn, &'static [u8], ()>,
+    pub(super) documents: Table<'txn, &'static str, &'static [u8]>,
+    pub(super) until: Table<'txn, &'static [u8], ()>,
     pub(super) retention: Retention,
     /// The length of each log, with the entries of this transaction.
     pub(super) lengths: Lengths,
@@ -45,16 +49,24 @@ impl<'txn> Tables<'txn> {
         retention: Retention,
         lengths: Lengths,
     ) -> FileResult<Self> {
-        Ok(Self {
+        let mut tables = Self {
             posts: txn.open_table(keys::POSTS)?,
             log: txn.open_table(keys::LOG)?,
             expiry: txn.open_table(keys::EXPIRY)?,
             meta: txn.open_table(keys::META)?,
+            given: txn.open_table(keys::GIVEN)?,
+            documents: txn.open_table(keys::DOCUMENTS)?,
+            until: txn.open_table(keys::UNTIL)?,
             retention,
             lengths,
             written: 0,
             grown: BTreeMap::new(),
-        })
+        };
+        if !is_indexed(&tables.meta)? {
+            // An earlier release wrote members without entries in the index.
+            tables.documents.remove(USER_INDEX)?;
+        }
+        Ok(tables)
     }
 
     /// Applies one tap. It reads before it writes, so that damaged data stays as it is.
@@ -142,6 +154,7 @@ impl<'txn> Tables<'txn> {
     /// Counts the commit, and returns the lengths of the logs after it.
     pub(super) fn end(mut self, commits: u64) -> FileResult<Lengths> {
         self.meta.insert(keys::META_COMMITS, commits)?;
+        self.meta.insert(keys::META_INDEXED, commits)?;
         Ok(self.lengths)
     }
 
@@ -163,19 +176,29 @@ impl<'txn> Tables<'txn> {
     }
 
     fn move_member(&mut self, Move { set, user, since }: &Move, now: Micros) -> FileResult<()> {
-        let place = set.order(since.unwrap_or(now), *user);
-        let member = set.member(*user);
-        if since.is_some() {
-            self.posts.remove(&member[..])?;
-            self.posts.remove(&place[..])?;
-        } else {
-            self.posts.insert(&member[..], &now.0.to_be_bytes()[..])?;
-            self.posts.insert(&place[..], &[][..])?;
+        match since {
+            Some(since) => self.remove_member(set, *user, *since),
+            None => self.insert_member(set, *user, now),
         }
+    }
+
+    /// Adds a member, also to the index of what its user gave.
+    pub(super) fn insert_member(&mut self, set: &Set, user: UserId, at: Micros) -> FileResult<()> {
+        self.posts.insert(&set.member(user)[..], &at.0.to_be_bytes()[..])?;
+        self.posts.insert(&set.order(at, user)[..], &[][..])?;
+        self.given.insert(&keys::given(user, &set.given(at))[..], ())?;
         Ok(())
     }
 
-    fn append(&mut self, change: &Change, now: Micros) -> FileResult<()> {
+    /// Removes a member that has been there since this time.
+    pub(super) fn remove_member(&mut self, set: &Set, user: UserId, at: Micros) -> FileResult<()> {
+        self.posts.remove(&set.member(user)[..])?;
+        self.posts.remove(&set.order(at, user)[..])?;
+        self.given.remove(&keys::given(user, &set.given(at))[..])?;
+        Ok(())
+    }
+
+    pub(super) fn append(&mut self, change: &Change, now: Micros) -> FileResult<()> {
         let partition = change.post.partition();
         log::append(&mut self.log, change, now)?;
         self.lengths.grow(partition);
@@ -184,7 +207,7 @@ impl<'txn> Tables<'txn> {
     }
 
     /// Writes a count. No count of zero is kept.
-    fn write_count(&mut self, set: &Set, count: u64) -> FileResult<()> {
+    pub(super) fn write_count(&mut self, set: &Set, count: u64) -> FileResult<()> {
         let key = keys::count(set.post, &set.reaction);
         if count == 0 {
             self.posts.remove(&key[..])?;
@@ -196,7 +219,12 @@ impl<'txn> Tables<'txn> {
     }
 
     /// Writes revision, generation and rules of a post, as decided.
-    fn write_post(&mut self, post: PostId, head: &Head, write: PostWrite) -> FileResult<()> {
+    pub(super) fn write_post(
+        &mut self,
+        post: PostId,
+        head: &Head,
+        write: PostWrite,
+    ) -> FileResult<()> {
         let key = keys::head(post);
         match write {
             PostWrite::Keep => {}
@@ -214,13 +242,20 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
-    fn number(&self, key: &[u8], of: &str) -> FileResult<Option<u64>> {
+    pub(super) fn number(&self, key: &[u8], of: &str) -> FileResult<Option<u64>> {
         self.posts.get(key)?.map(|found| keys::number(found.value(), of)).transpose()
     }
 }
 
+/// Whether the index has every member that was added since the store began to keep it: no earlier
+/// release has written to the file since.
+pub(super) fn is_indexed(meta: &impl redb::ReadableTable<&'static str, u64>) -> FileResult<bool> {
+    let number = |name| Ok::<_, redb::StorageError>(meta.get(name)?.map(|n| n.value()));
+    Ok(number(keys::META_INDEXED)? == number(keys::META_COMMITS)?)
+}
+
 /// What a moderator's change leaves of a post.
-fn after(head: &Head, has_kinds: bool) -> PostWrite {
+pub(super) fn after(head: &Head, has_kinds: bool) -> PostWrite {
     match has_kinds || !head.rules.is_default() {
         true => PostWrite::Write,
         false => PostWrite::Empty,

@@ -4,6 +4,7 @@ use redb::ReadableTable;
 
 use super::file_error::FileResult;
 use super::keys::{self, Set};
+use super::seen::Seen;
 use super::step::Tables;
 use super::{Retention, log, records};
 use crate::domain::{Micros, PARTITIONS, Partition};
@@ -28,6 +29,7 @@ impl Tables<'_> {
         let enough = |come: usize| 2 * come + 16;
         let Retention { change_log, change_log_entries, records, .. } = self.retention;
         records::sweep(&mut self.posts, &mut self.expiry, now, records, enough(self.written))?;
+        self.expire(now)?;
         let trimmed = log::trim(&mut self.log, turn, now, change_log, TRIMMED_PER_TURN)?;
         self.count_dropped(turn, trimmed)?;
         for (partition, come) in std::mem::take(&mut self.grown) {
@@ -62,7 +64,8 @@ impl Tables<'_> {
     pub(super) fn free(&mut self) -> FileResult<bool> {
         let mut left = FREED_AT_ONCE;
         while let Some(set) = next_forgotten(&self.posts)? {
-            for (from, end) in [set.members(), set.orders()] {
+            self.forget_given(&set, left)?;
+            for (from, end) in [set.orders(), set.members()] {
                 left -= self.drop_first(&from, &end, left)?;
             }
             if left == 0 {
@@ -71,6 +74,27 @@ impl Tables<'_> {
             self.posts.remove(&set.forgotten()[..])?;
         }
         Ok(false)
+    }
+
+    /// Drops the first members of a forgotten set from the index of what users gave, at most this
+    /// many.
+    fn forget_given(&mut self, set: &Set, most: usize) -> FileResult<()> {
+        let (from, end) = set.orders();
+        let mut gone = Vec::new();
+        for entry in self.posts.range::<&[u8]>(&from[..]..&end[..])?.take(most) {
+            gone.push(set.member_of_order(entry?.0.value())?);
+        }
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let seen = Seen::look(&self.posts, &self.meta, set.post)?;
+        for (at, user) in gone {
+            // An import may have brought the same reaction back, with the same time.
+            if seen.since(user, &set.reaction)? != Some(at) {
+                self.given.remove(&keys::given(user, &set.given(at))[..])?;
+            }
+        }
+        Ok(())
     }
 
     /// Drops the first entries of a range, at most this many. Returns how many it dropped.

@@ -20,7 +20,11 @@ use super::open::{OpenError, Opener, STALE, Top, judge_io};
 use super::place::GONE;
 use super::step::Tables;
 use super::{Deadline, Retention, Severity, StoreError, ThrottledWarnings};
-use crate::domain::{Forget, Forgotten, Micros, Outcome, Partition, Ruled, RulesEdit, Tap};
+use crate::domain::{
+    Amended, Amendment, Forget, Forgotten, Micros, Outcome, Partition, PostId, Reaction, Ruled,
+    RulesEdit, Tap, UserId,
+};
+use crate::store::{Audited, DocumentWrite};
 
 /// The most taps in one transaction: no answer should wait for thousands of others.
 const MOST_PER_COMMIT: usize = 1000;
@@ -36,6 +40,11 @@ pub(super) enum Write {
     Tap(Tap),
     Rules(RulesEdit),
     Forget(Forget),
+    /// Steps of their own, in one commit.
+    Amend(Vec<Amendment>),
+    /// An audit with repair: the post, and members to look up in the index.
+    Repair(PostId, Vec<(Reaction, UserId)>),
+    Document(DocumentWrite),
     Probe,
 }
 
@@ -44,6 +53,9 @@ pub(super) enum Answer {
     Tap(Outcome),
     Rules(Ruled),
     Forgotten(Forgotten),
+    Amended(Vec<Result<Amended, StoreError>>),
+    Audited(Audited),
+    Document(bool),
     Probe,
 }
 
@@ -279,6 +291,15 @@ fn run(tables: &mut Tables<'_>, write: &Write, now: Micros) -> FileResult<WriteR
         Write::Tap(tap) => tables.tap(tap, now).map(|answer| answer.map(Answer::Tap)),
         Write::Rules(edit) => tables.rule(edit, now).map(|ruled| Ok(Answer::Rules(ruled))),
         Write::Forget(forget) => tables.forget(forget, now).map(|it| Ok(Answer::Forgotten(it))),
+        Write::Amend(amendments) => {
+            tables.amend_all(amendments, now).map(|all| Ok(Answer::Amended(all)))
+        }
+        Write::Repair(post, indexed) => {
+            tables.repair(*post, indexed, now).map(|it| Ok(Answer::Audited(it)))
+        }
+        Write::Document(write) => {
+            tables.write_document(write, now).map(|it| Ok(Answer::Document(it)))
+        }
         Write::Probe => tables.probe().map(|()| Ok(Answer::Probe)),
     }
 }

@@ -112,3 +112,108 @@ impl PartitionState {
         self.posts.get(&post).map_or(floor, |state| state.revision_or(floor))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        Cause, EditAct, Forget, ImportStep, MemberEdit, SourceId, StepToken, Tap, Verb,
+    };
+    use crate::store::{MARKS_KEPT, Retention, STEPS_KEPT};
+
+    fn post() -> PostId {
+        "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id")
+    }
+
+    fn user(id: &str) -> UserId {
+        id.parse().expect("a user id")
+    }
+
+    fn amendment(ids: &[&str], act: &EditAct, once: Once) -> Amendment {
+        let reaction: Reaction = "like".parse().expect("a reaction");
+        let edit =
+            |id: &&str| MemberEdit { user: user(id), reaction: reaction.clone(), act: act.clone() };
+        let edits = ids.iter().map(edit).collect();
+        Amendment { post: post(), cause: Cause::Erase, actor: None, edits, once }
+    }
+
+    fn state() -> PartitionState {
+        let change_log = std::time::Duration::ZERO;
+        PartitionState::new(Retention { change_log, ..Retention::default() })
+    }
+
+    const PUT: EditAct = EditAct::Put(Micros(5));
+    const REMOVE: EditAct = EditAct::RemoveUpTo(Micros(5));
+    const TOKEN: Once = Once::Step(StepToken([1; 16]));
+
+    #[test]
+    fn a_full_memory_takes_amendments_that_only_remove() {
+        let mut state = state();
+        let put = amendment(&["1", "a|b"], &PUT, Once::No);
+        state.amend(&put, Micros(10), Room::Free).expect("room enough");
+        let step = amendment(&["1"], &REMOVE, TOKEN);
+        for room in [Room::Reserve, Room::None] {
+            let more = amendment(&["2"], &PUT, Once::No);
+            assert_eq!(state.amend(&more, Micros(20), room), Err(StoreError::Overloaded));
+            let mixed = Amendment { edits: [&step.edits[..], &more.edits].concat(), ..more };
+            assert_eq!(state.amend(&mixed, Micros(20), room), Err(StoreError::Overloaded));
+        }
+        let first = state.amend(&step, Micros(30), Room::None).expect("a removal");
+        let again = state.amend(&step, Micros(40), Room::None).expect("a replay");
+        assert_eq!(again, Amended { replayed: true, ..first });
+    }
+
+    #[test]
+    fn what_is_gone_leaves_the_index_and_what_has_expired_takes_no_memory() {
+        let mut state = state();
+        let tap = |verb, id| Tap {
+            user: user(id),
+            ..Tap::new(post(), user("1"), verb, "like".parse().expect("a reaction"))
+        };
+        for (verb, bytes) in [(Verb::Set, true), (Verb::Unset, false)] {
+            for id in ["1", "a|b"] {
+                state.tap(&tap(verb, id), Micros(9), Room::Free).expect("room enough");
+                assert_eq!(state.given.posts(user(id)), vec![post(); usize::from(bytes)]);
+            }
+            assert_eq!(state.given.bytes() > 0, bytes);
+        }
+        // Forgetting leaves it to the caller.
+        state.tap(&tap(Verb::Set, "7"), Micros(9), Room::Free).expect("room enough");
+        let forget = Forget { post: post(), reaction: None, actor: None };
+        let (_, gone) = state.forget(&forget, Micros(9), Room::Free);
+        assert_eq!(state.given(user("7"), None), []);
+        assert!(state.given.bytes() > 0);
+        gone.users().for_each(|user| state.hint(post(), user, false));
+        assert_eq!(state.given.bytes(), 0);
+
+        let step = ImportStep { source: SourceId([1; 16]), from: 0, merge: true };
+        let import = |edits: &[&str]| amendment(edits, &REMOVE, Once::Import(step));
+        let before = state.bytes();
+        state.amend(&import(&["1"]), Micros(10), Room::Free).expect("room enough");
+        state.amend(&amendment(&["1"; 50], &REMOVE, TOKEN), Micros(10), Room::Free).expect("room");
+        assert!(state.bytes() > before + 100, "{} and {before}", state.bytes());
+        state.sweep(Micros(10).later(STEPS_KEPT));
+        assert!(state.marks.get(&post(), Micros(11).later(STEPS_KEPT)).is_some());
+        state.sweep(Micros(10).later(MARKS_KEPT));
+        assert_eq!((state.bytes(), state.outcomes), (0, 0));
+    }
+
+    #[test]
+    fn an_audit_adds_to_the_index_what_it_lacks() {
+        let mut state = state();
+        let put = amendment(&["1", "a|b", "3"], &PUT, Once::No);
+        let revision = state.amend(&put, Micros(10), Room::Free).expect("room enough").revision;
+        state.given.set(user("a|b"), post(), false);
+        let asked: Vec<_> = ["1", "a|b", "9"]
+            .map(|id| ("like".parse::<Reaction>().expect("a reaction"), user(id)))
+            .to_vec();
+        let found =
+            |repaired, revision| Audited { drift: vec![Drift::NotIndexed(1)], repaired, revision };
+        assert_eq!(state.audit(post(), &asked, false, Micros(20)), found(false, revision));
+        let repaired = state.audit(post(), &asked, true, Micros(9000));
+        assert_eq!(repaired, found(true, Revision(9000)));
+        let sound = state.audit(post(), &asked, true, Micros(9001));
+        assert_eq!((sound.drift, sound.repaired, sound.revision), (vec![], false, Revision(9000)));
+        assert_eq!(state.given(user("a|b"), None).len(), 1);
+    }
+}

@@ -99,3 +99,35 @@ impl Documents {
 fn size(name: &str, kept: &KeptDocument) -> u64 {
     DOCUMENT_BYTES + (name.len() + kept.document.body.len()) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn write(name: &str, expected: u64, body: Option<&[u8]>, keep: Option<u64>) -> DocumentWrite {
+        let (body, keep) = (body.map(<[u8]>::to_vec), keep.map(Duration::from_micros));
+        DocumentWrite { name: name.to_owned(), expected, body, keep }
+    }
+
+    #[test]
+    fn documents_count_as_long_as_they_are_kept_and_a_full_memory_takes_no_larger_ones() {
+        let mut documents = Documents::new();
+        let empty = documents.bytes();
+        let large = write("a", 0, Some(&[0; 1000]), Some(10));
+        assert_eq!(documents.write(large.clone(), Micros(1), false), Err(StoreError::Overloaded));
+        assert_eq!(documents.write(large, Micros(1), true), Ok(true));
+        assert!(documents.bytes() > empty + 1000);
+        // Jobs must go on, and end.
+        let same = write("a", 1, Some(&[1; 1000]), Some(10));
+        assert_eq!(documents.write(same, Micros(5), false), Ok(true));
+        let larger = write("a", 2, Some(&[1; 1001]), Some(10));
+        assert_eq!(documents.write(larger, Micros(5), false), Err(StoreError::Overloaded));
+        assert!(documents.read("a", Micros(14)).is_some_and(|it| it.version == 2));
+        assert_eq!(documents.read("a", Micros(15)), None);
+        // Any write drops what has expired.
+        assert_eq!(documents.write(write("b", 0, None, None), Micros(15), false), Ok(true));
+        assert_eq!(documents.bytes(), empty);
+    }
+}

@@ -24,7 +24,7 @@ use super::follow::{self, EmbeddedLog, Written};
 use super::record_budget::RecordBudget;
 use super::{
     ChangeLog, Counter, Deadline, Given, LogCursor, LogEntry, LogPage, LogPosition, News,
-    ReactorsQuery, Retention, Store, StoreError, SummaryQuery, WatchedPartitions, now,
+    ReactorsQuery, Retention, Store, StoreError, SummaryQuery, WatchedPartitions, WriteGate, now,
 };
 use crate::domain::machine::Gone;
 use crate::domain::{
@@ -51,6 +51,7 @@ pub struct MemoryStore {
     sweep: Arc<Counter>,
     records: Arc<RecordBudget>,
     written: Arc<Written>,
+    gate: Arc<WriteGate>,
 }
 
 impl MemoryStore {
@@ -66,7 +67,12 @@ impl MemoryStore {
         let records = Arc::new(RecordBudget::new(&retention));
         let documents = Arc::new(Mutex::new(Documents::new()));
         let (used, sweep, written) = (Arc::default(), Arc::default(), Arc::default());
-        Self { partitions, documents, used, most_bytes, sweep, records, written }
+        let gate = Arc::new(WriteGate::of_one_process());
+        Self { partitions, documents, used, most_bytes, sweep, records, written, gate }
+    }
+
+    pub(in crate::store) fn gate(&self) -> &Arc<WriteGate> {
+        &self.gate
     }
 
     fn room(&self) -> Room {
@@ -216,6 +222,14 @@ impl ChangeLog for MemoryStore {
         self.on(partition, |partition| {
             read_with(after, limit, |from, most| Ok(partition.log_from(from, most)))
         })
+    }
+
+    async fn newest(
+        &self,
+        partition: Partition,
+        _deadline: Deadline,
+    ) -> Result<LogCursor, StoreError> {
+        Ok(self.on(partition, |partition| partition.newest()))
     }
 }
 

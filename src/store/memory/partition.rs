@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use super::entry::KeptEntry;
 use super::given::GivenIndex;
 use super::kept::Kept;
-use super::{LogEntry, LogPosition, Retention, StoreError};
+use super::{LogCursor, LogEntry, LogPosition, Retention, StoreError};
 use crate::domain::machine::{Gone, Post};
 use crate::domain::{
     Act, Amended, Change, Forget, Forgotten, ImportMark, KeyReused, Micros, Outcome, Position,
@@ -194,6 +194,12 @@ impl PartitionState {
     pub(super) fn log_from(&self, from: Option<LogPosition>, most: usize) -> (u64, Vec<LogEntry>) {
         let start = self.log.partition_point(|entry| Some(entry.position) < from);
         (self.dropped, self.log.range(start..).take(most).map(KeptEntry::entry).collect())
+    }
+
+    /// The cursor behind the newest entry.
+    pub(super) fn newest(&self) -> LogCursor {
+        let last: Vec<_> = self.log.back().map(KeptEntry::entry).into_iter().collect();
+        LogCursor::behind(self.dropped + (self.log.len() - last.len()) as u64, &last)
     }
 
     pub(super) fn log_end(&self) -> Option<LogPosition> {

@@ -1,5 +1,7 @@
 //! Reading the change log of a partition, over a pooled connection: a page is too large for a lane.
 
+use std::sync::Arc;
+
 use deadpool_redis::redis::{self, Value};
 use tokio::time::{Instant, timeout_at};
 
@@ -16,12 +18,12 @@ const SCRIPT: &str = include_str!(concat!(env!("OUT_DIR"), "/lua/log.lua"));
 /// The logs of all partitions.
 #[derive(Debug)]
 pub(super) struct ChangeLogs {
-    pools: Pools,
+    pools: Arc<Pools>,
     keys: Keys,
 }
 
 impl ChangeLogs {
-    pub(super) fn new(pools: Pools, keys: Keys) -> Self {
+    pub(super) fn new(pools: Arc<Pools>, keys: Keys) -> Self {
         Self { pools, keys }
     }
 
@@ -47,6 +49,19 @@ impl ChangeLogs {
         timeout_at(Instant::from_std(deadline.0), read).await.map_err(late)?
     }
 
+    /// The cursor behind the newest entry.
+    pub(super) async fn newest(
+        &self,
+        partition: Partition,
+        deadline: Deadline,
+    ) -> Result<LogCursor, StoreError> {
+        let late = |_| StoreError::Unavailable("no reply in time".into());
+        let read = self.entries(partition, "+", 1);
+        let read = timeout_at(Instant::from_std(deadline.0), read).await;
+        let (before, found) = read.map_err(late)??;
+        Ok(LogCursor::behind(before, &found))
+    }
+
     /// How many entries are gone, and the entries from a position on.
     async fn look(
         &self,
@@ -54,8 +69,17 @@ impl ChangeLogs {
         from: Option<LogPosition>,
         most: usize,
     ) -> Result<(u64, Vec<LogEntry>), StoreError> {
-        let key = self.keys.log(partition);
         let start = from.map_or("-".into(), |at| format!("{}-{}", at.millis, at.sequence));
+        self.entries(partition, &start, most).await
+    }
+
+    async fn entries(
+        &self,
+        partition: Partition,
+        start: &str,
+        most: usize,
+    ) -> Result<(u64, Vec<LogEntry>), StoreError> {
+        let key = self.keys.log(partition);
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let mut commands = redis::pipe();
         commands.cmd("EVAL").arg(SCRIPT).arg(1).arg(&key).arg(start).arg(most);

@@ -1,5 +1,5 @@
 //! Every key name of onetap, and why it has this form. No other Rust file builds a key. From the
-//! key of a post, the scripts derive those of its members, of `floor` and of `full`.
+//! key of a post, the scripts derive those of its members, of hints, of `floor` and of `full`.
 //!
 //! | key | type | holds |
 //! | --- | --- | --- |
@@ -8,11 +8,16 @@
 //! | `ot:{TAG}:p:POST:REACTION` | sorted set | users; score: µs of the reaction |
 //! | `ot:{TAG}:log` | stream | the change log of the partition |
 //! | `ot:{TAG}:k:KEY` | string | the record of an idempotency key; expires |
+//! | `ot:{TAG}:s:STEP` | string | what a step of a job answered; expires |
+//! | `ot:{TAG}:u:BUCKET` | sorted set | hints: what users of this bucket gave |
+//! | `ot:{TAG}:i:BUCKET` | string | marks of imports, of posts of this bucket; expires |
+//! | `ot:{TAG}:d:NAME` | string | a document of a job: version and content; may expire |
 //! | `ot:{TAG}:floor` | string | the revision of the partition's posts without state |
 //! | `ot:{TAG}:full` | string | how many records were written while memory was full; expires |
 //! | `ot:{TAG}:probe:…` | | exists only while a readiness probe runs |
 //!
-//! `ot` is the prefix (`--key-prefix`). KEY is the hash of the idempotency key, in base64url.
+//! `ot` is the prefix (`--key-prefix`). KEY is the hash of the idempotency key, in base64url, and
+//! STEP that of the step. BUCKET is a number: a hash of the user or of the post.
 //!
 //! A cluster hashes only the part in braces. This tag names the partition and not the post. So a
 //! post's keys *and* its partition's log share a slot, and one script may write both. The tag of
@@ -28,7 +33,9 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-use crate::domain::{IdempotencyKey, PARTITIONS, Partition, PostId, Reaction, UserIds};
+use crate::domain::{
+    IdempotencyKey, PARTITIONS, Partition, PostId, Reaction, StepToken, UserId, UserIds,
+};
 
 /// The version of the layout described above, as stored at the layout key.
 pub(super) const LAYOUT_VERSION: &str = "1";
@@ -41,10 +48,44 @@ pub(super) fn layout_of(ids: UserIds) -> &'static str {
     }
 }
 
-/// The keys of the probe: its post, members, log and record. The scripts derive a partition's keys
-/// from the key of a post, so the probe's post has that form: the nil UUID, which no post has.
-pub(super) const PROBE: [&str; 4] =
-    ["p:00000000-0000-0000-0000-000000000000", "members", "log", "record"];
+/// How many buckets of users a partition has. With 5 million reactions a bucket has about 19 hints,
+/// and Redis keeps a bucket of up to 128 in one block of bytes. Part of the layout.
+const USER_BUCKETS: u64 = 1024;
+
+/// How many buckets of marks a partition has. Part of the layout.
+const MARK_BUCKETS: u64 = 256;
+
+/// FNV-1a, and then a product by 2^64 / φ: without it, short texts differ in few of the upper
+/// bits. Part of the layout.
+fn hash(bytes: &[u8]) -> u64 {
+    let hash = bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
+    });
+    (hash ^ (hash >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// A number below `buckets`, from the better bits of a hash.
+fn bucket(bytes: &[u8], buckets: u64) -> u64 {
+    (hash(bytes) >> 32) % buckets
+}
+
+/// A short hash of some texts, in their order.
+pub(super) fn fingerprint(texts: impl IntoIterator<Item = String>) -> u32 {
+    let all: String = texts.into_iter().flat_map(|text| [text, " ".into()]).collect();
+    let bytes = (hash(all.as_bytes()) >> 32).to_le_bytes();
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
+/// The bucket of a user, in each partition.
+pub(super) fn user_bucket(user: UserId) -> u64 {
+    bucket(user.spelled().as_str().as_bytes(), USER_BUCKETS)
+}
+
+/// The keys of the probe: its post, members, log, hints and record. The scripts derive a
+/// partition's keys from the key of a post, so the probe's post has that form: the nil UUID, which
+/// no post has.
+pub(super) const PROBE: [&str; 5] =
+    ["p:00000000-0000-0000-0000-000000000000", "members", "log", "hints", "record"];
 
 /// Builds key names under one prefix.
 #[derive(Clone, Debug)]
@@ -63,7 +104,7 @@ impl Keys {
     }
 
     /// All keys of the probe of the first partition.
-    pub(super) fn probe(&self) -> [String; 4] {
+    pub(super) fn probe(&self) -> [String; 5] {
         PROBE.map(|part| {
             let mut key = String::new();
             self.write_probe(&mut key, Partition::FIRST, part);
@@ -109,12 +150,63 @@ impl Keys {
         BASE64_URL_SAFE_NO_PAD.encode_string(idempotency.as_bytes(), key);
     }
 
+    /// Replaces the content of `key` by the key of the hints of a user in a partition.
+    pub(super) fn write_hints(&self, key: &mut String, partition: Partition, user: UserId) {
+        self.write(key, partition, format_args!("u:{}", user_bucket(user)));
+    }
+
+    /// Replaces the content of `key` by the key of the mark that imports keep of a post.
+    pub(super) fn write_marks(&self, key: &mut String, post: &PostId) {
+        let bucket = bucket(post.as_uuid().as_bytes(), MARK_BUCKETS);
+        self.write(key, post.partition(), format_args!("i:{bucket}"));
+    }
+
+    /// Replaces the content of `key` by the key of what a step of a job answered.
+    pub(super) fn write_step(&self, key: &mut String, partition: Partition, step: &StepToken) {
+        self.write(key, partition, format_args!("s:"));
+        BASE64_URL_SAFE_NO_PAD.encode_string(step.0, key);
+    }
+
+    /// Replaces the content of `key` by the key of a document.
+    pub(super) fn write_document(&self, key: &mut String, name: &str) {
+        self.write(key, document_partition(name), format_args!("d:{name}"));
+    }
+
+    pub(super) fn document(&self, name: &str) -> String {
+        let mut key = String::new();
+        self.write_document(&mut key, name);
+        key
+    }
+
+    /// The pattern, for SCAN, of the keys of posts and of members.
+    pub(super) fn of_posts(&self) -> String {
+        format!("{}:{{*}}:p:*", self.prefix)
+    }
+
+    /// The post of a key that [`Keys::of_posts`] matches; with the reaction, if it is a key of
+    /// members.
+    pub(super) fn read_post(&self, key: &str) -> Option<(PostId, Option<Reaction>)> {
+        let rest = key.strip_prefix(self.prefix.as_str())?.strip_prefix(":{")?;
+        let (tag, rest) = rest.split_once("}:p:")?;
+        let (post, reaction) = match rest.split_once(':') {
+            Some((post, reaction)) => (post, Some(reaction.parse().ok()?)),
+            None => (rest, None),
+        };
+        let post: PostId = post.parse().ok()?;
+        (TAGS[post.partition().index()] == tag).then_some((post, reaction))
+    }
+
     fn write(&self, key: &mut String, partition: Partition, rest: std::fmt::Arguments<'_>) {
         key.clear();
         let tag = TAGS[partition.index()];
         // Writing to a String cannot fail.
         let _ = write!(key, "{}:{{{tag}}}:{rest}", self.prefix);
     }
+}
+
+/// The partition of a document.
+pub(super) fn document_partition(name: &str) -> Partition {
+    Partition::turn(hash(name.as_bytes()) >> 32)
 }
 
 /// The cluster slot that all keys of a partition are in.
@@ -168,6 +260,43 @@ mod tests {
         assert_eq!(slot_of_tag("123456789"), 0x31C3, "the check value of CRC-16/XMODEM");
         for (partition, tag) in Partition::all().zip(TAGS) {
             assert_eq!(slot_of_tag(tag), slot(partition), "{tag}");
+        }
+    }
+
+    #[test]
+    fn users_and_posts_spread_over_their_buckets() {
+        let mut users = vec![0; usize::try_from(USER_BUCKETS).expect("few")];
+        let mut marks = vec![0; usize::try_from(MARK_BUCKETS).expect("few")];
+        for n in 1..=20_480_u64 {
+            let user = user_bucket(n.try_into().expect("a user id"));
+            users[usize::try_from(user).expect("few")] += 1;
+            let post = format!("6f6e6574-6170-8000-8000-{n:012x}");
+            let post: PostId = post.parse().expect("a post id");
+            let mark = bucket(post.as_uuid().as_bytes(), MARK_BUCKETS);
+            marks[usize::try_from(mark).expect("few")] += 1;
+        }
+        // 20 and 80 on average.
+        assert!(users.iter().all(|n| (3..60).contains(n)), "{users:?}");
+        assert!(marks.iter().all(|n| (30..160).contains(n)), "{marks:?}");
+    }
+
+    #[test]
+    fn a_key_of_a_walk_names_its_post() {
+        let keys = Keys::new("ot");
+        let post: PostId = "0192f0c1-2345-7890-abcd-ef0123456789".parse().expect("a post id");
+        let (mut key, like) = (String::new(), "like".parse().expect("a reaction"));
+        keys.write_post(&mut key, &post);
+        assert_eq!(keys.read_post(&key), Some((post, None)));
+        keys.write_members(&mut key, &post, &like);
+        assert_eq!(keys.read_post(&key), Some((post, Some(like))));
+        for other in [
+            key.replace("ot:", "other:"),
+            key.replace(":p:", ":q:"),
+            key.replace("like", "Like"),
+            key.replace("0192", "0193"),
+            key.replace('{', "{0"),
+        ] {
+            assert_eq!(keys.read_post(&other), None, "{other}");
         }
     }
 

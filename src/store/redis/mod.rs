@@ -16,6 +16,7 @@ mod net;
 mod new_verb_tests;
 mod ops;
 mod value;
+mod walk;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use self::change_log::ChangeLogs;
 use self::cluster::{Connector, Pools};
 use self::keys::Keys;
 use self::lane::{Call, LaneContext, Lanes};
+use self::maintenance::JobLanes;
 use self::net::CredentialSource;
 pub use self::net::{
     Address, ConnectError, CredentialFiles, Deployment, InvalidAddress, Node, Secret, password_in,
@@ -38,8 +40,8 @@ use self::ops::{
 };
 use super::record_budget::RecordBudget;
 use super::{
-    ChangeLog, Deadline, LaneStats, LogCursor, LogPage, News, ReactorsQuery, Retention, Store,
-    StoreError, SummaryQuery, UserIds, WatchedPartitions,
+    ChangeLog, Deadline, LaneStats, LogCursor, LogPage, Maintenance as _, News, ReactorsQuery,
+    Retention, Store, StoreError, SummaryQuery, UserIds, WatchedPartitions, WriteGate,
 };
 use crate::domain::{
     Act, Forget, Forgotten, Outcome, Partition, ReactorsPage, Ruled, RulesEdit, Summary, Tap,
@@ -77,8 +79,10 @@ pub struct RedisSource(Arc<RedisCore>);
 #[derive(Debug)]
 struct RedisCore {
     lanes: Arc<LaneContext>,
+    pools: Arc<Pools>,
     logs: ChangeLogs,
     records: RecordBudget,
+    gate: Arc<WriteGate>,
 }
 
 /// The certificates of `--redis-ca-file` are unusable.
@@ -112,11 +116,14 @@ impl RedisSource {
             change_log_entries: retention.change_log_entries,
             record_retention_millis: millis(retention.records),
         };
-        let logs = ChangeLogs::new(Pools::new(Arc::clone(&connector)), keys);
+        let pools = Arc::new(Pools::new(Arc::clone(&connector)));
+        let logs = ChangeLogs::new(Arc::clone(&pools), keys);
         Ok(Self(Arc::new(RedisCore {
             lanes: Arc::new(LaneContext::new(connector, settings, options.queue_bound)),
+            pools,
             logs,
             records: RecordBudget::new(retention),
+            gate: Arc::new(WriteGate::of_many_processes()),
         })))
     }
 
@@ -137,7 +144,12 @@ impl RedisSource {
     /// A store with lanes of its own, whose tasks run on the current runtime.
     pub fn attach(&self) -> RedisStore {
         let (taps, reads) = (Lanes::open(&self.0.lanes), Lanes::open(&self.0.lanes));
-        RedisStore { shared: Arc::clone(&self.0), taps, reads }
+        let jobs = Arc::new(JobLanes::new(&self.0.lanes));
+        RedisStore { shared: Arc::clone(&self.0), taps, reads, jobs }
+    }
+
+    pub(in crate::store) fn gate(&self) -> &Arc<WriteGate> {
+        &self.0.gate
     }
 
     /// Counters of all lanes.
@@ -158,9 +170,28 @@ pub struct RedisStore {
     taps: Lanes,
     /// Reads have connections and queues of their own, so that no tap waits behind them.
     reads: Lanes,
+    jobs: Arc<JobLanes>,
 }
 
 impl RedisStore {
+    pub(in crate::store) fn gate(&self) -> &Arc<WriteGate> {
+        &self.shared.gate
+    }
+
+    /// Whether there is a document with this name.
+    pub(in crate::store) async fn has_document(
+        &self,
+        name: &str,
+        deadline: Deadline,
+    ) -> Result<bool, StoreError> {
+        Ok(self.document(name, deadline).await?.is_some())
+    }
+
+    /// Whether the state is divided over the nodes of a cluster.
+    pub(in crate::store) fn is_divided(&self) -> bool {
+        self.shared.lanes.connector.cluster().is_some()
+    }
+
     /// Puts an operation on its lane.
     fn ask<O: Operation>(lanes: &Lanes, deadline: Deadline, operation: O) -> Reply<O>
     where
@@ -296,5 +327,13 @@ impl ChangeLog for RedisStore {
         deadline: Deadline,
     ) -> Result<LogPage, StoreError> {
         self.shared.logs.read(partition, after, limit, deadline).await
+    }
+
+    async fn newest(
+        &self,
+        partition: Partition,
+        deadline: Deadline,
+    ) -> Result<LogCursor, StoreError> {
+        self.shared.logs.newest(partition, deadline).await
     }
 }

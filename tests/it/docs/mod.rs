@@ -1,6 +1,8 @@
 //! What the documents say, run as it stands there.
 
 mod commands;
+mod jobs;
 mod messages;
 mod moderation;
+mod moving_in;
 mod palettes;

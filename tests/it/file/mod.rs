@@ -3,4 +3,5 @@
 mod backup;
 mod crash;
 mod gone;
+mod maintenance;
 mod store;

@@ -3,6 +3,7 @@
 mod bounds;
 mod cors;
 mod forget;
+mod given;
 mod hide;
 mod host;
 mod idempotency;
@@ -13,6 +14,7 @@ mod metrics;
 mod openapi;
 mod palettes;
 mod problems;
+mod read_only;
 mod reads;
 mod revisions;
 mod rules;

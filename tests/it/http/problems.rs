@@ -18,6 +18,9 @@ const LOCKED: &str = "/v1/posts/0192f0c1-2345-7890-abcd-ef012345678a";
 const EXISTING: &str = "/v1/posts/0192f0c1-2345-7890-abcd-ef012345678b";
 const HALF_QUOTED: Headers = &[("idempotency-key", "\"one")];
 
+/// A cursor of an export that has read seven changes of the first partition, which has none here.
+const EXPIRED: &str = "/v1/export?since=AQEHAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAADWonRW";
+
 type Headers = &'static [(&'static str, &'static str)];
 
 /// Method, path (relative to the post's, unless it begins with `/v1`), headers, body; then the
@@ -176,16 +179,34 @@ const CASES: &[Case] = &[
         Code::InvalidBody,
         &["the configuration has no palette of this name", "one of: default"],
     ),
+    (
+        "GET",
+        EXPIRED,
+        &[],
+        "",
+        Code::CursorExpired,
+        &["no longer has all changes", "export everything again"],
+    ),
+    (
+        "POST",
+        "/v1/import",
+        JSON,
+        r#"{"source":"x","posts":[]}"#,
+        Code::InvalidBody,
+        &["32 hexadecimal digits"],
+    ),
+    ("GET", "/v1/export?since=x", &[], "", Code::InvalidCursor, &["use one as an export gave it"]),
     ("PUT", "/rules", JSON, r#"{"add":"some"}"#, Code::InvalidBody, &["all, existing, none"]),
 ];
 
 /// Codes that no request can cause by itself: they come from the store, from timing, or from a bug
 /// of ours.
-const NOT_THE_CALLERS: [Code; 6] = [
+const NOT_THE_CALLERS: [Code; 7] = [
     Code::RequestTimeout,
     Code::Internal,
     Code::Overloaded,
     Code::StoreUnavailable,
+    Code::ReadOnly,
     Code::StoreDamaged,
     Code::OutcomeUnknown,
 ];

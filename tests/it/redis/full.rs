@@ -44,7 +44,8 @@ impl Full {
         let _: () = set.query_async(&mut self.admin).await.unwrap();
     }
 
-    /// The number of keys by kind; for the log, the number of its entries.
+    /// The number of keys by kind, without hints, which go with what they name; for the log, the
+    /// number of its entries.
     async fn kept(&mut self) -> BTreeMap<String, u64> {
         let keys: Vec<String> =
             redis::cmd("KEYS").arg("ot:*").query_async(&mut self.admin).await.unwrap();
@@ -53,6 +54,7 @@ impl Full {
             let kind = key.rsplit_once("}:").map_or(key.as_str(), |(_, rest)| rest);
             let kind = kind.split(':').next().unwrap_or_default().to_owned();
             let n = match kind.as_str() {
+                "u" => continue,
                 "log" => redis::cmd("XLEN").arg(&key).query_async(&mut self.admin).await.unwrap(),
                 _ => 1,
             };

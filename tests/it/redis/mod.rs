@@ -8,6 +8,8 @@ mod demoted;
 mod full;
 mod locale;
 mod lua;
+mod maintenance;
+mod read_only;
 mod reads;
 mod rules;
 mod sentinel;

@@ -7,15 +7,12 @@ use std::time::Instant;
 use onetap::domain::{
     Exclusive, Outcome, PaletteSpec, Palettes, PostId, Reaction, Refusal, Tap, UserId, Verb,
 };
-use onetap::store::memory::MemoryStore;
-use onetap::store::{AnyStore, Retention, Store as _, StoreError, SummaryQuery};
+use onetap::store::{AnyStore, Store as _, StoreError, SummaryQuery};
 use serde_json::Value;
 use tokio::sync::Barrier;
 
-use crate::support::file::fresh;
-use crate::support::forms;
+use crate::store::each::on_stores;
 use crate::support::palettes::palettes;
-use crate::support::redis_server::{Kind, shared};
 use crate::support::service::Service;
 use crate::support::{changes, post, reaction, soon, tap};
 
@@ -362,31 +359,9 @@ async fn never_two_of_a_group(store: AnyStore) {
     shows(&store, post, &members).await;
 }
 
-macro_rules! on_every_store {
-    ($($law:ident),* $(,)?) => {
-        mod memory { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $law() {
-                let store = super::MemoryStore::new(super::Retention::default());
-                super::$law(super::AnyStore::Memory(store)).await;
-            })* }
-        mod file { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $law() {
-                let (store, _folder) = super::fresh();
-                super::$law(super::AnyStore::File(store)).await;
-            })* }
-        mod redis { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $law() {
-                super::$law(super::AnyStore::Redis(super::shared(super::Kind::Redis).store())).await;
-            })* }
-        mod valkey { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $law() {
-                super::$law(super::AnyStore::Redis(super::shared(super::Kind::Valkey).store())).await;
-            })* }
-        mod cluster { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $law() {
-                super::$law(super::AnyStore::Redis(super::forms::in_a_cluster().await)).await;
-            })* }
-    };
+on_stores! {
+    [memory, file, redis, valkey, cluster] {
+        never_more_kinds_than_the_palette_allows,
+        never_two_of_a_group,
+    }
 }
-
-on_every_store! { never_more_kinds_than_the_palette_allows, never_two_of_a_group }

@@ -81,6 +81,13 @@ impl Connection {
                 .collect();
             let length = headers.iter().find(|(name, _)| name == "content-length");
             let bodiless = method == "HEAD" || status == 304;
+            let chunked =
+                headers.iter().any(|(name, how)| name == "transfer-encoding" && how == "chunked");
+            if chunked && !bodiless {
+                self.received.drain(..end + 4);
+                let body = String::from_utf8(self.chunks().await?).unwrap();
+                return Some(Response { status, headers, body });
+            }
             let length = match length {
                 Some((_, length)) if !bodiless => length.parse().unwrap(),
                 _ => 0,
@@ -93,6 +100,29 @@ impl Connection {
             Some(Response { status, headers, body: body.unwrap_or_default() })
         };
         tokio::time::timeout(Duration::from_secs(30), read).await.expect("no answer in 30 s")
+    }
+
+    /// A body in chunks, whole. None if the server closed the connection within it.
+    async fn chunks(&mut self) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let end = loop {
+                if let Some(end) = find(&self.received, b"\r\n") {
+                    break end;
+                }
+                self.more().await?;
+            };
+            let size = std::str::from_utf8(&self.received[..end]).unwrap();
+            let size = usize::from_str_radix(size, 16).unwrap();
+            while self.received.len() < end + 2 + size + 2 {
+                self.more().await?;
+            }
+            body.extend_from_slice(&self.received[end + 2..end + 2 + size]);
+            self.received.drain(..end + 2 + size + 2);
+            if size == 0 {
+                return Some(body);
+            }
+        }
     }
 
     /// Reads more bytes. None at the end.

@@ -134,11 +134,20 @@ fn write(database: &Database, entries: impl Iterator<Item = Entry>) -> FileResul
         let mut posts = txn.open_table(keys::POSTS)?;
         let mut log = txn.open_table(keys::LOG)?;
         let mut expiry = txn.open_table(keys::EXPIRY)?;
+        let mut given = txn.open_table(keys::GIVEN)?;
+        let mut documents = txn.open_table(keys::DOCUMENTS)?;
+        let mut until = txn.open_table(keys::UNTIL)?;
         for Entry { table, key, value } in entries {
             match table {
                 Table::Meta => {
                     let name = str::from_utf8(&key).map_err(|_| keys::odd("name"))?;
                     meta.insert(name, keys::number(&value, "number")?)?;
+                }
+                Table::Given => drop(given.insert(&*key, ())?),
+                Table::Until => drop(until.insert(&*key, ())?),
+                Table::Documents => {
+                    let name = str::from_utf8(&key).map_err(|_| keys::odd("name"))?;
+                    documents.insert(name, &*value)?;
                 }
                 Table::Posts => drop(posts.insert(&*key, &*value)?),
                 Table::Log => {

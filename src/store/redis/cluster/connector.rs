@@ -13,7 +13,8 @@ use super::primary::{Primary, Server};
 use super::slots::SlotMap;
 use super::topology::Topology;
 use crate::domain::UserIds;
-use crate::store::redis::keys::Keys;
+use crate::store::USER_INDEX;
+use crate::store::redis::keys::{self, Keys, document_partition};
 use crate::store::redis::net::{
     Address, Checked, ConnectError, Connection, CredentialSource, DEMOTED, Deployment, Dialer,
     Health, Lease, Node, Sentinels, ServerChecks, allowed, watch_role,
@@ -58,6 +59,7 @@ impl Connector {
         let checks = ServerChecks {
             cluster: topology.is_some(),
             layout_key: keys.layout(),
+            index_key: keys.document(USER_INDEX),
             user_ids,
             keys: keys.probe(),
             strict,
@@ -257,7 +259,11 @@ impl Connector {
         let owner = map.owner(slot).ok_or_else(|| {
             ConnectError::Unreachable(format!("no node has slot {slot}, that of the layout"))
         })?;
-        self.checks.check_layout(&mut self.dial(owner).await?).await
+        let index = map.owner(keys::slot(document_partition(USER_INDEX))).ok_or_else(|| {
+            ConnectError::Unreachable("no node has the slot of the index's document".into())
+        })?;
+        let (mut layout, mut index) = (self.dial(owner).await?, self.dial(index).await?);
+        self.checks.check_layout(&mut layout, &mut index).await
     }
 
     async fn dial(&self, node: &Node) -> Result<MultiplexedConnection, ConnectError> {

@@ -7,6 +7,6 @@ mod slots;
 mod topology;
 
 pub(crate) use self::connector::Connector;
-pub(crate) use self::pool::Pools;
+pub(crate) use self::pool::{Pools, Server};
 pub(crate) use self::slots::SlotMap;
 pub(crate) use self::topology::{Known, Topology};

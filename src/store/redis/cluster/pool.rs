@@ -4,9 +4,10 @@
 //! server that the lanes have rejected.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
-use deadpool_redis::redis::{FromRedisValue, Pipeline};
+use deadpool_redis::redis::{self, FromRedisValue, Pipeline};
 use deadpool_redis::{Hook, HookError, Pool, PoolError};
 use parking_lot::Mutex;
 
@@ -15,13 +16,36 @@ use super::topology::Topology;
 use crate::domain::Partition;
 use crate::store::StoreError;
 use crate::store::redis::keys;
-use crate::store::redis::net::{ConnectError, Lease, Node};
+use crate::store::redis::net::{ConnectError, Lease, Node, run_id};
+
+/// Asks for the run id; the empty text if the user may not run INFO.
+const RUN_ID: &str = "#!lua flags=no-writes\nlocal info = redis.pcall('INFO', 'server')\n\
+    return type(info) == 'string' and info or ''";
 
 /// A pool for each server, kept while its lease holds.
 #[derive(Debug)]
 pub(crate) struct Pools {
     connector: Arc<Connector>,
     pools: Mutex<HashMap<Node, (Lease, Pool)>>,
+}
+
+/// A server, and what it has.
+#[derive(Debug)]
+pub(crate) struct Server {
+    node: Option<Node>,
+    /// Its first partition, by which to ask for it.
+    pub(crate) first: Partition,
+    /// All its partitions.
+    partitions: Vec<usize>,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.node {
+            Some(node) => write!(f, "{node} {:?}", self.partitions),
+            None => f.write_str("the only one"),
+        }
+    }
 }
 
 /// The server to read from.
@@ -66,6 +90,39 @@ impl Pools {
             unavailable(&error)
         });
         if lease.holds() { answer } else { Err(StoreError::Unavailable(lease.why_lost().into())) }
+    }
+
+    /// All servers that have a partition. `fresh`: learns the map of the cluster first.
+    pub(crate) async fn servers(&self, fresh: bool) -> Result<Vec<Server>, StoreError> {
+        let Some(topology) = self.connector.cluster() else {
+            return Ok(vec![Server {
+                node: None,
+                first: Partition::FIRST,
+                partitions: Vec::new(),
+            }]);
+        };
+        if fresh || topology.map().is_none() {
+            let learned = self.connector.learn().await;
+            learned.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        }
+        let map = topology.map().unwrap_or_default();
+        if map.by_partition().any(|node| node.is_none()) {
+            return Err(StoreError::Unavailable("no node of the cluster has some slots".into()));
+        }
+        let server = |(node, first): (&Node, _)| {
+            let owners = Partition::all().zip(map.by_partition());
+            let own = owners.filter(|it| it.1 == Some(node)).map(|it| it.0.index());
+            Server { node: Some(node.clone()), first, partitions: own.collect() }
+        };
+        Ok(map.nodes().into_iter().map(server).collect())
+    }
+
+    /// The run id of the process of the server that has a partition; None if the user may not know.
+    pub(crate) async fn run_id(&self, partition: Partition) -> Result<Option<String>, StoreError> {
+        let mut commands = redis::pipe();
+        commands.cmd("EVAL").arg(RUN_ID).arg(0);
+        let (info,): (String,) = self.query(partition, &commands, "INFO").await?;
+        Ok(run_id(&info).map(str::to_owned))
     }
 
     /// The server that has this partition now.

@@ -28,6 +28,9 @@ use crate::store::redis::net::{Broken, Node};
 /// The most items of one script call. It blocks Redis for about 0.3 ms.
 const MAX_BATCH: usize = 64;
 
+/// The most work of one script call, in that of a tap. It blocks Redis for about 1.5 ms.
+const MAX_WORK: usize = 300;
+
 /// The backoff between attempts to connect: doubles from the first value to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_millis(500);
@@ -222,10 +225,18 @@ impl<R: Requeue> Lane<R> {
     /// each partition, since the keys of a script call must share a slot.
     fn next_batches(&mut self, link: &Arc<Link>) -> Vec<Batch> {
         let mut batches: Vec<Batch> = Vec::new();
-        let mut left = self.at_once;
+        let (mut left, mut work) = (self.at_once, MAX_WORK);
         while left > 0
+            && work > 0
             && let Some(call) = self.queue.pop_front()
         {
+            // One that is more work than a batch may be goes alone.
+            let weight = call.item.weight();
+            if weight > work && work < MAX_WORK {
+                self.queue.push_front(call);
+                break;
+            }
+            work = work.saturating_sub(weight);
             if call.deadline.has_passed() {
                 self.miss(call);
             } else if !call.item.is_abandoned() {

@@ -20,4 +20,4 @@ pub(crate) use self::lease::Lease;
 pub(crate) use self::role::{DEMOTED, watch as watch_role};
 pub(crate) use self::sentinel::Sentinels;
 pub(crate) use self::server_checks::{Checked, ServerChecks};
-pub(crate) use self::server_info::allowed;
+pub(crate) use self::server_info::{allowed, run_id};

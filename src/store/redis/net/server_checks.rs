@@ -24,10 +24,12 @@ pub(crate) struct ServerChecks {
     /// Whether it must be a node of a cluster.
     pub(crate) cluster: bool,
     pub(crate) layout_key: String,
+    /// The document that says that the index of what users gave is complete.
+    pub(crate) index_key: String,
     /// Which ids users have.
     pub(crate) user_ids: UserIds,
     /// A key of each kind that taps write.
-    pub(crate) keys: [String; 4],
+    pub(crate) keys: [String; 5],
     /// Refuse a server that onetap would otherwise only warn about.
     pub(crate) strict: bool,
     /// The faults that were warned about, so that each lane does not repeat them.
@@ -57,7 +59,8 @@ impl ServerChecks {
         }
         // In a cluster only one node has the layout key.
         if !self.cluster {
-            self.check_layout(connection).await?;
+            let mut same = connection.clone();
+            self.check_layout(connection, &mut same).await?;
         }
         self.check_rights(connection).await?;
         let info = server_info::info(connection).await?;
@@ -123,16 +126,22 @@ impl ServerChecks {
         }
     }
 
-    /// Checks that the layout is ours; writes it if there is none.
+    /// Checks that the layout is ours; writes it if there is none. `owner`: the server of the
+    /// index's document, which may be another one in a cluster.
     pub(crate) async fn check_layout(
         &self,
         connection: &mut MultiplexedConnection,
+        owner: &mut MultiplexedConnection,
     ) -> Result<(), ConnectError> {
         // GET first: when memory is full or a replica is missing, Redis refuses every write, but
         // reads and removals must go on.
         let mut version: Option<Vec<u8>> =
             redis::cmd("GET").arg(&self.layout_key).query_async(connection).await?;
         if version.is_none() {
+            // First the document: a store that has the layout without it counts as an old one.
+            let mut complete = redis::cmd("SET");
+            complete.arg(&self.index_key).arg("1 ").arg("NX");
+            let _: Option<String> = complete.query_async(owner).await?;
             let mut claim = redis::cmd("SET");
             claim.arg(&self.layout_key).arg(layout_of(self.user_ids)).arg("NX").arg("GET");
             version = claim.query_async(connection).await?;

@@ -3,8 +3,12 @@
 //! The lanes carry an [`Item`] and use only its trait [`Waiting`]. So a new operation is a file
 //! here and a line in the list below.
 
+mod amend;
 mod answer;
+mod audit;
+mod document;
 mod forget;
+mod given;
 mod probe;
 mod reactors;
 mod rules;
@@ -23,11 +27,15 @@ use std::ops::{Deref, DerefMut};
 use deadpool_redis::redis::{Cmd, ToRedisArgs, Value};
 use tokio::sync::oneshot;
 
+pub(crate) use self::amend::Amend;
 pub(crate) use self::answer::{
     ItemResult, Judged, Unreadable, is_late, is_not_read, is_refused, split,
 };
+pub(crate) use self::audit::{Audit, PostAudit};
+pub(crate) use self::document::{ReadDocument, WriteDocument};
 #[cfg(test)]
 pub(crate) use self::drop_one::DropOne;
+pub(crate) use self::given::{GivenLook, ReadGiven};
 pub(crate) use self::probe::Probe;
 pub(crate) use self::reactors::ReadReactors;
 use self::script::lua;
@@ -35,7 +43,7 @@ pub(crate) use self::script::{Effect, Script, Shape};
 pub(crate) use self::summary::ReadSummary;
 pub(crate) use self::tap::JudgedTap;
 pub(crate) use self::whole::WholeSet;
-use crate::domain::{Forget, Partition, RulesEdit, UserId};
+use crate::domain::{Forget, Partition, PostId, RulesEdit, UserId};
 use crate::store::redis::keys::Keys;
 use crate::store::{StoreError, ThrottledWarnings};
 
@@ -61,6 +69,11 @@ pub(crate) trait Operation: Debug + Send + 'static {
 
     /// The partition that all its keys are in.
     fn partition(&self) -> Partition;
+
+    /// How much work it is, in that of a tap. Bounds the batches.
+    fn weight(&self) -> usize {
+        1
+    }
 
     /// How many keys it has besides those of the script's shape.
     fn extra_keys(&self) -> usize {
@@ -131,6 +144,11 @@ impl ArgWriter<'_> {
         self
     }
 
+    /// The id of a post, as 16 bytes.
+    fn post(&mut self, post: PostId) -> &mut Self {
+        self.arg(post.as_uuid().as_bytes().as_slice())
+    }
+
     fn user(&mut self, user: UserId) -> &mut Self {
         self.arg(user.spelled().as_str())
     }
@@ -186,6 +204,7 @@ pub(crate) trait Waiting {
     fn script_when_full(&self) -> Option<&'static Script>;
     fn retry(&self) -> Retry;
     fn partition(&self) -> Partition;
+    fn weight(&self) -> usize;
     fn keys(&self) -> usize;
     fn write_keys(&self, keys: &mut KeyWriter<'_>);
     fn write_args(&self, args: &mut ArgWriter<'_>, not_after: i64);
@@ -211,6 +230,10 @@ impl<O: Operation> Waiting for Pending<O> {
 
     fn partition(&self) -> Partition {
         self.operation.partition()
+    }
+
+    fn weight(&self) -> usize {
+        self.operation.weight()
     }
 
     fn keys(&self) -> usize {
@@ -289,6 +312,11 @@ operations! {
     Summary(ReadSummary),
     Reactors(ReadReactors),
     Probe(Probe),
+    Amend(Amend),
+    Given(ReadGiven),
+    Audit(Audit),
+    Document(ReadDocument),
+    WriteDocument(WriteDocument),
     #[cfg(test)]
     DropOne(drop_one::DropOne),
 }

@@ -115,7 +115,7 @@ mod tests {
         for script in SCRIPTS.concat() {
             let source = script.source;
             let per_item = |word: &str| {
-                ["tap", "set", "post", "page"]
+                ["tap", "set", "post", "page", "user", "document"]
                     .map(|item| items(source, &format!("{word}, per {item} ")))
                     .concat()
             };

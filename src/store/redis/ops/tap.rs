@@ -11,7 +11,7 @@ use super::{
 use crate::domain::{Palette, Partition, Reaction, Tap, Verb, Verdict};
 
 /// A tap with an idempotency key has one more key, its record.
-pub(super) const SHAPE: Shape = Shape { keys: 3, shared_args: 5, args: 6, answers: 3 };
+pub(super) const SHAPE: Shape = Shape { keys: 4, shared_args: 5, args: 6, answers: 3 };
 
 static TOGGLE: Script = lua!("toggle", Effect::Adds, SHAPE, shared_args);
 static SET: Script = lua!("set", Effect::Adds, SHAPE, shared_args);
@@ -77,6 +77,7 @@ impl Operation for JudgedTap {
         keys.key(|keys, key| keys.write_post(key, post));
         keys.key(|keys, key| keys.write_members(key, post, counted));
         keys.key(|keys, key| keys.write_log(key, post.partition()));
+        keys.key(|keys, key| keys.write_hints(key, post.partition(), self.tap.user));
         if let Some(keyed) = &self.tap.keyed {
             keys.key(|keys, key| keys.write_record(key, post.partition(), &keyed.key));
         }
@@ -86,7 +87,7 @@ impl Operation for JudgedTap {
         let Verdict { counted, is_alias, allowed, group } = self.verdict();
         let sent = is_alias.then_some(&self.reaction);
         let Tap { post, user, keyed, actor, .. } = &self.tap;
-        args.spelled(|text| post.write_to(text))
+        args.post(*post)
             .user(*user)
             .arg(counted.as_str())
             .arg(not_after)

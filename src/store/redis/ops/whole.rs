@@ -11,7 +11,7 @@ use super::{ArgWriter, Effect, KeyWriter, Operation, Retry, Script, Shape, lua};
 use crate::domain::{Group, Palette, Partition, Reaction, Refusal, Tap, resolve};
 
 /// A set with an idempotency key has one more key, its record.
-const SHAPE: Shape = Shape { keys: 2, shared_args: 5, args: 7, answers: 3 };
+const SHAPE: Shape = Shape { keys: 3, shared_args: 5, args: 7, answers: 3 };
 
 static EXACTLY: Script = lua!("exactly", Effect::Adds, SHAPE, shared_args);
 static CLEAR_FULL: Script = lua!("clear_full", Effect::Removes, SHAPE, shared_args);
@@ -60,6 +60,7 @@ impl Operation for WholeSet {
         let post = &self.tap.post;
         keys.key(|keys, key| keys.write_post(key, post));
         keys.key(|keys, key| keys.write_log(key, post.partition()));
+        keys.key(|keys, key| keys.write_hints(key, post.partition(), self.tap.user));
         if let Some(keyed) = &self.tap.keyed {
             keys.key(|keys, key| keys.write_record(key, post.partition(), &keyed.key));
         }
@@ -68,7 +69,7 @@ impl Operation for WholeSet {
     fn write_args(&self, args: &mut ArgWriter<'_>, not_after: i64) {
         let Tap { post, user, keyed, actor, act, .. } = &self.tap;
         let allowed = self.wanted.as_ref().map_or(Allowed::Contradicts, |_| Allowed::Yes);
-        args.spelled(|text| post.write_to(text))
+        args.post(*post)
             .user(*user)
             .arg(not_after)
             .arg(keyed.as_ref().map_or("", |keyed| keyed.form.letter()))

@@ -34,10 +34,13 @@ impl Bench {
         self.store.tap(tap(verb, post, user, "like"), soon()).await.map(|outcome| outcome.count)
     }
 
-    /// All keys with the prefix except the layout's, sorted.
+    /// All keys with the prefix, sorted, except those of the first start and of hints.
     async fn keys(&mut self) -> Vec<String> {
         let mut keys: Vec<String> = self.redis.keys(format!("{}:*", self.prefix)).await.unwrap();
-        keys.retain(|key| !key.ends_with(":layout"));
+        let hints = |key: &str| key.rsplit_once(':').is_some_and(|(rest, _)| rest.ends_with("}:u"));
+        keys.retain(|key| {
+            !key.ends_with(":layout") && !key.ends_with(":d:user-index") && !hints(key)
+        });
         keys.sort();
         keys
     }
@@ -58,6 +61,12 @@ impl Bench {
     }
 }
 
+/// The 16 bytes of the id that a key of a post ends with.
+fn uuid_of(key: &str) -> [u8; 16] {
+    let id: PostId = key[key.len() - 36..].parse().unwrap();
+    *id.as_uuid().as_bytes()
+}
+
 #[tokio::test]
 async fn a_post_has_exactly_the_keys_that_the_layout_names() {
     let mut bench = Bench::new().await;
@@ -71,6 +80,12 @@ async fn a_post_has_exactly_the_keys_that_the_layout_names() {
     let ttl: Vec<i64> =
         redis::pipe().ttl(&counts).ttl(&like).query_async(&mut bench.redis).await.unwrap();
     assert_eq!(ttl, [-1, -1], "no data expires");
+    let pattern = format!("{}u:*", counts.split_once("p:").unwrap().0);
+    let hints: Vec<String> = bench.redis.keys(pattern).await.unwrap();
+    let entries: Vec<(Vec<u8>, u64)> =
+        bench.redis.zrange_withscores(&hints[0], 0, -1).await.unwrap();
+    let hint = [b"1 ", uuid_of(&counts).as_slice(), b"like"].concat();
+    assert_eq!((hints.len(), entries), (1, vec![(hint, 0)]));
 }
 
 #[tokio::test]

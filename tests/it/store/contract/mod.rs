@@ -3,6 +3,7 @@
 mod following;
 mod keys;
 mod lists;
+mod maintenance;
 mod rules;
 mod steps;
 mod taps;
@@ -15,10 +16,8 @@ use onetap::domain::{
     Cause, Change, Form, Outcome, Partition, PostId, Reactor, ReactorsPage, Revision, Summary,
     UserId, Verb,
 };
-use onetap::store::memory::MemoryStore;
 use onetap::store::{
-    AnyStore, ChangeLog, Deadline, LogEntry, News, ReactorsQuery, Retention, Store, StoreError,
-    SummaryQuery,
+    AnyStore, ChangeLog, Deadline, LogEntry, News, ReactorsQuery, Store, StoreError, SummaryQuery,
 };
 use tokio::sync::{Barrier, mpsc, watch};
 
@@ -55,80 +54,45 @@ use taps::{
     law_5_reads_see_writes,
 };
 
-use crate::support::file::fresh;
-use crate::support::forms;
-use crate::support::redis_server::{Kind, shared};
+use crate::store::each::on_stores;
 use crate::support::{by, keyed_tap, post, reaction, soon, tap, two_posts_of_one_partition, user};
 
-macro_rules! laws {
-    ($($law:ident),* $(,)?) => {
-        mod memory { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $law() {
-                let store = super::MemoryStore::new(super::Retention::default());
-                super::$law(super::AnyStore::Memory(store)).await;
-            })* }
-        mod file { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $law() {
-                let (store, _folder) = super::fresh();
-                super::$law(super::AnyStore::File(store)).await;
-            })* }
-        mod redis { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $law() {
-                super::$law(super::AnyStore::Redis(super::shared(super::Kind::Redis).store())).await;
-            })* }
-        mod valkey { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $law() {
-                super::$law(super::AnyStore::Redis(super::shared(super::Kind::Valkey).store())).await;
-            })* }
-        mod tls { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $law() {
-                super::$law(super::AnyStore::Redis(super::forms::over_tls())).await;
-            })* }
-        mod sentinel { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $law() {
-                super::$law(super::AnyStore::Redis(super::forms::behind_sentinels().await)).await;
-            })* }
-        mod cluster { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $law() {
-                super::$law(super::AnyStore::Redis(super::forms::in_a_cluster().await)).await;
-            })* }
-    };
-}
-
-laws! {
-    law_1_concurrent_toggles_take_place_one_after_the_other,
-    law_2_each_verb_does_what_it_says,
-    law_3_counts_of_concurrent_sets_are_one_to_n,
-    law_3_users_beyond_two_to_the_53_stay_apart,
-    law_3_users_with_text_ids_stay_apart,
-    law_4_revisions_of_a_post_rise_strictly,
-    law_4_a_tap_without_effect_answers_the_revision_as_it_is,
-    law_4_posts_without_state_answer_the_floor_of_their_partition,
-    law_5_reads_see_writes,
-    law_5_a_summary_is_of_one_moment,
-    law_6_summaries_come_in_the_order_asked,
-    law_6_mine_is_the_viewers_own,
-    law_7_pages_meet_across_equal_times,
-    law_7_a_page_goes_on_where_its_last_reactor_has_gone,
-    law_8_every_change_has_one_entry,
-    law_9_a_late_write_is_never_applied,
-    law_11_taps_that_travel_together_fail_or_succeed_by_themselves,
-    law_12_of_all_taps_with_one_key_one_is_applied,
-    law_12_a_replay_answers_what_was_answered_and_writes_nothing,
-    law_12_a_key_that_was_used_for_another_request_is_refused,
-    law_12_a_tap_that_failed_leaves_no_record,
-    law_13_who_follows_hears_of_every_change,
-    law_13_what_is_too_much_is_told_as_following_anew,
-    law_13_what_is_not_watched_is_silent,
-    law_15_rules_are_kept_and_show,
-    law_15_rules_and_palette_refuse_what_they_say,
-    law_15_one_of_a_group_replaces_the_other,
-    law_15_a_replay_tells_what_was_replaced,
-    law_16_a_whole_set_is_exactly_that,
-    law_17_afterwards_nobody_has_it,
-    law_17_a_forgotten_post_begins_anew,
-    law_17_forgetting_races_with_taps,
-    the_probe_leaves_nothing_behind,
+on_stores! {
+    [memory, file, redis, valkey, tls, sentinel, cluster] {
+        law_1_concurrent_toggles_take_place_one_after_the_other,
+        law_2_each_verb_does_what_it_says,
+        law_3_counts_of_concurrent_sets_are_one_to_n,
+        law_3_users_beyond_two_to_the_53_stay_apart,
+        law_3_users_with_text_ids_stay_apart,
+        law_4_revisions_of_a_post_rise_strictly,
+        law_4_a_tap_without_effect_answers_the_revision_as_it_is,
+        law_4_posts_without_state_answer_the_floor_of_their_partition,
+        law_5_reads_see_writes,
+        law_5_a_summary_is_of_one_moment,
+        law_6_summaries_come_in_the_order_asked,
+        law_6_mine_is_the_viewers_own,
+        law_7_pages_meet_across_equal_times,
+        law_7_a_page_goes_on_where_its_last_reactor_has_gone,
+        law_8_every_change_has_one_entry,
+        law_9_a_late_write_is_never_applied,
+        law_11_taps_that_travel_together_fail_or_succeed_by_themselves,
+        law_12_of_all_taps_with_one_key_one_is_applied,
+        law_12_a_replay_answers_what_was_answered_and_writes_nothing,
+        law_12_a_key_that_was_used_for_another_request_is_refused,
+        law_12_a_tap_that_failed_leaves_no_record,
+        law_13_who_follows_hears_of_every_change,
+        law_13_what_is_too_much_is_told_as_following_anew,
+        law_13_what_is_not_watched_is_silent,
+        law_15_rules_are_kept_and_show,
+        law_15_rules_and_palette_refuse_what_they_say,
+        law_15_one_of_a_group_replaces_the_other,
+        law_15_a_replay_tells_what_was_replaced,
+        law_16_a_whole_set_is_exactly_that,
+        law_17_afterwards_nobody_has_it,
+        law_17_a_forgotten_post_begins_anew,
+        law_17_forgetting_races_with_taps,
+        the_probe_leaves_nothing_behind,
+    }
 }
 
 async fn act(store: &AnyStore, verb: Verb, post: PostId, id: u64, name: &str) -> Outcome {

@@ -1,0 +1,50 @@
+-- The marks of imports: how far a file is in with a post. They survive the emptying of a post.
+--
+-- Keys      marks  string, one per bucket of posts: a record of 56 bytes for each post: its id, then
+--                  source, done, revision and live of the mark; expires 30 days after the last write
+-- Commands  GET SET
+
+--- @include "status"
+
+local RECORD_BYTES, KEPT_MILLIS = 56, '2678400000'
+local APPLIED, DONE, LIVE_TAPS, BEHIND = 'A', 'D', 'L', 'B'
+
+-- Returns {at, source, done, revision, live}, or false; the text of the bucket; and a failure.
+local function mark_of(marks, raw)
+  local kept = try('GET', marks)
+  if type(kept) == 'table' then return false, '', failure(kept) end
+  if not kept then return false, '' end
+  if #kept % RECORD_BYTES ~= 0 then return false, '', DAMAGED end
+  local at = 0
+  repeat
+    at = string.find(kept, raw, at + 1, true)
+  until not at or at % RECORD_BYTES == 1
+  if not at then return false, kept end
+  local source, done, revision, live = struct.unpack('>c16ddd', string.sub(kept, at + 16, at + 55))
+  return { at = at, source = source, done = done, revision = revision, live = live }, kept
+end
+
+local function write_mark(marks, kept, mark, raw, source, done, revision, live)
+  local record = struct.pack('>c16c16ddd', raw, source, done, revision, live)
+  local at = mark and mark.at or #kept + 1
+  call('SET', marks, string.sub(kept, 1, at - 1) .. record .. string.sub(kept, at + RECORD_BYTES),
+    'PX', KEPT_MILLIS)
+end
+
+-- Judges a step of an import. Returns why not to apply it; or nil, how many of its rows are done,
+-- and the revision of the live taps that its rows must be newer than. `own`: whether the post has a
+-- state; `present`: its revision.
+local function judge_import(mark, source, from, rows, merges, own, present)
+  local same = mark and mark.source == source
+  local done = same and mark.done or 0
+  if same and done >= from + rows then return DONE end
+  local live = present
+  if mark and mark.revision == present then
+    live = mark.live
+  elseif not mark and not own then
+    live = 0
+  end
+  if live > 0 and not merges then return LIVE_TAPS end
+  if done < from then return BEHIND end
+  return nil, math.min(done - from, rows), live
+end

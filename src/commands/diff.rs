@@ -1,0 +1,57 @@
+//! `onetap diff`: what differs between a file and a store.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{export, moving};
+use crate::app::{self, Failure};
+use crate::config::{Config, DiffArgs, Settings};
+use crate::moving::{Difference, From, Grouping, Reading, diff};
+
+/// Compares.
+pub(super) fn run(args: &DiffArgs, settings: &Settings) -> Result<(), Failure> {
+    let config = Config::new(settings)?;
+    moving::log(settings, &config)?;
+    let meaning = moving::meaning(&args.meaning, &config);
+    let failed = |error| moving::input_failure(&args.file, error);
+    let reading = Reading::of(From::named(&args.file), meaning).map_err(failed)?;
+    let service = moving::service(&args.service, settings)?;
+    if service.is_none() {
+        moving::is_there(&config)?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let target = moving::target(service, &config).await?;
+        let go_on = AtomicBool::new(false);
+        let read = moving::apart(move || reading.read(Grouping::Posts, &go_on)).await?;
+        let Some(whole) = read.map_err(failed)? else { return Ok(()) };
+        let (rows, rejects) = (whole.rows, whole.rejects.clone());
+        let broken = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&broken);
+        let found = move |difference: &Difference| {
+            let line = difference.line() + "\n";
+            let written = app::output().write_all(line.as_bytes()).is_ok();
+            told.store(!written, Ordering::Relaxed);
+            written
+        };
+        let differences = diff(target, whole, found).await.map_err(export::failure)?;
+        if broken.load(Ordering::Relaxed) {
+            let line = "standard output was closed; the comparison is not complete";
+            return Err(Failure::Partly(line.into()));
+        }
+        eprintln!("onetap: {} are the same, of {rows} rows", differences.same);
+        let mut left = Vec::new();
+        if differences.all() > 0 {
+            left.push(format!(
+                "{} are missing from the store, {} are there without a row, {} have another time",
+                differences.missing, differences.extra, differences.time
+            ));
+        }
+        if rejects.count > 0 {
+            let (line, why) = rejects.first.unwrap_or_default();
+            left.push(format!("{} rows cannot be read (line {line}: {why})", rejects.count));
+        }
+        if left.is_empty() { Ok(()) } else { Err(Failure::Partly(left.join(". "))) }
+    })
+}

@@ -1,0 +1,32 @@
+//! Jobs: work on many posts or on all of them, which people start and then leave alone.
+//!
+//! A job is a document in the store. It says what to do, how far the job is, and what the next step
+//! will change (its [`Plan`](plan::Plan)). A runner changes that document only if nobody else has
+//! changed it since. So the steps of a job form one line, whoever runs them:
+//!
+//! 1. The runner reads what the next step has to change, and writes this plan into the document.
+//! 2. It makes the changes. Each has a token, so that a repetition changes nothing and answers what
+//!    the first run answered.
+//! 3. It writes the lines of the receipt, then the numbers, the new place and the next plan.
+//!
+//! A process that dies between two of these leaves a plan behind. The next runner repeats it. Two
+//! runners of one job do the same plan, and only one of them gets on. The lease spares them that.
+
+mod audit;
+mod book;
+mod job;
+mod lists;
+mod look;
+mod perform;
+mod plan;
+mod runner;
+mod sampling;
+mod stats;
+mod task;
+mod text;
+
+pub use book::{JobBook, JobPage};
+pub use job::{Job, JobId, Lists, Numbers, State};
+pub use runner::{Rates, Runner};
+pub use stats::{AuditStats, JobStats};
+pub use task::{MOST_POSTS, MOST_USERS, Task};

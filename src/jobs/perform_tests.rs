@@ -1,0 +1,93 @@
+use super::super::job::JobId;
+use super::super::look::Look;
+use super::super::{Job, Lists};
+use super::*;
+use crate::domain::{Palettes, Tap, UserId, Verb};
+use crate::store::memory::MemoryStore;
+use crate::store::{ReactorsQuery, Retention, Store as _};
+
+fn user(id: u64) -> UserId {
+    id.try_into().expect("a user id")
+}
+
+fn reaction(name: &str) -> Reaction {
+    name.parse().expect("a reaction")
+}
+
+fn post(last: u8) -> PostId {
+    format!("0192f0c1-2345-7890-abcd-ef01234567{last:02}").parse().expect("a post id")
+}
+
+async fn tap(store: &AnyStore, verb: Verb, post: PostId, id: u64, name: &str) {
+    let tap = Tap::new(post, user(id), verb, reaction(name));
+    store.tap(tap, patience()).await.expect("a tap");
+}
+
+async fn held(store: &AnyStore, post: PostId) -> Vec<String> {
+    let query = ReactorsQuery { post, reaction: None, after: None, limit: 100 };
+    let listed = store.reactors(query, patience()).await.expect("a list").reactors;
+    let mut names: Vec<String> =
+        listed.iter().map(|it| format!("{} {}", it.user, it.reaction)).collect();
+    names.sort();
+    names
+}
+
+/// Plans a step, lets users tap, then does the step, twice. User 1 has taken the reaction back, and
+/// user 2 has given it again. User 3 has done nothing.
+async fn stale(task: Task, from: PostId, name: &str) -> (AnyStore, Numbers) {
+    let store = AnyStore::Memory(MemoryStore::new(Retention::default()));
+    for id in 1..=3 {
+        tap(&store, Verb::Set, from, id, name).await;
+    }
+    let (lists, palettes) = (Lists::default(), Palettes::unconfigured());
+    let now = super::super::book::now();
+    let job = Job::new(JobId::new(now), task, &lists, None, false, now);
+    let look = Look { store: &store, palettes: &palettes, job: &job, lists: &lists, most: 1_000 };
+    let plan = look.plan().await.expect("a plan");
+    assert_eq!(plan.items.len(), 3);
+    tap(&store, Verb::Unset, from, 1, name).await;
+    tap(&store, Verb::Unset, from, 2, name).await;
+    tap(&store, Verb::Set, from, 2, name).await;
+    let perform = Perform { store: &store, job: &job, plan: &plan };
+    let did = perform.run().await.expect("a step");
+    let again = perform.run().await.expect("a step");
+    assert_eq!((&again.numbers, &again.lines), (&did.numbers, &did.lines), "a repetition");
+    (store, did.numbers)
+}
+
+#[tokio::test]
+async fn a_stale_renaming_gives_nobody_what_they_have_taken_back() {
+    let task = Task::Rename { from: reaction("heart"), to: reaction("love"), listed: false };
+    let (store, numbers) = stale(task, post(1), "heart").await;
+    assert_eq!(held(&store, post(1)).await, ["2 heart", "3 love"]);
+    assert_eq!((numbers.get("removed"), numbers.get("changed_meanwhile")), (1, 2));
+    // User 2 never got the new one: the newer `heart` excluded it.
+    assert_eq!(numbers.get("taken_back"), 1);
+}
+
+#[tokio::test]
+async fn a_stale_move_gives_nobody_what_they_have_taken_back() {
+    let task = Task::MovePost { from: post(1), to: post(2) };
+    let (store, numbers) = stale(task, post(1), "like").await;
+    assert_eq!(held(&store, post(1)).await, ["2 like"]);
+    assert_eq!(held(&store, post(2)).await, ["3 like"]);
+    assert_eq!((numbers.get("removed"), numbers.get("taken_back")), (1, 2));
+}
+
+#[tokio::test]
+async fn a_stale_erasure_leaves_what_was_given_since() {
+    for task in [Task::Erase { user: user(2) }, Task::MergeUser { from: user(2), to: user(9) }] {
+        let store = AnyStore::Memory(MemoryStore::new(Retention::default()));
+        tap(&store, Verb::Set, post(1), 2, "like").await;
+        let (lists, palettes) = (Lists::default(), Palettes::unconfigured());
+        let now = super::super::book::now();
+        let job = Job::new(JobId::new(now), task, &lists, None, false, now);
+        let look =
+            Look { store: &store, palettes: &palettes, job: &job, lists: &lists, most: 1_000 };
+        let plan = look.plan().await.expect("a plan");
+        tap(&store, Verb::Unset, post(1), 2, "like").await;
+        tap(&store, Verb::Set, post(1), 2, "like").await;
+        Perform { store: &store, job: &job, plan: &plan }.run().await.expect("a step");
+        assert_eq!(held(&store, post(1)).await, ["2 like"]);
+    }
+}

@@ -1,0 +1,156 @@
+//! What an import does to a store.
+
+use super::{
+    OTHER, POST, Place, assert_code, assert_said, assert_summary, at_places, exists, line,
+    many_rows, row,
+};
+
+at_places! { [file, redis, service] {
+    rows_keep_their_time_and_a_second_run_changes_nothing,
+    the_newest_row_of_a_member_counts,
+    a_delta_removes_what_is_off,
+    a_post_with_live_taps_is_skipped_and_merge_undoes_no_tap,
+    posts_of_more_rows_than_a_step_takes_come_in_whole,
+    a_dry_run_changes_nothing,
+    diff_names_what_differs,
+} }
+
+const NOON: &str = "2024-03-01T12:00:00.500000Z";
+
+async fn rows_keep_their_time_and_a_second_run_changes_nothing(place: Place) {
+    let rows = row(POST, 7, "LIKE", true, "2024-03-01 12:00:00.5+00")
+        + &row(OTHER, 7, "❤", true, "2024-03-01 14:00:00.5+02")
+        + &row(OTHER, 9, "LIKE", false, "2024-03-01 12:00:00+00");
+    let first = place.import(&rows, &["--map", "LIKE=like"]);
+    assert_code(&first, 0);
+    assert_summary(&first, &["2 added", "1 unchanged"]);
+    let both = line(POST, 7, "like", NOON) + &line(OTHER, 7, "❤️", NOON);
+    assert_eq!(place.exported(), both);
+    let second = place.import(&rows, &["--map", "LIKE=like"]);
+    assert_code(&second, 0);
+    assert_summary(&second, &["3 done by an earlier run"]);
+    assert_eq!(place.exported(), both);
+    assert!(!exists(&place.path("rows.csv.rejects.ndjson")));
+    // Readers see the count and the old time.
+    place
+        .serving(async |service| {
+            let users =
+                service.send("GET", &format!("/v1/posts/{POST}/reactions/like/users")).await;
+            assert_eq!(users.ok(200)["users"][0]["reacted_at"], NOON);
+            let summary = service.send("GET", &format!("/v1/posts/{POST}/reactions")).await.ok(200);
+            assert_eq!(summary["reactions"][0]["count"], 1);
+        })
+        .await;
+}
+
+async fn the_newest_row_of_a_member_counts(place: Place) {
+    let rows = row(POST, 7, "like", true, "2024-03-02 00:00:00")
+        + &row(POST, 7, "like", false, "2024-03-01 00:00:00")
+        + &row(POST, 8, "like", false, "2024-03-02 00:00:00")
+        + &row(POST, 8, "like", true, "2024-03-02 00:00:00")
+        + &row(POST, 9, "like", true, "2024-03-02 00:00:00")
+        + &row(POST, 9, "like", false, "2024-03-02 00:00:00");
+    let output = place.import(&rows, &[]);
+    assert_code(&output, 0);
+    let repeated = "3 left out: another row of the same member is newer";
+    assert_summary(&output, &["2 added", "1 unchanged", repeated]);
+    let at = "2024-03-02T00:00:00.000000Z";
+    assert_eq!(place.exported(), line(POST, 7, "like", at) + &line(POST, 8, "like", at));
+}
+
+async fn a_delta_removes_what_is_off(place: Place) {
+    let rows = row(POST, 7, "like", true, "2024-03-01") + &row(POST, 8, "like", true, "2024-03-01");
+    assert_code(&place.import(&rows, &[]), 0);
+    let delta =
+        row(POST, 7, "like", false, "2024-03-02") + &row(POST, 8, "like", true, "2024-03-03");
+    let output = place.import(&delta, &[]);
+    assert_code(&output, 0);
+    assert_summary(&output, &["1 removed", "1 given another time"]);
+    assert_eq!(place.exported(), line(POST, 8, "like", "2024-03-03T00:00:00.000000Z"));
+    let last = row(POST, 8, "like", false, "2024-03-04");
+    assert_code(&place.import(&last, &[]), 0);
+    assert_eq!(place.exported(), "");
+    // The post is empty now, and still not one with live taps.
+    let again = place.import(&row(POST, 8, "like", true, "2024-03-05"), &[]);
+    assert_code(&again, 0);
+    assert_summary(&again, &["1 added"]);
+}
+
+async fn a_post_with_live_taps_is_skipped_and_merge_undoes_no_tap(place: Place) {
+    let rows =
+        row(POST, 7, "like", true, "2024-03-01") + &row(OTHER, 7, "like", true, "2024-03-01");
+    assert_code(&place.import(&rows, &[]), 0);
+    place
+        .serving(async |service| {
+            let tap = format!("/v1/posts/{POST}/reactions/like/users/7");
+            assert_eq!(service.send("DELETE", &tap).await.ok(200)["changed"], true);
+        })
+        .await;
+    let delta =
+        row(POST, 7, "like", true, "2024-03-02") + &row(OTHER, 7, "like", true, "2024-03-02");
+    let skipped = place.import(&delta, &[]);
+    assert_code(&skipped, 1);
+    assert_said(&skipped, &["1 posts with 1 rows", POST, "live taps", "--merge"]);
+    assert_summary(&skipped, &["1 given another time", "1 skipped, on 1 posts with live taps"]);
+    let other = line(OTHER, 7, "like", "2024-03-02T00:00:00.000000Z");
+    assert_eq!(place.exported(), other);
+    // The user took the reaction back after all rows of the file.
+    let merged = place.import(&delta, &["--merge"]);
+    assert_code(&merged, 0);
+    assert_summary(&merged, &["1 done by an earlier run", "1 left out: older than a live tap"]);
+    assert_eq!(place.exported(), other);
+}
+
+async fn posts_of_more_rows_than_a_step_takes_come_in_whole(place: Place) {
+    let rows = many_rows(2, 2500);
+    let output = place.import(&rows, &[]);
+    assert_code(&output, 0);
+    assert_summary(&output, &["5000 added"]);
+    assert_code(&place.run(&["diff", "rows.csv"]), 0);
+    let table = place.run(&["export", "--format", "csv"]);
+    assert_code(&table, 0);
+    assert_eq!(String::from_utf8(table.stdout).unwrap(), place.read("rows.csv"));
+}
+
+async fn a_dry_run_changes_nothing(place: Place) {
+    let rows = row(POST, 7, "like", true, "2024-03-01") + &row(POST, 8, "like", true, "2024-03-01");
+    let output = place.import(&rows, &["--dry-run"]);
+    assert_code(&output, 0);
+    assert_summary(&output, &["2 would be added"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("in an empty Redis"));
+    assert_eq!(place.exported(), "");
+    assert_code(&place.import(&rows, &[]), 0);
+    let delta =
+        row(POST, 7, "like", false, "2024-03-02") + &row(POST, 8, "like", true, "2024-03-03");
+    let before = place.exported();
+    let output = place.import(&delta, &["--dry-run"]);
+    assert_summary(&output, &["1 would be removed", "1 would be given another time"]);
+    assert_eq!(place.exported(), before);
+}
+
+async fn diff_names_what_differs(place: Place) {
+    let rows = row(POST, 1, "like", true, "2024-03-01")
+        + &row(POST, 2, "like", true, "2024-03-01")
+        + &row(POST, 3, "like", true, "2024-03-01");
+    assert_code(&place.import(&rows, &[]), 0);
+    assert_code(&place.run(&["diff", "rows.csv"]), 0);
+    let other = row(POST, 1, "like", true, "2024-03-01")
+        + &row(POST, 2, "like", true, "2024-03-02")
+        + &row(POST, 3, "like", false, "2024-03-02")
+        + &row(OTHER, 1, "like", true, "2024-03-01");
+    place.write("other.csv", format!("{}{other}", super::HEADER));
+    let output = place.run(&["diff", "other.csv"]);
+    assert_code(&output, 1);
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let found: Vec<_> = lines
+        .iter()
+        .map(|line| ["differs", "post_id", "user_id"].map(|name| line[name].as_str().unwrap()))
+        .collect();
+    assert_eq!(found, [["time", POST, "2"], ["extra", POST, "3"], ["missing", OTHER, "1"]]);
+    assert_said(
+        &output,
+        &["1 are the same", "1 are missing", "1 are there without", "1 have another"],
+    );
+}

@@ -1,0 +1,388 @@
+//! Random amendments mixed with taps, rules and forgetting, compared with a table of who has what
+//! since when. A failure shrinks to the shortest sequence that shows it.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use onetap::domain::{
+    Amendment, Cause, Edit, EditAct, EditOutcome, Forget, ImportOutcome, ImportStep, MemberEdit,
+    Micros, Once, PostId, Reaction, RulesEdit, SourceId, StepToken, Summary, Tap, UserId, Verb,
+};
+use onetap::store::{
+    AnyStore, Given, Maintenance as _, ReactorsQuery, Store as _, SummaryQuery, WalkedPost,
+};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+
+use super::each;
+use crate::support::{changes, post, reaction, soon, tap};
+
+/// A step of a sequence. The ranges are small, so that steps meet.
+#[derive(Clone, Debug)]
+enum Step {
+    Tap { post: usize, user: &'static str, name: &'static str, verb: Verb },
+    Amend { post: usize, edits: Vec<(&'static str, &'static str, Act)>, once: Kind },
+    Lock { post: usize, locked: bool },
+    Forget { post: usize, name: Option<&'static str> },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Put(u64),
+    Restore(u64),
+    Merge(u64),
+    RemoveUpTo(u64),
+    RemoveAt(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Free,
+    Step(u8),
+    Import { source: u8, from: u64, merge: bool },
+}
+
+const POSTS: usize = 2;
+const USERS: [&str; 4] = ["1", "10", "a|b", "a"];
+const NAMES: [&str; 3] = ["like", "👍", "-1"];
+/// Later than every tap.
+const LATE: u64 = 1 << 52;
+
+fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
+    let of = |names: &'static [&'static str]| prop::sample::select(names);
+    let at = || prop_oneof![8 => 1..6_u64, 1 => LATE..LATE + 3];
+    let act = prop_oneof![
+        3 => at().prop_map(Act::Put),
+        1 => at().prop_map(Act::Restore),
+        2 => at().prop_map(Act::Merge),
+        1 => at().prop_map(Act::RemoveUpTo),
+        1 => at().prop_map(Act::RemoveAt),
+    ];
+    let edits = prop::collection::vec((of(&USERS), of(&NAMES), act), 0..6);
+    let import = (0..3_u8, 0..9_u64, any::<bool>())
+        .prop_map(|(source, from, merge)| Kind::Import { source, from, merge });
+    let once = prop_oneof![2 => Just(Kind::Free), 1 => (0..3_u8).prop_map(Kind::Step), 3 => import];
+    let verb = prop::sample::select(&[Verb::Set, Verb::Unset, Verb::Toggle][..]);
+    let tap = (0..POSTS, of(&USERS), of(&NAMES), verb)
+        .prop_map(|(post, user, name, verb)| Step::Tap { post, user, name, verb });
+    let amend =
+        (0..POSTS, edits, once).prop_map(|(post, edits, once)| Step::Amend { post, edits, once });
+    let lock = (0..POSTS, any::<bool>()).prop_map(|(post, locked)| Step::Lock { post, locked });
+    let name = prop_oneof![Just(None), of(&NAMES).prop_map(Some)];
+    let forget = (0..POSTS, name).prop_map(|(post, name)| Step::Forget { post, name });
+    let step = prop_oneof![3 => tap, 10 => amend, 1 => lock, 1 => forget];
+    prop::collection::vec(step, 1..length)
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    source: u8,
+    done: u64,
+    revision: u64,
+    live: u64,
+}
+
+type Members = BTreeMap<(Reaction, UserId), u64>;
+
+/// A post as a table.
+#[derive(Clone, Debug, Default)]
+struct Table {
+    members: Members,
+    mark: Option<Mark>,
+    answered: BTreeMap<u8, Vec<EditOutcome>>,
+}
+
+impl Table {
+    fn edit(&mut self, user: UserId, name: &Reaction, act: Act) -> EditOutcome {
+        let own = (name.clone(), user);
+        let before = self.members.get(&own).copied();
+        let after = match act {
+            Act::Put(at) => Some(at),
+            Act::Restore(at) => before.or(Some(at)),
+            Act::Merge(at) => {
+                let others: Vec<_> = NAMES.iter().map(|other| (reaction(other), user)).collect();
+                let others = others.into_iter().filter(|other| *other != own);
+                let held: Vec<_> = others.filter(|it| self.members.contains_key(it)).collect();
+                if held.iter().any(|it| self.members[it] > at) {
+                    return EditOutcome::Lost;
+                }
+                self.members.retain(|own, _| !held.contains(own));
+                Some(before.unwrap_or(at).min(at))
+            }
+            Act::RemoveUpTo(at) => before.filter(|since| *since > at),
+            Act::RemoveAt(at) => before.filter(|since| *since != at),
+        };
+        match after {
+            Some(at) => drop(self.members.insert(own, at)),
+            None => drop(self.members.remove(&own)),
+        }
+        match (before, after) {
+            (None, Some(_)) => EditOutcome::Added,
+            (Some(_), None) => EditOutcome::Removed,
+            (before, after) if before == after => EditOutcome::Unchanged,
+            _ => EditOutcome::Moved,
+        }
+    }
+}
+
+/// A store and the tables that it must agree with.
+struct Run<'a> {
+    store: &'a AnyStore,
+    ids: Vec<PostId>,
+    tables: Vec<Table>,
+}
+
+impl Run<'_> {
+    async fn summary(&self, n: usize) -> Summary {
+        let query = SummaryQuery { posts: vec![self.ids[n]], viewer: None, recent: 0 };
+        self.store.summaries(query, soon()).await.unwrap().remove(0)
+    }
+
+    async fn members(&self, n: usize) -> Members {
+        let query = ReactorsQuery { post: self.ids[n], reaction: None, after: None, limit: 1000 };
+        let page = self.store.reactors(query, soon()).await.unwrap();
+        page.reactors.into_iter().map(|it| ((it.reaction, it.user), it.reacted_at.0)).collect()
+    }
+
+    async fn amend(&mut self, n: usize, edits: &[(&str, &str, Act)], once: Kind) {
+        let before = self.summary(n).await;
+        let present = before.revision.0;
+        let table = &mut self.tables[n];
+        let rows = edits.len() as u64;
+        let (mut expected, mut skip, mut live) = (ImportOutcome::Applied, 0, 0);
+        let mut replayed = None;
+        match once {
+            Kind::Free => {}
+            Kind::Step(token) => replayed = table.answered.get(&token).cloned(),
+            Kind::Import { source, from, merge } => {
+                let own = table.mark.filter(|mark| mark.source == source);
+                let done = own.map_or(0, |mark| mark.done);
+                live = match table.mark {
+                    Some(mark) if mark.revision == present => mark.live,
+                    None if before.is_blank() => 0,
+                    _ => present,
+                };
+                expected = match () {
+                    () if own.is_some() && done >= from + rows => ImportOutcome::Done,
+                    () if live > 0 && !merge => ImportOutcome::LiveTaps,
+                    () if done < from => ImportOutcome::Behind,
+                    () => ImportOutcome::Applied,
+                };
+                skip = usize::try_from(done.saturating_sub(from)).unwrap();
+            }
+        }
+        let member = |(user, name, act): &(&str, &str, Act)| {
+            let user: UserId = user.parse().unwrap();
+            let excluded: Arc<[Reaction]> = NAMES.iter().map(|name| reaction(name)).collect();
+            let (act, at) = match *act {
+                Act::Put(at) => (EditAct::Put(Micros(at)), at),
+                Act::Restore(at) => (EditAct::Restore(Micros(at)), at),
+                Act::Merge(at) => (EditAct::Merge { at: Micros(at), excluded }, at),
+                Act::RemoveUpTo(at) => (EditAct::RemoveUpTo(Micros(at)), at),
+                Act::RemoveAt(at) => (EditAct::RemoveAt(Micros(at)), at),
+            };
+            (MemberEdit { user, reaction: reaction(name), act }, at)
+        };
+        let members: Vec<_> = edits.iter().map(member).collect();
+        let mut outcomes = vec![EditOutcome::Unchanged; edits.len()];
+        if let Some(answered) = &replayed {
+            outcomes.clone_from(answered);
+        } else if expected == ImportOutcome::Applied {
+            for (i, (edit, at)) in members.iter().enumerate().skip(skip) {
+                outcomes[i] = match live {
+                    0 => table.edit(edit.user, &edit.reaction, edits[i].2),
+                    live if *at <= live => EditOutcome::Lost,
+                    _ => table.edit(edit.user, &edit.reaction, edits[i].2),
+                };
+            }
+        }
+        let request = Amendment {
+            post: self.ids[n],
+            cause: Cause::Import,
+            actor: None,
+            edits: members.into_iter().map(|(edit, _)| edit).collect(),
+            once: match once {
+                Kind::Free => Once::No,
+                Kind::Step(token) => {
+                    let mut bytes = *self.ids[n].as_uuid().as_bytes();
+                    bytes[0] ^= token;
+                    Once::Step(StepToken(bytes))
+                }
+                Kind::Import { source, from, merge } => {
+                    Once::Import(ImportStep { source: SourceId([source; 16]), from, merge })
+                }
+            },
+        };
+        let amended = self.store.amend(vec![request], soon()).await.remove(0).unwrap();
+        assert_eq!((amended.import, amended.replayed), (expected, replayed.is_some()));
+        match once {
+            Kind::Step(token) if !amended.replayed => {
+                table.answered.insert(token, amended.outcomes.clone());
+            }
+            _ => {}
+        }
+        assert_eq!(amended.outcomes, outcomes);
+        let now = self.summary(n).await.revision.0;
+        assert!(now >= present);
+        if !amended.replayed {
+            assert_eq!(amended.revision.0, now);
+        }
+        if let (Kind::Import { source, from, .. }, ImportOutcome::Applied) = (once, expected) {
+            self.tables[n].mark = Some(Mark { source, done: from + rows, revision: now, live });
+        }
+    }
+
+    async fn step(&mut self, step: &Step) {
+        match step {
+            Step::Tap { post, user, name, verb } => {
+                let user: UserId = user.parse().unwrap();
+                let request = Tap { user, ..tap(*verb, self.ids[*post], 1, name) };
+                match self.store.tap(request, soon()).await {
+                    Ok(outcome) => {
+                        let own = (reaction(name), user);
+                        let has = self.tables[*post].members.contains_key(&own);
+                        assert_eq!(
+                            (outcome.changed, outcome.active),
+                            (has != outcome.active, verb.turns(has))
+                        );
+                        if outcome.changed && outcome.active {
+                            let at = self.members(*post).await[&own];
+                            self.tables[*post].members.insert(own, at);
+                        } else if outcome.changed {
+                            self.tables[*post].members.remove(&own);
+                        }
+                    }
+                    Err(refused) => assert!(self.summary(*post).await.rules.locked, "{refused:?}"),
+                }
+            }
+            Step::Amend { post, edits, once } => self.amend(*post, edits, *once).await,
+            Step::Lock { post, locked } => {
+                let (post, edit) = (self.ids[*post], Edit::Lock(*locked));
+                self.store.rule(RulesEdit { post, edit, actor: None }, soon()).await.unwrap();
+            }
+            Step::Forget { post, name } => {
+                let name = name.map(reaction);
+                let request = Forget { post: self.ids[*post], reaction: name.clone(), actor: None };
+                let removed = self.store.forget(request, soon()).await.unwrap().removed;
+                let members = &mut self.tables[*post].members;
+                let before = members.len() as u64;
+                members.retain(|(own, _), _| name.as_ref().is_some_and(|name| name != own));
+                assert_eq!(removed, before - members.len() as u64);
+            }
+        }
+    }
+
+    /// Lists, counts, the log, what users gave, and an audit agree with the tables.
+    async fn agrees(&self) {
+        let mut given: BTreeMap<UserId, BTreeSet<Given>> = BTreeMap::new();
+        for (n, table) in self.tables.iter().enumerate() {
+            let (post, members) = (self.ids[n], self.members(n).await);
+            assert_eq!(members, table.members);
+            let counts: BTreeMap<_, _> = self
+                .summary(n)
+                .await
+                .reactions
+                .into_iter()
+                .map(|it| (it.reaction, it.count))
+                .collect();
+            let mut sizes: BTreeMap<_, u64> = BTreeMap::new();
+            members.keys().for_each(|(name, _)| *sizes.entry(name.clone()).or_default() += 1);
+            assert_eq!(counts, sizes);
+            let mut logged = BTreeSet::new();
+            for entry in changes(self.store, post.partition(), 100_000).await.unwrap() {
+                match (entry.change.flag(), &entry.change.what) {
+                    _ if entry.change.post != post => {}
+                    (Some((user, name, true)), _) => drop(logged.insert((name.clone(), user))),
+                    (Some((user, name, _)), _) => assert!(logged.remove(&(name.clone(), user))),
+                    (None, onetap::domain::What::Forgotten(gone)) => {
+                        logged.retain(|(name, _)| gone.as_ref().is_some_and(|gone| gone != name))
+                    }
+                    (None, _) => {}
+                }
+            }
+            assert_eq!(logged, members.keys().cloned().collect());
+            let walked = WalkedPost { post, seen: NAMES.map(reaction).to_vec() };
+            let indexed = members.keys().cloned().collect();
+            let audited = self.store.audit(walked, indexed, false, soon()).await.unwrap();
+            assert_eq!(audited.drift, []);
+            for ((name, user), at) in members {
+                let own = Given { reacted_at: Micros(at), post, reaction: name };
+                given.entry(user).or_default().insert(own);
+            }
+        }
+        for user in USERS.map(|user| user.parse().unwrap()) {
+            let expected = given.remove(&user).unwrap_or_default();
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = self.store.given(user, after, 2, soon()).await.unwrap();
+                found.extend(page.given);
+                after = found.last().cloned();
+                if !page.more {
+                    break;
+                }
+            }
+            // Other sequences have left reactions on other posts.
+            found.retain(|it: &Given| self.ids.contains(&it.post));
+            assert!(found.iter().eq(expected.iter().rev()), "{user}: {found:?}");
+        }
+    }
+}
+
+/// Posts of different partitions: what empties one raises the floor of the others.
+fn ids() -> Vec<PostId> {
+    let mut ids: Vec<PostId> = Vec::new();
+    while ids.len() < POSTS {
+        let next = post();
+        if ids.iter().all(|id| id.partition() != next.partition()) {
+            ids.push(next);
+        }
+    }
+    ids
+}
+
+/// Compares stores with the tables on sequences from a fixed seed. Each sequence has a new store, so
+/// that no other one has raised a floor.
+fn compare(cases: u32, length: usize, fresh: impl AsyncFn() -> each::Fresh) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let config = Config {
+        cases,
+        rng_seed: RngSeed::Fixed(7),
+        failure_persistence: None,
+        max_shrink_iters: 500,
+        ..Config::default()
+    };
+    let taken = RefCell::new([0; 4]);
+    let checked = TestRunner::new(config).run(&steps(length), |stream| {
+        runtime.block_on(async {
+            let (store, _kept) = fresh().await;
+            let mut run = Run { store: &store, ids: ids(), tables: vec![Table::default(); POSTS] };
+            for step in &stream {
+                run.step(step).await;
+                let kind = match step {
+                    Step::Tap { .. } => 0,
+                    Step::Amend { .. } => 1,
+                    Step::Lock { .. } => 2,
+                    Step::Forget { .. } => 3,
+                };
+                taken.borrow_mut()[kind] += 1;
+            }
+            run.agrees().await;
+        });
+        Ok(())
+    });
+    if let Err(error) = checked {
+        panic!("{error}");
+    }
+    println!("taps, amendments, locks, forgettings: {:?}", taken.borrow());
+}
+
+#[test]
+fn memory_agrees_with_a_table() {
+    compare(300, 80, each::memory);
+}
+
+#[test]
+fn a_file_agrees_with_a_table() {
+    compare(40, 60, each::file);
+}

@@ -1,0 +1,146 @@
+//! Law 19: the steps of imports.
+
+use onetap::domain::{ImportOutcome, ImportStep, SourceId};
+
+use super::*;
+use ImportOutcome::{Applied, Behind, Done, LiveTaps};
+
+fn rows(post: PostId, source: u8, from: u64, merge: bool, edits: Vec<MemberEdit>) -> Amendment {
+    let step = ImportStep { source: SourceId([source; 16]), from, merge };
+    amendment(post, edits, Once::Import(step))
+}
+
+fn likes(post: PostId, source: u8, from: u64, users: &[u64]) -> Amendment {
+    rows(post, source, from, false, users.iter().map(|id| put(*id, "like", *id)).collect())
+}
+
+pub(super) async fn law_19_a_step_of_an_import_is_applied_once(store: AnyStore) {
+    use EditOutcome::{Added, Unchanged};
+    let post = post();
+    let early = amend(&store, likes(post, 1, 2, &[3])).await;
+    assert_eq!((early.import, early.outcomes), (Behind, vec![Unchanged]));
+    assert!(members(&store, post).await.is_empty());
+    let first = amend(&store, likes(post, 1, 0, &[1, 2])).await;
+    assert_eq!((first.import, first.outcomes), (Applied, vec![Added; 2]));
+    for _ in 0..2 {
+        let again = amend(&store, likes(post, 1, 0, &[1, 2])).await;
+        assert_eq!((again.import, again.outcomes), (Done, vec![Unchanged; 2]));
+        assert_eq!(again.revision, first.revision);
+    }
+    // A step that overlaps applies the rows that are not done.
+    let more = amend(&store, likes(post, 1, 1, &[2, 3, 4])).await;
+    assert_eq!((more.import, more.outcomes), (Applied, vec![Unchanged, Added, Added]));
+    assert_eq!(amend(&store, likes(post, 1, 5, &[6])).await.import, Behind);
+    // Rows that are so already count as done.
+    let same = amend(&store, likes(post, 1, 4, &[1])).await;
+    assert_eq!((same.import, same.revision), (Applied, more.revision));
+    assert_eq!(amend(&store, likes(post, 1, 5, &[6])).await.import, Applied);
+    assert_eq!(amend(&store, likes(post, 1, 3, &[4, 1, 6])).await.import, Done);
+    // Another file begins at its first row.
+    assert_eq!(amend(&store, likes(post, 2, 1, &[9])).await.import, Behind);
+    assert_eq!(amend(&store, likes(post, 2, 0, &[9])).await.import, Applied);
+    let left = [1, 2, 3, 4, 6, 9].map(|id| (id, "like", id));
+    assert_eq!(members(&store, post).await, expected(&left));
+    log_leads_to_the_members(&store, post).await;
+}
+
+pub(super) async fn law_19_an_import_leaves_live_taps_alone(store: AnyStore) {
+    use EditOutcome::{Added, Lost};
+    let post = post();
+    act(&store, Verb::Set, post, 1, "like").await;
+    let skipped = amend(&store, likes(post, 1, 0, &[2])).await;
+    let shown = summary(&store, post, None, 0).await;
+    assert_eq!((skipped.import, skipped.revision), (LiveTaps, shown.revision));
+    assert_eq!(members(&store, post).await.len(), 1);
+    // With `merge` a row that is not newer than the last tap is lost.
+    let later = |id, at: u64| put(id, "like", at);
+    let last = shown.revision.0;
+    let list = vec![
+        later(2, last),
+        later(3, last + 1),
+        edit(1, "like", EditAct::RemoveUpTo(Micros(last))),
+    ];
+    let merged = amend(&store, rows(post, 1, 0, true, list.clone())).await;
+    assert_eq!((merged.import, &merged.outcomes[..]), (Applied, &[Lost, Added, Lost][..]));
+    assert_eq!(amend(&store, rows(post, 1, 0, true, list)).await.import, Done);
+    // The import itself raised the revision, and that was no tap.
+    let next = amend(&store, rows(post, 1, 3, true, vec![later(4, last + 1)])).await;
+    assert_eq!((next.import, next.outcomes), (Applied, vec![Added]));
+    // A live removal leaves no trace, and must not be undone, by the next file either.
+    let removed = act(&store, Verb::Unset, post, 3, "like").await;
+    let back = |source, from| rows(post, source, from, true, vec![later(3, last + 1)]);
+    let undone = amend(&store, back(1, 4)).await;
+    assert_eq!((undone.outcomes, undone.revision), (vec![Lost], removed.revision));
+    assert_eq!(amend(&store, back(2, 0)).await.outcomes, [Lost]);
+    assert_eq!(amend(&store, likes(post, 3, 0, &[3])).await.import, LiveTaps);
+    // An amendment of a job is no import, and so is its revision none of the mark.
+    let other = crate::support::post();
+    assert_eq!(amend(&store, likes(other, 1, 0, &[1])).await.import, Applied);
+    edits(&store, other, vec![put(2, "like", 2)]).await;
+    assert_eq!(amend(&store, likes(other, 1, 1, &[3])).await.import, LiveTaps);
+}
+
+pub(super) async fn law_19_an_import_of_removals_empties_posts(store: AnyStore) {
+    let (post, same) = two_posts_of_one_partition();
+    let remove = |id| edit(id, "like", EditAct::RemoveUpTo(Micros(1000)));
+    // The other post is emptied first, so that the floor is not that of the post.
+    amend(&store, likes(post, 1, 0, &[1, 2])).await;
+    act(&store, Verb::Toggle, same, 1, "like").await;
+    act(&store, Verb::Toggle, same, 1, "like").await;
+    let emptied = amend(&store, rows(post, 2, 0, false, vec![remove(1), remove(2)])).await;
+    assert_eq!((emptied.import, emptied.outcomes), (Applied, vec![EditOutcome::Removed; 2]));
+    assert!(summary(&store, post, None, 0).await.is_blank());
+    // The mark is still there: the file goes on, and another one has a post without live taps.
+    assert_eq!(amend(&store, rows(post, 2, 0, false, vec![remove(1)])).await.import, Done);
+    let more = amend(&store, rows(post, 2, 2, false, vec![put(7, "like", 7)])).await;
+    assert_eq!(more.import, Applied);
+    assert_eq!(amend(&store, likes(post, 3, 0, &[8])).await.import, Applied);
+    // A tap that empties the post is a live tap.
+    for id in [7, 8] {
+        act(&store, Verb::Unset, post, id, "like").await;
+    }
+    assert_eq!(amend(&store, likes(post, 4, 0, &[8])).await.import, LiveTaps);
+}
+
+/// Two runs of one import, while users tap: no row applies over a tap, and none twice.
+pub(super) async fn law_19_imports_race_with_taps(store: AnyStore) {
+    let posts = crate::support::posts(20);
+    let runs: Vec<_> = (0..2)
+        .map(|_| {
+            let (store, posts) = (store.clone(), posts.clone());
+            tokio::spawn(async move {
+                let mut applied = 0;
+                for step in 0..5_u64 {
+                    let users: Vec<_> = (0..4).map(|n| 1 + step * 4 + n).collect();
+                    let list = posts.iter().map(|post| likes(*post, 1, step * 4, &users)).collect();
+                    for answer in store.amend(list, soon()).await {
+                        let amended = answer.unwrap();
+                        let added =
+                            amended.outcomes.iter().filter(|it| **it == EditOutcome::Added).count();
+                        assert!(added == 4 || added == 0 && amended.import != Applied);
+                        applied += added;
+                    }
+                }
+                applied
+            })
+        })
+        .collect();
+    let tapped = &posts[..10];
+    for post in tapped {
+        act(&store, Verb::Set, *post, 900, "sad").await;
+        tokio::task::yield_now().await;
+    }
+    let mut applied = 0;
+    for run in runs {
+        applied += run.await.unwrap();
+    }
+    let mut found = 0;
+    for (n, post) in posts.iter().enumerate() {
+        let members = members(&store, *post).await;
+        let rows = members.len() - usize::from(n < 10);
+        assert!(rows.is_multiple_of(4) && (n < 10 || rows == 20), "{n}: {members:?}");
+        found += rows;
+        log_leads_to_the_members(&store, *post).await;
+    }
+    assert_eq!(found, applied, "each row was added once");
+}
