@@ -14,7 +14,7 @@ use axum::http::request::Parts;
 use super::dto::UserIdJson;
 use super::problem::{Code, Problem};
 use crate::auth::{self, Person};
-use crate::domain::{PostId, UserId, UserIds};
+use crate::domain::{Add, PostId, UserId, UserIds};
 
 /// Who may see who reacted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -227,6 +227,12 @@ impl Caller {
         let detail = "the token is good for some posts alone, and this call is about all; ask post \
                       by post, or use a service key";
         Err(Problem::new(Code::Forbidden, detail))
+    }
+
+    /// What the token lets its user add to a post.
+    pub(super) fn add(&self, post: PostId) -> Add {
+        let grants = self.person().and_then(|person| person.posts.as_ref());
+        grants.and_then(|grants| grants.of(post)).unwrap_or_default()
     }
 
     /// Refuses those who may not see who reacted.

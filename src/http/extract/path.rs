@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 
 use super::super::access::Access;
 use super::super::problem::{Code, Problem};
-use crate::domain::{PostId, Reaction, UserId};
+use crate::domain::{Add, PostId, Reaction, UserId};
 use crate::jobs::JobId;
 
 /// `…/posts/{post_id}/…`
@@ -23,6 +23,8 @@ pub(in crate::http) struct ReactionPath {
 pub(in crate::http) struct SetPath {
     pub(in crate::http) post: PostId,
     pub(in crate::http) user: UserId,
+    /// What the caller may add.
+    pub(in crate::http) add: Add,
 }
 
 /// `…/users/{user_id}/reactions`
@@ -35,6 +37,8 @@ pub(crate) struct TapPath {
     pub(crate) post: PostId,
     pub(crate) reaction: Reaction,
     pub(crate) user: UserId,
+    /// What the caller may add.
+    pub(crate) add: Add,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for PostPath
@@ -76,7 +80,7 @@ where
         let caller = Access::from_ref(state).caller(parts);
         let post = params.get("post_id").parse()?;
         let user = caller.user(params.get("user_id"))?;
-        Ok(Self { post: caller.post(post)?, user })
+        Ok(Self { post: caller.post(post)?, user, add: caller.add(post) })
     }
 }
 
@@ -107,7 +111,7 @@ where
         let post = params.get("post_id").parse()?;
         let reaction = params.get("reaction").parse()?;
         let user = caller.user(params.get("user_id"))?;
-        Ok(Self { post: caller.post(post)?, reaction, user })
+        Ok(Self { post: caller.post(post)?, reaction, user, add: caller.add(post) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Post grants: tokens that are good for some posts alone.
 
-use super::{Keys, key, send, token, token_for};
+use super::{Keys, key, now, send, signed, token, token_for};
 use crate::support::post;
 
 #[tokio::test]
@@ -59,4 +59,34 @@ async fn without_a_grant_people_reach_no_post_where_one_is_required() {
     // Without the setting, a token without the claim is good for all posts.
     let free = keys.service(&[]);
     send(&free, "PUT", &format!("{path}/like/users/me"), &token(42), "").await.ok(201);
+}
+
+/// A grant may also say what its user may add, as the rules of a post do.
+#[tokio::test]
+async fn a_grant_says_what_its_user_may_add() {
+    let keys = Keys::new();
+    let service = keys.service(&["--require-post-grant"]);
+    let [nothing, existing, all] = [post(), post(), post()];
+    let claims = serde_json::json!({
+        "sub": "42",
+        "exp": now() + 60,
+        "posts": {nothing.to_string(): "none", existing.to_string(): "existing", all.to_string(): "all"},
+    });
+    let bearer = signed(&claims);
+    let tap = async |method, post, name, bearer: &str| {
+        let path = format!("/v1/posts/{post}/reactions/{name}/users/{}", "42");
+        send(&service, method, &path, bearer, "").await
+    };
+    tap("PUT", nothing, "like", &bearer).await.assert_problem(403, "reactions_locked");
+    tap("PUT", existing, "like", &bearer).await.assert_problem(422, "reaction_not_allowed");
+    tap("PUT", all, "like", &bearer).await.ok(201);
+    let path = format!("/v1/posts/{existing}/reactions/like/users/7");
+    send(&service, "PUT", &path, &key("act-as"), "").await.ok(201);
+    tap("PUT", existing, "like", &bearer).await.ok(201);
+    // Who has a reaction may always remove it.
+    tap("PUT", nothing, "like", &key("act-as")).await.ok(201);
+    tap("DELETE", nothing, "like", &bearer).await.ok(200);
+    let set = format!("/v1/posts/{nothing}/users/me/reactions");
+    let body = r#"{"reactions":["like"]}"#;
+    send(&service, "PUT", &set, &bearer, body).await.assert_problem(403, "reactions_locked");
 }

@@ -10,8 +10,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use onetap::auth::{ClaimRules, Minted, Scopes, Secret, key_line, mint, new_service_key, sha256};
 use onetap::domain::PostId;
+use ring::hmac;
 use tempfile::TempDir;
 
 use crate::support::http::Response;
@@ -86,4 +89,13 @@ pub(super) async fn send(
         headers.push(("authorization", bearer.as_str()));
     }
     service.connect().await.send(method, path, &headers, body).await
+}
+
+/// A token with any claims, signed with the secret of [`Keys`].
+pub(super) fn signed(claims: &serde_json::Value) -> String {
+    let part = |text: String| URL_SAFE_NO_PAD.encode(text);
+    let message = format!("{}.{}", part(r#"{"alg":"HS256"}"#.into()), part(claims.to_string()));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.trim_end().as_bytes());
+    let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes()));
+    format!("{message}.{signature}")
 }
