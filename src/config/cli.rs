@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 use super::flags::Flags;
 use super::sections::Sections;
@@ -60,6 +61,31 @@ pub enum Command {
     Jobs(JobsArgs),
     /// Erase users of a running service, on all posts
     Erase(EraseArgs),
+    /// Ask a running service whether it can count taps: exit code 0 if it can, 1 if not
+    Health(HealthArgs),
+    /// Print the manual page, in the format of man(1)
+    Man,
+    /// Print the completions for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Which service `health` asks.
+#[derive(Clone, Debug, Args)]
+pub struct HealthArgs {
+    /// The service, such as http://127.0.0.1:8080 [default: where `--listen` says]
+    #[arg(long)]
+    pub url: Option<String>,
+
+    /// How long to wait for the answer
+    #[arg(long, default_value = "5s", value_name = "DURATION", value_parser = units::timeout)]
+    pub timeout: Duration,
+}
+
+/// Whose completions `completions` prints.
+#[derive(Clone, Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: Shell,
 }
 
 /// What a token says.
@@ -138,9 +164,7 @@ pub enum Parsed {
 /// If an argument is unknown or has a wrong value.
 pub fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Parsed, ConfigError> {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
-    // A flag means the same before and after the command.
-    let command = with_kinds(Cli::command()).mut_args(|arg| arg.global(true));
-    let read = command.try_get_matches_from(&args).and_then(|matches| {
+    let read = command_line().try_get_matches_from(&args).and_then(|matches| {
         let command = Cli::from_arg_matches(&matches)?.command.unwrap_or(Command::Serve);
         Ok((command, matches))
     });
@@ -156,6 +180,12 @@ pub fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Pars
         }
         _ => Err(as_spelled(ConfigError::from_clap(&error), &args)),
     }
+}
+
+/// All that the command line takes.
+pub fn command_line() -> clap::Command {
+    // A flag means the same before and after the command.
+    with_kinds(Cli::command()).mut_args(|arg| arg.global(true))
 }
 
 /// Names the flag in the error as the operator wrote it, perhaps by an old name.

@@ -36,8 +36,8 @@ use std::time::Duration;
 pub use auth::{AuthConfig, AuthOptions};
 use bytesize::ByteSize;
 pub use cli::{
-    BackupArgs, CheckConfigArgs, Cli, Command, DefaultConfigArgs, Parsed, ServiceKeyArgs,
-    TokenArgs, parse,
+    BackupArgs, CheckConfigArgs, Cli, Command, CompletionsArgs, DefaultConfigArgs, HealthArgs,
+    Parsed, ServiceKeyArgs, TokenArgs, command_line, parse,
 };
 pub use cors::CorsConfig;
 pub use error::ConfigError;

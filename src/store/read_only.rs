@@ -234,6 +234,7 @@ impl WriteGate {
     /// Begins or ends a window.
     pub(super) async fn set(&self, store: &AnyStore, on: bool) -> Result<(), StoreError> {
         let _alone = self.change.lock().await;
+        let began = Instant::now();
         if on {
             self.inside.close();
         }
@@ -244,9 +245,14 @@ impl WriteGate {
             set_flags(store, on).await
         };
         let set = set.await;
-        // Let in, writes look again.
+        let known = match (&set, on) {
+            (Ok(()), true) => READ_ONLY,
+            // As a look that began then: a window that another process begins later is not missed.
+            (Ok(()), false) => FREE,
+            (Err(_), _) => UNKNOWN,
+        };
         drop(self.look.lock().await);
-        self.learn(Instant::now(), if on && set.is_ok() { READ_ONLY } else { UNKNOWN });
+        self.learn(began, known);
         self.inside.open();
         set?;
         if on && self.leased {
@@ -312,8 +318,6 @@ async fn find(store: &AnyStore, deadline: Deadline) -> Result<bool, StoreError> 
     let (mut found, mut until) = (Err(StoreError::too_late()), deadline.0);
     while let Ok(Some(read)) = timeout_at(until.into(), reads.next()).await {
         match read {
-            // Until all stores have documents.
-            Err(StoreError::Unavailable(why)) if why == "not built yet" => found = Ok(false),
             Ok(true) => return Ok(true),
             Ok(false) => {
                 found = Ok(false);

@@ -5,6 +5,7 @@
 mod architecture;
 mod auth;
 mod commands;
+mod deploy;
 mod docs;
 mod faults;
 mod file;

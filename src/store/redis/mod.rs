@@ -35,13 +35,13 @@ pub use self::net::{
     Address, ConnectError, CredentialFiles, Deployment, InvalidAddress, Node, Secret, password_in,
 };
 use self::ops::{
-    Item, Judged, JudgedTap, Operation, Pending, Probe, ReadReactors, ReadSummary, Reply, Settings,
-    WholeSet,
+    Item, Judged, JudgedTap, Operation, Pending, Probe, ReadDocument, ReadReactors, ReadSummary,
+    Reply, Settings, WholeSet,
 };
 use super::record_budget::RecordBudget;
 use super::{
-    ChangeLog, Deadline, LaneStats, LogCursor, LogPage, Maintenance as _, News, ReactorsQuery,
-    Retention, Store, StoreError, SummaryQuery, UserIds, WatchedPartitions, WriteGate,
+    ChangeLog, Deadline, LaneStats, LogCursor, LogPage, News, ReactorsQuery, Retention, Store,
+    StoreError, SummaryQuery, UserIds, WatchedPartitions, WriteGate,
 };
 use crate::domain::{
     Act, Forget, Forgotten, Outcome, Partition, ReactorsPage, Ruled, RulesEdit, Summary, Tap,
@@ -178,13 +178,16 @@ impl RedisStore {
         &self.shared.gate
     }
 
-    /// Whether there is a document with this name.
+    /// Whether there is a document with this name. It is read on the way of taps: behind reads or
+    /// jobs it could come too late.
     pub(in crate::store) async fn has_document(
         &self,
         name: &str,
         deadline: Deadline,
     ) -> Result<bool, StoreError> {
-        Ok(self.document(name, deadline).await?.is_some())
+        self.taps.ready(deadline).await?;
+        let answer = Self::ask(&self.taps, deadline, ReadDocument(name.into()));
+        Ok(answer.await.unwrap_or_else(|_| Err(stopped()))?.is_some())
     }
 
     /// Whether the state is divided over the nodes of a cluster.

@@ -2,6 +2,8 @@
 
 mod cli;
 mod config;
+mod health;
+mod manual;
 mod signals;
 mod user_ids;
 

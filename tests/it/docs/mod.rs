@@ -6,3 +6,4 @@ mod messages;
 mod moderation;
 mod moving_in;
 mod palettes;
+mod privacy;

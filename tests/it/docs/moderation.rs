@@ -8,7 +8,7 @@ use crate::support::service::Service;
 const POST: &str = "0192f0c1-2345-7890-abcd-ef0123456789";
 
 /// The text below `<!-- snippet: NAME -->`.
-fn snippet(page: &str, name: &str) -> String {
+pub(super) fn snippet(page: &str, name: &str) -> String {
     let (_, rest) = page.split_once(&format!("<!-- snippet: {name} -->\n```")).unwrap();
     rest.split_once('\n').unwrap().1.split("```").next().unwrap().to_owned()
 }

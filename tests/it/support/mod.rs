@@ -16,6 +16,7 @@ pub(crate) mod palettes;
 pub(crate) mod postgres;
 pub(crate) mod power;
 pub(crate) mod program;
+pub(crate) mod promtool;
 pub(crate) mod redis_server;
 pub(crate) mod sentinels;
 pub(crate) mod service;

@@ -121,6 +121,12 @@ impl RedisServer {
         Self::run(Kind::Redis, port, &[file, "--sentinel"], &[])
     }
 
+    /// Starts a server with this configuration file and nothing else but a port.
+    pub(crate) fn with_file(kind: Kind, file: &str, args: &[&str]) -> Self {
+        let port = free_port();
+        Self::run(kind, port, &[&[file, "--port", &port.to_string()], args].concat(), &[])
+    }
+
     fn launch(kind: Kind, port: u16, args: &[&str], variables: &[(&str, String)]) -> Self {
         let at = port.to_string();
         let usual = ["--port", &at, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
@@ -158,11 +164,16 @@ impl RedisServer {
         else {
             return false;
         };
-        let mut answer = [0; 4096];
-        let asked = stream.write_all(b"INFO server\r\n").and_then(|()| stream.read(&mut answer));
-        let text = String::from_utf8_lossy(&answer[..asked.unwrap_or(0)]).into_owned();
+        // It answers PING only when it has loaded its data.
+        let asked = stream.write_all(b"INFO server\r\nPING\r\nQUIT\r\n");
+        let mut answer = Vec::new();
+        if asked.and_then(|()| stream.read_to_end(&mut answer)).is_err() {
+            return false;
+        }
+        let text = String::from_utf8_lossy(&answer);
         // With a password it says nothing of itself; then that has to do.
-        text.contains(&format!("process_id:{}\r", self.pid)) || text.starts_with("-NOAUTH")
+        text.contains(&format!("process_id:{}\r", self.pid)) && text.contains("+PONG")
+            || text.starts_with("-NOAUTH")
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -5,7 +5,7 @@ use deadpool_redis::redis::Value;
 use super::answer::{self, ItemResult};
 use super::tap::shared_args;
 use super::{ArgWriter, Effect, KeyWriter, Operation, Retry, Script, Shape, lua};
-use crate::domain::{Forget, Forgotten, Partition, Reaction};
+use crate::domain::{Forget, Forgotten, MAX_KINDS_PER_POST, Partition, Reaction};
 
 const SHAPE: Shape = Shape { keys: 2, shared_args: 5, args: 4, answers: 3 };
 
@@ -27,6 +27,11 @@ impl Operation for Forget {
 
     fn partition(&self) -> Partition {
         self.post.partition()
+    }
+
+    /// It removes the members of each reaction. By default a post has at most that many.
+    fn weight(&self) -> usize {
+        if self.reaction.is_some() { 1 } else { MAX_KINDS_PER_POST as usize }
     }
 
     fn write_keys(&self, keys: &mut KeyWriter<'_>) {

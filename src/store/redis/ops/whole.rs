@@ -52,6 +52,11 @@ impl Operation for WholeSet {
         self.tap.post.partition()
     }
 
+    /// Each reaction that it names may be added or removed.
+    fn weight(&self) -> usize {
+        1 + self.wanted.as_ref().map_or(0, Vec::len)
+    }
+
     fn extra_keys(&self) -> usize {
         self.tap.keyed.is_some().into()
     }

@@ -241,3 +241,26 @@ async fn a_read_of_the_log_that_is_led_to_another_server_is_not_believed_alone()
     let entries = changes(&store, post.partition(), 10).await.unwrap();
     assert_eq!(entries.len(), 1);
 }
+
+#[tokio::test]
+async fn a_batch_is_bounded_by_the_work_of_its_calls() {
+    let source = RedisSource::new(&shared(Kind::Redis).options(&prefix())).unwrap();
+    let (store, stats) = (source.attach(), source.lane_stats());
+    let names: Vec<_> = (0..20).map(|n| reaction(&format!("r{n}"))).collect();
+    let set =
+        |user| Tap { act: Act::Exactly(names.clone()), ..tap(Verb::Set, post(), user, "like") };
+    store.tap(set(1), soon()).await.unwrap();
+    // All 64 calls are queued before the lane has its turn. Without a bound on their work, two
+    // batches would do.
+    let before = stats.batches_sent.get();
+    let sets = join_all((1..=64).map(|user| store.tap(set(user), soon()))).await;
+    assert!(sets.iter().all(Result::is_ok), "{sets:?}");
+    let sent = stats.batches_sent.get() - before;
+    assert!((5..=16).contains(&sent), "{sent} batches of whole sets");
+    let before = stats.batches_sent.get();
+    let forget = |_| Forget { post: post(), reaction: None, actor: None };
+    let forgotten = join_all((1..=64).map(forget).map(|one| store.forget(one, soon()))).await;
+    assert!(forgotten.iter().all(Result::is_ok), "{forgotten:?}");
+    let sent = stats.batches_sent.get() - before;
+    assert!((5..=16).contains(&sent), "{sent} batches of forgotten posts");
+}

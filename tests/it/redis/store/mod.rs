@@ -5,7 +5,8 @@ mod limits;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use onetap::domain::{Form, PostId, Verb};
+use futures_util::future::join_all;
+use onetap::domain::{Act, Forget, Form, PostId, Tap, Verb};
 use onetap::store::redis::{ConnectError, RedisOptions, RedisSource, RedisStore};
 use onetap::store::{News, ReactorsQuery, Retention, Store, StoreError, SummaryQuery};
 use redis::AsyncCommands as _;
