@@ -1,5 +1,6 @@
 //! The claims of a token. We check them ourselves: `jsonwebtoken` rounds a fractional `exp`,
-//! ignores a null `nbf`, accepts a missing `aud` or `iss` where one is expected, and reads the clock.
+//! ignores a null `nbf`, accepts a missing `aud` or `iss` where one is expected, and reads the
+//! clock.
 
 use std::collections::BTreeMap;
 

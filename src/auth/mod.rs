@@ -1,6 +1,6 @@
 //! Who calls: verification of people's tokens and of service keys.
 //!
-//! This room reads no file, no clock and no network. Callers bring the keys, the token and the time.
+//! This room reads no file, no clock and no network. Callers bring keys, token and time.
 
 mod caller;
 mod claims;

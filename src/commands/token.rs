@@ -1,5 +1,5 @@
-//! `onetap token` mints a token, `onetap check-token` explains one, and `onetap service-key` makes a
-//! service key.
+//! `onetap token` mints a token, `onetap check-token` explains one, and `onetap service-key` makes
+//! a service key.
 
 use std::io::Read as _;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -47,7 +47,7 @@ pub enum Command {
     Backup(BackupArgs),
     /// Print a token for a user, signed with the secret in `--jwt-hs256-secret-file`
     Token(TokenArgs),
-    /// Read a token or a service key from stdin, and say whether the service accepts it, and why not
+    /// Read a token or a service key from stdin, and say whether the service accepts it
     CheckToken,
     /// Print a new service key, and its line for the file of `--service-keys-file`
     ServiceKey(ServiceKeyArgs),
