@@ -5,18 +5,21 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, ConfigError, StoreConfig};
+use crate::auth::KeyRing;
+use crate::config::{AuthOptions, Config, ConfigError, StoreConfig};
 use crate::demo::{self, NaiveTable};
 use crate::domain::Palettes;
 use crate::http::{
-    self, Acceptor, Access, ConnectionStats, Edge, Hosts, HttpState, LargeAnswers, Listener,
-    Readiness, RequestLog, RequestMetrics, Worker,
+    self, Acceptor, Access, AccessRules, ConnectionStats, Edge, Gate, Hosts, HttpState,
+    LargeAnswers, Listener, Readiness, RequestLog, RequestMetrics, Worker,
 };
 use crate::jobs::{AuditStats, JobStats, Rates, Runner};
+use crate::keys::{KeySource, Reloaded};
 use crate::live::Hub;
 use crate::store::file::{FileStore, OpenError};
 use crate::store::memory::MemoryStore;
@@ -90,6 +93,8 @@ struct Shared {
     naive: Arc<NaiveTable>,
     log: Arc<RequestLog>,
     hosts: Hosts,
+    /// The keys and rules. None if every caller may do everything.
+    keys: Option<(Arc<KeyRing>, AccessRules)>,
     stop: CancellationToken,
 }
 
@@ -136,6 +141,7 @@ pub async fn run(
     listeners: Vec<Listener>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
+    let keys = config.auth.as_ref().map(|auth| watch_keys(auth, &stop)).transpose()?;
     let source = open_store(&config).await?;
     if config.read_only {
         source.gate().shut();
@@ -153,6 +159,7 @@ pub async fn run(
         naive: Arc::default(),
         log: RequestLog::new(config.access_log),
         hosts: Hosts::new(address, config.allowed_hosts.clone()),
+        keys,
         stop: stop.clone(),
     };
     let request_bytes = config.limits.max_request_bytes_in_flight;
@@ -168,9 +175,13 @@ pub async fn run(
         threads.push(start_jobs(&shared, Arc::clone(&config.palettes), config.rates)?);
     }
 
-    tracing::warn!("no authentication: every caller may do everything in the name of every user");
+    if config.auth.is_none() {
+        tracing::warn!(
+            "no authentication: every caller may do everything in the name of every user"
+        );
+    }
     match address {
-        Some(address) => greet(address, config.demo),
+        Some(address) => greet(address, &config),
         None => say(&format!("Listening on {}\n", config.listen)),
     }
     tracing::info!(
@@ -191,6 +202,45 @@ pub async fn run(
     drop(shared);
     tracing::info!("Stopped.");
     Ok(())
+}
+
+/// How often onetap looks whether a file with keys has changed.
+const KEY_FILES_EVERY: Duration = Duration::from_secs(1);
+
+/// Reads the keys, and reads them again when their files change.
+fn watch_keys(
+    auth: &AuthOptions,
+    stop: &CancellationToken,
+) -> Result<(Arc<KeyRing>, AccessRules), ConfigError> {
+    let mut source = KeySource::open(&auth.files)
+        .map_err(|error| ConfigError::told(error.key, &error.problem))?;
+    let ring = KeyRing::new(source.keys());
+    let (watched, stop) = (Arc::clone(&ring), stop.clone());
+    tokio::spawn(async move {
+        while stop.run_until_cancelled(tokio::time::sleep(KEY_FILES_EVERY)).await.is_some() {
+            let refresh = move || {
+                let told = source.refresh();
+                (source, told)
+            };
+            // It panics only with a bug of ours; then the keys stay as they are.
+            let Ok((refreshed, told)) = tokio::task::spawn_blocking(refresh).await else { return };
+            source = refreshed;
+            if told.iter().any(|told| matches!(told, Reloaded::Good(_))) {
+                watched.replace(source.keys());
+            }
+            for told in told {
+                match told {
+                    Reloaded::Good(file) => {
+                        tracing::info!("{file}: it has changed; onetap uses it")
+                    }
+                    Reloaded::Bad(error) => {
+                        tracing::warn!("{error}; until then onetap uses what it held last");
+                    }
+                }
+            }
+        }
+    });
+    Ok((ring, auth.rules))
 }
 
 /// Opens the store of a configuration.
@@ -242,15 +292,17 @@ fn start(
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (limits, grace, demo) = (config.limits, config.shutdown_grace, config.demo);
-    let access = Access::new(config.user_ids);
+    let access = Access::new(config.user_ids).with_rules(config.auth.as_ref().map(|it| it.rules));
     let (shared, cors_origins) = (shared.clone(), config.cors_origins.clone());
     let palettes = Arc::clone(&config.palettes);
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
-            let Shared { source, figures, live, answers, wake, naive, log, hosts, stop } = shared;
+            let Shared { source, figures, live, answers, wake, naive, log, hosts, keys, stop } =
+                shared;
             let Figures { registry, requests, connections, readiness, .. } = figures;
             let (store, stats) = (source.attach(), (connections, live.stats()));
-            let edge = Edge::new(hosts, cors_origins, limits.max_uri_bytes, requests, log);
+            let gate = keys.map(|(ring, rules)| Gate::new(&ring, rules));
+            let edge = Edge::new(hosts, cors_origins, limits.max_uri_bytes, requests, log, gate);
             let state =
                 HttpState::new(store, palettes, &limits, answers, live, registry, readiness)
                     .with_access(access)
@@ -291,13 +343,15 @@ fn start_jobs(
     })
 }
 
-fn greet(address: SocketAddr, demo: bool) {
+fn greet(address: SocketAddr, config: &Config) {
+    let token = if config.auth.is_some() { " -H 'Authorization: Bearer KEY'" } else { "" };
     say(&format!(
         "Listening on http://{address}\n\
-         Try: curl -w '\\n' -X PUT http://{address}/v1/posts/{EXAMPLE_POST}/reactions/like/users/42\n\
+         Try: curl -w '\\n' -X PUT{token} \
+         http://{address}/v1/posts/{EXAMPLE_POST}/reactions/like/users/42\n\
          Docs: http://{address}/docs\n"
     ));
-    if demo {
+    if config.demo {
         say(&format!("Demo: http://{address}/demo\n"));
     }
 }

@@ -16,7 +16,7 @@
 local function judge(post, state, verdict, user, removes, adds, allowed, counts)
   local new, gone = 0, 0
   for _, reaction in ipairs(adds) do
-    local problem = judge_one(state, allowed[reaction], counts[reaction])
+    local problem = judge_one(state, allowed[reaction], counts[reaction], verdict.add)
     if problem then return problem, reaction end
     if counts[reaction] == 1 then new = new + 1 end
   end

@@ -18,11 +18,11 @@ local function held_besides(post, user, reaction)
   return held
 end
 
--- Judges one reaction that would have `count` members.
-local function judge_one(state, allowed, count)
-  if state[4] or state[3] == 'none' then return LOCKED end
+-- Judges one reaction that would have `count` members. `add`: what this user may add at most.
+local function judge_one(state, allowed, count, add)
+  if state[4] or state[3] == 'none' or add == 'n' then return LOCKED end
   if not allowed then return NOT_IN_PALETTE end
-  return state[3] == 'existing' and count == 1 and NOBODY_HAS or nil
+  return (state[3] == 'existing' or add == 'e') and count == 1 and NOBODY_HAS or nil
 end
 
 -- Judges the numbers. `new` and `gone`: how many reactions the post gets and loses; `more`: how

@@ -23,17 +23,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Runs `onetap jobs`.
 pub(super) fn run(args: &JobsArgs) -> Result<(), Failure> {
     match &args.command {
-        JobsCommand::List(at) => list(&Api::at(at)),
+        JobsCommand::List(at) => list(&Api::at(at)?),
         JobsCommand::Show(job) => {
             let job =
-                Api::at(&job.at).json("GET", &format!("/v1/jobs/{}", encoded(&job.id)), None)?;
+                Api::at(&job.at)?.json("GET", &format!("/v1/jobs/{}", encoded(&job.id)), None)?;
             say(&format!("{job:#}\n"));
             Ok(())
         }
         JobsCommand::Start(args) => start(args),
         JobsCommand::Cancel(job) => {
             let path = format!("/v1/jobs/{}", encoded(&job.id));
-            say_job(&Api::at(&job.at).json("DELETE", &path, None)?);
+            say_job(&Api::at(&job.at)?.json("DELETE", &path, None)?);
             Ok(())
         }
         JobsCommand::Receipt(args) => receipts(args),
@@ -46,7 +46,7 @@ pub(super) fn erase(args: &EraseArgs) -> Result<(), Failure> {
     if let Some(path) = &args.from {
         users.extend(erased(path)?);
     }
-    let api = Api::starting(&args.starting);
+    let api = Api::starting(&args.starting)?;
     let mut started = Vec::new();
     for user in users {
         let path = format!("/v1/users/{}/reactions", encoded(&user));
@@ -106,7 +106,7 @@ fn start(args: &StartArgs) -> Result<(), Failure> {
     put("to", text(&args.to));
     put("repair", args.repair.then_some(json!(true)));
     put("dry_run", args.dry_run.then_some(json!(true)));
-    let api = Api::starting(&args.starting);
+    let api = Api::starting(&args.starting)?;
     let job = api.json("POST", "/v1/jobs", Some(Value::Object(body)))?;
     say_job(&job);
     if args.starting.wait { wait(&api, &job) } else { Ok(()) }
@@ -147,7 +147,7 @@ fn each_job(api: &Api, mut each: impl FnMut(&Value) -> Result<(), Failure>) -> R
 }
 
 fn receipts(args: &ReceiptArgs) -> Result<(), Failure> {
-    let api = Api::at(&args.at);
+    let api = Api::at(&args.at)?;
     if args.ids.is_empty() {
         return each_job(&api, |job| match job["receipt"].as_str() {
             Some(path) => api.copy(path),
@@ -194,11 +194,14 @@ fn encoded(text: &str) -> String {
 struct Api {
     url: String,
     actor: Option<String>,
+    /// The value of the header `Authorization`.
+    bearer: Option<String>,
     agent: ureq::Agent,
 }
 
 impl Api {
-    fn at(at: &AtUrl) -> Self {
+    fn at(at: &AtUrl) -> Result<Self, Failure> {
+        let bearer = at.service_key.as_deref().map(super::bearer).transpose()?;
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(PATIENCE))
@@ -206,11 +209,12 @@ impl Api {
             .max_redirects(0)
             .user_agent(concat!("onetap/", env!("CARGO_PKG_VERSION")))
             .build();
-        Self { url: at.url.trim_end_matches('/').to_owned(), actor: None, agent: agent.into() }
+        let url = at.url.trim_end_matches('/').to_owned();
+        Ok(Self { url, actor: None, bearer, agent: agent.into() })
     }
 
-    fn starting(starting: &Starting) -> Self {
-        Self { actor: starting.actor.clone(), ..Self::at(&starting.at) }
+    fn starting(starting: &Starting) -> Result<Self, Failure> {
+        Ok(Self { actor: starting.actor.clone(), ..Self::at(&starting.at)? })
     }
 
     fn call(
@@ -223,6 +227,9 @@ impl Api {
             ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         if let Some(actor) = &self.actor {
             request = request.header("onetap-actor", actor);
+        }
+        if let Some(bearer) = &self.bearer {
+            request = request.header("authorization", bearer);
         }
         let text = body.map(|body| body.to_string());
         if text.is_some() {

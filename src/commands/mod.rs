@@ -12,16 +12,19 @@ mod jobs;
 mod man;
 mod moving;
 mod serve;
+mod token;
 
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Hangup, SignalKind, signal};
 
 use crate::app::{Failure, say};
-use crate::config::{self, Command, Flags, Parsed, Settings};
+use crate::auth;
+use crate::config::{self, Command, ConfigError, Flags, Parsed, Settings};
 use crate::http;
 
 /// Signals whose default action would end the process without need. SIGXFSZ: the write itself fails
@@ -90,6 +93,9 @@ fn command(args: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
             Ok(())
         }
         Command::Backup(args) => backup::run(&args),
+        Command::Token(args) => with_settings(&flags, |settings| token::mint_one(&args, settings)),
+        Command::CheckToken => with_settings(&flags, token::check),
+        Command::ServiceKey(args) => token::new_key(&args),
         Command::Jobs(args) => jobs::run(&args),
         Command::Erase(args) => jobs::erase(&args),
         Command::Import(args) => with_settings(&flags, |settings| import::run(&args, settings)),
@@ -123,4 +129,19 @@ fn with_settings(
         Failure::Unready(line) => Failure::Unready(settings.given.name_in(&line)),
         Failure::Io(error) => Failure::Io(error),
     })
+}
+
+/// The header `Authorization` with the service key in the first line of a file.
+fn bearer(path: &Path) -> Result<String, Failure> {
+    let key = format!("--service-key {}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        ConfigError::new(&*key, error.to_string(), "name a text file that can be read")
+    })?;
+    match text.lines().next().map(str::trim) {
+        Some(line) if line.starts_with(auth::KEY_PREFIX) => Ok(format!("Bearer {line}")),
+        _ => {
+            let hint = "put a key into its first line, as `onetap service-key` prints it";
+            Err(ConfigError::new(key, "it has no service key", hint).into())
+        }
+    }
 }

@@ -41,7 +41,8 @@ pub(super) fn service(args: &UrlArg, settings: &Settings) -> Result<Option<Servi
         return Err(ConfigError::new("--url", problem, "give one of them").into());
     }
     let service = Service::at(url).map_err(|problem| ConfigError::told("--url", &problem))?;
-    Ok(Some(service))
+    let bearer = args.service_key.as_deref().map(super::bearer).transpose()?;
+    Ok(Some(service.with_bearer(bearer)))
 }
 
 /// The service, or the store that the settings name.

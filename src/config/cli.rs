@@ -45,6 +45,12 @@ pub enum Command {
     Openapi,
     /// Copy a store file, also while a service holds it; then check the copy
     Backup(BackupArgs),
+    /// Print a token for a user, signed with the secret in `--jwt-hs256-secret-file`
+    Token(TokenArgs),
+    /// Read a token or a service key from stdin, and say whether the service accepts it
+    CheckToken,
+    /// Print a new service key, and its line for the file of `--service-keys-file`
+    ServiceKey(ServiceKeyArgs),
     /// Read reactions from a table or an export into a store
     Import(ImportArgs),
     /// Write all reactions of a store to standard output
@@ -80,6 +86,38 @@ pub struct HealthArgs {
 pub struct CompletionsArgs {
     /// The shell
     pub shell: Shell,
+}
+
+/// What a token says.
+#[derive(Clone, Debug, Args)]
+pub struct TokenArgs {
+    /// The user
+    #[arg(long, value_name = "USER_ID")]
+    pub user: String,
+
+    /// How long the token is valid
+    #[arg(long, default_value = "1h", value_name = "DURATION", value_parser = units::retention)]
+    pub expires_in: Duration,
+
+    /// A post that the token is good for; repeat it [default: all posts]
+    #[arg(long, value_name = "POST_ID")]
+    pub post: Vec<String>,
+}
+
+/// What a service key is good for.
+#[derive(Clone, Debug, Args)]
+pub struct ServiceKeyArgs {
+    /// The name of the key in the log, one word
+    #[arg(long)]
+    pub name: String,
+
+    /// Some of `act-as`, `moderate`, `read`, `feed` and `admin`, separated by commas
+    #[arg(long)]
+    pub scopes: String,
+
+    /// When it expires: `never`, or a time like `2027-01-31T00:00:00Z`
+    #[arg(long, default_value = "never", value_name = "TIME")]
+    pub expires: String,
 }
 
 /// What `check-config` checks.

@@ -10,6 +10,10 @@ pub struct AtUrl {
     /// The address of a running onetap
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub url: String,
+
+    /// A file whose first line is a service key of that service, with the scope `moderate`
+    #[arg(long, value_name = "FILE")]
+    pub service_key: Option<PathBuf>,
 }
 
 /// What `jobs` does.

@@ -1,6 +1,7 @@
 //! The configuration: flags, `ONETAP_…` variables and a file. They are merged and checked before
 //! anything starts.
 
+mod auth;
 mod cli;
 mod config_file;
 mod cors;
@@ -32,10 +33,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use auth::{AuthConfig, AuthOptions};
 use bytesize::ByteSize;
 pub use cli::{
     BackupArgs, CheckConfigArgs, Cli, Command, CompletionsArgs, DefaultConfigArgs, HealthArgs,
-    Parsed, command_line, parse,
+    Parsed, ServiceKeyArgs, TokenArgs, command_line, parse,
 };
 pub use cors::CorsConfig;
 pub use error::ConfigError;
@@ -83,6 +85,8 @@ pub struct Config {
     pub cors_origins: Vec<Origin>,
     /// Whether to serve the demo.
     pub demo: bool,
+    /// How the service knows its callers. None if every caller may do everything.
+    pub auth: Option<AuthOptions>,
     /// Whether this process refuses every write.
     pub read_only: bool,
     /// How many threads answer requests.
@@ -128,13 +132,14 @@ impl Config {
 }
 
 fn judge(settings: &Settings) -> Result<Config, ConfigError> {
-    let Sections { server, limits, cors, retention, jobs, log, .. } = &settings.sections;
-    if server.listen.is_open() && !server.insecure_no_auth {
+    let Sections { server, limits, cors, retention, jobs, log, auth, .. } = &settings.sections;
+    let auth = auth.options(settings)?;
+    if server.listen.is_open() && !server.insecure_no_auth && auth.is_none() {
         return Err(ConfigError::new(
             format!("--listen {}", server.listen),
             "other machines can reach it, and without authentication every caller may do \
              everything",
-            "listen on 127.0.0.1, or add --insecure-no-auth",
+            "listen on 127.0.0.1, name keys in [auth], or add --insecure-no-auth",
         ));
     }
     let limits = limits.limits();
@@ -170,7 +175,8 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
         user_ids: settings.sections.store.user_ids,
         allowed_hosts: server.allowed_host.clone(),
         cors_origins: cors.cors_origin.clone(),
-        demo: server.demo,
+        demo: server.demo && auth.is_none(),
+        auth,
         read_only: server.read_only,
         threads: server.threads.map_or_else(cores, |threads| threads as usize),
         limits,

@@ -34,6 +34,10 @@ pub struct UrlArg {
     /// The address of a running onetap that holds the store: http://127.0.0.1:8080
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+
+    /// A file whose first line is a service key of that service, with the scope `admin`
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub service_key: Option<PathBuf>,
 }
 
 /// What `import` reads, and how.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::auth::AuthConfig;
 use super::cors::CorsConfig;
 use super::file::FileConfig;
 use super::jobs::JobsConfig;
@@ -27,6 +28,8 @@ pub struct Sections {
     pub(super) server: ServerConfig,
     #[command(flatten)]
     pub(super) limits: LimitsConfig,
+    #[command(flatten)]
+    pub(super) auth: AuthConfig,
     #[command(flatten)]
     pub(super) cors: CorsConfig,
     #[command(flatten)]

@@ -12,7 +12,7 @@ use super::redis::PASSWORD_VARIABLE;
 use super::setting::{Kind, Setting};
 use super::store::StoreUrl;
 use super::{Listen, Settings, Source, palettes, units};
-use crate::http::{HostName, Origin};
+use crate::http::{HostName, Origin, Reactors};
 use crate::store::UserIds;
 use crate::telemetry::LogFormat;
 
@@ -87,6 +87,7 @@ fn shown(matches: &ArgMatches, key: &str) -> Option<String> {
         .or_else(|| plain::<Origin>(matches, key))
         .or_else(|| plain::<LogFormat>(matches, key))
         .or_else(|| plain::<UserIds>(matches, key))
+        .or_else(|| plain::<Reactors>(matches, key))
         .or_else(|| all(matches, key, |time: &Duration| units::show_duration(*time)))
         .or_else(|| all(matches, key, |size: &ByteSize| units::show_size(*size)))
         .or_else(|| all(matches, key, |path: &PathBuf| path.display().to_string()))

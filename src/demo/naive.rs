@@ -38,7 +38,7 @@ struct NaiveReaction {
 /// Reads, flips and saves, with one round trip to the database for each of reading and saving.
 pub(super) async fn toggle(
     State(table): State<Arc<NaiveTable>>,
-    TapPath { post, user, reaction }: TapPath,
+    TapPath { post, user, reaction, .. }: TapPath,
     query: Query,
 ) -> Result<Json<NaiveTap>, Problem> {
     query.only(&[])?;

@@ -96,7 +96,7 @@ pub fn decide<L: Look>(
             Err(refusal) => return Ok(Err(refusal)),
         },
     };
-    if let Some(refusal) = judge(look, &rules, &palette, &plan)? {
+    if let Some(refusal) = judge(look, (&rules, tap.add), &palette, &plan)? {
         return Ok(Err(refusal));
     }
     let mut revision = look.revision()?;
@@ -216,21 +216,22 @@ fn exactly<L: Look>(look: &L, wanted: Vec<Reaction>) -> Result<(Plan, Outcome), 
 /// the state that it leads to.
 fn judge<L: Look>(
     look: &L,
-    rules: &Rules,
+    (rules, add): (&Rules, Add),
     palette: &Palette,
     plan: &Plan,
 ) -> Result<Option<Refusal>, L::Error> {
     if plan.adds.is_empty() {
         return Ok(None);
     }
-    if rules.locked || rules.add == Add::None {
+    let add = rules.add.max(add);
+    if rules.locked || add == Add::None {
         return Ok(Some(Refusal::Locked));
     }
     for (reaction, count) in &plan.adds {
         if !palette.verdict(reaction).allowed {
             return Ok(Some(Refusal::NotInPalette(reaction.clone())));
         }
-        if rules.add == Add::Existing && *count == 1 {
+        if add == Add::Existing && *count == 1 {
             return Ok(Some(Refusal::NobodyHas(reaction.clone())));
         }
     }

@@ -51,8 +51,8 @@ impl fmt::Display for PaletteName {
     }
 }
 
-/// What users may add to a post. Removing always goes on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What users may add to a post. Removing always goes on. A greater value allows less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Add {
     /// Every reaction of the post's palette.
     #[default]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Keyed, Palettes, Partition, PostId, Reaction, Revision, UserId, Verb};
+use super::{Add, Keyed, Palettes, Partition, PostId, Reaction, Revision, UserId, Verb};
 
 /// A tap: one write of one user on one post.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Tap {
     pub palettes: Arc<Palettes>,
     /// The moderator that acts, if it is not the user.
     pub actor: Option<UserId>,
+    /// What this user may add, besides what the rules of the post say.
+    pub add: Add,
 }
 
 /// What a tap changes.
@@ -85,7 +87,8 @@ impl Tap {
     /// configuration.
     pub fn new(post: PostId, user: UserId, verb: Verb, reaction: Reaction) -> Self {
         let palettes = Palettes::unconfigured();
-        Self { post, user, act: Act::One(verb, reaction), keyed: None, palettes, actor: None }
+        let act = Act::One(verb, reaction);
+        Self { post, user, act, keyed: None, palettes, actor: None, add: Add::All }
     }
 
     /// The partition in which this tap may leave an idempotency record, and the record's size in

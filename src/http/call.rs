@@ -6,10 +6,11 @@ use axum::routing::MethodFilter;
 use utoipa::openapi::path::{HttpMethod, Operation};
 
 use super::middleware::Routes;
+use super::permissions;
 use super::state::AppState;
 
 /// Adds a handler to the routes. A [`Call`] does not have the handler's type.
-type Attach = dyn FnOnce(MethodFilter, &str, &mut Routes<AppState>);
+type Attach = dyn FnOnce(MethodFilter, &str, permissions::Permit, &mut Routes<AppState>);
 
 /// A call of the API.
 pub(super) struct Call {
@@ -26,8 +27,8 @@ impl Call {
         handler: H,
     ) -> Self {
         let writes = matches!(tag, "taps" | "moderation");
-        let attach = move |methods, path: &str, routes: &mut Routes<AppState>| {
-            routes.add(path, methods, handler, writes);
+        let attach = move |methods, path: &str, permit, routes: &mut Routes<AppState>| {
+            routes.add(path, methods, handler, (writes, permit));
         };
         let mut operation = P::operation();
         operation.tags = Some(vec![tag.to_owned()]);
@@ -38,7 +39,23 @@ impl Call {
     /// Adds its handler to the routes.
     pub(super) fn attach(self, routes: &mut Routes<AppState>) {
         let methods = self.methods.iter().map(filter).reduce(MethodFilter::or);
-        (self.attach)(methods.expect("a call has a method"), &self.path, routes);
+        let permit = permissions::of(word(&self.methods[0]), &self.path);
+        let permit = permit.expect("each call has a row in the table of permissions");
+        (self.attach)(methods.expect("a call has a method"), &self.path, permit, routes);
+    }
+}
+
+/// The name of a method.
+fn word(method: &HttpMethod) -> &'static str {
+    match method {
+        HttpMethod::Get => "GET",
+        HttpMethod::Post => "POST",
+        HttpMethod::Put => "PUT",
+        HttpMethod::Delete => "DELETE",
+        HttpMethod::Options => "OPTIONS",
+        HttpMethod::Head => "HEAD",
+        HttpMethod::Patch => "PATCH",
+        HttpMethod::Trace => "TRACE",
     }
 }
 

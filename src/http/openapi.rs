@@ -11,8 +11,9 @@ use super::problem::ProblemBody;
 #[openapi(
     info(
         title = "onetap",
-        description = "Reactions that count every tap exactly once. This release has no \
-                       authentication: it believes the user id in every request.",
+        description = "Reactions that count every tap exactly once. Where the operator has named \
+                       keys, callers send a token or a service key as `Authorization: Bearer`. \
+                       Where not, onetap believes the user id in every request.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(
@@ -29,8 +30,9 @@ use super::problem::ProblemBody;
     tags(
         (name = "taps", description = "Writes. Each is counted exactly once, in one atomic step."),
         (name = "reads", description = "Counts and reactors."),
-        (name = "moderation", description = "What may be added to a post, and forgetting. This \
-                                             release takes every caller for a moderator."),
+        (name = "moderation", description = "What may be added to a post, and forgetting. With \
+                                             authentication, for service keys with the scope \
+                                             `moderate`."),
         (name = "operation", description = "For those who run the service."),
     ),
 )]

@@ -229,7 +229,8 @@ impl From<&Refusal> for Problem {
         let (code, detail) = match refusal {
             Refusal::Locked => (
                 Code::ReactionsLocked,
-                "a moderator has closed this post; users can still remove their reactions"
+                "a moderator has closed this post, or the token lets its user add nothing; users can still \
+                 remove their reactions"
                     .to_owned(),
             ),
             Refusal::NotInPalette(reaction) => (

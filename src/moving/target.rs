@@ -83,6 +83,8 @@ impl Target {
 #[derive(Clone, Debug)]
 pub struct Service {
     url: String,
+    /// The value of the header `Authorization`.
+    bearer: Option<String>,
     agent: ureq::Agent,
 }
 
@@ -170,7 +172,14 @@ impl Service {
             .max_redirects(0)
             .user_agent(concat!("onetap/", env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), agent: config.into() })
+        let url = url.trim_end_matches('/').to_owned();
+        Ok(Self { url, bearer: None, agent: config.into() })
+    }
+
+    /// Sends this in the header `Authorization` of each request.
+    #[must_use]
+    pub fn with_bearer(self, bearer: Option<String>) -> Self {
+        Self { bearer, ..self }
     }
 
     /// The URL.
@@ -180,7 +189,11 @@ impl Service {
 
     /// The body of a GET, to read to its end. Blocks.
     pub(crate) fn get(&self, path: &str) -> Result<ureq::http::Response<ureq::Body>, String> {
-        let answer = self.agent.get(format!("{}{path}", self.url)).call();
+        let mut request = self.agent.get(format!("{}{path}", self.url));
+        if let Some(bearer) = &self.bearer {
+            request = request.header("authorization", bearer);
+        }
+        let answer = request.call();
         let mut answer = answer.map_err(|error| format!("{}: {error}", self.url))?;
         if answer.status() == 200 {
             return Ok(answer);
@@ -220,7 +233,10 @@ impl Service {
 
     fn send(&self, body: &[u8]) -> Result<Answer, StepError> {
         let url = format!("{}/v1/import", self.url);
-        let request = self.agent.post(url).content_type("application/json");
+        let mut request = self.agent.post(url).content_type("application/json");
+        if let Some(bearer) = &self.bearer {
+            request = request.header("authorization", bearer);
+        }
         let again = |error: ureq::Error| StepError::Again(format!("{}: {error}", self.url));
         let mut answer = request.send(body).map_err(again)?;
         match answer.status().as_u16() {

@@ -172,9 +172,10 @@ pub struct LogEntry {
 ///     changes or some may have been missed. A follower that receives a change can read it.
 ///     Partitions that are not watched give no news.
 /// 14. See [`ChangeLog`].
-/// 15. **Rules.** The step of a tap judges what it adds by the post's rules and palette, by the
-///     state that it leads to, as [`decide`](crate::domain::decide()) says. It refuses the whole
-///     tap as [`StoreError::Refused`] and writes nothing. Removing is always allowed. Rules survive
+/// 15. **Rules.** The step of a tap judges what it adds by the post's rules and palette and by
+///     [`Tap::add`](crate::domain::Tap), by the state that it leads to, as
+///     [`decide`](crate::domain::decide()) says. It refuses the whole tap as
+///     [`StoreError::Refused`] and writes nothing. Removing is always allowed. Rules survive
 ///     forgetting and emptying; a change to them is one entry in the log.
 /// 16. **Whole sets.** A tap with [`Act::Exactly`](crate::domain::Act) leaves the user exactly
 ///     these reactions on the post, in one step, with one entry for each that changed.

@@ -321,6 +321,19 @@ MUTANTS = {
     "config-unknown-variable-taken": (GIVEN, "None => return Err(unknown_variable(&name, settings)),", "None => {}", "commands::config::"),
     "config-empty-variable-counts": (GIVEN, ' && !value.is_empty())', ')', "commands::config::"),
     "config-password-repeated": ("src/config/error.rs", "match after[..end].rfind('@') {", "match None::<usize> {", "commands::cli::"),
+    # Who may.
+    "auth-exp-with-leeway": ("src/auth/claims.rs", "        if exp <= now {", "        if exp + 5 <= now {", "auth::keys::"),
+    "auth-kid-ignored": ("src/auth/keys.rs", "find(|key| key.kid.as_deref() == kid);", "next();", "auth::keys::"),
+    "auth-old-keys-remembered": ("src/auth/key_ring.rs", "            known.begin(self.ring.current.read().clone());", "            known.keys = self.ring.current.read().1.clone();", "auth::key_ring::"),
+    "auth-audience-not-asked": ("src/auth/claims.rs", "        None if expected.is_none() => return Ok(()),", "        None => return Ok(()),", "auth::keys::"),
+    "auth-another-user": ("src/http/access.rs", "Some(auth::Caller::Person(person)) if person.user == user => Ok(user),", "Some(auth::Caller::Person(_)) if text != \"0\" => Ok(user),", "auth::matrix::"),
+    "auth-moderators-by-people": ("src/http/permissions.rs", "Caller::Person(_) => !matches!(self, Moderate | Operate),", "Caller::Person(_) => self != Operate,", "auth::matrix::"),
+    "auth-grant-not-asked": ("src/http/access.rs", "            None => !rules.require_post_grant,", "            None => true,", "auth::grants::"),
+    "auth-answers-shared": ("src/http/middleware/guarded.rs", "                exchange.audience = audience;\n", "                let _ = audience;\n", "auth::tokens::"),
+    "auth-stream-outlives-token": ("src/http/routes/stream.rs", "query.caller().expires().map(time_until);", "None;", "auth::tokens::"),
+    "auth-bad-file-empties-keys": ("src/keys.rs", "                self.last = read;\n", "", "keys::tests:: auth::reload::"),
+    "grant-add-not-judged": ("src/domain/decide.rs", "    let add = rules.add.max(add);", "    let add = rules.add.min(add);", "law_15"),
+    "grant-add-not-judged-in-redis": ("lua/lib/change.lua", "counts[reaction], verdict.add)", "counts[reaction])", "law_15"),
 }
 
 # The burst of the load test and the command line are not needed to catch any of these.

@@ -102,7 +102,7 @@ pub(in crate::http) struct SetParams {
 #[expect(dead_code, reason = "read by the derive alone")]
 pub(in crate::http) struct ActorParams {
     /// The user id of the moderator that acts, if it is not the user. The change log then has this
-    /// id. onetap believes it, so only a trusted back end may send it.
+    /// id. With authentication only a service key may send it; without, onetap believes everyone.
     #[param(rename = "Onetap-Actor", example = "9")]
     onetap_actor: Option<String>,
 }

@@ -11,7 +11,8 @@ use crate::domain::UserId;
 /// The name of the header.
 pub(in crate::http) const ONETAP_ACTOR: HeaderName = HeaderName::from_static("onetap-actor");
 
-/// The moderator that the caller names. The service believes it, as it believes every user id.
+/// The moderator that the caller names. A service that authenticates callers believes service keys
+/// alone, an open one everybody.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::http) struct ActorHeader(Option<UserId>);
 
@@ -43,6 +44,6 @@ where
         // Bytes that are not ASCII are no user id either.
         let text = value.to_str().unwrap_or_default();
         let caller = Access::from_ref(state).caller(parts);
-        Ok(Self(Some(caller.user(text).map_err(Problem::of_actor)?)))
+        Ok(Self(Some(caller.actor(text).map_err(Problem::of_actor)?)))
     }
 }

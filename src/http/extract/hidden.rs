@@ -22,12 +22,12 @@ pub(in crate::http) struct Hidden(HashSet<UserId>);
 impl Hidden {
     /// Reads every `hide` of the query.
     pub(in crate::http) fn of_query(query: &Query) -> Result<Self, Problem> {
-        Self::read(query.hidden().map(|text| query.user(text)), Code::InvalidQuery)
+        Self::read(query.hidden().map(|text| query.named(text)), Code::InvalidQuery)
     }
 
     /// Reads the list in a body.
     pub(in crate::http) fn of_body(ids: Vec<UserIdJson>, query: &Query) -> Result<Self, Problem> {
-        Self::read(ids.into_iter().map(|id| query.user_in_json(id)), Code::InvalidBody)
+        Self::read(ids.into_iter().map(|id| query.named_in_json(id)), Code::InvalidBody)
     }
 
     fn read(

@@ -35,11 +35,11 @@ impl JobBody {
         let mut lists = Lists { users: Vec::new(), posts: posts.unwrap_or_default() };
         let task = match kind.as_str() {
             "audit" => Task::Audit { repair: self.repair.unwrap_or_default() },
-            "erase" => Task::Erase { user: query.user_in_json(needed("user_id", self.user_id)?)? },
+            "erase" => Task::Erase { user: query.named_in_json(needed("user_id", self.user_id)?)? },
             "retract" => {
                 let users = needed("user_ids", self.user_ids)?.into_iter();
                 let users =
-                    users.map(|id| query.user_in_json(id)).collect::<Result<Vec<_>, _>>()?;
+                    users.map(|id| query.named_in_json(id)).collect::<Result<Vec<_>, _>>()?;
                 lists.users = once(users, "user_ids", "users", MOST_USERS)?;
                 let since = self.since.map(|text| micros("since", &text)).transpose()?;
                 let until = self.until.map(|text| micros("until", &text)).transpose()?;
@@ -56,8 +56,8 @@ impl JobBody {
                 Task::Rename { from, to, listed }
             }
             "merge_user" => {
-                let from = query.user_in_json(needed("from", self.from)?)?;
-                let to = query.user_in_json(needed("to", self.to)?)?;
+                let from = query.named_in_json(needed("from", self.from)?)?;
+                let to = query.named_in_json(needed("to", self.to)?)?;
                 different(&from, &to)?;
                 Task::MergeUser { from, to }
             }

@@ -21,4 +21,4 @@ pub(super) use idempotency::IdempotencyHeader;
 pub(crate) use path::TapPath;
 pub(super) use path::{JobPath, PostPath, ReactionPath, SetPath, UserPath};
 pub(crate) use query::Query;
-pub(super) use query::{limit_in_body, posts, recent_in_body};
+pub(super) use query::{limit_in_body, posts};

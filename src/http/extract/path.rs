@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 
 use super::super::access::Access;
 use super::super::problem::{Code, Problem};
-use crate::domain::{PostId, Reaction, UserId};
+use crate::domain::{Add, PostId, Reaction, UserId};
 use crate::jobs::JobId;
 
 /// `…/posts/{post_id}/…`
@@ -23,6 +23,8 @@ pub(in crate::http) struct ReactionPath {
 pub(in crate::http) struct SetPath {
     pub(in crate::http) post: PostId,
     pub(in crate::http) user: UserId,
+    /// What the caller may add.
+    pub(in crate::http) add: Add,
 }
 
 /// `…/users/{user_id}/reactions`
@@ -35,23 +37,35 @@ pub(crate) struct TapPath {
     pub(crate) post: PostId,
     pub(crate) reaction: Reaction,
     pub(crate) user: UserId,
+    /// What the caller may add.
+    pub(crate) add: Add,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for PostPath {
+impl<S: Send + Sync> FromRequestParts<S> for PostPath
+where
+    Access: FromRef<S>,
+{
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::read(parts, state).await?;
-        Ok(Self { post: params.get("post_id").parse()? })
+        let caller = Access::from_ref(state).caller(parts);
+        Ok(Self { post: caller.post(params.get("post_id").parse()?)? })
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for ReactionPath {
+impl<S: Send + Sync> FromRequestParts<S> for ReactionPath
+where
+    Access: FromRef<S>,
+{
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::read(parts, state).await?;
-        Ok(Self { post: params.get("post_id").parse()?, reaction: params.get("reaction").parse()? })
+        let caller = Access::from_ref(state).caller(parts);
+        let post = params.get("post_id").parse()?;
+        let reaction = params.get("reaction").parse()?;
+        Ok(Self { post: caller.post(post)?, reaction })
     }
 }
 
@@ -64,7 +78,9 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::read(parts, state).await?;
         let caller = Access::from_ref(state).caller(parts);
-        Ok(Self { post: params.get("post_id").parse()?, user: caller.user(params.get("user_id"))? })
+        let post = params.get("post_id").parse()?;
+        let user = caller.user(params.get("user_id"))?;
+        Ok(Self { post: caller.post(post)?, user, add: caller.add(post) })
     }
 }
 
@@ -77,7 +93,9 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::read(parts, state).await?;
         let caller = Access::from_ref(state).caller(parts);
-        Ok(Self { user: caller.user(params.get("user_id"))? })
+        let user = caller.user(params.get("user_id"))?;
+        caller.all_posts()?;
+        Ok(Self { user })
     }
 }
 
@@ -90,11 +108,10 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::read(parts, state).await?;
         let caller = Access::from_ref(state).caller(parts);
-        Ok(Self {
-            post: params.get("post_id").parse()?,
-            reaction: params.get("reaction").parse()?,
-            user: caller.user(params.get("user_id"))?,
-        })
+        let post = params.get("post_id").parse()?;
+        let reaction = params.get("reaction").parse()?;
+        let user = caller.user(params.get("user_id"))?;
+        Ok(Self { post: caller.post(post)?, reaction, user, add: caller.add(post) })
     }
 }
 

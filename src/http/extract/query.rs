@@ -81,24 +81,57 @@ impl Query {
         }
     }
 
-    /// `user_id`: the viewer.
+    /// `user_id`: the viewer. The token's user, unless said otherwise.
     pub(crate) fn viewer(&self) -> Result<Option<UserId>, Problem> {
-        self.one("user_id")?.map(|text| self.user(text)).transpose()
+        match self.one("user_id")? {
+            Some(text) => self.caller.user(text).map(Some),
+            None => Ok(self.caller.subject()),
+        }
     }
 
-    /// The user that the request names.
-    pub(in crate::http) fn user(&self, text: &str) -> Result<UserId, Problem> {
-        self.caller.user(text)
+    /// The same of a body.
+    pub(in crate::http) fn viewer_in_json(
+        &self,
+        id: Option<UserIdJson>,
+    ) -> Result<Option<UserId>, Problem> {
+        match id {
+            Some(id) => self.caller.user_in_json(id).map(Some),
+            None => Ok(self.caller.subject()),
+        }
     }
 
-    /// The user that the body of the request names.
-    pub(in crate::http) fn user_in_json(&self, id: UserIdJson) -> Result<UserId, Problem> {
-        self.caller.user_in_json(id)
+    /// A user that the request only speaks of.
+    pub(in crate::http) fn named(&self, text: &str) -> Result<UserId, Problem> {
+        self.caller.named(text)
+    }
+
+    /// The same of a body.
+    pub(in crate::http) fn named_in_json(&self, id: UserIdJson) -> Result<UserId, Problem> {
+        self.caller.named_in_json(id)
+    }
+
+    /// Who sent the request.
+    pub(in crate::http) fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// `recent`: how many of the newest users.
     pub(in crate::http) fn recent(&self) -> Result<usize, Problem> {
-        Ok(self.number("recent", 0, MAX_RECENT)?.unwrap_or(0))
+        let recent = self.number("recent", 0, MAX_RECENT)?.unwrap_or(0);
+        self.may_name(recent)
+    }
+
+    /// The same of a body.
+    pub(in crate::http) fn recent_in_json(&self, recent: Option<u64>) -> Result<usize, Problem> {
+        self.may_name(in_body("recent", recent.unwrap_or(0), 0, MAX_RECENT)?)
+    }
+
+    /// The newest users are names of people who reacted.
+    fn may_name(&self, recent: usize) -> Result<usize, Problem> {
+        if recent > 0 {
+            self.caller.sees_reactors()?;
+        }
+        Ok(recent)
     }
 
     /// `limit`: how long a page is.
@@ -125,7 +158,12 @@ impl Query {
     /// `post_id`, any number of times.
     pub(crate) fn posts(&self) -> Result<Vec<PostId>, Problem> {
         let texts = self.pairs.iter().filter(|(name, _)| name == "post_id");
-        posts(texts.map(|(_, text)| text), Code::InvalidQuery, "post_id")
+        self.granted(posts(texts.map(|(_, text)| text), Code::InvalidQuery, "post_id")?)
+    }
+
+    /// The posts, if the token is good for all of them.
+    pub(in crate::http) fn granted(&self, posts: Vec<PostId>) -> Result<Vec<PostId>, Problem> {
+        posts.into_iter().map(|post| self.caller.post(post)).collect()
     }
 }
 
@@ -150,12 +188,7 @@ pub(in crate::http) fn posts(
     Ok(posts)
 }
 
-/// Checks a number of a body by the rule of the query.
-pub(in crate::http) fn recent_in_body(recent: Option<u64>) -> Result<usize, Problem> {
-    in_body("recent", recent.unwrap_or(0), 0, MAX_RECENT)
-}
-
-/// The same for the length of a page.
+/// Checks the length of a page in a body by the rule of the query.
 pub(in crate::http) fn limit_in_body(limit: Option<u64>) -> Result<usize, Problem> {
     in_body("limit", limit.unwrap_or(DEFAULT_LIMIT as u64), 1, MAX_LIMIT)
 }

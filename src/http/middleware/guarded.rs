@@ -17,9 +17,11 @@ use axum::response::{IntoResponse as _, Response};
 use pin_project_lite::pin_project;
 
 use super::super::metrics::{RequestMetrics, RouteMetrics};
+use super::super::permissions::Permit;
 use super::super::problem::Problem;
 use super::access_log::{Answered, RequestLog};
 use super::cors::Origin;
+use super::gate::{Audience, Gate};
 use super::host::Hosts;
 use super::panics::{self, Caught};
 use super::request_id::{RequestIds, X_REQUEST_ID};
@@ -34,20 +36,23 @@ pub struct Edge {
     origins: Vec<Origin>,
     ids: RequestIds,
     log: Arc<RequestLog>,
+    /// None if every caller may do everything.
+    gate: Option<Gate>,
 }
 
 impl Edge {
     /// The middleware of a worker: it accepts these host names, writes from pages of these origins,
-    /// and URIs of at most `max_uri_bytes`.
+    /// and URIs of at most `max_uri_bytes`. Without a gate, every caller may do everything.
     pub fn new(
         hosts: Hosts,
         origins: Vec<Origin>,
         max_uri_bytes: usize,
         requests: Arc<RequestMetrics>,
         log: Arc<RequestLog>,
+        gate: Option<Gate>,
     ) -> Arc<Self> {
         let ids = RequestIds::new();
-        Arc::new(Self { requests, hosts, max_uri_bytes, origins, ids, log })
+        Arc::new(Self { requests, hosts, max_uri_bytes, origins, ids, log, gate })
     }
 
     /// The origins whose pages may call from browsers.
@@ -55,11 +60,16 @@ impl Edge {
         &self.origins
     }
 
-    /// Why the request does not reach its handler.
-    fn refusal(&self, request: &Request) -> Option<Problem> {
-        (self.hosts.refusal(request))
+    /// Lets a request pass to its handler, or says why not.
+    fn admit(&self, permit: Permit, request: &mut Request) -> Result<Audience, Problem> {
+        let refusal = (self.hosts.refusal(request))
             .or_else(|| uri_limit::refusal(request.uri(), self.max_uri_bytes))
-            .or_else(|| csrf::refusal(request.method(), request.headers(), &self.origins))
+            .or_else(|| csrf::refusal(request.method(), request.headers(), &self.origins));
+        match (refusal, &self.gate) {
+            (Some(problem), _) => Err(problem),
+            (None, None) => Ok(Audience::All),
+            (None, Some(gate)) => gate.admit(permit, request),
+        }
     }
 }
 
@@ -79,16 +89,21 @@ pub(super) struct Route {
 pub(super) struct Guarded<H> {
     pub(super) handler: H,
     pub(super) route: Arc<Route>,
+    /// Who may call it.
+    pub(super) permit: Permit,
 }
 
 impl<H: Handler<T, S>, T, S> Handler<T, S> for Guarded<H> {
     type Future = GuardedFuture<H::Future>;
 
-    fn call(self, request: Request, state: S) -> Self::Future {
-        let exchange = Exchange::begin(self.route, &request);
-        let inner = match exchange.route.edge.refusal(&request) {
-            Some(problem) => Inner::Refused { problem },
-            None => Inner::Handler { future: panics::catch(self.handler.call(request, state)) },
+    fn call(self, mut request: Request, state: S) -> Self::Future {
+        let mut exchange = Exchange::begin(self.route, &request);
+        let inner = match exchange.route.edge.admit(self.permit, &mut request) {
+            Err(problem) => Inner::Refused { problem },
+            Ok(audience) => {
+                exchange.audience = audience;
+                Inner::Handler { future: panics::catch(self.handler.call(request, state)) }
+            }
         };
         GuardedFuture { inner, exchange }
     }
@@ -102,6 +117,7 @@ struct Exchange {
     /// Present only if every request gets a log line.
     path: Option<Box<PathAndQuery>>,
     started: Instant,
+    audience: Audience,
 }
 
 impl Exchange {
@@ -112,6 +128,7 @@ impl Exchange {
             path: if route.edge.log.is_of_all() { path() } else { None },
             method: known(request.method()),
             started: Instant::now(),
+            audience: Audience::All,
             route,
         }
     }
@@ -120,6 +137,7 @@ impl Exchange {
     fn end(&mut self, response: &mut Response) {
         let (status, took) = (response.status().as_u16(), self.started.elapsed());
         self.route.metrics.answered(self.method, status, took);
+        self.audience.tell(response.headers_mut());
         let id = self.id.to_str().unwrap_or_default();
         let problem = Problem::named(response, id);
         self.route.edge.log.note(&Answered {

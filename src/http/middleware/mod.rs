@@ -3,6 +3,7 @@
 mod access_log;
 mod cors;
 mod csrf;
+mod gate;
 mod guarded;
 mod host;
 mod panics;
@@ -13,6 +14,8 @@ mod uri_limit;
 pub use access_log::RequestLog;
 pub use cors::Origin;
 pub(super) use cors::around as cors_around;
+pub use gate::Gate;
+pub(super) use gate::since_1970;
 pub use guarded::Edge;
 pub use host::{HostName, Hosts};
 pub(crate) use routes::Routes;

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter};
 
+use super::super::permissions::Permit;
 use super::super::problem::{Code, Problem};
 use super::guarded::{Edge, Guarded, Route};
 
@@ -21,13 +22,13 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         Self { edge: Arc::clone(edge), by_path: Vec::new() }
     }
 
-    /// Answers these methods of a path.
+    /// Answers these methods of a path to those who may call it.
     pub(crate) fn add<H: Handler<T, S>, T: 'static>(
         &mut self,
         path: &str,
         methods: MethodFilter,
         handler: H,
-        writes: bool,
+        (writes, permit): (bool, Permit),
     ) {
         let place = self.by_path.iter().position(|(known, ..)| known == path);
         let place = place.unwrap_or_else(|| {
@@ -38,26 +39,28 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             self.by_path.len() - 1
         });
         let (_, route, routed) = &mut self.by_path[place];
-        let handler = Guarded { handler, route: Arc::clone(route) };
+        let handler = Guarded { handler, route: Arc::clone(route), permit };
         *routed = std::mem::take(routed).on(methods, handler);
     }
 
-    /// Answers GET, and HEAD.
+    /// Answers GET, and HEAD, to everyone.
     pub(crate) fn get<H: Handler<T, S>, T: 'static>(mut self, path: &str, handler: H) -> Self {
-        self.add(path, MethodFilter::GET, handler, false);
+        self.add(path, MethodFilter::GET, handler, (false, Permit::Anyone));
         self
     }
 
-    /// Answers POST.
+    /// Answers POST, to everyone.
     pub(crate) fn post<H: Handler<T, S>, T: 'static>(mut self, path: &str, handler: H) -> Self {
-        self.add(path, MethodFilter::POST, handler, false);
+        self.add(path, MethodFilter::POST, handler, (false, Permit::Anyone));
         self
     }
 
     /// The routes. Without a fallback: another router may answer other paths.
     pub(crate) fn into_router(self) -> Router<S> {
         self.by_path.into_iter().fold(Router::new(), |router, (path, route, methods)| {
-            router.route(&path, methods.fallback(Guarded { handler: no_such_method, route }))
+            let permit = Permit::Anyone;
+            let fallback = Guarded { handler: no_such_method, route, permit };
+            router.route(&path, methods.fallback(fallback))
         })
     }
 
@@ -66,7 +69,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         let metrics = self.edge.requests.route("unmatched");
         let edge = Arc::clone(&self.edge);
         let route = Arc::new(Route { edge, metrics, path: None, writes: false });
-        self.into_router().fallback(Guarded { handler: no_such_path, route })
+        let permit = Permit::Anyone;
+        self.into_router().fallback(Guarded { handler: no_such_path, route, permit })
     }
 }
 
@@ -100,7 +104,7 @@ mod tests {
         registry.register(Arc::clone(&requests));
         let origins = vec!["https://forum.example".parse().expect("an origin")];
         let hosts = Hosts::new(None, Vec::new());
-        let edge = Edge::new(hosts, origins, 100, requests, RequestLog::new(false));
+        let edge = Edge::new(hosts, origins, 100, requests, RequestLog::new(false), None);
         let panics = async |_: Request| -> Response { panic!("a bug") };
         let router = Routes::<()>::new(&edge).get("/", panics).into_router();
         let mut service = cors::around(router, edge.origins());

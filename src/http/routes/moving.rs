@@ -142,7 +142,7 @@ fn step_row(row: ImportRow, latest: Micros, query: &Query) -> Result<StepRow, Pr
         return Err(invalid(format!("`reacted_at`: {at} lies in the future")));
     }
     let act = if active { EditAct::Put(at) } else { EditAct::RemoveUpTo(at) };
-    let user = query.user_in_json(user_id)?;
+    let user = query.named_in_json(user_id)?;
     Ok(StepRow { edit: MemberEdit { user, reaction: reaction.parse()?, act } })
 }
 

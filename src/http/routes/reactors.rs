@@ -122,6 +122,7 @@ struct Page {
 impl Asked {
     fn in_query(post: PostId, reaction: Option<Reaction>, query: &Query) -> Result<Self, Problem> {
         query.has_only(&["limit", "cursor", "hide"])?;
+        query.caller().sees_reactors()?;
         let (limit, hidden) = (query.limit()?, Hidden::of_query(query)?);
         let place = |cursor| decode_cursor(post, reaction.as_ref(), cursor);
         let after = query.cursor()?.map(place).transpose()?;
@@ -129,6 +130,7 @@ impl Asked {
     }
 
     fn in_body(post: PostId, body: UsersQuestion, query: &Query) -> Result<Self, Problem> {
+        query.caller().sees_reactors()?;
         let reaction: Option<Reaction> = body.reaction.map(|text| text.parse()).transpose()?;
         let place = |cursor: String| decode_cursor(post, reaction.as_ref(), &cursor);
         Ok(Self {

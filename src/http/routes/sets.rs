@@ -26,7 +26,7 @@ use crate::store::Store as _;
 )]
 pub(in crate::http) async fn held(
     State(reactions): State<Arc<Reactions>>,
-    SetPath { post, user }: SetPath,
+    SetPath { post, user, .. }: SetPath,
     query: Query,
 ) -> Result<Json<UserSetAnswer>, Problem> {
     query.only(&[])?;
@@ -112,15 +112,15 @@ fn wanted(texts: &[String]) -> Result<Vec<Reaction>, Problem> {
 
 async fn write(
     reactions: &Reactions,
-    SetPath { post, user }: SetPath,
+    SetPath { post, user, add }: SetPath,
     key: &IdempotencyHeader,
     actor: ActorHeader,
     wanted: Vec<Reaction>,
 ) -> Result<Response, Problem> {
     let keyed = key.keyed(post, user, Form::Exactly)?;
     let palettes = Arc::clone(&reactions.palettes);
-    let tap =
-        Tap { post, user, act: Act::Exactly(wanted), keyed, palettes, actor: actor.besides(user) };
+    let (act, actor) = (Act::Exactly(wanted), actor.besides(user));
+    let tap = Tap { post, user, act, keyed, palettes, actor, add };
     let outcome = reactions.store.tap(tap, reactions.deadline()).await?;
     let done = (outcome.changed, outcome.revision);
     let mut response = Json(SetAnswer::new(post, user, outcome.counted(), done)).into_response();

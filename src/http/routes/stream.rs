@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::super::dto::{ReadProblems, SummaryAnswer};
 use super::super::extract::Query;
 use super::super::limits::Turn;
+use super::super::middleware::since_1970;
 use super::super::problem::Problem;
 use super::super::server::Endless;
 use super::super::state::Streams;
@@ -27,6 +28,9 @@ use crate::live::Watching;
 /// After this time without an event we send a comment. Otherwise a proxy may take the connection
 /// for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The end of a stream whose token is valid for even longer. A client opens another one.
+const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 
 /// How many bytes of events one write collects before it stops. Newer events replace those that are
 /// not sent yet.
@@ -50,7 +54,7 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// seconds. Open another one; it begins with the current summaries. A change that was no tap (a
 /// Redis that somebody emptied or wrote to by hand) shows within thirty seconds. onetap ignores
 /// `Last-Event-ID`. It refuses a stream with 503 `overloaded` when too many are open, and with 503
-/// `store_unavailable` while the store is away.
+/// `store_unavailable` while the store is away. A stream ends when the token of its caller expires.
 #[utoipa::path(
     get,
     path = "/v1/posts/reactions/stream",
@@ -82,7 +86,8 @@ pub(in crate::http) async fn of_posts(
             return Ok(response);
         }
     };
-    let mut response = Response::new(Body::from_stream(Events::of(watching, turn)));
+    let end = query.caller().expires().map(time_until);
+    let mut response = Response::new(Body::from_stream(Events::of(watching, turn, end)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
@@ -90,6 +95,11 @@ pub(in crate::http) async fn of_posts(
     headers.insert(CONNECTION, CLOSE);
     response.extensions_mut().insert(Endless);
     Ok(response)
+}
+
+/// How long until a second since 1970. No stream lasts for longer than a month.
+fn time_until(second: u64) -> Duration {
+    Duration::from_secs(second).saturating_sub(since_1970()).min(LONGEST)
 }
 
 /// A summary as an event.
@@ -109,13 +119,17 @@ struct Events {
     sent: Instant,
     /// Runs until the next comment is due, or until the stream may have waited too long to begin.
     quiet: Pin<Box<Sleep>>,
+    /// Runs until the caller's token expires.
+    end: Option<Pin<Box<Sleep>>>,
 }
 
 impl Events {
-    fn of(mut watching: Watching, turn: Turn) -> Self {
+    fn of(mut watching: Watching, turn: Turn, end: Option<Duration>) -> Self {
         let now = Instant::now();
         let first = watching.look(now.into_std()).map_or(now + KEEP_ALIVE, Instant::from_std);
-        Self { watching, turn, begun: false, sent: now, quiet: Box::pin(sleep_until(first)) }
+        let end = end.map(|end| Box::pin(sleep_until(now + end)));
+        let quiet = Box::pin(sleep_until(first));
+        Self { watching, turn, begun: false, sent: now, quiet, end }
     }
 }
 
@@ -139,6 +153,9 @@ impl Stream for Events {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.end.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(None);
+        }
         if !std::mem::replace(&mut self.begun, true) {
             let retry = self.watching.retry().as_millis();
             return Poll::Ready(Some(Ok(format!("retry: {retry}\n\n").into())));

@@ -123,9 +123,9 @@ pub(in crate::http) async fn query(
 ) -> Result<Response, Problem> {
     let query = query.only(&[])?;
     let texts = body.post_ids.into_iter().map(PostIdJson::into_text);
-    let posts = extract::posts(texts, Code::InvalidBody, "post_ids")?;
-    let viewer = body.user_id.map(|id| query.user_in_json(id)).transpose()?;
-    let recent = extract::recent_in_body(body.recent)?;
+    let posts = query.granted(extract::posts(texts, Code::InvalidBody, "post_ids")?)?;
+    let viewer = query.viewer_in_json(body.user_id)?;
+    let recent = query.recent_in_json(body.recent)?;
     let hidden = Hidden::of_body(body.hide, &query)?;
     let question = SummaryQuery { posts, viewer, recent: hidden.reach(recent) };
     let deadline = reactions.deadline();

@@ -98,7 +98,7 @@ pub(in crate::http) async fn unset(
 /// Counts a tap and builds the response.
 async fn count(
     reactions: &Reactions,
-    TapPath { post, user, reaction }: TapPath,
+    TapPath { post, user, reaction, add }: TapPath,
     (key, actor): (&IdempotencyHeader, ActorHeader),
     form: Form,
     query: Query,
@@ -111,6 +111,7 @@ async fn count(
         keyed: key.keyed(post, user, form)?,
         palettes: Arc::clone(&reactions.palettes),
         actor: actor.besides(user),
+        add,
     };
     let outcome = reactions.store.tap(tap, reactions.deadline()).await?;
     let answer = TapAnswer::new(post, user, &reaction, &outcome);

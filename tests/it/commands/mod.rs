@@ -6,3 +6,5 @@ mod health;
 mod manual;
 mod signals;
 mod user_ids;
+
+pub(crate) use cli::{assert_usage, onetap, run};

@@ -83,7 +83,9 @@ impl Connection {
             let bodiless = method == "HEAD" || status == 304;
             let chunked =
                 headers.iter().any(|(name, how)| name == "transfer-encoding" && how == "chunked");
-            if chunked && !bodiless {
+            // A stream does not end.
+            let stream = headers.iter().any(|(_, kind)| kind == "text/event-stream");
+            if chunked && !bodiless && !stream {
                 self.received.drain(..end + 4);
                 let body = String::from_utf8(self.chunks().await?).unwrap();
                 return Some(Response { status, headers, body });

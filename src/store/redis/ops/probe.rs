@@ -6,7 +6,7 @@ use super::answer::{self, ItemResult};
 use super::tap::{SHAPE, shared_args};
 use super::verdict::{self, Allowed};
 use super::{ArgWriter, Effect, KeyWriter, Operation, Retry, Script, lua};
-use crate::domain::{Form, Group, Palettes, Partition};
+use crate::domain::{Add, Form, Group, Palettes, Partition};
 use crate::store::redis::keys::PROBE;
 
 static PROBE_TAP: Script = lua!("probe", Effect::Adds, SHAPE, shared_args);
@@ -48,7 +48,8 @@ impl Operation for Probe {
         args.arg("probe").arg(1).arg("probe").arg(not_after).arg(form).spelled(|text| {
             let palettes = Palettes::unconfigured();
             let palette = palettes.default_palette();
-            verdict::write(text, palette, Allowed::Yes, None, None, Group::None);
+            let allowed = (Add::All, Allowed::Yes);
+            verdict::write(text, palette, allowed, None, None, Group::None);
         });
     }
 

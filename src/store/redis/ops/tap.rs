@@ -86,14 +86,15 @@ impl Operation for JudgedTap {
     fn write_args(&self, args: &mut ArgWriter<'_>, not_after: i64) {
         let Verdict { counted, is_alias, allowed, group } = self.verdict();
         let sent = is_alias.then_some(&self.reaction);
-        let Tap { post, user, keyed, actor, .. } = &self.tap;
+        let Tap { post, user, keyed, actor, add, .. } = &self.tap;
         args.post(*post)
             .user(*user)
             .arg(counted.as_str())
             .arg(not_after)
             .arg(keyed.as_ref().map_or("", |keyed| keyed.form.letter()))
             .spelled(|text| {
-                verdict::write(text, &self.palette, allowed.into(), sent, *actor, group);
+                let allowed = (*add, allowed.into());
+                verdict::write(text, &self.palette, allowed, sent, *actor, group);
             });
     }
 

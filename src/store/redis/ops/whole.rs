@@ -72,14 +72,14 @@ impl Operation for WholeSet {
     }
 
     fn write_args(&self, args: &mut ArgWriter<'_>, not_after: i64) {
-        let Tap { post, user, keyed, actor, act, .. } = &self.tap;
+        let Tap { post, user, keyed, actor, act, add, .. } = &self.tap;
         let allowed = self.wanted.as_ref().map_or(Allowed::Contradicts, |_| Allowed::Yes);
         args.post(*post)
             .user(*user)
             .arg(not_after)
             .arg(keyed.as_ref().map_or("", |keyed| keyed.form.letter()))
             .spelled(|text| {
-                verdict::write(text, &self.palette, allowed, None, *actor, Group::None);
+                verdict::write(text, &self.palette, (*add, allowed), None, *actor, Group::None);
             })
             .arg(&*act.named())
             .spelled(|text| {

@@ -35,10 +35,11 @@ use lists::{
     law_7_a_page_goes_on_where_its_last_reactor_has_gone, law_7_pages_meet_across_equal_times,
 };
 use rules::{
-    law_15_a_replay_tells_what_was_replaced, law_15_one_of_a_group_replaces_the_other,
-    law_15_rules_and_palette_refuse_what_they_say, law_15_rules_are_kept_and_show,
-    law_16_a_whole_set_is_exactly_that, law_17_a_forgotten_post_begins_anew,
-    law_17_afterwards_nobody_has_it, law_17_forgetting_races_with_taps,
+    law_15_a_replay_tells_what_was_replaced, law_15_a_tap_itself_may_add_less,
+    law_15_one_of_a_group_replaces_the_other, law_15_rules_and_palette_refuse_what_they_say,
+    law_15_rules_are_kept_and_show, law_16_a_whole_set_is_exactly_that,
+    law_17_a_forgotten_post_begins_anew, law_17_afterwards_nobody_has_it,
+    law_17_forgetting_races_with_taps,
 };
 use steps::{
     law_8_every_change_has_one_entry, law_9_a_late_write_is_never_applied,
@@ -85,6 +86,7 @@ on_stores! {
         law_13_what_is_not_watched_is_silent,
         law_15_rules_are_kept_and_show,
         law_15_rules_and_palette_refuse_what_they_say,
+        law_15_a_tap_itself_may_add_less,
         law_15_one_of_a_group_replaces_the_other,
         law_15_a_replay_tells_what_was_replaced,
         law_16_a_whole_set_is_exactly_that,

@@ -150,6 +150,48 @@ pub(super) async fn law_15_rules_and_palette_refuse_what_they_say(store: AnyStor
     refused(&store, set(4, "sad"), Refusal::NotInPalette(reaction("sad"))).await;
 }
 
+/// What a token lets its user add, beside the rules of the post.
+pub(super) async fn law_15_a_tap_itself_may_add_less(store: AnyStore) {
+    let post = post();
+    let with = |add, tap| Tap { add, ..tap };
+    let existing = |tap| with(Add::Existing, tap);
+    let nothing = |tap| with(Add::None, tap);
+    refused(
+        &store,
+        existing(tap(Verb::Set, post, 1, "like")),
+        Refusal::NobodyHas(reaction("like")),
+    )
+    .await;
+    refused(&store, nothing(tap(Verb::Toggle, post, 1, "like")), Refusal::Locked).await;
+    act(&store, Verb::Set, post, 1, "like").await;
+    let second = store.tap(existing(tap(Verb::Toggle, post, 2, "like")), soon()).await.unwrap();
+    assert!(second.active && second.count == 2);
+    refused(&store, nothing(tap(Verb::Set, post, 3, "like")), Refusal::Locked).await;
+    refused(&store, nothing(exactly(post, 3, &["like"])), Refusal::Locked).await;
+    refused(
+        &store,
+        existing(exactly(post, 3, &["like", "up"])),
+        Refusal::NobodyHas(reaction("up")),
+    )
+    .await;
+    // It takes no group and no alias to be refused, and none keeps it from being refused.
+    votes(&store, post, Add::All).await;
+    let up = |id| judged(Verb::Set, post, id, "up");
+    refused(&store, existing(up(3)), Refusal::NobodyHas(reaction("up"))).await;
+    refused(&store, nothing(judged(Verb::Set, post, 3, "+1")), Refusal::Locked).await;
+    // The stricter of the two holds.
+    votes(&store, post, Add::None).await;
+    refused(&store, existing(up(3)), Refusal::Locked).await;
+    // What is held stays, and removing always goes on.
+    let kept = store.tap(nothing(tap(Verb::Set, post, 1, "like")), soon()).await.unwrap();
+    assert!(kept.active && !kept.changed);
+    for (id, verb) in [(1, Verb::Toggle), (2, Verb::Unset)] {
+        let gone = store.tap(nothing(tap(verb, post, id, "like")), soon()).await.unwrap();
+        assert!(gone.changed && !gone.active, "{id}");
+    }
+    assert_eq!(summary(&store, post, None, 0).await.total(), 0);
+}
+
 pub(super) async fn law_15_one_of_a_group_replaces_the_other(store: AnyStore) {
     let post = post();
     votes(&store, post, Add::All).await;
