@@ -41,7 +41,7 @@ pub struct MemberEdit {
 /// What an edit does with a member. The times are those of reactions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EditAct {
-    /// Afterwards the user has the reaction, with this time.
+    /// Afterwards the user has the reaction, with this time, or with its own if that is later.
     Put(Micros),
     /// Afterwards the user has the reaction: with this time if the edit adds it, with its own if it
     /// was there.

@@ -193,7 +193,7 @@ impl<'a, L: PostLook> Run<'a, L> {
         let member = self.member(*user, reaction)?;
         let since = self.moves[member].after;
         let wanted = match act {
-            EditAct::Put(at) => Some(*at),
+            EditAct::Put(at) => Some(since.map_or(*at, |since| since.max(*at))),
             EditAct::Restore(at) => since.or(Some(*at)),
             EditAct::Merge { at, excluded } => {
                 if !self.takes_place_of(*user, reaction, *at, excluded)? {

@@ -98,7 +98,7 @@ impl Table {
         let own = (name.clone(), user);
         let before = self.members.get(&own).copied();
         let after = match act {
-            Act::Put(at) => Some(at),
+            Act::Put(at) => Some(before.map_or(at, |since| since.max(at))),
             Act::Restore(at) => before.or(Some(at)),
             Act::Merge(at) => {
                 let others: Vec<_> = NAMES.iter().map(|other| (reaction(other), user)).collect();

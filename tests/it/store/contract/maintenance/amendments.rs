@@ -80,7 +80,7 @@ pub(super) async fn law_18_edits_depend_on_the_time_of_a_member(store: AnyStore)
     type Held<'a> = &'a [(&'a str, u64)];
     // What the user has before, the edit of `like`, what it does, and what the user has afterwards.
     let cases: &[(Held<'_>, EditAct, EditOutcome, Held<'_>)] = &[
-        (&[("like", 500)], EditAct::Put(at(400)), Moved, &[("like", 400)]),
+        (&[("like", 500)], EditAct::Put(at(400)), Unchanged, &[("like", 500)]),
         (&[("like", 500)], EditAct::Put(at(600)), Moved, &[("like", 600)]),
         (&[("like", 500)], EditAct::Restore(at(400)), Unchanged, &[("like", 500)]),
         (&[("like", 500)], merge(400, &[]), Moved, &[("like", 400)]),
