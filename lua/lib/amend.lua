@@ -20,7 +20,7 @@
 --- @include "apply"
 --- @include "marks"
 
-local FIXED, PER_EDIT, STEP_KEPT_MILLIS = 6, 5, '90000000'
+local FIXED, PER_EDIT, MOST_EDITS, STEP_KEPT_MILLIS = 6, 5, 1000, '90000000'
 
 local function amend(post, log, once, raw, not_after, cause, actor, step, edits, arg)
   local is_import = #step > 1
@@ -57,7 +57,13 @@ local function amend(post, log, once, raw, not_after, cause, actor, step, edits,
   local text, revision = table.concat(outcomes), run.revision
   if is_import then
     local after = emptied and math.max(revision, (floor_of(post))) or revision
-    write_mark(once, marks, mark, raw, source, from + edits, after, live)
+    -- Without state the floor stands for the post's revision, and any other post raises it. A step
+    -- with fewer than the most edits is the last of its file at the post.
+    if (emptied or not (changes or state[1])) and edits < MOST_EDITS and live == 0 then
+      delete_mark(once, marks, mark)
+    else
+      write_mark(once, marks, mark, raw, source, from + edits, after, live)
+    end
   elseif step == 's' and (changes or not full) then
     call('SET', once, text .. string.format(' %.0f', revision), 'PX', STEP_KEPT_MILLIS)
   end

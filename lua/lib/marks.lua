@@ -1,8 +1,8 @@
--- The marks of imports: how far a file is in with a post. They survive the emptying of a post.
+-- The marks of imports: how far a file is in with a post. They survive a tap that empties a post.
 --
 -- Keys      marks  string, one per bucket of posts: a record of 56 bytes for each post: its id, then
 --                  source, done, revision and live of the mark; expires 30 days after the last write
--- Commands  GET SET
+-- Commands  DEL GET SET
 
 --- @include "status"
 
@@ -29,6 +29,12 @@ local function write_mark(marks, kept, mark, raw, source, done, revision, live)
   local at = mark and mark.at or #kept + 1
   call('SET', marks, string.sub(kept, 1, at - 1) .. record .. string.sub(kept, at + RECORD_BYTES),
     'PX', KEPT_MILLIS)
+end
+
+local function delete_mark(marks, kept, mark)
+  if not mark then return end
+  local rest = string.sub(kept, 1, mark.at - 1) .. string.sub(kept, mark.at + RECORD_BYTES)
+  if rest == '' then call('DEL', marks) else call('SET', marks, rest, 'PX', KEPT_MILLIS) end
 end
 
 -- Judges a step of an import. Returns why not to apply it; or nil, how many of its rows are done,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Amended, Amendment, Change, EditAct, EditOutcome, ImportMark, ImportOutcome, ImportStep,
-    MemberEdit, Micros, Once, PostWrite, Reaction, Revision, Rules, UserId, What,
+    MOST_EDITS, MemberEdit, Micros, Once, PostWrite, Reaction, Revision, Rules, UserId, What,
 };
 
 /// What a store shows of a post to an amendment, as it is before it.
@@ -46,8 +46,19 @@ pub struct AmendDecision {
     pub counts: Vec<(Reaction, u64)>,
     /// The write to the post. Its revision is that of the answer.
     pub post: PostWrite,
-    /// The mark to keep, for an import.
-    pub mark: Option<ImportMark>,
+    /// What becomes of the mark of imports.
+    pub mark: MarkWrite,
+}
+
+/// What a step does to the mark of imports at its post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkWrite {
+    /// Nothing.
+    Keep,
+    /// The post has this one from now on.
+    Write(ImportMark),
+    /// The post has none from now on.
+    Delete,
 }
 
 /// A member before and after an amendment: when the user gave the reaction, or None.
@@ -102,14 +113,26 @@ pub fn decide_amendment<L: PostLook>(
         false => PostWrite::Write,
     };
     let after = if post == PostWrite::Empty { revision.max(floor) } else { revision };
-    let mark = step.map(|step| ImportMark {
-        source: step.source,
-        done: step.from + edits.len() as u64,
-        revision: after,
-        live,
-    });
+    let is_stateless = post == PostWrite::Empty || (post == PostWrite::Keep && own.is_none());
+    let mark = match step {
+        None => MarkWrite::Keep,
+        // The floor would stand for the post's revision, and any other post raises it.
+        Some(_) if is_stateless && rows_end(edits.len()) && live == Revision::default() => {
+            MarkWrite::Delete
+        }
+        Some(step) => {
+            let done = step.from + edits.len() as u64;
+            MarkWrite::Write(ImportMark { source: step.source, done, revision: after, live })
+        }
+    };
     let amended = Amended { outcomes, revision, import: ImportOutcome::Applied, replayed: false };
     Ok(AmendDecision { amended, changes, moves, counts, post, mark })
+}
+
+/// Whether no further step of the file follows at the post: a step with fewer than the most edits
+/// is its last.
+fn rows_end(edits: usize) -> bool {
+    edits < MOST_EDITS
 }
 
 /// The answer of a step that is not applied.
@@ -121,7 +144,7 @@ fn untouched(edits: usize, revision: Revision, import: ImportOutcome) -> AmendDe
         moves: Vec::new(),
         counts: Vec::new(),
         post: PostWrite::Keep,
-        mark: None,
+        mark: MarkWrite::Keep,
     }
 }
 

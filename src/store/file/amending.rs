@@ -10,7 +10,9 @@ use super::seen::{Seen, SeenByAll, floor};
 use super::step::Tables;
 use super::values::Head;
 use super::{StoreError, documents, steps};
-use crate::domain::{AmendDecision, Amended, Amendment, Micros, Once, PostWrite, decide_amendment};
+use crate::domain::{
+    AmendDecision, Amended, Amendment, MarkWrite, Micros, Once, PostId, PostWrite, decide_amendment,
+};
 use crate::store::maintenance::check_edits;
 use crate::store::{DocumentWrite, MARKS_KEPT, STEPS_KEPT};
 
@@ -73,10 +75,15 @@ impl Tables<'_> {
         let counts = counts.iter().filter_map(|(name, count)| Some((sets.get(name)?, *count)));
         counts.into_iter().try_for_each(|(set, count)| self.write_count(set, count))?;
         self.write_post(post, &head, write)?;
-        if let Some(next) = next {
-            let expires_at = now.later(MARKS_KEPT);
-            let value = steps::encode_mark(&next, expires_at);
-            self.keep(keys::mark(post), &value, mark.map(|(before, _)| before), expires_at)?;
+        let before = mark.map(|(before, _)| before);
+        match next {
+            MarkWrite::Keep => {}
+            MarkWrite::Write(next) => {
+                let expires_at = now.later(MARKS_KEPT);
+                let value = steps::encode_mark(&next, expires_at);
+                self.keep(keys::mark(post), &value, before, expires_at)?;
+            }
+            MarkWrite::Delete => self.delete_mark(post, before)?,
         }
         if let Once::Step(token) = &amendment.once {
             let expires_at = now.later(STEPS_KEPT);
@@ -85,6 +92,16 @@ impl Tables<'_> {
         }
         self.written += usize::from(write != PostWrite::Keep || amendment.once != Once::No);
         Ok(amended)
+    }
+
+    /// Deletes the mark of a post. `before`: when it would have expired; None if there is none.
+    pub(super) fn delete_mark(&mut self, post: PostId, before: Option<Micros>) -> FileResult<()> {
+        if let Some(before) = before {
+            let key = keys::mark(post);
+            self.posts.remove(&key[..])?;
+            self.until.remove(&Expiring::Entry(key).until(before)[..])?;
+        }
+        Ok(())
     }
 
     /// What an earlier run of the step answered, and when that expires.

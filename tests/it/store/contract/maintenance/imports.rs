@@ -1,6 +1,6 @@
 //! Law 19: the steps of imports.
 
-use onetap::domain::{ImportOutcome, ImportStep, SourceId};
+use onetap::domain::{Forget, ImportOutcome, ImportStep, MOST_EDITS, SourceId};
 
 use super::*;
 use ImportOutcome::{Applied, Behind, Done, LiveTaps};
@@ -90,9 +90,15 @@ pub(super) async fn law_19_an_import_of_removals_empties_posts(store: AnyStore) 
     let emptied = amend(&store, rows(post, 2, 0, false, vec![remove(1), remove(2)])).await;
     assert_eq!((emptied.import, emptied.outcomes), (Applied, vec![EditOutcome::Removed; 2]));
     assert!(summary(&store, post, None, 0).await.is_blank());
-    // The mark is still there: the file goes on, and another one has a post without live taps.
-    assert_eq!(amend(&store, rows(post, 2, 0, false, vec![remove(1)])).await.import, Done);
-    let more = amend(&store, rows(post, 2, 2, false, vec![put(7, "like", 7)])).await;
+    // The post is untouched now.
+    let again = amend(&store, rows(post, 2, 0, false, vec![remove(1)])).await;
+    assert_eq!((again.import, again.outcomes), (Applied, vec![EditOutcome::Unchanged]));
+    assert_eq!(amend(&store, rows(post, 2, 1, false, vec![remove(2)])).await.import, Behind);
+    // A step of the most edits keeps its mark, since more rows of the file may follow.
+    let all = vec![remove(1); MOST_EDITS];
+    assert_eq!(amend(&store, rows(post, 2, 0, false, all.clone())).await.import, Applied);
+    assert_eq!(amend(&store, rows(post, 2, 0, false, all)).await.import, Done);
+    let more = amend(&store, rows(post, 2, 1000, false, vec![put(7, "like", 7)])).await;
     assert_eq!(more.import, Applied);
     assert_eq!(amend(&store, likes(post, 3, 0, &[8])).await.import, Applied);
     // A tap that empties the post is a live tap.
@@ -100,6 +106,42 @@ pub(super) async fn law_19_an_import_of_removals_empties_posts(store: AnyStore) 
         act(&store, Verb::Unset, post, id, "like").await;
     }
     assert_eq!(amend(&store, likes(post, 4, 0, &[8])).await.import, LiveTaps);
+    // Also after a step that merges no row.
+    let lost = amend(&store, rows(post, 4, 0, true, vec![put(8, "like", 8)])).await;
+    assert_eq!((lost.import, lost.outcomes), (Applied, vec![EditOutcome::Lost]));
+    assert_eq!(amend(&store, likes(post, 5, 0, &[8])).await.import, LiveTaps);
+}
+
+/// Each way in which a post can become empty, at a neighbour in the partition of an emptied post.
+pub(super) async fn law_19_an_emptied_post_is_untouched_whatever_its_neighbours_do(
+    store: AnyStore,
+) {
+    let remove = |id| edit(id, "like", EditAct::RemoveUpTo(Micros(1000)));
+    for way in 0..3 {
+        let (post, same) = two_posts_of_one_partition();
+        amend(&store, likes(post, 1, 0, &[1, 2])).await;
+        amend(&store, rows(post, 2, 0, false, vec![remove(1), remove(2)])).await;
+        let off = amend(&store, rows(post, 3, 0, false, vec![remove(3)])).await;
+        assert_eq!((off.import, off.outcomes), (Applied, vec![EditOutcome::Unchanged]));
+        match way {
+            0 => {
+                act(&store, Verb::Set, same, 1, "like").await;
+                act(&store, Verb::Unset, same, 1, "like").await;
+            }
+            1 => {
+                act(&store, Verb::Set, same, 1, "like").await;
+                let forget = Forget { post: same, reaction: None, actor: None };
+                store.forget(forget, soon()).await.unwrap();
+            }
+            _ => {
+                amend(&store, likes(same, 1, 0, &[1])).await;
+                amend(&store, rows(same, 2, 0, false, vec![remove(1)])).await;
+            }
+        }
+        assert!(summary(&store, post, None, 0).await.revision > off.revision, "way {way}");
+        let next = amend(&store, likes(post, 4, 0, &[7])).await;
+        assert_eq!((next.import, next.outcomes), (Applied, vec![EditOutcome::Added]), "way {way}");
+    }
 }
 
 /// Two runs of one import, while users tap: no row applies over a tap, and none twice.
