@@ -38,19 +38,22 @@ local function delete_mark(marks, kept, mark)
 end
 
 -- Judges a step of an import. Returns why not to apply it; or nil, how many of its rows are done,
--- and the revision of the live taps that its rows must be newer than. `own`: whether the post has a
--- state; `present`: its revision.
+-- the revision of the live taps that its rows must be newer than, and the revision of the mark if
+-- the step goes on over live taps: only the first step of a file is judged, so that a large post
+-- comes in whole. `own`: whether the post has a state; `present`: its revision.
 local function judge_import(mark, source, from, rows, merges, own, present)
   local same = mark and mark.source == source
   local done = same and mark.done or 0
   if same and done >= from + rows then return DONE end
-  local live = present
-  if mark and mark.revision == present then
+  local live, over = present, nil
+  if same and from > 0 and mark.live == 0 then
+    live, over = 0, mark.revision ~= present and mark.revision or nil
+  elseif mark and mark.revision == present then
     live = mark.live
   elseif not mark and not own then
     live = 0
   end
   if live > 0 and not merges then return LIVE_TAPS end
   if done < from then return BEHIND end
-  return nil, math.min(done - from, rows), live
+  return nil, math.min(done - from, rows), live, over
 end

@@ -144,7 +144,8 @@ pub struct ImportMark {
     /// How many rows of the post are done.
     pub done: u64,
     /// The revision of the post after the step: its own, or the floor if it has no state. If the
-    /// revision is another one now, somebody has changed the post since.
+    /// revision is another one now, somebody has changed the post since. If somebody did so between
+    /// two steps of the source, it stays that of the first of them.
     pub revision: Revision,
     /// The revision that the post had when an import found live taps; 0 if it found none.
     pub live: Revision,

@@ -94,7 +94,7 @@ pub fn decide_amendment<L: PostLook>(
         Once::No | Once::Step(_) => None,
     };
     let rows = step.map(|step| judge(step, edits.len(), mark, own, present));
-    let Rows { done, live } = match rows.unwrap_or(Ok(Rows::ALL)) {
+    let Rows { done, live, over } = match rows.unwrap_or(Ok(Rows::ALL)) {
         Ok(rows) => rows,
         Err(import) => return Ok(untouched(edits.len(), present, import)),
     };
@@ -113,11 +113,12 @@ pub fn decide_amendment<L: PostLook>(
         false => PostWrite::Write,
     };
     let after = if post == PostWrite::Empty { revision.max(floor) } else { revision };
+    let after = over.unwrap_or(after);
     let is_stateless = post == PostWrite::Empty || (post == PostWrite::Keep && own.is_none());
     let mark = match step {
         None => MarkWrite::Keep,
         // The floor would stand for the post's revision, and any other post raises it.
-        Some(_) if is_stateless && rows_end(edits.len()) && live == Revision::default() => {
+        Some(_) if is_stateless && rows_end(edits.len()) && live.0 == 0 && over.is_none() => {
             MarkWrite::Delete
         }
         Some(step) => {
@@ -154,10 +155,13 @@ struct Rows {
     done: usize,
     /// Only rows newer than this apply; 0 for all rows.
     live: Revision,
+    /// The revision of the mark, if somebody has changed the post since. The mark keeps it, so that
+    /// the next file finds these live taps.
+    over: Option<Revision>,
 }
 
 impl Rows {
-    const ALL: Self = Self { done: 0, live: Revision(0) };
+    const ALL: Self = Self { done: 0, live: Revision(0), over: None };
 }
 
 /// Whether to apply the rows of an import, and which. `own` is the revision of the post, None
@@ -173,7 +177,11 @@ fn judge(
     if mark.is_some_and(|mark| mark.source == step.source) && done >= step.from + rows as u64 {
         return Err(ImportOutcome::Done);
     }
+    // Only the first step of a file is judged, so that a large post comes in whole.
+    let going_on =
+        mark.filter(|mark| mark.source == step.source && step.from > 0 && mark.live == Revision(0));
     let live = match (mark, own) {
+        _ if going_on.is_some() => Revision::default(),
         // What an import found once stays: a live removal from that time left no trace.
         (Some(mark), _) if mark.revision == present => mark.live,
         (None, None) => Revision::default(),
@@ -186,7 +194,8 @@ fn judge(
         return Err(ImportOutcome::Behind);
     }
     let done = usize::try_from(done - step.from).unwrap_or(rows).min(rows);
-    Ok(Rows { done, live })
+    let over = going_on.map(|mark| mark.revision).filter(|revision| *revision != present);
+    Ok(Rows { done, live, over })
 }
 
 /// The state that the edits so far have led to.

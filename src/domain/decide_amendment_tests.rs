@@ -269,6 +269,18 @@ fn live_taps_are_not_overwritten() {
     let lost = kept.amend(&row(3, 1999, 2, 0, true), 2200);
     assert_eq!(lost.amended.outcomes, [EditOutcome::Lost]);
 
+    // Somebody taps between two steps: the file goes on, and the next one is judged.
+    let mut kept = Kept::default();
+    kept.amend(&row(1, 10, 1, 0, false), 100);
+    let revision = kept.mark.expect("a mark").revision;
+    kept.tap(Verb::Set, 9, 200);
+    assert_eq!(kept.amend(&row(2, 10, 1, 1, false), 300).amended.outcomes, [EditOutcome::Added]);
+    assert_eq!(kept.amend(&row(9, 10, 1, 2, false), 300).amended.import, Applied);
+    assert_eq!(kept.members().len(), 3);
+    let mark = kept.mark.expect("a mark");
+    assert_eq!((mark.done, mark.revision, mark.live), (3, revision, Revision(0)));
+    assert_eq!(kept.amend(&row(3, 10, 2, 0, false), 300).amended.import, LiveTaps);
+
     // After an import of everything, a tap that removes the last member.
     let mut kept = Kept::default();
     kept.amend(&row(1, 10, 1, 0, false), 100);

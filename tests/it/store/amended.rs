@@ -151,14 +151,19 @@ impl Run<'_> {
         let table = &mut self.tables[n];
         let rows = edits.len() as u64;
         let (mut expected, mut skip, mut live) = (ImportOutcome::Applied, 0, 0);
-        let mut replayed = None;
+        // The mark's revision, if the step goes on over a change of somebody else.
+        let (mut replayed, mut over) = (None, None);
         match once {
             Kind::Free => {}
             Kind::Step(token) => replayed = table.answered.get(&token).cloned(),
             Kind::Import { source, from, merge } => {
                 let own = table.mark.filter(|mark| mark.source == source);
                 let done = own.map_or(0, |mark| mark.done);
+                if own.is_some_and(|own| from > 0 && own.live == 0 && own.revision != present) {
+                    over = own.map(|own| own.revision);
+                }
                 live = match table.mark {
+                    _ if over.is_some() => 0,
                     Some(mark) if mark.revision == present => mark.live,
                     None if before.is_blank() => 0,
                     _ => present,
@@ -229,8 +234,10 @@ impl Run<'_> {
             assert_eq!(amended.revision.0, now);
         }
         if let (Kind::Import { source, from, .. }, ImportOutcome::Applied) = (once, expected) {
-            let mark = Mark { source, done: from + rows, revision: now, live };
-            let is_untouched = self.summary(n).await.is_blank() && live == 0;
+            let revision = over.unwrap_or(now);
+            let mark = Mark { source, done: from + rows, revision, live };
+            let is_blank = self.summary(n).await.is_blank();
+            let is_untouched = is_blank && live == 0 && over.is_none();
             self.tables[n].mark = (!is_untouched).then_some(mark);
         }
     }

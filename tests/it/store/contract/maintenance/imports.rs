@@ -77,7 +77,7 @@ pub(super) async fn law_19_an_import_leaves_live_taps_alone(store: AnyStore) {
     let other = crate::support::post();
     assert_eq!(amend(&store, likes(other, 1, 0, &[1])).await.import, Applied);
     edits(&store, other, vec![put(2, "like", 2)]).await;
-    assert_eq!(amend(&store, likes(other, 1, 1, &[3])).await.import, LiveTaps);
+    assert_eq!(amend(&store, likes(other, 2, 0, &[3])).await.import, LiveTaps);
 }
 
 pub(super) async fn law_19_an_import_of_removals_empties_posts(store: AnyStore) {
@@ -185,4 +185,39 @@ pub(super) async fn law_19_imports_race_with_taps(store: AnyStore) {
         log_leads_to_the_members(&store, *post).await;
     }
     assert_eq!(found, applied, "each row was added once");
+}
+
+/// A post of several steps, while users tap.
+pub(super) async fn law_19_a_large_post_comes_in_whole(store: AnyStore) {
+    use EditOutcome::{Added, Unchanged};
+    let post = post();
+    assert_eq!(amend(&store, likes(post, 1, 0, &[1, 2])).await.import, Applied);
+    for (verb, id, name) in
+        [(Verb::Set, 5, "like"), (Verb::Set, 9, "sad"), (Verb::Unset, 1, "like")]
+    {
+        act(&store, verb, post, id, name).await;
+    }
+    let tapped = members(&store, post).await;
+    // The step that is judged is the first one.
+    let judged = amend(&store, likes(post, 1, 0, &[1, 2, 3])).await;
+    assert_eq!(judged.import, LiveTaps);
+    let next = amend(&store, likes(post, 1, 2, &[3, 4])).await;
+    assert_eq!((next.import, next.outcomes), (Applied, vec![Added; 2]));
+    // It undoes no newer tap.
+    let off = edit(9, "sad", EditAct::RemoveUpTo(Micros(1000)));
+    let last = amend(&store, rows(post, 1, 4, false, vec![put(5, "like", 5), off])).await;
+    assert_eq!((last.import, last.outcomes), (Applied, vec![Unchanged; 2]));
+    let imported = expected(&[(3, "like", 3), (4, "like", 4)]);
+    let mut whole = [tapped, imported].concat();
+    whole.sort();
+    assert_eq!(members(&store, post).await, whole);
+    assert_eq!(amend(&store, likes(post, 1, 7, &[8])).await.import, Behind);
+    // Another file still sees that somebody has tapped, and so it does if the post became empty.
+    assert_eq!(amend(&store, likes(post, 2, 0, &[8])).await.import, LiveTaps);
+    for (id, name) in [(2, "like"), (3, "like"), (4, "like"), (5, "like"), (9, "sad")] {
+        act(&store, Verb::Unset, post, id, name).await;
+    }
+    let off = edit(7, "like", EditAct::RemoveUpTo(Micros(1000)));
+    assert_eq!(amend(&store, rows(post, 1, 6, false, vec![off])).await.import, Applied);
+    assert_eq!(amend(&store, likes(post, 2, 0, &[8])).await.import, LiveTaps);
 }
