@@ -4,7 +4,7 @@
 --                  source, done, revision and live of the mark; expires 30 days after the last write
 -- Commands  DEL GET SET
 
---- @include "status"
+--- @include "clock"
 
 local RECORD_BYTES, KEPT_MILLIS = 56, '2678400000'
 local APPLIED, DONE, LIVE_TAPS, BEHIND = 'A', 'D', 'L', 'B'
@@ -45,7 +45,7 @@ local function judge_import(mark, source, from, rows, merges, own, present)
   local same = mark and mark.source == source
   local done = same and mark.done or 0
   if same and done >= from + rows then return DONE end
-  local live, over = present, nil
+  local live, over = math.min(present, now), nil -- a revision may be ahead of the clock
   if same and from > 0 and mark.live == 0 then
     live, over = 0, mark.revision ~= present and mark.revision or nil
   elseif mark and mark.revision == present then

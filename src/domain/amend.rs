@@ -147,7 +147,8 @@ pub struct ImportMark {
     /// revision is another one now, somebody has changed the post since. If somebody did so between
     /// two steps of the source, it stays that of the first of them.
     pub revision: Revision,
-    /// The revision that the post had when an import found live taps; 0 if it found none.
+    /// The revision that the post had when an import found live taps, or the time by the store's
+    /// clock if that was less; 0 if it found none.
     pub live: Revision,
 }
 

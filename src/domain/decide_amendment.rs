@@ -93,7 +93,7 @@ pub fn decide_amendment<L: PostLook>(
         Once::Import(step) => Some(step),
         Once::No | Once::Step(_) => None,
     };
-    let rows = step.map(|step| judge(step, edits.len(), mark, own, present));
+    let rows = step.map(|step| judge(step, edits.len(), mark, own, present, now));
     let Rows { done, live, over } = match rows.unwrap_or(Ok(Rows::ALL)) {
         Ok(rows) => rows,
         Err(import) => return Ok(untouched(edits.len(), present, import)),
@@ -172,6 +172,7 @@ fn judge(
     mark: Option<&ImportMark>,
     own: Option<Revision>,
     present: Revision,
+    now: Micros,
 ) -> Result<Rows, ImportOutcome> {
     let done = mark.filter(|mark| mark.source == step.source).map_or(0, |mark| mark.done);
     if mark.is_some_and(|mark| mark.source == step.source) && done >= step.from + rows as u64 {
@@ -185,7 +186,8 @@ fn judge(
         // What an import found once stays: a live removal from that time left no trace.
         (Some(mark), _) if mark.revision == present => mark.live,
         (None, None) => Revision::default(),
-        (Some(_), _) | (None, Some(_)) => present,
+        // Many changes at once take a revision ahead of the clock, but no tap is.
+        (Some(_), _) | (None, Some(_)) => present.min(Revision(now.0)),
     };
     if live > Revision::default() && !step.merge {
         return Err(ImportOutcome::LiveTaps);

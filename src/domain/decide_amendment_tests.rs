@@ -269,6 +269,13 @@ fn live_taps_are_not_overwritten() {
     let lost = kept.amend(&row(3, 1999, 2, 0, true), 2200);
     assert_eq!(lost.amended.outcomes, [EditOutcome::Lost]);
 
+    // A revision ahead of the clock is no time that rows must be newer than.
+    let mut kept = Kept::default();
+    kept.edits((1..9).map(|id| put(id, 5)).collect(), 100);
+    assert_eq!(kept.amend(&row(9, 110, 1, 0, true), 110).amended.outcomes, [EditOutcome::Lost]);
+    assert_eq!(kept.mark.expect("a mark").live, Revision(110));
+    assert_eq!(kept.amend(&row(9, 111, 2, 0, true), 120).amended.outcomes, [EditOutcome::Added]);
+
     // Somebody taps between two steps: the file goes on, and the next one is judged.
     let mut kept = Kept::default();
     kept.amend(&row(1, 10, 1, 0, false), 100);

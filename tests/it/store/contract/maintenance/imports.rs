@@ -221,3 +221,21 @@ pub(super) async fn law_19_a_large_post_comes_in_whole(store: AnyStore) {
     assert_eq!(amend(&store, rows(post, 1, 6, false, vec![off])).await.import, Applied);
     assert_eq!(amend(&store, likes(post, 2, 0, &[8])).await.import, LiveTaps);
 }
+
+/// Many changes at once take the revision of a post ahead of the clock, but not what a file must be
+/// newer than.
+pub(super) async fn law_19_rows_are_compared_with_the_clock_at_most(store: AnyStore) {
+    let post = post();
+    let many = (0..MOST_EDITS as u64).map(|n| put(1, "like", n + 1)).collect::<Vec<_>>();
+    for _ in 0..5 {
+        edits(&store, post, many.clone()).await;
+        edits(&store, post, vec![edit(1, "like", EditAct::RemoveUpTo(Micros(5000)))]).await;
+    }
+    let ahead = edits(&store, post, vec![put(1, "like", 1)]).await.revision.0;
+    let first = amend(&store, rows(post, 1, 0, true, vec![put(2, "like", 2)])).await;
+    assert_eq!(first.outcomes, [EditOutcome::Lost]);
+    let clock = std::time::UNIX_EPOCH.elapsed().unwrap().as_micros() as u64;
+    assert!(ahead > clock, "{ahead} and {clock}");
+    let next = amend(&store, rows(post, 2, 0, true, vec![put(2, "like", clock)])).await;
+    assert_eq!(next.outcomes, [EditOutcome::Added]);
+}
