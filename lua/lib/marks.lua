@@ -31,6 +31,12 @@ local function write_mark(marks, kept, mark, raw, source, done, revision, live)
     'PX', KEPT_MILLIS)
 end
 
+-- The 16 bytes of an id of 36 characters.
+local function packed(id)
+  local function byte(digits) return string.char(tonumber(digits, 16)) end
+  return (string.gsub(string.gsub(id, '%-', ''), '%x%x', byte))
+end
+
 local function delete_mark(marks, kept, mark)
   if not mark then return end
   local rest = string.sub(kept, 1, mark.at - 1) .. string.sub(kept, mark.at + RECORD_BYTES)

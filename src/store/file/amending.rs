@@ -11,7 +11,8 @@ use super::step::Tables;
 use super::values::Head;
 use super::{StoreError, documents, steps};
 use crate::domain::{
-    AmendDecision, Amended, Amendment, MarkWrite, Micros, Once, PostId, PostWrite, decide_amendment,
+    AmendDecision, Amended, Amendment, ImportMark, MarkWrite, Micros, Once, PostId, PostWrite,
+    decide_amendment,
 };
 use crate::store::maintenance::check_edits;
 use crate::store::{DocumentWrite, MARKS_KEPT, STEPS_KEPT};
@@ -47,8 +48,7 @@ impl Tables<'_> {
             Some((expires_at, answered)) if expires_at > now => return Ok(answered),
             expired => expired.map(|(expired_at, _)| expired_at),
         };
-        let mark = self.posts.get(&keys::mark(post)[..])?;
-        let mark = mark.map(|mark| steps::decode_mark(mark.value())).transpose()?;
+        let mark = self.mark(post)?;
         let valid = mark.filter(|(expires_at, _)| *expires_at > now).map(|(_, mark)| mark);
         let seen = Seen::look(&self.posts, &self.meta, post)?;
         let look = SeenByAll { seen: &seen, floor: floor(&self.meta, post.partition())? };
@@ -92,6 +92,12 @@ impl Tables<'_> {
         }
         self.written += usize::from(write != PostWrite::Keep || amendment.once != Once::No);
         Ok(amended)
+    }
+
+    /// The mark of a post, and when it expires.
+    pub(super) fn mark(&self, post: PostId) -> FileResult<Option<(Micros, ImportMark)>> {
+        let mark = self.posts.get(&keys::mark(post)[..])?;
+        mark.map(|mark| steps::decode_mark(mark.value())).transpose()
     }
 
     /// Deletes the mark of a post. `before`: when it would have expired; None if there is none.

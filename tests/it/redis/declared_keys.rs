@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onetap::domain::{
-    Act, Add, Edit, Exclusive, Forget, Form, Palette, PaletteSpec, Palettes, PostId, RulesEdit,
-    Tap, Verb,
+    Act, Add, Amendment, Cause, Edit, EditAct, Exclusive, Forget, Form, ImportStep, MemberEdit,
+    Micros, Once, Palette, PaletteSpec, Palettes, PostId, RulesEdit, SourceId, Tap, Verb,
 };
 use onetap::store::redis::RedisStore;
-use onetap::store::{ReactorsQuery, Store, SummaryQuery};
+use onetap::store::{Maintenance as _, ReactorsQuery, Store, SummaryQuery};
 use redis::AsyncCommands as _;
 
 use crate::support::lua::lua_files;
@@ -113,6 +113,12 @@ async fn tap_everything(store: &RedisStore, post: PostId) {
         store.rule(RulesEdit { post, edit, actor: Some(user(9)) }, soon()).await.unwrap();
     }
     for name in [Some(reaction("love")), None, None] {
+        let step = ImportStep { source: SourceId([7; 16]), from: 0, merge: true };
+        let act = EditAct::RemoveUpTo(Micros(5));
+        let edits = vec![MemberEdit { user: user(1), reaction: reaction("like"), act }];
+        let (cause, once) = (Cause::Import, Once::Import(step));
+        let import = Amendment { post, cause, actor: None, edits, once };
+        store.amend(vec![import], soon()).await.remove(0).unwrap();
         store.forget(Forget { post, reaction: name, actor: None }, soon()).await.unwrap();
     }
     let emptied = self::post();
@@ -187,14 +193,15 @@ async fn every_key_is_declared_or_derived_in_the_same_slot() {
             _ => {}
         }
     }
-    // Three of the scripts run for the first time, and are sent twice.
-    assert_eq!(scripts, 35);
+    // Four of the scripts run for the first time, and are sent twice.
+    assert_eq!(scripts, 39);
     assert!(touched.len() > 60, "MONITOR saw {touched:?}");
     for seen in [
         "GET {}:k:",
         "SET {}:k:",
         "HDEL {}:p:",
         "GET {}:floor",
+        "DEL {}:i:",
         "SET {}:floor",
         "DEL {}:probe:record",
         "DEL {}:probe:floor",

@@ -274,6 +274,9 @@ impl Run<'_> {
                 let name = name.map(reaction);
                 let request = Forget { post: self.ids[*post], reaction: name.clone(), actor: None };
                 let removed = self.store.forget(request, soon()).await.unwrap().removed;
+                if name.is_none() {
+                    self.tables[*post].mark = None;
+                }
                 let members = &mut self.tables[*post].members;
                 let before = members.len() as u64;
                 members.retain(|(own, _), _| name.as_ref().is_some_and(|name| name != own));

@@ -239,3 +239,28 @@ pub(super) async fn law_19_rows_are_compared_with_the_clock_at_most(store: AnySt
     let next = amend(&store, rows(post, 2, 0, true, vec![put(2, "like", clock)])).await;
     assert_eq!(next.outcomes, [EditOutcome::Added]);
 }
+
+pub(super) async fn law_19_a_forgotten_post_is_untouched(store: AnyStore) {
+    let post = post();
+    let forget = async |name: Option<&str>| {
+        let forget = Forget { post, reaction: name.map(reaction), actor: None };
+        store.forget(forget, soon()).await.unwrap().removed
+    };
+    assert_eq!(amend(&store, likes(post, 1, 0, &[1, 2])).await.import, Applied);
+    act(&store, Verb::Set, post, 9, "sad").await;
+    // One reaction is not the post.
+    assert_eq!(forget(Some("like")).await, 2);
+    assert_eq!(amend(&store, likes(post, 1, 0, &[1, 2])).await.import, Done);
+    assert_eq!(amend(&store, likes(post, 2, 0, &[1])).await.import, LiveTaps);
+    assert_eq!(forget(None).await, 1);
+    let again = amend(&store, likes(post, 1, 0, &[1, 2])).await;
+    assert_eq!((again.import, again.outcomes), (Applied, vec![EditOutcome::Added; 2]));
+    // Also if nothing is left to forget.
+    for id in [1, 2] {
+        act(&store, Verb::Unset, post, id, "like").await;
+    }
+    assert_eq!(amend(&store, likes(post, 2, 0, &[1])).await.import, LiveTaps);
+    assert_eq!(forget(None).await, 0);
+    assert_eq!(amend(&store, likes(post, 2, 0, &[1])).await.import, Applied);
+    assert_eq!(members(&store, post).await, expected(&[(1, "like", 1)]));
+}

@@ -23,7 +23,8 @@ use documents::{
     law_23_of_all_writers_of_a_version_one_wins,
 };
 use imports::{
-    law_19_a_large_post_comes_in_whole, law_19_a_step_of_an_import_is_applied_once,
+    law_19_a_forgotten_post_is_untouched, law_19_a_large_post_comes_in_whole,
+    law_19_a_step_of_an_import_is_applied_once,
     law_19_an_emptied_post_is_untouched_whatever_its_neighbours_do,
     law_19_an_import_leaves_live_taps_alone, law_19_an_import_of_removals_empties_posts,
     law_19_imports_race_with_taps, law_19_rows_are_compared_with_the_clock_at_most,
@@ -48,6 +49,7 @@ on_stores! {
         law_19_an_import_leaves_live_taps_alone,
         law_19_an_import_of_removals_empties_posts,
         law_19_imports_race_with_taps,
+        law_19_a_forgotten_post_is_untouched,
         law_19_rows_are_compared_with_the_clock_at_most,
         law_19_a_large_post_comes_in_whole,
         law_19_an_emptied_post_is_untouched_whatever_its_neighbours_do,
