@@ -118,7 +118,7 @@ pub fn decide_amendment<L: PostLook>(
     let mark = match step {
         None => MarkWrite::Keep,
         // The floor would stand for the post's revision, and any other post raises it.
-        Some(_) if is_stateless && rows_end(edits.len()) && live.0 == 0 && over.is_none() => {
+        Some(_) if is_stateless && is_last(edits.len()) && live.0 == 0 && over.is_none() => {
             MarkWrite::Delete
         }
         Some(step) => {
@@ -130,9 +130,9 @@ pub fn decide_amendment<L: PostLook>(
     Ok(AmendDecision { amended, changes, moves, counts, post, mark })
 }
 
-/// Whether no further step of the file follows at the post: a step with fewer than the most edits
-/// is its last.
-fn rows_end(edits: usize) -> bool {
+/// Whether a step with so many edits is the last one of its file at the post. One with the most
+/// edits may have others behind it.
+fn is_last(edits: usize) -> bool {
     edits < MOST_EDITS
 }
 
