@@ -92,7 +92,7 @@ fn start(args: &StartArgs) -> Result<(), Failure> {
     let list = |values: &[String]| (!values.is_empty()).then(|| json!(values));
     put("kind", Some(json!(args.kind)));
     put("user_id", text(&args.user_id));
-    let mut users = args.user_ids.clone();
+    let mut users = args.users.clone();
     if let Some(path) = &args.users_file {
         let lines = std::fs::read_to_string(path).map_err(|error| unread(path, &error))?;
         users.extend(lines.split_whitespace().map(str::to_owned));

@@ -83,7 +83,7 @@ pub struct StartArgs {
 
     /// retract: users, with commas between them
     #[arg(long, value_name = "USER", value_delimiter = ',')]
-    pub user_ids: Vec<String>,
+    pub users: Vec<String>,
 
     /// retract: a file with users, one a line
     #[arg(long, value_name = "FILE")]

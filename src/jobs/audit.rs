@@ -40,7 +40,7 @@ pub(super) async fn audit(
     let indexed: Vec<(Reaction, UserId)> =
         page.reactors.into_iter().map(|reactor| (reactor.reaction, reactor.user)).collect();
     let members = indexed.len() as u64;
-    let walked = WalkedPost { post, seen: pending.seen.clone() };
+    let walked = WalkedPost { post, own: true, seen: pending.seen.clone() };
     let audited = store.audit(walked, indexed, repair, patience()).await?;
     Ok(Looked { audited, members, next })
 }

@@ -9,7 +9,7 @@ use super::task::Task;
 use crate::domain::{Exclusive, Group, Palettes, PostId, Reaction, Reactor, Summary, UserId};
 use crate::store::{
     AnyStore, Deadline, Maintenance as _, ReactorsQuery, Store as _, StoreError, SummaryQuery,
-    WalkCursor,
+    WalkCursor, WalkedPost,
 };
 
 /// How many posts a call of the store reads, and how many a page of a walk should have.
@@ -102,6 +102,7 @@ impl Look<'_> {
             Task::Rename { from, .. } => Some(from.clone()),
             _ => None,
         };
+        let mut begun = HashSet::new();
         for _ in 0..MOST_READS {
             let left = self.step() - plan.items.len();
             if left == 0 || plan.looked as usize >= self.most {
@@ -115,6 +116,11 @@ impl Look<'_> {
                 continue;
             };
             let post = pending.post;
+            // A walk may come by a post again, before this step has changed it.
+            if pending.after.is_none() && !begun.insert(post) {
+                plan.next.pending.pop_front();
+                continue;
+            }
             let after = pending.after.clone().map(Reactor::from);
             let query = ReactorsQuery { post, reaction: reaction.clone(), after, limit: left };
             let read = self.store.reactors(query, patience()).await;
@@ -195,7 +201,26 @@ impl Look<'_> {
         place.walk = page.next.map(|WalkCursor(text)| text);
         let mut once = HashSet::new();
         let posts = page.posts.into_iter().filter(|walked| once.insert(walked.post));
+        let (own, by_members): (Vec<_>, Vec<_>) = posts.partition(|walked| walked.own);
+        let by_members = self.uncounted(by_members).await?;
+        let posts = own.into_iter().chain(by_members);
         Ok(Some(posts.map(|walked| Pending::new(walked.post, walked.seen)).collect()))
+    }
+
+    /// Of posts that a walk came by at members of theirs, those with a reaction that no count
+    /// names. The walk comes by the others themselves.
+    async fn uncounted(&self, posts: Vec<WalkedPost>) -> Result<Vec<WalkedPost>, StoreError> {
+        let ids: Vec<PostId> = posts.iter().map(|walked| walked.post).collect();
+        let mut read = Plan::default();
+        let counted: HashSet<(PostId, Reaction)> = self
+            .summaries(&ids, &mut read)
+            .await?
+            .into_iter()
+            .flat_map(|it| it.reactions.into_iter().map(move |one| (it.post, one.reaction)))
+            .collect();
+        let is_counted = |post, name: &Reaction| counted.contains(&(post, name.clone()));
+        let uncounted = |it: &WalkedPost| !it.seen.iter().all(|name| is_counted(it.post, name));
+        Ok(posts.into_iter().filter(uncounted).collect())
     }
 
     /// The summaries of these posts. Damaged posts are left out, and noted in the plan.

@@ -11,6 +11,15 @@
 //!
 //! A process that dies between two of these leaves a plan behind. The next runner repeats it. Two
 //! runners of one job do the same plan, and only one of them gets on. The lease spares them that.
+//!
+//! | document | has |
+//! | --- | --- |
+//! | `job/ID` | the job, with the plan of its next step; kept for 30 days after the last write |
+//! | `job/ID/users/N`, `job/ID/posts/N` | the users and posts that it lists |
+//! | `job/ID/receipt/N` | lines of its receipt |
+//! | `jobs/open` | the ids of the jobs that have not ended |
+//! | `jobs/DAY` | the ids of the jobs that were created on a day, for the list |
+//! | `jobs/index` | the audit that completes the index of a store of an earlier release |
 
 mod audit;
 mod book;

@@ -38,6 +38,10 @@ pub struct WalkPage {
 pub struct WalkedPost {
     /// The post.
     pub post: PostId,
+    /// Whether the walk has come by the post itself, and not only by members of it. It comes by
+    /// each post that has a count or rules, mostly once. It may come by the members of a post any
+    /// number of times, beside that.
+    pub own: bool,
     /// Reactions of which the walk has seen members. It need not have seen all. For
     /// [`Maintenance::audit`], since members may be there that no count names.
     pub seen: Vec<Reaction>,
@@ -91,7 +95,8 @@ pub enum Drift {
 pub struct Audited {
     /// What did not agree; empty for a sound post.
     pub drift: Vec<Drift>,
-    /// Whether the step repaired it. A repair raises the revision, and writes no log entry.
+    /// Whether the step repaired it. A repair raises the revision, unless it repairs the index alone,
+    /// and writes no log entry.
     pub repaired: bool,
     /// The revision of the post now.
     pub revision: Revision,

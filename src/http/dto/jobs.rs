@@ -40,7 +40,7 @@ pub(in crate::http) struct JobBody {
     #[serde(default, deserialize_with = "never_null")]
     #[schema(value_type = String, required = false, format = DateTime)]
     pub(in crate::http) until: Option<String>,
-    /// What goes: a reaction (`rename`), a user (`merge_user`) or a post (`copy_post`, `move_post`).
+    /// What goes: a reaction (`rename`), a user (`merge_user`), a post (`copy_post`, `move_post`).
     #[serde(default, deserialize_with = "never_null")]
     #[schema(value_type = UserIdJson, required = false, example = "heart")]
     pub(in crate::http) from: Option<UserIdJson>,

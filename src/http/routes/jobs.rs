@@ -27,7 +27,7 @@ use crate::store::{Deadline, StoreError};
 ///
 /// - `audit` {`repair`}: compares each post with its members; with `repair`, repairs it.
 /// - `erase` {`user_id`}: removes every reaction of a user.
-/// - `retract` {`user_ids`, `reaction`, `posts`, `since`, `until`}: removes reactions of many users.
+/// - `retract` {`user_ids`, `reaction`, `posts`, `since`, `until`}: removes what many users gave.
 ///   The receipt names each, so that an import can restore them.
 /// - `rename` {`from`, `to`, `posts`}: turns a reaction into another one.
 /// - `merge_user` {`from`, `to`}: gives all reactions of a user to another one.

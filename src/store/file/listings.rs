@@ -38,7 +38,7 @@ pub(super) fn walk(
         let has_head = key.value().len() == keys::head(post).len();
         let seen: Vec<_> = sets(&posts, post)?.into_iter().map(|set| set.reaction).collect();
         if has_head || !seen.is_empty() {
-            found.push(WalkedPost { post, seen });
+            found.push(WalkedPost { post, own: true, seen });
         }
         if found.len() >= limit.max(1) {
             return Ok(WalkPage { posts: found, next: Some(WalkCursor(post.to_string())) });

@@ -54,7 +54,8 @@ impl Maintenance for MemoryStore {
             let found = self.on(partition, |state| state.walk(after, wanted));
             let full = found.len() == wanted;
             after = found.last().copied();
-            posts.extend(found.into_iter().map(|post| WalkedPost { post, seen: Vec::new() }));
+            let found = found.into_iter();
+            posts.extend(found.map(|post| WalkedPost { post, own: true, seen: Vec::new() }));
             if full {
                 let next = after.map(|last| cursor(partition.index(), last));
                 return Ok(WalkPage { posts, next });

@@ -13,7 +13,7 @@ use super::RedisCore;
 use super::cluster::Server;
 use super::keys::fingerprint;
 use super::value::text;
-use crate::domain::{Partition, PostId, Reaction};
+use crate::domain::{Partition, PostId};
 use crate::store::{StoreError, WalkCursor, WalkPage, WalkedPost};
 
 /// How many keys a page looks at, whatever its caller asks for: it blocks Redis for less than a
@@ -110,16 +110,19 @@ async fn scan(
 
 /// The posts of some keys, each once.
 fn posts(core: &RedisCore, keys: &[Value]) -> Vec<WalkedPost> {
-    let mut found: BTreeMap<PostId, Vec<Reaction>> = BTreeMap::new();
+    let mut found: BTreeMap<PostId, WalkedPost> = BTreeMap::new();
     for (post, reaction) in
         keys.iter().filter_map(|key| core.lanes.settings.keys.read_post(text(key)?))
     {
-        let seen = found.entry(post).or_default();
-        if let Some(reaction) = reaction.filter(|reaction| !seen.contains(reaction)) {
-            seen.push(reaction);
+        let blank = WalkedPost { post, own: false, seen: Vec::new() };
+        let walked = found.entry(post).or_insert(blank);
+        match reaction {
+            None => walked.own = true,
+            Some(reaction) if !walked.seen.contains(&reaction) => walked.seen.push(reaction),
+            Some(_) => {}
         }
     }
-    found.into_iter().map(|(post, seen)| WalkedPost { post, seen }).collect()
+    found.into_values().collect()
 }
 
 #[cfg(test)]

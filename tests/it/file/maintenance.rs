@@ -83,7 +83,7 @@ fn lengths(file: &Path) -> (u64, u64, u64) {
 
 async fn audit(store: &FileStore, post: PostId, ids: &[u64], repair: bool) -> Audited {
     let members = ids.iter().map(|id| (reaction("like"), user(*id))).collect();
-    let walked = WalkedPost { post, seen: Vec::new() };
+    let walked = WalkedPost { post, own: true, seen: Vec::new() };
     store.audit(walked, members, repair, soon()).await.unwrap()
 }
 

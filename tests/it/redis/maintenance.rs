@@ -244,7 +244,7 @@ async fn an_audit_finds_and_mends_what_somebody_else_has_falsified() {
         let revision = amend(&store, amendment(post, Once::No, rows)).await.revision;
         let key = client.keys::<_, Vec<String>>(format!("*:p:{post}")).await.unwrap().remove(0);
         let indexed = vec![(reaction("like"), user(1)), (reaction("love"), user(3))];
-        let walked = WalkedPost { post, seen: vec![reaction("sad")] };
+        let walked = WalkedPost { post, own: true, seen: vec![reaction("sad")] };
         let audit = async |repair| {
             store.audit(walked.clone(), indexed.clone(), repair, soon()).await.unwrap()
         };
@@ -284,7 +284,7 @@ async fn an_audit_finds_and_mends_what_somebody_else_has_falsified() {
         assert_eq!(audit(true).await.drift, [Drift::Damaged("love".into())]);
         // Members without a hash.
         let _: () = client.del(&[key.clone(), format!("{key}:love")]).await.unwrap();
-        let lost = WalkedPost { post, seen: vec![reaction("like")] };
+        let lost = WalkedPost { post, own: true, seen: vec![reaction("like")] };
         let mended = store.audit(lost, vec![], true, soon()).await.unwrap();
         assert_eq!(mended.drift, [count("like", 0, 2), Drift::Revision]);
         assert_eq!(counts(&store, post).await, [("like".into(), 2)]);

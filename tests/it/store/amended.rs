@@ -314,7 +314,7 @@ impl Run<'_> {
                 }
             }
             assert_eq!(logged, members.keys().cloned().collect());
-            let walked = WalkedPost { post, seen: NAMES.map(reaction).to_vec() };
+            let walked = WalkedPost { post, own: true, seen: NAMES.map(reaction).to_vec() };
             let indexed = members.keys().cloned().collect();
             let audited = self.store.audit(walked, indexed, false, soon()).await.unwrap();
             assert_eq!(audited.drift, []);

@@ -8,12 +8,16 @@ use std::time::Duration;
 
 use onetap::domain::machine::Post;
 use onetap::domain::{
-    Act, Add, Change, Edit, Exclusive, Forget, Forgotten, Form, IdempotencyKey, KeyReused, Keyed,
-    Micros, Outcome, PaletteName, PaletteSpec, Palettes, Partition, PostId, Reaction, Reactor,
-    Records, Refusal, Revision, Ruled, Rules, RulesEdit, Summary, Tap, UserId, What,
+    Act, Add, Amended, Amendment, Cause, Change, Edit, EditAct, EditOutcome, Exclusive, Forget,
+    Forgotten, Form, IdempotencyKey, ImportMark, ImportOutcome, ImportStep, KeyReused, Keyed,
+    MemberEdit, Micros, Once, Outcome, PaletteName, PaletteSpec, Palettes, Partition, PostId,
+    Reaction, Reactor, Records, Refusal, Revision, Ruled, Rules, RulesEdit, SourceId, StepToken,
+    Summary, Tap, UserId, What,
 };
 use onetap::store::memory::MemoryStore;
-use onetap::store::{AnyStore, ReactorsQuery, Retention, Store, StoreError, SummaryQuery};
+use onetap::store::{
+    AnyStore, Maintenance, ReactorsQuery, Retention, Store, StoreError, SummaryQuery,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
@@ -28,6 +32,14 @@ enum Step {
     Tap(Tapped),
     Rule { post: usize, edit: Edit },
     Forget { post: usize, name: Option<&'static str> },
+    Amend(Amending),
+}
+
+#[derive(Clone, Debug)]
+struct Amending {
+    post: usize,
+    edits: Vec<(&'static str, &'static str, EditAct)>,
+    once: Once,
 }
 
 #[derive(Clone, Debug)]
@@ -76,6 +88,30 @@ fn edits() -> impl Strategy<Value = Edit> {
     ]
 }
 
+/// The times are those of long ago or of the far future, since the clocks differ.
+fn amendments() -> impl Strategy<Value = Step> {
+    let at = || prop::sample::select(&[1, 2, 3, 1 << 52][..]).prop_map(Micros);
+    let excluded: Arc<[Reaction]> = ["like", "👍"].map(reaction).into();
+    let act = prop_oneof![
+        3 => at().prop_map(EditAct::Put),
+        1 => at().prop_map(EditAct::Restore),
+        2 => at().prop_map(move |at| EditAct::Merge { at, excluded: Arc::clone(&excluded) }),
+        1 => at().prop_map(EditAct::RemoveUpTo),
+        1 => at().prop_map(EditAct::RemoveAt),
+    ];
+    let edit = (prop::sample::select(&USERS[..]), prop::sample::select(&NAMES[..]), act);
+    let import = (0..2_u8, 0..4_u64, prop::bool::ANY).prop_map(|(source, from, merge)| {
+        Once::Import(ImportStep { source: SourceId([source; 16]), from, merge })
+    });
+    let once = prop_oneof![
+        Just(Once::No),
+        (0..2_u8).prop_map(|token| Once::Step(StepToken([token; 16]))),
+        import,
+    ];
+    (0..POSTS, prop::collection::vec(edit, 0..5), once)
+        .prop_map(|(post, edits, once)| Step::Amend(Amending { post, edits, once }))
+}
+
 fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
     let form = prop_oneof![
         5 => prop::sample::select(
@@ -94,9 +130,10 @@ fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
         },
     );
     let rule = (0..POSTS, edits()).prop_map(|(post, edit)| Step::Rule { post, edit });
+    let amend = amendments();
     let name = prop_oneof![Just(None), prop::sample::select(&NAMES[..]).prop_map(Some)];
     let forget = (0..POSTS, name).prop_map(|(post, name)| Step::Forget { post, name });
-    prop::collection::vec(prop_oneof![16 => tap, 2 => rule, 1 => forget], 1..length)
+    prop::collection::vec(prop_oneof![16 => tap, 2 => rule, 1 => forget, 4 => amend], 1..length)
 }
 
 /// What a step answered. The number is that of the change that has the answer's revision.
@@ -115,6 +152,24 @@ enum Answer {
     },
     Ruled(Rules, bool, Option<usize>),
     Forgotten(u64, Option<usize>),
+    Amended(Vec<EditOutcome>, ImportOutcome, bool, Option<usize>),
+}
+
+impl Amending {
+    fn amendment(&self, ids: &[PostId]) -> Amendment {
+        let edit = |(user, name, act): &(&str, &str, EditAct)| MemberEdit {
+            user: user.parse().unwrap(),
+            reaction: reaction(name),
+            act: act.clone(),
+        };
+        let mut once = self.once.clone();
+        if let Once::Step(StepToken(token)) = &mut once {
+            // As jobs do: the token depends on the post, and is of no other test.
+            token.iter_mut().zip(ids[self.post].as_uuid().as_bytes()).for_each(|(a, b)| *a ^= b);
+        }
+        let (post, edits) = (ids[self.post], self.edits.iter().map(edit).collect());
+        Amendment { post, cause: Cause::Moderate, actor: MODERATOR.parse().ok(), edits, once }
+    }
 }
 
 impl Tapped {
@@ -154,6 +209,8 @@ struct Seen {
     posts: Vec<SeenPost>,
     /// For each post: what changed, and the moderator.
     changes: Vec<Vec<(What, Option<UserId>)>>,
+    /// What each user gave, newest first.
+    given: [Vec<(PostId, Reaction)>; USERS.len()],
 }
 
 #[derive(Debug, PartialEq)]
@@ -213,6 +270,13 @@ impl Order {
         Answer::Forgotten(removed, self.number(post, removed > 0, revision))
     }
 
+    fn amended(&mut self, post: usize, amended: Amended) -> Answer {
+        let Amended { outcomes, revision, import, replayed } = amended;
+        let changes = [EditOutcome::Added, EditOutcome::Moved, EditOutcome::Removed];
+        let changed = !replayed && outcomes.iter().any(|it| changes.contains(it));
+        Answer::Amended(outcomes, import, replayed, self.number(post, changed, revision))
+    }
+
     fn number(&mut self, post: usize, changed: bool, revision: Revision) -> Option<usize> {
         let changes = self.0.entry(post).or_default();
         if changed {
@@ -231,6 +295,8 @@ struct Model<'a> {
     order: Order,
     records: Records,
     floors: HashMap<Partition, Revision>,
+    marks: HashMap<usize, ImportMark>,
+    tokens: HashMap<StepToken, Amended>,
 }
 
 impl Model<'_> {
@@ -250,7 +316,26 @@ impl Model<'_> {
                 self.log(*post, change);
                 self.order.forgotten(*post, forgotten)
             }
+            Step::Amend(amending) => self.amend(amending, now),
         }
+    }
+
+    fn amend(&mut self, amending: &Amending, now: Micros) -> Answer {
+        let (amendment, post) = (amending.amendment(self.ids), amending.post);
+        let token = match amendment.once {
+            Once::Step(token) => Some(token),
+            _ => None,
+        };
+        if let Some(first) = token.and_then(|token| self.tokens.get(&token)) {
+            return self.order.amended(post, Amended { replayed: true, ..first.clone() });
+        }
+        let mark = self.marks.get(&post).copied();
+        let decided =
+            self.on_post(post, |it, floor| it.amend(&amendment, mark.as_ref(), now, floor));
+        self.log(post, decided.changes);
+        self.marks.extend(decided.mark.map(|mark| (post, mark)));
+        self.tokens.extend(token.map(|token| (token, decided.amended.clone())));
+        self.order.amended(post, decided.amended)
     }
 
     fn tap(&mut self, tapped: &Tapped, now: Micros) -> Answer {
@@ -294,6 +379,8 @@ fn by_machine(stream: &[Step], ids: &[PostId]) -> Seen {
         order: Order::default(),
         records: Records::new(Duration::from_secs(600)),
         floors: HashMap::new(),
+        marks: HashMap::new(),
+        tokens: HashMap::new(),
     };
     let moments = (1_000_000..).map(Micros);
     let answers = stream.iter().zip(moments).map(|(step, now)| model.step(step, now)).collect();
@@ -301,8 +388,18 @@ fn by_machine(stream: &[Step], ids: &[PostId]) -> Seen {
         let summary = post.summary(*id, Some(user(1)), 0, Revision::default());
         SeenPost::new(summary, post.reactors(None, None, 1000))
     });
+    let given = USERS.map(|user| {
+        let of = |(post, id): (&Post, &PostId)| {
+            let given = post.given(user.parse().unwrap());
+            given.map(|(name, at)| (at, *id, name.clone())).collect::<Vec<_>>()
+        };
+        let mut given: Vec<_> = model.posts.iter().zip(ids).flat_map(of).collect();
+        given.sort();
+        given.into_iter().rev().map(|(_, post, name)| (post, name)).collect()
+    });
+    let posts = posts.collect();
     let changes = model.changes.into_iter().map(in_order).collect();
-    Seen { answers, posts: posts.collect(), changes }
+    Seen { answers, posts, changes, given }
 }
 
 async fn answer(store: &AnyStore, step: &Step, ids: &[PostId], order: &mut Order) -> Answer {
@@ -320,7 +417,29 @@ async fn answer(store: &AnyStore, step: &Step, ids: &[PostId], order: &mut Order
             let forgotten = store.forget(forgetting(ids[*post], *name), soon()).await.unwrap();
             order.forgotten(*post, forgotten)
         }
+        Step::Amend(amending) => {
+            let amended = store.amend(vec![amending.amendment(ids)], soon()).await.remove(0);
+            order.amended(amending.post, amended.unwrap())
+        }
     }
+}
+
+/// What each user gave on these posts, newest first. The store may have posts of other sequences.
+async fn given(store: &AnyStore, ids: &[PostId]) -> [Vec<(PostId, Reaction)>; USERS.len()] {
+    let mut all = [const { Vec::new() }; USERS.len()];
+    for (name, list) in USERS.iter().zip(&mut all) {
+        let (user, mut after) = (name.parse().unwrap(), None);
+        loop {
+            let page = store.given(user, after, 50, soon()).await.unwrap();
+            after = page.given.last().cloned();
+            let own = page.given.into_iter().filter(|it| ids.contains(&it.post));
+            list.extend(own.map(|it| (it.post, it.reaction)));
+            if !page.more {
+                break;
+            }
+        }
+    }
+    all
 }
 
 async fn by_store(store: &AnyStore, stream: &[Step], ids: &[PostId]) -> Seen {
@@ -339,7 +458,7 @@ async fn by_store(store: &AnyStore, stream: &[Step], ids: &[PostId]) -> Seen {
         let own = log.into_iter().map(|entry| entry.change).filter(|change| change.post == *id);
         logs.push(in_order(own.map(|change| (change.what, change.actor)).collect()));
     }
-    Seen { answers, posts, changes: logs }
+    Seen { answers, posts, changes: logs, given: given(store, ids).await }
 }
 
 /// Compares a store with the machine on sequences from a fixed seed, so that a failure repeats.

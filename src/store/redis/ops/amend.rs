@@ -108,11 +108,13 @@ impl Operation for Amend {
         let mut letters = text(what).ok_or(Unreadable)?.chars();
         let import = letters.next().and_then(import_outcome).ok_or(Unreadable)?;
         let outcomes = letters.map(edit_outcome).collect::<Option<Vec<_>>>().ok_or(Unreadable)?;
-        if outcomes.len() != self.0.edits.len() {
+        let replayed = status & REPLAYED != 0;
+        // Nothing makes a caller repeat a step with the same edits.
+        if !replayed && outcomes.len() != self.0.edits.len() {
             return Err(Unreadable);
         }
         let revision = Revision(u64::try_from(*revision).map_err(|_| Unreadable)?);
-        Ok(Ok(Amended { outcomes, revision, import, replayed: status & REPLAYED != 0 }))
+        Ok(Ok(Amended { outcomes, revision, import, replayed }))
     }
 }
 

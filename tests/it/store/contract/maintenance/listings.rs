@@ -203,13 +203,13 @@ pub(super) async fn law_22_a_sound_post_has_no_drift(store: AnyStore) {
     for (seen, repair) in names.into_iter().flat_map(|it| [(it.clone(), false), (it, true)]) {
         // Those that are no members are not looked for.
         let indexed = [1, 2, 3, 150, 777].map(|id| (like.clone(), user(id))).to_vec();
-        let walked = WalkedPost { post, seen };
+        let walked = WalkedPost { post, own: true, seen };
         let audited = store.audit(walked, indexed, repair, soon()).await.unwrap();
         let revision = before.0.revision;
         assert_eq!(audited, Audited { drift: Vec::new(), repaired: false, revision });
     }
     assert_eq!((summary(&store, post, None, 0).await, changes(&store, post).await), before);
-    let walked = WalkedPost { post: blank, seen: vec![like] };
+    let walked = WalkedPost { post: blank, own: true, seen: vec![like] };
     let audited = store.audit(walked, Vec::new(), true, soon()).await.unwrap();
     assert!(audited.drift.is_empty() && !audited.repaired);
     assert_eq!(audited.revision, summary(&store, blank, None, 0).await.revision);
