@@ -10,9 +10,9 @@ use onetap::domain::machine::Post;
 use onetap::domain::{
     Act, Add, Amended, Amendment, Cause, Change, Edit, EditAct, EditOutcome, Exclusive, Forget,
     Forgotten, Form, IdempotencyKey, ImportMark, ImportOutcome, ImportStep, KeyReused, Keyed,
-    MemberEdit, Micros, Once, Outcome, PaletteName, PaletteSpec, Palettes, Partition, PostId,
-    Reaction, Reactor, Records, Refusal, Revision, Ruled, Rules, RulesEdit, SourceId, StepToken,
-    Summary, Tap, UserId, What,
+    MarkWrite, MemberEdit, Micros, Once, Outcome, PaletteName, PaletteSpec, Palettes, Partition,
+    PostId, Reaction, Reactor, Records, Refusal, Revision, Ruled, Rules, RulesEdit, SourceId,
+    StepToken, Summary, Tap, UserId, What,
 };
 use onetap::store::memory::MemoryStore;
 use onetap::store::{
@@ -311,6 +311,9 @@ impl Model<'_> {
             }
             Step::Forget { post, name } => {
                 let forget = forgetting(self.ids[*post], *name);
+                if name.is_none() {
+                    self.marks.remove(post);
+                }
                 let (forgotten, change, _) =
                     self.on_post(*post, |it, floor| it.forget(&forget, now, floor));
                 self.log(*post, change);
@@ -333,7 +336,11 @@ impl Model<'_> {
         let decided =
             self.on_post(post, |it, floor| it.amend(&amendment, mark.as_ref(), now, floor));
         self.log(post, decided.changes);
-        self.marks.extend(decided.mark.map(|mark| (post, mark)));
+        match decided.mark {
+            MarkWrite::Keep => {}
+            MarkWrite::Write(mark) => drop(self.marks.insert(post, mark)),
+            MarkWrite::Delete => drop(self.marks.remove(&post)),
+        }
         self.tokens.extend(token.map(|token| (token, decided.amended.clone())));
         self.order.amended(post, decided.amended)
     }
