@@ -3,7 +3,7 @@
 -- memory is full.
 --
 -- KEYS, per post   1 post  see members.lua  2 log  see log.lua
---                  3 marks  see marks.lua; only if all reactions go
+--                  3 marks  see marks.lua; only for a forgetting of all reactions
 -- Derived keys     the members of each reaction that is forgotten; floor
 -- ARGV, once       see deadline.lua
 -- ARGV, per post   1 post id  2 reaction, or '' for all  3 not_after, in µs of this server's clock

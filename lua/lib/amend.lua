@@ -58,9 +58,10 @@ local function amend(post, log, once, raw, not_after, cause, actor, step, edits,
   if is_import then
     local after = over or emptied and math.max(revision, (floor_of(post))) or revision
     -- Without state the floor stands for the post's revision, and any other post raises it. A step
-    -- with fewer than the most edits is the last of its file at the post.
-    if (emptied or not (changes or state[1])) and edits < MOST_EDITS and live == 0
-      and not over then
+    -- with fewer than the most edits is the last of its file at the post, and without any it comes
+    -- before the rules of the post.
+    if (emptied or not (changes or state[1])) and edits > 0 and edits < MOST_EDITS
+      and live == 0 and not over then
       delete_mark(once, marks, mark)
     else
       write_mark(once, marks, mark, raw, source, from + edits, after, live)

@@ -136,7 +136,8 @@ pub struct ImportStep {
 /// How far an import is with a post. The store keeps it for at least 30 days after the step.
 ///
 /// A step that leaves the post without state leaves no mark either, unless it has [`MOST_EDITS`]
-/// edits, so that more rows of the post may follow, or the post had live taps.
+/// edits, so that more rows of the post may follow, or none, so that rules follow, or the post had
+/// live taps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImportMark {
     /// What the rows came from.

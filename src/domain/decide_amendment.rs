@@ -131,9 +131,9 @@ pub fn decide_amendment<L: PostLook>(
 }
 
 /// Whether a step with so many edits is the last one of its file at the post. One with the most
-/// edits may have others behind it.
+/// edits may have others behind it, and one without edits comes before the rules of the post.
 fn is_last(edits: usize) -> bool {
-    edits < MOST_EDITS
+    (1..MOST_EDITS).contains(&edits)
 }
 
 /// The answer of a step that is not applied.

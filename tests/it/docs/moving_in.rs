@@ -170,7 +170,7 @@ impl Guide {
         let old = Program::start(&["--store", &old]);
         old.send("DELETE", "/v1/read-only").await.ok(200);
         old.send("DELETE", &format!("/v1/posts/{POST}/reactions")).await.ok(200);
-        old.send("PUT", &format!("/v1/posts/{POST}/reactions/like/users/9")).await.ok(200);
+        old.send("PUT", &format!("/v1/posts/{POST}/reactions/like/users/9")).await.ok(201);
         drop(old);
         let since = self.place.run(&["export", "--since", cursor]);
         let since = String::from_utf8(since.stdout).unwrap();

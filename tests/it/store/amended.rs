@@ -237,7 +237,7 @@ impl Run<'_> {
             let revision = over.unwrap_or(now);
             let mark = Mark { source, done: from + rows, revision, live };
             let is_blank = self.summary(n).await.is_blank();
-            let is_untouched = is_blank && live == 0 && over.is_none();
+            let is_untouched = is_blank && rows > 0 && live == 0 && over.is_none();
             self.tables[n].mark = (!is_untouched).then_some(mark);
         }
     }

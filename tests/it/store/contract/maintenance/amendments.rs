@@ -13,7 +13,7 @@ pub(super) async fn law_18_edits_apply_in_their_order_and_have_entries(store: An
         put(2, "like", 7),
         edit(2, "like", EditAct::RemoveAt(Micros(7))),
         edit(2, "like", EditAct::Restore(Micros(8))),
-        put(1, "like", 3),
+        edit(1, "like", EditAct::Merge { at: Micros(3), excluded: [].into() }),
         put(3, "👍", 1_767_225_600_000_000),
         put(4, "👍", 5),
         edit(4, "👍", EditAct::RemoveUpTo(Micros(5))),
