@@ -13,7 +13,7 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deploy deploy-tools deb deb-test help test messages ci dist lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander moderation web web-dist web-tools double-taps demo-figures picture
+.PHONY: deploy deploy-tools deb deb-test help test messages ci dist lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander moderation moving web web-dist web-tools double-taps demo-figures picture
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -137,12 +137,19 @@ moderation: bench-tools ## What listing, locking and forgetting a post with a mi
 	cargo build --profile dist
 	benches/moderation
 
-tools: $(TOOLS)/valkey-server $(TOOLS)/promtool ## Find or install redis-server, valkey-server and promtool
+moving: tools ## Rows per second, memory and exactness of import, diff and export, and what an import costs taps meanwhile (ROWS=…)
+	cargo build --profile dist --workspace
+	benches/moving
+
+tools: $(TOOLS)/valkey-server $(TOOLS)/promtool ## Find or install redis-server, valkey-server, PostgreSQL and promtool
 	@command -v redis-server >/dev/null || { \
 	  echo "installing redis-server"; \
 	  $(SUDO) apt-get update -qq && \
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server; } || { \
 	  echo "redis-server 7 or later is needed: install it with your package manager" >&2; exit 1; }
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || test -n "$$ONETAP_TEST_POSTGRES" || { \
+	  $(call installed,postgresql); } || { \
+	  echo "PostgreSQL is needed: install it, or name the folder of its programs in ONETAP_TEST_POSTGRES" >&2; exit 1; }
 	@test -e /usr/share/i18n/locales/en_US || $(SUDO) apt-get install -y -qq locales || { \
 	  echo 'please install the sources of locales (Debian: locales), for a Redis under another locale'; exit 1; }
 	@command -v curl >/dev/null || $(SUDO) apt-get install -y -qq curl || { \

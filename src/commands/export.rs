@@ -43,7 +43,7 @@ pub(super) fn run(args: &ExportArgs, settings: &Settings) -> Result<(), Failure>
 fn write(mut reader: Reader, mut writer: Writer) -> io::Result<(u64, LeftOut)> {
     let mut output = app::output();
     let (mut text, mut lines) = (writer.header(), 0);
-    while let Some(part) = reader.next() {
+    while let Some(part) = reader.part() {
         lines += part.len() as u64;
         part.iter().for_each(|line| writer.write(line, &mut text));
         output.write_all(text.as_bytes())?;

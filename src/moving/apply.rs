@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::row::Row;
 use crate::domain::{
-    Amended, Amendment, Cause, Edit, EditAct, EditOutcome, ImportOutcome, ImportStep, MemberEdit,
-    Once, PostId, Reactor, Rules, RulesEdit, SourceId, UserId,
+    Add, Amended, Amendment, Cause, Edit, EditAct, EditOutcome, ImportOutcome, ImportStep,
+    MemberEdit, Once, PostId, Reactor, Rules, RulesEdit, SourceId, UserId,
 };
 use crate::store::{Deadline, Maintenance, ReactorsQuery, Store, StoreError, SummaryQuery};
 
@@ -208,7 +208,7 @@ async fn finish<S: Store>(
     Ok(Stepped { outcome: amended.import, counts, ruled })
 }
 
-/// Gives rules to a post that has the default ones. So a second run undoes no moderator's change.
+/// Gives a post the rules of which it has the default ones, so that it changes no moderator's.
 async fn rule<S: Store>(
     store: &S,
     plan: Plan,
@@ -218,12 +218,13 @@ async fn rule<S: Store>(
 ) -> Result<bool, StoreError> {
     let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
     let found = store.summaries(query, deadline).await?;
-    if found.iter().any(|summary| !summary.rules.is_default()) {
-        return Ok(false);
-    }
-    let of_taps = Edit::Rules(rules.palette.clone(), rules.add);
+    let found = found.into_iter().next().map(|summary| summary.rules).unwrap_or_default();
+    // Two edits, each judged by itself: a run that stops between them leaves the other to the next.
+    let lock = (rules.locked && !found.locked).then_some(Edit::Lock(true));
+    let is_default = found.palette.is_none() && found.add == Add::default();
+    let of_taps = is_default.then(|| Edit::Rules(rules.palette.clone(), rules.add));
     let mut changed = false;
-    for edit in [of_taps, Edit::Lock(rules.locked)] {
+    for edit in [lock, of_taps].into_iter().flatten() {
         let edit = RulesEdit { post, edit, actor: plan.actor };
         changed |= store.rule(edit, deadline).await?.changed;
     }

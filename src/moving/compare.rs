@@ -123,7 +123,7 @@ impl Held {
             match self.part.next() {
                 Some(Exported::Member(moved)) => return Some(moved),
                 Some(Exported::Rules(..) | Exported::Forgotten(..)) => {}
-                None => self.part = self.store.next()?.into_iter(),
+                None => self.part = self.store.part()?.into_iter(),
             }
         }
     }

@@ -301,14 +301,14 @@ fn plan(posts: Posts, together: usize, sender: &mpsc::Sender<std::io::Result<Wor
         post.iter().for_each(|post| estimate.add(post));
         let sent = match post {
             Ok(PostRows { post, rows: Rows::Few(few), rules }) => {
-                rows += few.len().max(1);
+                let more = few.len().max(1);
+                let full = rows + more > together && !steps.is_empty();
+                let sent = full.then(|| std::mem::take(&mut steps));
+                rows = if full { more } else { rows + more };
                 let few = few.into_iter().map(StepRow::from).collect();
                 steps.push(Step { post, from: 0, rows: few, rules });
-                if rows < together {
-                    continue;
-                }
-                rows = 0;
-                sender.blocking_send(Ok(Work::Few(std::mem::take(&mut steps))))
+                let Some(sent) = sent else { continue };
+                sender.blocking_send(Ok(Work::Few(sent)))
             }
             Ok(PostRows { post, rows: Rows::Many(spool), rules }) => {
                 sender.blocking_send(Ok(Work::Large(post, spool, rules)))

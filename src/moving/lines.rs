@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 
 use super::input::{Input, InputError};
 use super::meaning::{Fields, Meaning, Parsing};
-use super::rejects::Rejected;
+use super::rejects::{Numbered, Rejected};
 use super::row::Line;
 use crate::domain::{Add, DEFAULT_PALETTE, Rules};
 
@@ -71,7 +71,7 @@ impl Lines {
         &mut self,
         meaning: &Meaning,
         parsing: &mut Parsing<'_>,
-    ) -> Result<Option<(u64, Result<Line, Rejected>)>, InputError> {
+    ) -> Result<Option<Numbered>, InputError> {
         loop {
             let Some(too_long) = self.read()? else { return Ok(None) };
             let text = self.line.trim_ascii();

@@ -40,7 +40,7 @@ pub struct Reader {
 
 impl Reader {
     /// The next part. Blocks.
-    pub fn next(&mut self) -> Option<Vec<Exported>> {
+    pub fn part(&mut self) -> Option<Vec<Exported>> {
         self.parts.blocking_recv()
     }
 

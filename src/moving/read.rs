@@ -9,7 +9,7 @@ use super::input::{From, Input, InputError};
 use super::lines::Lines;
 use super::meaning::{Meaning, Parsing};
 use super::progress::Progress;
-use super::rejects::{Rejected, Rejects, RejectsSummary};
+use super::rejects::{Numbered, Rejects, RejectsSummary};
 use super::row::{Grouping, Key, Line};
 use super::sorted::{Sorted, Sorter};
 use super::table::Table;
@@ -39,8 +39,8 @@ pub struct Whole {
 }
 
 enum Format {
-    Csv(Table),
-    NdJson(Lines),
+    Csv(Box<Table>),
+    NdJson(Box<Lines>),
 }
 
 impl Format {
@@ -48,8 +48,8 @@ impl Format {
     fn of(mut input: Input, meaning: &Meaning) -> Result<Self, InputError> {
         let first = input.next()?.trim_ascii_start().first().copied();
         match first {
-            Some(b'{') => Ok(Self::NdJson(Lines::open(input))),
-            _ => Table::open(input, meaning).map(Self::Csv),
+            Some(b'{') => Ok(Self::NdJson(Box::new(Lines::open(input)))),
+            _ => Ok(Self::Csv(Box::new(Table::open(input, meaning)?))),
         }
     }
 
@@ -57,7 +57,7 @@ impl Format {
         &mut self,
         meaning: &Meaning,
         parsing: &mut Parsing<'_>,
-    ) -> Result<Option<(u64, Result<Line, Rejected>)>, InputError> {
+    ) -> Result<Option<Numbered>, InputError> {
         match self {
             Self::Csv(table) => table.next(parsing),
             Self::NdJson(lines) => lines.next(meaning, parsing),

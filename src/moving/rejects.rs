@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::input::InputError;
+use super::row::Line;
 
 /// The most bytes of a field that the file repeats.
 const MOST_SHOWN: usize = 1000;
@@ -21,6 +22,9 @@ pub struct Rejected {
     /// Its fields, or the whole line of NDJSON.
     pub row: Vec<String>,
 }
+
+/// The number of a line, and the line or why it is none.
+pub(crate) type Numbered = (u64, Result<Line, Rejected>);
 
 /// The first line of the file. So a second run of the same import may write it anew, and nobody
 /// loses another file.
@@ -108,7 +112,11 @@ impl Rejects {
     pub(crate) fn end(mut self) -> Result<RejectsSummary, InputError> {
         let ended = match (self.file.take(), &self.to) {
             (Some(mut file), _) => file.flush(),
-            (None, Some((path, _))) => std::fs::remove_file(path),
+            (None, Some((path, _))) => match std::fs::metadata(path) {
+                Ok(found) if found.is_file() => std::fs::remove_file(path),
+                // Such as /dev/null.
+                other => other.map(|_| ()),
+            },
             (None, None) => Ok(()),
         };
         match ended {
@@ -127,5 +135,22 @@ fn shorten(field: &mut String) {
         let end = (0..=MOST_SHOWN).rev().find(|end| field.is_char_boundary(*end));
         field.truncate(end.unwrap_or_default());
         field.push('…');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_file_is_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (nothing, earlier) = (folder.path().join("nothing"), folder.path().join("earlier"));
+        std::os::unix::fs::symlink("/dev/null", &nothing).expect("a link");
+        File::create(&earlier).expect("a file");
+        for path in [&nothing, &earlier] {
+            Rejects::at(path, "rows.csv").expect("a place").end().expect("an end");
+        }
+        assert!(nothing.exists() && !earlier.exists());
     }
 }

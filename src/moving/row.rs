@@ -33,7 +33,8 @@ pub(crate) enum Line {
 pub enum Grouping {
     /// By post: for a store whose posts lie in this order, and for comparing.
     Posts,
-    /// By partition, then by post: a store may send steps of one partition together.
+    /// By pairs of partitions, then by post: Redis gets the steps of one partition together, and two
+    /// partitions at a time, which travel on different lanes.
     Partitions,
 }
 
@@ -62,7 +63,7 @@ impl Key {
         let mut bytes = Vec::with_capacity(64);
         bytes.push(match grouping {
             Grouping::Posts => 0,
-            Grouping::Partitions => post.partition().index().to_le_bytes()[0],
+            Grouping::Partitions => (post.partition().index() / 2).to_le_bytes()[0],
         });
         bytes.extend_from_slice(&post.as_number().to_be_bytes());
         let (at, active) = match line {

@@ -6,7 +6,7 @@ use csv_core::ReadRecordResult;
 
 use super::input::{Input, InputError};
 use super::meaning::{COLUMNS, Fields, Meaning, Parsing};
-use super::rejects::Rejected;
+use super::rejects::{Numbered, Rejected};
 use super::row::Line;
 
 /// The longest row. A longer one is rejected without being kept.
@@ -81,7 +81,7 @@ impl Table {
     pub(crate) fn next(
         &mut self,
         parsing: &mut Parsing<'_>,
-    ) -> Result<Option<(u64, Result<Line, Rejected>)>, InputError> {
+    ) -> Result<Option<Numbered>, InputError> {
         if !read(&mut self.input, &mut self.parser, &mut self.record)? {
             return Ok(None);
         }

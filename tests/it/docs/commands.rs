@@ -124,6 +124,7 @@ fn no_command_has_a_comment_behind_it() {
         "CONTRIBUTING.md",
         "docs/api.md",
         "docs/moderation.md",
+        "docs/moving-in.md",
         "docs/operations.md",
         "loadtest/README.md",
     ] {

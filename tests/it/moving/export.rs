@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::{
     HEADER, OTHER, POST, Place, assert_code, assert_said, at_places, line, many_rows, numbered, row,
 };
-use crate::support::program::{Program, figure};
+use crate::support::program::Program;
 
 at_places! { [file, redis, service] {
     what_changed_since_an_export_is_exported_as_it_is_now,
@@ -154,8 +154,8 @@ async fn a_cursor_that_the_log_has_left_behind_is_expired() {
     let place = Place::file();
     assert_code(&place.import(&row(POST, 1, "like", true, "2024-03-01"), &[]), 0);
     let first = cursor(&place.run(&["export"]));
-    let rows: String = (1..=300).map(|user| row(POST, user, "love", true, "2024-03-01")).collect();
-    assert_code(&place.import(&rows, &["--change-log-max-entries", "100"]), 0);
+    let rows: String = (1..=2600).map(|user| row(POST, user, "love", true, "2024-03-01")).collect();
+    assert_code(&place.import(&rows, &["--change-log-max-entries", "1000"]), 0);
     let output = place.run(&["export", "--since", &first]);
     assert_code(&output, 1);
     assert_said(&output, &["no longer has all changes", "export everything again"]);
@@ -184,7 +184,7 @@ async fn begin(service: &Program) -> TcpStream {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_reads_slowly_or_goes_away_holds_nothing_else_up() {
     let place = Place::service();
-    assert_code(&place.import(&many_rows(400, 500), &[]), 0);
+    assert_code(&place.import(&many_rows(240, 500), &[]), 0);
     place
         .serving(async |service| {
             let before = service.resident_kib();
@@ -197,9 +197,9 @@ async fn a_client_that_reads_slowly_or_goes_away_holds_nothing_else_up() {
                 let tap = format!("/v1/posts/{}/reactions/sad/users/{user}", numbered(3));
                 assert_eq!(service.send("PUT", &tap).await.status, 201);
             }
-            // All of it would be 25 MB.
+            // All of it would be 15 MB for each of the two.
             let grown = service.resident_kib().saturating_sub(before);
-            assert!(grown < 20_000, "{grown} KiB more");
+            assert!(grown < 10_000, "{grown} KiB more");
             drop((slow, other));
             // Both have given their places back.
             let free = async || {
@@ -214,8 +214,6 @@ async fn a_client_that_reads_slowly_or_goes_away_holds_nothing_else_up() {
                 }
             };
             service.until("a place for an export", free).await;
-            let metrics = service.send("GET", "/metrics").await.body;
-            assert!(figure(&metrics, "onetap_http_connections_open") < 10);
         })
         .await;
 }

@@ -8,12 +8,13 @@ mod stopping;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::support::prefix;
-use crate::support::program::{Program, onetap, outcome};
+use crate::support::program::{Program, onetap};
 use crate::support::redis_server::{Kind, shared};
 
 pub(crate) const POST: &str = "0192f0c1-2345-7890-abcd-ef0123456789";
@@ -51,6 +52,11 @@ impl Place {
         Self::of(&["--url", &url], Some(service))
     }
 
+    /// Whether it is a store file.
+    pub(crate) fn is_file(&self) -> bool {
+        self.args.iter().any(|arg| arg.starts_with("file:"))
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -63,7 +69,7 @@ impl Place {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    pub(crate) fn command(&self, args: &[&str]) -> std::process::Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let own = self.args.iter().map(String::as_str);
         let mut command = onetap(&args.iter().copied().chain(own).collect::<Vec<_>>());
         command.current_dir(self.folder.path());
@@ -72,7 +78,7 @@ impl Place {
 
     /// Runs a command on the store.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
-        outcome(&mut self.command(args))
+        run(&mut self.command(args))
     }
 
     /// Imports a table with these rows and no header.
@@ -100,6 +106,22 @@ impl Place {
         service.until_ready().await;
         work(&service).await
     }
+}
+
+/// The output of a command, however long it is. A command that keeps running is killed.
+pub(crate) fn run(command: &mut Command) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (pid, (sender, ended)) = (child.id().to_string(), std::sync::mpsc::channel::<()>());
+    let watch = std::thread::spawn(move || {
+        let timeout = Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+        if ended.recv_timeout(Duration::from_secs(60)) == timeout {
+            let _ = Command::new("kill").args(["-9", &pid]).status();
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(sender);
+    watch.join().unwrap();
+    output
 }
 
 /// A row of a table.

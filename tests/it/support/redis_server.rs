@@ -164,16 +164,25 @@ impl RedisServer {
         else {
             return false;
         };
-        // It answers PING only when it has loaded its data.
-        let asked = stream.write_all(b"INFO server\r\nPING\r\nQUIT\r\n");
-        let mut answer = Vec::new();
-        if asked.and_then(|()| stream.read_to_end(&mut answer)).is_err() {
-            return false;
+        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        // It refuses PING while it loads its data. With a password it refuses both; then that has
+        // to do.
+        let (mut text, mut part) = (String::new(), [0; 4096]);
+        let mut asked = stream.write_all(b"INFO server\r\nPING\r\n");
+        while asked.is_ok()
+            && !["+PONG", "-LOADING", "-NOAUTH"].iter().any(|end| text.contains(end))
+        {
+            asked = match stream.read(&mut part) {
+                Ok(0) => return false,
+                Ok(read) => {
+                    text.push_str(&String::from_utf8_lossy(&part[..read]));
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            };
         }
-        let text = String::from_utf8_lossy(&answer);
-        // With a password it says nothing of itself; then that has to do.
-        text.contains(&format!("process_id:{}\r", self.pid)) && text.contains("+PONG")
-            || text.starts_with("-NOAUTH")
+        let own = text.contains(&format!("process_id:{}\r", self.pid));
+        own && text.contains("+PONG") || text.starts_with("-NOAUTH")
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
