@@ -38,8 +38,8 @@ impl Readiness {
     /// Checks, unless a worker has checked within [`FRESH`]. The check has the deadline of a
     /// request, since a lane gives a connection up when a call expires. Only the scrape waits less.
     pub(super) async fn refresh(self: &Arc<Self>, store: &AnyStore, deadline: Deadline) {
-        // A process that nobody writes to has not looked for long whether a window is open. An error
-        // leaves that figure as it was.
+        // A process that nobody writes to has not looked for long whether a window is open. An
+        // error leaves that figure as it was.
         let _ = store.look_at_window(Deadline::after(SCRAPE_WAIT)).await;
         let last = *self.last.lock();
         if last.is_some_and(|(at, _)| at.elapsed() < FRESH) {

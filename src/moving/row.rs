@@ -33,8 +33,8 @@ pub(crate) enum Line {
 pub enum Grouping {
     /// By post: for a store whose posts lie in this order, and for comparing.
     Posts,
-    /// By pairs of partitions, then by post: Redis gets the steps of one partition together, and two
-    /// partitions at a time, which travel on different lanes.
+    /// By pairs of partitions, then by post: Redis gets the steps of one partition together, and
+    /// two partitions at a time, which travel on different lanes.
     Partitions,
 }
 

@@ -9,8 +9,8 @@ use crate::domain::{Amended, Amendment, MOST_EDITS, Micros, PostId, Reaction, Re
 /// The most bytes of a document.
 pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 
-/// The document that is there once the index of what users gave is complete. A new store has it from
-/// its first start. An older store gets it when every post has been audited with `repair`.
+/// The document that is there once the index of what users gave is complete. A new store has it
+/// from its first start. An older store gets it when every post has been audited with `repair`.
 pub const USER_INDEX: &str = "user-index";
 
 /// How long a store keeps what a step of a job answered, under its token.
@@ -95,8 +95,8 @@ pub enum Drift {
 pub struct Audited {
     /// What did not agree; empty for a sound post.
     pub drift: Vec<Drift>,
-    /// Whether the step repaired it. A repair raises the revision, unless it repairs the index alone,
-    /// and writes no log entry.
+    /// Whether the step repaired it. A repair raises the revision, unless it repairs the index
+    /// alone, and writes no log entry.
     pub repaired: bool,
     /// The revision of the post now.
     pub revision: Revision,

@@ -34,8 +34,8 @@ const LEASE: Duration = Duration::from_secs(4);
 /// looks again after this time.
 const RENEW_AFTER: Duration = Duration::from_millis(500);
 
-/// The timeout of a look. It travels with the taps, and a lane gives a connection up whose calls all
-/// expired. So it is not shorter than theirs.
+/// The timeout of a look. It travels with the taps, and a lane gives a connection up whose calls
+/// all expired. So it is not shorter than theirs.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a look waits for the other nodes after the first has answered.

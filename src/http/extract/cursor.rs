@@ -2,9 +2,9 @@
 //!
 //! In a list of reactors `base64url(check ‖ µs ‖ user ‖ reaction)`, the user as
 //! [`UserId::append_to`] writes it. In the list of what a user gave, the post takes the place of
-//! the user. The check is a hash of the list and the place. By it we refuse a cursor that was cut, altered or
-//! taken from another list. It is no secret: a cursor made by hand shows nothing that the list
-//! would not show.
+//! the user. The check is a hash of the list and the place. By it we refuse a cursor that was cut,
+//! altered or taken from another list. It is no secret: a cursor made by hand shows nothing that
+//! the list would not show.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

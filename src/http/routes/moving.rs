@@ -44,8 +44,8 @@ const AHEAD: Duration = Duration::from_secs(60);
 ///
 /// For `onetap import --url`, and for what an import by a file cannot do. The rows of each post are
 /// one atomic step. Repeating a call is always safe: rows of one source are applied once. Rules and
-/// palettes do not judge them. Each row must be there once, sorted in a way that the caller repeats:
-/// `from` counts the rows of a post.
+/// palettes do not judge them. Each row must be there once, sorted in a way that the caller
+/// repeats: `from` counts the rows of a post.
 #[utoipa::path(
     post,
     path = "/v1/import",

@@ -85,6 +85,34 @@ struct Mark {
 
 type Members = BTreeMap<(Reaction, UserId), u64>;
 
+/// The edit, and its time.
+fn edit_of((user, name, act): &(&str, &str, Act)) -> (MemberEdit, u64) {
+    let user: UserId = user.parse().unwrap();
+    let excluded: Arc<[Reaction]> = NAMES.iter().map(|name| reaction(name)).collect();
+    let (act, at) = match *act {
+        Act::Put(at) => (EditAct::Put(Micros(at)), at),
+        Act::Restore(at) => (EditAct::Restore(Micros(at)), at),
+        Act::Merge(at) => (EditAct::Merge { at: Micros(at), excluded }, at),
+        Act::RemoveUpTo(at) => (EditAct::RemoveUpTo(Micros(at)), at),
+        Act::RemoveAt(at) => (EditAct::RemoveAt(Micros(at)), at),
+    };
+    (MemberEdit { user, reaction: reaction(name), act }, at)
+}
+
+fn once_of(once: Kind, post: PostId) -> Once {
+    match once {
+        Kind::Free => Once::No,
+        Kind::Step(token) => {
+            let mut bytes = *post.as_uuid().as_bytes();
+            bytes[0] ^= token;
+            Once::Step(StepToken(bytes))
+        }
+        Kind::Import { source, from, merge } => {
+            Once::Import(ImportStep { source: SourceId([source; 16]), from, merge })
+        }
+    }
+}
+
 /// A post as a table.
 #[derive(Clone, Debug, Default)]
 struct Table {
@@ -93,7 +121,42 @@ struct Table {
     answered: BTreeMap<u8, Vec<EditOutcome>>,
 }
 
+/// What the rule of imports says of a step.
+struct Judged {
+    expected: ImportOutcome,
+    /// How many of its rows are done.
+    skip: usize,
+    /// The revision that its rows must be newer than.
+    live: u64,
+    /// The mark's revision, if the step goes on over a change of somebody else.
+    over: Option<u64>,
+}
+
 impl Table {
+    fn judge(&self, once: Kind, rows: u64, present: u64, blank: bool) -> Judged {
+        let Kind::Import { source, from, merge } = once else {
+            return Judged { expected: ImportOutcome::Applied, skip: 0, live: 0, over: None };
+        };
+        let own = self.mark.filter(|mark| mark.source == source);
+        let done = own.map_or(0, |mark| mark.done);
+        let goes_on = |own: &Mark| from > 0 && own.live == 0 && own.revision != present;
+        let over = own.filter(goes_on).map(|own| own.revision);
+        let live = match self.mark {
+            _ if over.is_some() => 0,
+            Some(mark) if mark.revision == present => mark.live,
+            None if blank => 0,
+            _ => present,
+        };
+        let expected = match () {
+            () if own.is_some() && done >= from + rows => ImportOutcome::Done,
+            () if live > 0 && !merge => ImportOutcome::LiveTaps,
+            () if done < from => ImportOutcome::Behind,
+            () => ImportOutcome::Applied,
+        };
+        let skip = usize::try_from(done.saturating_sub(from)).unwrap();
+        Judged { expected, skip, live, over }
+    }
+
     fn edit(&mut self, user: UserId, name: &Reaction, act: Act) -> EditOutcome {
         let own = (name.clone(), user);
         let before = self.members.get(&own).copied();
@@ -150,46 +213,13 @@ impl Run<'_> {
         let present = before.revision.0;
         let table = &mut self.tables[n];
         let rows = edits.len() as u64;
-        let (mut expected, mut skip, mut live) = (ImportOutcome::Applied, 0, 0);
-        // The mark's revision, if the step goes on over a change of somebody else.
-        let (mut replayed, mut over) = (None, None);
-        match once {
-            Kind::Free => {}
-            Kind::Step(token) => replayed = table.answered.get(&token).cloned(),
-            Kind::Import { source, from, merge } => {
-                let own = table.mark.filter(|mark| mark.source == source);
-                let done = own.map_or(0, |mark| mark.done);
-                if own.is_some_and(|own| from > 0 && own.live == 0 && own.revision != present) {
-                    over = own.map(|own| own.revision);
-                }
-                live = match table.mark {
-                    _ if over.is_some() => 0,
-                    Some(mark) if mark.revision == present => mark.live,
-                    None if before.is_blank() => 0,
-                    _ => present,
-                };
-                expected = match () {
-                    () if own.is_some() && done >= from + rows => ImportOutcome::Done,
-                    () if live > 0 && !merge => ImportOutcome::LiveTaps,
-                    () if done < from => ImportOutcome::Behind,
-                    () => ImportOutcome::Applied,
-                };
-                skip = usize::try_from(done.saturating_sub(from)).unwrap();
-            }
-        }
-        let member = |(user, name, act): &(&str, &str, Act)| {
-            let user: UserId = user.parse().unwrap();
-            let excluded: Arc<[Reaction]> = NAMES.iter().map(|name| reaction(name)).collect();
-            let (act, at) = match *act {
-                Act::Put(at) => (EditAct::Put(Micros(at)), at),
-                Act::Restore(at) => (EditAct::Restore(Micros(at)), at),
-                Act::Merge(at) => (EditAct::Merge { at: Micros(at), excluded }, at),
-                Act::RemoveUpTo(at) => (EditAct::RemoveUpTo(Micros(at)), at),
-                Act::RemoveAt(at) => (EditAct::RemoveAt(Micros(at)), at),
-            };
-            (MemberEdit { user, reaction: reaction(name), act }, at)
+        let Judged { expected, skip, live, over } =
+            table.judge(once, rows, present, before.is_blank());
+        let replayed = match once {
+            Kind::Step(token) => table.answered.get(&token).cloned(),
+            _ => None,
         };
-        let members: Vec<_> = edits.iter().map(member).collect();
+        let members: Vec<_> = edits.iter().map(edit_of).collect();
         let mut outcomes = vec![EditOutcome::Unchanged; edits.len()];
         if let Some(answered) = &replayed {
             outcomes.clone_from(answered);
@@ -207,17 +237,7 @@ impl Run<'_> {
             cause: Cause::Import,
             actor: None,
             edits: members.into_iter().map(|(edit, _)| edit).collect(),
-            once: match once {
-                Kind::Free => Once::No,
-                Kind::Step(token) => {
-                    let mut bytes = *self.ids[n].as_uuid().as_bytes();
-                    bytes[0] ^= token;
-                    Once::Step(StepToken(bytes))
-                }
-                Kind::Import { source, from, merge } => {
-                    Once::Import(ImportStep { source: SourceId([source; 16]), from, merge })
-                }
-            },
+            once: once_of(once, self.ids[n]),
         };
         let amended = self.store.amend(vec![request], soon()).await.remove(0).unwrap();
         assert_eq!((amended.import, amended.replayed), (expected, replayed.is_some()));
