@@ -11,8 +11,8 @@ use crate::moving::Counts;
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ImportBody {
-    /// Names what the rows come from: 32 hexadecimal digits, such as a hash of the whole input. Rows
-    /// of one source are applied once.
+    /// Names what the rows come from: 32 hexadecimal digits, such as a hash of the whole input.
+    /// Rows of one source are applied once.
     #[serde(default, deserialize_with = "never_null")]
     #[schema(value_type = String, required = true, example = "0f1e2d3c4b5a69788796a5b4c3d2e1f0")]
     pub(in crate::http) source: Option<String>,
@@ -22,7 +22,8 @@ pub(in crate::http) struct ImportBody {
     /// Only say what would happen.
     #[serde(default)]
     pub(in crate::http) dry_run: bool,
-    /// Put back what a job has removed. A reaction that was given since keeps its time.
+    /// Put back what a job has removed. A reaction that was given since keeps its time. A call that
+    /// is repeated after more than a day puts back what was removed in between, too.
     #[serde(default)]
     pub(in crate::http) restore: bool,
     /// Different posts with at most 1,000 rows together.
