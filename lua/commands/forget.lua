@@ -1,7 +1,9 @@
--- Removes every member of a post, or of one reaction of it, and keeps the rules. It adds one entry
--- to the log and frees more, so Redis lets it run when memory is full.
+-- Removes every member of a post, or of one reaction of it, and keeps the rules. With all members
+-- the mark of imports goes. It adds one entry to the log and frees more, so Redis lets it run when
+-- memory is full.
 --
 -- KEYS, per post   1 post  see members.lua  2 log  see log.lua
+--                  3 marks  see marks.lua; only for a forgetting of all reactions
 -- Derived keys     the members of each reaction that is forgotten; floor
 -- ARGV, once       see deadline.lua
 -- ARGV, per post   1 post id  2 reaction, or '' for all  3 not_after, in µs of this server's clock
@@ -13,6 +15,7 @@
 
 --- @include "log"
 --- @include "look"
+--- @include "marks"
 --- @include "revision"
 
 -- What goes, how many members that are, and whether nothing else stays; or nil and a failure.
@@ -31,12 +34,19 @@ local function plan(post, reaction)
   return names, removed, others
 end
 
-local function forget(post, log, id, reaction, not_after, actor)
+-- The mark goes once nothing can fail any more.
+local function forget(post, log, marks, id, reaction, not_after, actor)
   local state, previous, no_floor = look_at(post, not_after)
   if not state then return previous, no_floor, 0 end
   local names, removed, others = plan(post, reaction)
   if not names then return removed, 0, 0 end
-  if #names == 0 then return 0, 0, previous end
+  local mark, kept, damage
+  if marks then mark, kept, damage = mark_of(marks, packed(id)) end
+  if damage then return damage, 0, 0 end
+  if #names == 0 then
+    delete_mark(marks, kept, mark)
+    return 0, 0, previous
+  end
   local revision, text = next_revision(previous)
   local emptied, floor, problem = not (others or has_rules(state)), nil, nil
   if emptied then
@@ -56,14 +66,16 @@ local function forget(post, log, id, reaction, not_after, actor)
     if not emptied then write_count(post, name, 0, text) end
   end
   if emptied then delete_post(post, post) end
+  delete_mark(marks, kept, mark)
   return CHANGED, removed, revision
 end
 
 local answer, key = { now }, 0
 for arg = 5, #ARGV - 4, 4 do
   local at = #answer
+  local whole = ARGV[arg + 2] == ''
   answer[at + 1], answer[at + 2], answer[at + 3] = forget(KEYS[key + 1], KEYS[key + 2],
-    ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4])
-  key = key + 2
+    whole and KEYS[key + 3], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4])
+  key = key + (whole and 3 or 2)
 end
 return answer

@@ -20,7 +20,7 @@
 --- @include "apply"
 --- @include "marks"
 
-local FIXED, PER_EDIT, STEP_KEPT_MILLIS = 6, 5, '90000000'
+local FIXED, PER_EDIT, MOST_EDITS, STEP_KEPT_MILLIS = 6, 5, 1000, '90000000'
 
 local function amend(post, log, once, raw, not_after, cause, actor, step, edits, arg)
   local is_import = #step > 1
@@ -33,12 +33,12 @@ local function amend(post, log, once, raw, not_after, cause, actor, step, edits,
   end
   local state, present, no_floor = look_at(post, not_after)
   if not state then return present, no_floor, 0 end
-  local mark, marks, problem, why, done, live
+  local mark, marks, problem, why, done, live, over
   local source, from = string.sub(step, 2, 17), tonumber(string.sub(step, 18)) or 0
   if is_import then
     mark, marks, problem = mark_of(once, raw)
     if problem then return problem, 0, 0 end
-    why, done, live =
+    why, done, live, over =
       judge_import(mark, source, from, edits, string.sub(step, 1, 1) == '+', state[1], present)
     if why then return 0, why .. string.rep('u', edits), present end
   end
@@ -56,8 +56,16 @@ local function amend(post, log, once, raw, not_after, cause, actor, step, edits,
   end
   local text, revision = table.concat(outcomes), run.revision
   if is_import then
-    local after = emptied and math.max(revision, (floor_of(post))) or revision
-    write_mark(once, marks, mark, raw, source, from + edits, after, live)
+    local after = over or emptied and math.max(revision, (floor_of(post))) or revision
+    -- Without state the floor stands for the post's revision, and any other post raises it. A step
+    -- with fewer than the most edits is the last of its file at the post, and without any it comes
+    -- before the rules of the post.
+    if (emptied or not (changes or state[1])) and edits > 0 and edits < MOST_EDITS
+      and live == 0 and not over then
+      delete_mark(once, marks, mark)
+    else
+      write_mark(once, marks, mark, raw, source, from + edits, after, live)
+    end
   elseif step == 's' and (changes or not full) then
     call('SET', once, text .. string.format(' %.0f', revision), 'PX', STEP_KEPT_MILLIS)
   end

@@ -14,7 +14,7 @@ local MERGE = 'm'
 
 -- The time of a member after an edit; `since` is the time before it, false if there is none.
 local ACTS = {
-  p = function(_, at) return at end,
+  p = function(since, at) return since and math.max(since, at) or at end,
   r = function(since, at) return since or at end,
   m = function(since, at) return since and math.min(since, at) or at end,
   u = function(since, at) return since and since > at and since end,

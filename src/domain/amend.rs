@@ -41,7 +41,7 @@ pub struct MemberEdit {
 /// What an edit does with a member. The times are those of reactions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EditAct {
-    /// Afterwards the user has the reaction, with this time.
+    /// Afterwards the user has the reaction, with this time, or with its own if that is later.
     Put(Micros),
     /// Afterwards the user has the reaction: with this time if the edit adds it, with its own if it
     /// was there.
@@ -134,6 +134,10 @@ pub struct ImportStep {
 }
 
 /// How far an import is with a post. The store keeps it for at least 30 days after the step.
+///
+/// A step that leaves the post without state leaves no mark either, unless it has [`MOST_EDITS`]
+/// edits, so that more rows of the post may follow, or none, so that rules follow, or the post had
+/// live taps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImportMark {
     /// What the rows came from.
@@ -141,9 +145,11 @@ pub struct ImportMark {
     /// How many rows of the post are done.
     pub done: u64,
     /// The revision of the post after the step: its own, or the floor if it has no state. If the
-    /// revision is another one now, somebody has changed the post since.
+    /// revision is another one now, somebody has changed the post since. If somebody did so between
+    /// two steps of the source, it stays that of the first of them.
     pub revision: Revision,
-    /// The revision that the post had when an import found live taps; 0 if it found none.
+    /// The revision that the post had when an import found live taps, or the time by the store's
+    /// clock if that was less; 0 if it found none.
     pub live: Revision,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Amended, Amendment, Change, EditAct, EditOutcome, ImportMark, ImportOutcome, ImportStep,
-    MemberEdit, Micros, Once, PostWrite, Reaction, Revision, Rules, UserId, What,
+    MOST_EDITS, MemberEdit, Micros, Once, PostWrite, Reaction, Revision, Rules, UserId, What,
 };
 
 /// What a store shows of a post to an amendment, as it is before it.
@@ -46,8 +46,19 @@ pub struct AmendDecision {
     pub counts: Vec<(Reaction, u64)>,
     /// The write to the post. Its revision is that of the answer.
     pub post: PostWrite,
-    /// The mark to keep, for an import.
-    pub mark: Option<ImportMark>,
+    /// What becomes of the mark of imports.
+    pub mark: MarkWrite,
+}
+
+/// What a step does to the mark of imports at its post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkWrite {
+    /// Nothing.
+    Keep,
+    /// The post has this one from now on.
+    Write(ImportMark),
+    /// The post has none from now on.
+    Delete,
 }
 
 /// A member before and after an amendment: when the user gave the reaction, or None.
@@ -82,8 +93,8 @@ pub fn decide_amendment<L: PostLook>(
         Once::Import(step) => Some(step),
         Once::No | Once::Step(_) => None,
     };
-    let rows = step.map(|step| judge(step, edits.len(), mark, own, present));
-    let Rows { done, live } = match rows.unwrap_or(Ok(Rows::ALL)) {
+    let rows = step.map(|step| judge(step, edits.len(), mark, own, present, now));
+    let Rows { done, live, over } = match rows.unwrap_or(Ok(Rows::ALL)) {
         Ok(rows) => rows,
         Err(import) => return Ok(untouched(edits.len(), present, import)),
     };
@@ -102,14 +113,27 @@ pub fn decide_amendment<L: PostLook>(
         false => PostWrite::Write,
     };
     let after = if post == PostWrite::Empty { revision.max(floor) } else { revision };
-    let mark = step.map(|step| ImportMark {
-        source: step.source,
-        done: step.from + edits.len() as u64,
-        revision: after,
-        live,
-    });
+    let after = over.unwrap_or(after);
+    let is_stateless = post == PostWrite::Empty || (post == PostWrite::Keep && own.is_none());
+    let mark = match step {
+        None => MarkWrite::Keep,
+        // The floor would stand for the post's revision, and any other post raises it.
+        Some(_) if is_stateless && is_last(edits.len()) && live.0 == 0 && over.is_none() => {
+            MarkWrite::Delete
+        }
+        Some(step) => {
+            let done = step.from + edits.len() as u64;
+            MarkWrite::Write(ImportMark { source: step.source, done, revision: after, live })
+        }
+    };
     let amended = Amended { outcomes, revision, import: ImportOutcome::Applied, replayed: false };
     Ok(AmendDecision { amended, changes, moves, counts, post, mark })
+}
+
+/// Whether a step with so many edits is the last one of its file at the post. One with the most
+/// edits may have others behind it, and one without edits comes before the rules of the post.
+fn is_last(edits: usize) -> bool {
+    (1..MOST_EDITS).contains(&edits)
 }
 
 /// The answer of a step that is not applied.
@@ -121,7 +145,7 @@ fn untouched(edits: usize, revision: Revision, import: ImportOutcome) -> AmendDe
         moves: Vec::new(),
         counts: Vec::new(),
         post: PostWrite::Keep,
-        mark: None,
+        mark: MarkWrite::Keep,
     }
 }
 
@@ -131,10 +155,13 @@ struct Rows {
     done: usize,
     /// Only rows newer than this apply; 0 for all rows.
     live: Revision,
+    /// The revision of the mark, if somebody has changed the post since. The mark keeps it, so that
+    /// the next file finds these live taps.
+    over: Option<Revision>,
 }
 
 impl Rows {
-    const ALL: Self = Self { done: 0, live: Revision(0) };
+    const ALL: Self = Self { done: 0, live: Revision(0), over: None };
 }
 
 /// Whether to apply the rows of an import, and which. `own` is the revision of the post, None
@@ -145,16 +172,22 @@ fn judge(
     mark: Option<&ImportMark>,
     own: Option<Revision>,
     present: Revision,
+    now: Micros,
 ) -> Result<Rows, ImportOutcome> {
     let done = mark.filter(|mark| mark.source == step.source).map_or(0, |mark| mark.done);
     if mark.is_some_and(|mark| mark.source == step.source) && done >= step.from + rows as u64 {
         return Err(ImportOutcome::Done);
     }
+    // Only the first step of a file is judged, so that a large post comes in whole.
+    let going_on =
+        mark.filter(|mark| mark.source == step.source && step.from > 0 && mark.live == Revision(0));
     let live = match (mark, own) {
+        _ if going_on.is_some() => Revision::default(),
         // What an import found once stays: a live removal from that time left no trace.
         (Some(mark), _) if mark.revision == present => mark.live,
         (None, None) => Revision::default(),
-        (Some(_), _) | (None, Some(_)) => present,
+        // Many changes at once take a revision ahead of the clock, but no tap is.
+        (Some(_), _) | (None, Some(_)) => present.min(Revision(now.0)),
     };
     if live > Revision::default() && !step.merge {
         return Err(ImportOutcome::LiveTaps);
@@ -163,7 +196,8 @@ fn judge(
         return Err(ImportOutcome::Behind);
     }
     let done = usize::try_from(done - step.from).unwrap_or(rows).min(rows);
-    Ok(Rows { done, live })
+    let over = going_on.map(|mark| mark.revision).filter(|revision| *revision != present);
+    Ok(Rows { done, live, over })
 }
 
 /// The state that the edits so far have led to.
@@ -193,7 +227,7 @@ impl<'a, L: PostLook> Run<'a, L> {
         let member = self.member(*user, reaction)?;
         let since = self.moves[member].after;
         let wanted = match act {
-            EditAct::Put(at) => Some(*at),
+            EditAct::Put(at) => Some(since.map_or(*at, |since| since.max(*at))),
             EditAct::Restore(at) => since.or(Some(*at)),
             EditAct::Merge { at, excluded } => {
                 if !self.takes_place_of(*user, reaction, *at, excluded)? {

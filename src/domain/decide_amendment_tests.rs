@@ -39,7 +39,11 @@ impl Kept {
     fn amend(&mut self, amendment: &Amendment, at: u64) -> AmendDecision {
         let floor = Revision(self.floor);
         let decision = self.post.amend(amendment, self.mark.as_ref(), Micros(at), floor);
-        self.mark = decision.mark.or(self.mark);
+        match decision.mark {
+            MarkWrite::Keep => {}
+            MarkWrite::Write(mark) => self.mark = Some(mark),
+            MarkWrite::Delete => self.mark = None,
+        }
         self.settle(decision.post == PostWrite::Empty);
         decision
     }
@@ -90,7 +94,7 @@ fn each_edit_does_what_it_says() {
     let cases: &[(Held<'_>, EditAct, EditOutcome, Held<'_>)] = &[
         (&[], EditAct::Put(at(5)), Added, &[("like", 5)]),
         (&[("like", 5)], EditAct::Put(at(5)), Unchanged, &[("like", 5)]),
-        (&[("like", 5)], EditAct::Put(at(4)), Moved, &[("like", 4)]),
+        (&[("like", 5)], EditAct::Put(at(4)), Unchanged, &[("like", 5)]),
         (&[("like", 5)], EditAct::Put(at(6)), Moved, &[("like", 6)]),
         (&[], EditAct::Restore(at(5)), Added, &[("like", 5)]),
         (&[("like", 7)], EditAct::Restore(at(5)), Unchanged, &[("like", 7)]),
@@ -140,7 +144,7 @@ fn edits_apply_one_after_the_other_and_each_change_has_one_entry() {
         put(2, 7),
         edit(2, "like", EditAct::RemoveAt(Micros(7))),
         edit(2, "like", EditAct::Restore(Micros(8))),
-        edit(1, "like", EditAct::Put(Micros(3))),
+        edit(1, "like", EditAct::Put(Micros(150))),
         edit(3, "sad", EditAct::Put(Micros(1))),
         edit(3, "sad", EditAct::RemoveUpTo(Micros(1))),
     ];
@@ -164,7 +168,7 @@ fn edits_apply_one_after_the_other_and_each_change_has_one_entry() {
     assert_eq!(decision.counts, [(reaction("like"), 2), (reaction("sad"), 0)]);
     // User 3 is as before.
     assert_eq!(decision.moves.len(), 2);
-    assert_eq!(kept.members(), [(1, "like".into(), 3), (2, "like".into(), 8)]);
+    assert_eq!(kept.members(), [(1, "like".into(), 150), (2, "like".into(), 8)]);
     let changed = decision.changes.iter().all(|it| it.occurred_at == Micros(200));
     assert!(changed && decision.post == PostWrite::Write);
 }
@@ -199,7 +203,7 @@ fn an_import_applies_each_row_once() {
     assert_eq!((kept.members().len(), kept.mark), (0, None));
     assert_eq!(kept.amend(&rows(0, &[1, 2]), 100).amended.import, Applied);
     let done = kept.amend(&rows(0, &[1, 2]), 110);
-    assert_eq!((done.amended.import, done.mark), (Done, None));
+    assert_eq!((done.amended.import, done.mark), (Done, MarkWrite::Keep));
     assert_eq!(done.amended.outcomes, [EditOutcome::Unchanged; 2]);
     // A step that overlaps applies the rows that are not done.
     let decision = kept.amend(&rows(1, &[2, 3, 4]), 120);
@@ -213,19 +217,24 @@ fn an_import_applies_each_row_once() {
     assert_eq!(mark.revision, decision.amended.revision);
     assert_eq!(kept.amend(&rows(5, &[6]), 130).amended.import, Behind);
     // Rows that change nothing move the mark on.
-    let mark = kept.amend(&rows(4, &[1]), 130).mark.expect("a mark");
+    kept.amend(&rows(4, &[1]), 130);
+    let mark = kept.mark.expect("a mark");
     assert_eq!((mark.done, mark.revision), (5, decision.amended.revision));
     // Another file begins at its first row.
     let other = |from| amendment(vec![put(9, 9)], step(2, from, false));
     assert_eq!(kept.amend(&other(1), 140).amended.import, Behind);
     assert_eq!(kept.amend(&other(0), 140).amended.import, Applied);
-    // A file that removes everything leaves the floor as the revision of its mark.
+    // A file that removes everything leaves no mark.
     let remove = |id| edit(id, "like", EditAct::RemoveUpTo(Micros(99)));
     let all = [1, 2, 3, 4, 9].map(remove).to_vec();
     kept.floor = 9000;
-    let emptied = kept.amend(&amendment(all, step(3, 0, false)), 150);
-    assert_eq!(emptied.mark.expect("a mark").revision, Revision(9000));
-    let last = amendment(vec![put(1, 1)], step(3, 5, false));
+    assert_eq!(kept.amend(&amendment(all, step(3, 0, false)), 150).mark, MarkWrite::Delete);
+    // A step of the most edits does, with the floor as the revision.
+    let most = amendment(vec![remove(1); MOST_EDITS], step(3, 0, false));
+    kept.amend(&most, 150);
+    let mark = kept.mark.expect("a mark");
+    assert_eq!((mark.done, mark.revision), (1000, Revision(9000)));
+    let last = amendment(vec![put(1, 1)], step(3, 1000, false));
     assert_eq!(kept.amend(&last, 160).amended.import, Applied);
 }
 
@@ -237,7 +246,7 @@ fn live_taps_are_not_overwritten() {
     let mut kept = Kept::default();
     kept.tap(Verb::Set, 1, 100);
     let skipped = kept.amend(&row(2, 200, 1, 0, false), 300);
-    assert_eq!((skipped.amended.import, skipped.mark), (LiveTaps, None));
+    assert_eq!((skipped.amended.import, skipped.mark), (LiveTaps, MarkWrite::Keep));
     // A later step of this file says the same, rather than to begin again.
     assert_eq!(kept.amend(&row(2, 200, 1, 7, false), 300).amended.import, LiveTaps);
     // With `merge` rows that are not newer than the last tap are lost.
@@ -245,7 +254,7 @@ fn live_taps_are_not_overwritten() {
     assert_eq!((lost.amended.import, lost.amended.outcomes[0]), (Applied, EditOutcome::Lost));
     let added = kept.amend(&row(2, 101, 1, 1, true), 300);
     assert_eq!(added.amended.outcomes, [EditOutcome::Added]);
-    assert_eq!(added.mark.expect("a mark").live, Revision(100));
+    assert_eq!(kept.mark.expect("a mark").live, Revision(100));
     // The import itself raised the revision, and that is no tap.
     let added = kept.amend(&row(3, 150, 1, 2, true), 300);
     assert_eq!(added.amended.outcomes, [EditOutcome::Added]);
@@ -259,6 +268,25 @@ fn live_taps_are_not_overwritten() {
     assert_eq!(kept.amend(&row(3, 1999, 2, 0, false), 2200).amended.import, LiveTaps);
     let lost = kept.amend(&row(3, 1999, 2, 0, true), 2200);
     assert_eq!(lost.amended.outcomes, [EditOutcome::Lost]);
+
+    // A revision ahead of the clock is no time that rows must be newer than.
+    let mut kept = Kept::default();
+    kept.edits((1..9).map(|id| put(id, 5)).collect(), 100);
+    assert_eq!(kept.amend(&row(9, 110, 1, 0, true), 110).amended.outcomes, [EditOutcome::Lost]);
+    assert_eq!(kept.mark.expect("a mark").live, Revision(110));
+    assert_eq!(kept.amend(&row(9, 111, 2, 0, true), 120).amended.outcomes, [EditOutcome::Added]);
+
+    // Somebody taps between two steps: the file goes on, and the next one is judged.
+    let mut kept = Kept::default();
+    kept.amend(&row(1, 10, 1, 0, false), 100);
+    let revision = kept.mark.expect("a mark").revision;
+    kept.tap(Verb::Set, 9, 200);
+    assert_eq!(kept.amend(&row(2, 10, 1, 1, false), 300).amended.outcomes, [EditOutcome::Added]);
+    assert_eq!(kept.amend(&row(9, 10, 1, 2, false), 300).amended.import, Applied);
+    assert_eq!(kept.members().len(), 3);
+    let mark = kept.mark.expect("a mark");
+    assert_eq!((mark.done, mark.revision, mark.live), (3, revision, Revision(0)));
+    assert_eq!(kept.amend(&row(3, 10, 2, 0, false), 300).amended.import, LiveTaps);
 
     // After an import of everything, a tap that removes the last member.
     let mut kept = Kept::default();

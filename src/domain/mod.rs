@@ -30,7 +30,7 @@ pub use amend::{
 };
 pub use change::{Cause, Change, What};
 pub use decide::{Decision, Look, PostWrite, decide, decide_forget, decide_rules, resolve};
-pub use decide_amendment::{AmendDecision, MemberMove, PostLook, decide_amendment};
+pub use decide_amendment::{AmendDecision, MarkWrite, MemberMove, PostLook, decide_amendment};
 pub use idempotency::{Form, IdempotencyKey, InvalidIdempotencyKey, Keyed};
 pub use ids::{InvalidPostId, InvalidPostInteger, MAX_POST_KIND, PARTITIONS, Partition, PostId};
 pub use micros::{Micros, Revision};

@@ -188,7 +188,7 @@ async fn look_at<S: Store>(
         let has = has.get(&member(&row.edit)).copied().flatten();
         match (&row.edit.act, has) {
             (EditAct::Put(_), None) => EditOutcome::Added,
-            (EditAct::Put(at), Some(has)) if *at != has => EditOutcome::Moved,
+            (EditAct::Put(at), Some(has)) if *at > has => EditOutcome::Moved,
             (EditAct::RemoveUpTo(at), Some(has)) if has <= *at => EditOutcome::Removed,
             _ => EditOutcome::Unchanged,
         }

@@ -193,7 +193,9 @@ pub(super) fn check_edits(amendment: &Amendment) -> Result<(), StoreError> {
 ///     the first one answered and writes nothing, for at least a day. A step of an import is
 ///     applied at most once: [`ImportOutcome`](crate::domain::ImportOutcome) says when it is not.
 ///     A post without state and without a mark is untouched; any other post whose revision is not
-///     the mark's has live taps.
+///     the mark's has live taps. That judges the first step of a source; the others go on, unless
+///     the first one merged over live taps. A step that leaves a post untouched keeps no mark, as
+///     [`ImportMark`](crate::domain::ImportMark) says. Forgetting all of a post deletes its mark.
 /// 20. **Walk.** A walk from the start to the end comes by every post that has members or rules all
 ///     the while, at least once.
 /// 21. **Given.** The list of a user has exactly the memberships of that user, newest first, as of

@@ -38,7 +38,8 @@ pub(in crate::http) struct ImportBody {
 pub(in crate::http) struct ImportPost {
     #[schema(value_type = uuid::Uuid)]
     pub(in crate::http) post_id: PostIdJson,
-    /// How many rows of this source and post come before these.
+    /// How many rows of this source and post come before these. If a post has more rows than a call
+    /// takes, send 1,000 in each call but the last.
     #[serde(default)]
     pub(in crate::http) from: u64,
     /// Different members.

@@ -10,7 +10,10 @@ use super::seen::{Seen, SeenByAll, floor};
 use super::step::Tables;
 use super::values::Head;
 use super::{StoreError, documents, steps};
-use crate::domain::{AmendDecision, Amended, Amendment, Micros, Once, PostWrite, decide_amendment};
+use crate::domain::{
+    AmendDecision, Amended, Amendment, ImportMark, MarkWrite, Micros, Once, PostId, PostWrite,
+    decide_amendment,
+};
 use crate::store::maintenance::check_edits;
 use crate::store::{DocumentWrite, MARKS_KEPT, STEPS_KEPT};
 
@@ -45,8 +48,7 @@ impl Tables<'_> {
             Some((expires_at, answered)) if expires_at > now => return Ok(answered),
             expired => expired.map(|(expired_at, _)| expired_at),
         };
-        let mark = self.posts.get(&keys::mark(post)[..])?;
-        let mark = mark.map(|mark| steps::decode_mark(mark.value())).transpose()?;
+        let mark = self.mark(post)?;
         let valid = mark.filter(|(expires_at, _)| *expires_at > now).map(|(_, mark)| mark);
         let seen = Seen::look(&self.posts, &self.meta, post)?;
         let look = SeenByAll { seen: &seen, floor: floor(&self.meta, post.partition())? };
@@ -73,10 +75,15 @@ impl Tables<'_> {
         let counts = counts.iter().filter_map(|(name, count)| Some((sets.get(name)?, *count)));
         counts.into_iter().try_for_each(|(set, count)| self.write_count(set, count))?;
         self.write_post(post, &head, write)?;
-        if let Some(next) = next {
-            let expires_at = now.later(MARKS_KEPT);
-            let value = steps::encode_mark(&next, expires_at);
-            self.keep(keys::mark(post), &value, mark.map(|(before, _)| before), expires_at)?;
+        let before = mark.map(|(before, _)| before);
+        match next {
+            MarkWrite::Keep => {}
+            MarkWrite::Write(next) => {
+                let expires_at = now.later(MARKS_KEPT);
+                let value = steps::encode_mark(&next, expires_at);
+                self.keep(keys::mark(post), &value, before, expires_at)?;
+            }
+            MarkWrite::Delete => self.delete_mark(post, before)?,
         }
         if let Once::Step(token) = &amendment.once {
             let expires_at = now.later(STEPS_KEPT);
@@ -85,6 +92,22 @@ impl Tables<'_> {
         }
         self.written += usize::from(write != PostWrite::Keep || amendment.once != Once::No);
         Ok(amended)
+    }
+
+    /// The mark of a post, and when it expires.
+    pub(super) fn mark(&self, post: PostId) -> FileResult<Option<(Micros, ImportMark)>> {
+        let mark = self.posts.get(&keys::mark(post)[..])?;
+        mark.map(|mark| steps::decode_mark(mark.value())).transpose()
+    }
+
+    /// Deletes the mark of a post. `before`: when it would have expired; None if there is none.
+    pub(super) fn delete_mark(&mut self, post: PostId, before: Option<Micros>) -> FileResult<()> {
+        if let Some(before) = before {
+            let key = keys::mark(post);
+            self.posts.remove(&key[..])?;
+            self.until.remove(&Expiring::Entry(key).until(before)[..])?;
+        }
+        Ok(())
     }
 
     /// What an earlier run of the step answered, and when that expires.

@@ -127,6 +127,10 @@ impl<'txn> Tables<'txn> {
             sets.push(seen.set(kind)?);
             removed += seen.size(kind)?;
         }
+        let mark = match forget.reaction {
+            None => self.mark(forget.post)?,
+            Some(_) => None,
+        };
         let (forgotten, change) = decide_forget(forget, removed, seen.head.revision, now);
         if let Some(change) = change {
             let (revision, generation) = (forgotten.revision, seen.head.generation + 1);
@@ -137,6 +141,10 @@ impl<'txn> Tables<'txn> {
             }
             self.append(&change, now)?;
             self.write_post(forget.post, &head, after(&head, sets.len() < kinds.len()))?;
+            self.written += 1;
+        }
+        if let Some((expires_at, _)) = mark {
+            self.delete_mark(forget.post, Some(expires_at))?;
             self.written += 1;
         }
         Ok(forgotten)

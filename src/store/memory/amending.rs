@@ -4,7 +4,7 @@ use super::partition::{PartitionState, Room};
 use super::{Given, StoreError};
 use crate::domain::machine::Post;
 use crate::domain::{
-    AmendDecision, Amended, Amendment, Micros, Once, PostId, Reaction, Revision, UserId,
+    AmendDecision, Amended, Amendment, MarkWrite, Micros, Once, PostId, Reaction, Revision, UserId,
 };
 use crate::store::{Audited, Drift};
 
@@ -33,8 +33,10 @@ impl PartitionState {
             self.hint(post, moved.user, moved.after.is_some());
         }
         changes.into_iter().for_each(|change| self.append(change, now, room));
-        if let Some(mark) = mark {
-            self.marks.put(post, mark, now);
+        match mark {
+            MarkWrite::Keep => {}
+            MarkWrite::Write(mark) => drop(self.marks.put(post, mark, now)),
+            MarkWrite::Delete => self.marks.remove(&post),
         }
         if let Once::Step(token) = &amendment.once {
             self.outcomes += amended.outcomes.len() as u64;
@@ -189,7 +191,8 @@ mod tests {
         let step = ImportStep { source: SourceId([1; 16]), from: 0, merge: true };
         let import = |edits: &[&str]| amendment(edits, &REMOVE, Once::Import(step));
         let before = state.bytes();
-        state.amend(&import(&["1"]), Micros(10), Room::Free).expect("room enough");
+        let all = ["1"; crate::domain::MOST_EDITS];
+        state.amend(&import(&all), Micros(10), Room::Free).expect("room enough");
         state.amend(&amendment(&["1"; 50], &REMOVE, TOKEN), Micros(10), Room::Free).expect("room");
         assert!(state.bytes() > before + 100, "{} and {before}", state.bytes());
         state.sweep(Micros(10).later(STEPS_KEPT));

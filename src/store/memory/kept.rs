@@ -31,6 +31,11 @@ impl<K: Copy + Eq + Hash, V> Kept<K, V> {
         self.values.insert(key, (expires_at, value)).map(|(_, before)| before)
     }
 
+    /// Forgets a value. The write that kept it counts until it would have expired.
+    pub(super) fn remove(&mut self, key: &K) {
+        self.values.remove(key);
+    }
+
     /// Drops the values that have expired, oldest first, and tells of each.
     pub(super) fn sweep(&mut self, now: Micros, mut gone: impl FnMut(V)) {
         while let Some((then, key)) = self.by_age.front().copied() {

@@ -132,6 +132,9 @@ impl PartitionState {
         let (forgotten, change, gone) =
             self.on_post(forget.post, |post, floor| post.forget(forget, now, floor));
         change.into_iter().for_each(|change| self.append(change, now, room));
+        if forget.reaction.is_none() {
+            self.marks.remove(&forget.post);
+        }
         (forgotten, gone)
     }
 

@@ -33,7 +33,8 @@ impl Guide {
     /// The text below `<!-- snippet: NAME -->`.
     fn snippet(&mut self, name: &str) -> String {
         self.used.push(name.to_owned());
-        let (_, rest) = self.page.split_once(&format!("<!-- snippet: {name} -->\n```")).unwrap();
+        let (_, rest) = self.page.split_once(&format!("<!-- snippet: {name} -->\n")).unwrap();
+        let rest = rest.trim_start().strip_prefix("```").unwrap();
         rest.split_once('\n').unwrap().1.split("```").next().unwrap().to_owned()
     }
 
@@ -130,7 +131,7 @@ async fn the_page_brings_a_forum_in_and_out_again() {
     assert_eq!(guide.database.ask("SELECT karma FROM users ORDER BY id"), "2\n3\n0");
 
     drop(service);
-    guide.stores();
+    guide.stores().await;
     let marks: Vec<_> = guide.page.split("<!-- snippet: ").skip(1).collect();
     for name in marks.iter().map(|rest| rest.split(' ').next().unwrap()) {
         assert!(guide.used.iter().any(|used| used == name), "{name} is not run");
@@ -152,11 +153,41 @@ impl Guide {
     }
 
     /// Moves all to a Redis of its own.
-    fn stores(&mut self) {
+    async fn stores(&mut self) {
         let server = RedisServer::start(Kind::Redis, &[]);
         self.variables.push(("REDIS", server.url()));
         let whole = self.place.run(&["export"]);
         self.succeed("stores");
         assert_eq!(self.place.read("all.ndjson"), String::from_utf8(whole.stdout).unwrap());
+        let said = String::from_utf8(whole.stderr).unwrap();
+        let cursor = said.trim().rsplit_once(' ').unwrap().1.to_owned();
+        self.forgotten(&server, &cursor).await;
+    }
+
+    /// Somebody forgets a post in the old store meanwhile.
+    async fn forgotten(&mut self, server: &RedisServer, cursor: &str) {
+        let old = format!("file:{}", self.place.path("store.redb").display());
+        let old = Program::start(&["--store", &old]);
+        old.send("DELETE", "/v1/read-only").await.ok(200);
+        old.send("DELETE", &format!("/v1/posts/{POST}/reactions")).await.ok(200);
+        old.send("PUT", &format!("/v1/posts/{POST}/reactions/like/users/9")).await.ok(201);
+        drop(old);
+        let since = self.place.run(&["export", "--since", cursor]);
+        let since = String::from_utf8(since.stdout).unwrap();
+        assert!(since.contains("\"forgotten\":true"), "{since}");
+        self.place.write("since.ndjson", since);
+        let whole = self.place.run(&["export"]);
+        self.place.write("whole.ndjson", whole.stdout);
+        let new = server.url();
+        let import = format!("onetap import since.ndjson --store {new} || test $? = 1");
+        let diff = format!("onetap diff whole.ndjson --store {new}");
+        self.succeed_again(&import);
+        self.succeed_again(&format!("! {diff}"));
+        let service = Program::start(&["--store", &new]);
+        self.variables.push(("NEW", format!("http://{}", service.address())));
+        self.variables.push(("POST", POST.into()));
+        let again = self.follow("forgotten");
+        assert_eq!(again.status.code(), Some(1), "the line is rejected again: {again:?}");
+        self.succeed_again(&diff);
     }
 }

@@ -36,9 +36,9 @@ impl Bench {
 
     /// Waits for the lanes: a fault while a lane connects would be another test.
     async fn until_connected(&self) {
-        until("the lanes of both workers are connected", async || {
+        until("the lanes of both workers and of the jobs are connected", async || {
             let figures = self.service.send("GET", "/metrics").await.body;
-            figures.lines().any(|line| line == "onetap_lanes_connected 4")
+            figures.lines().any(|line| line == "onetap_lanes_connected 8")
         })
         .await;
     }

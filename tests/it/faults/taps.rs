@@ -76,7 +76,7 @@ async fn a_killed_redis_is_noticed_while_nothing_is_asked() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let port = redis.port;
     let service = Service::with(&["--store", &redis.url()]);
-    until_lanes(&service, 4).await;
+    until_lanes(&service, 8).await;
     drop(redis);
     until_lanes(&service, 0).await;
     // No tap was in flight, so none may be in doubt.
@@ -92,7 +92,7 @@ async fn a_killed_redis_is_noticed_while_nothing_is_asked() {
 async fn an_idle_connection_that_redis_closes_costs_no_tap() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let service = Service::with(&["--store", &redis.url()]);
-    until_lanes(&service, 4).await;
+    until_lanes(&service, 8).await;
     let mut admin = redis.client().await;
     for user in 1..=20 {
         let killed: u64 = redis::cmd("CLIENT")
@@ -101,8 +101,8 @@ async fn an_idle_connection_that_redis_closes_costs_no_tap() {
             .await
             .unwrap();
         assert!(killed >= 1);
-        until_figure(&service, "onetap_lane_connections_total", 4 + 4 * user).await;
-        until_lanes(&service, 4).await;
+        until_figure(&service, "onetap_lane_connections_total", 8 + 8 * user).await;
+        until_lanes(&service, 8).await;
         service.send("PUT", &path(post(), user)).await.ok(201);
     }
 }
@@ -111,7 +111,7 @@ async fn an_idle_connection_that_redis_closes_costs_no_tap() {
 async fn a_stopped_redis_leaves_writes_in_doubt_and_never_runs_them_late() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let service = Service::with(&["--store", &redis.url(), "--request-timeout-ms", "500"]);
-    until_lanes(&service, 4).await;
+    until_lanes(&service, 8).await;
     // This tap loads the script into Redis. Without it, Redis would refuse the late tap because it
     // does not know the script, and the test would prove nothing.
     service.send("PUT", &path(crate::support::post(), 1)).await.ok(201);
@@ -137,7 +137,7 @@ async fn a_stopped_redis_leaves_writes_in_doubt_and_never_runs_them_late() {
 async fn a_connection_that_breaks_with_taps_in_flight_leaves_these_in_doubt() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let service = Service::with(&["--store", &redis.url()]);
-    until_lanes(&service, 4).await;
+    until_lanes(&service, 8).await;
     let mut admin = redis.client().await;
     let pause = ["PAUSE", "5000", "WRITE"];
     let _: () = redis::cmd("CLIENT").arg(&pause).query_async(&mut admin).await.unwrap();
@@ -157,7 +157,7 @@ async fn a_connection_that_breaks_with_taps_in_flight_leaves_these_in_doubt() {
 async fn a_paused_redis_runs_what_it_held_back_only_within_its_time() {
     let redis = RedisServer::start(Kind::Redis, &[]);
     let service = Service::with(&["--store", &redis.url(), "--request-timeout-ms", "1000"]);
-    until_lanes(&service, 4).await;
+    until_lanes(&service, 8).await;
     service.send("POST", &format!("{}/toggle", path(post(), 1))).await.ok(200);
     let mut admin = redis.client().await;
     for (pause, applied) in [(300, true), (1500, false)] {

@@ -68,6 +68,10 @@ async fn a_delta_removes_what_is_off(place: Place) {
     assert_code(&output, 0);
     assert_summary(&output, &["1 removed", "1 given another time"]);
     assert_eq!(place.exported(), line(POST, 8, "like", "2024-03-03T00:00:00.000000Z"));
+    // An older file sets no time back.
+    let older = place.import(&row(POST, 8, "like", true, "2024-03-01"), &[]);
+    assert_code(&older, 0);
+    assert_summary(&older, &["1 unchanged"]);
     let last = row(POST, 8, "like", false, "2024-03-04");
     assert_code(&place.import(&last, &[]), 0);
     assert_eq!(place.exported(), "");

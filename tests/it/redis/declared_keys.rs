@@ -115,6 +115,7 @@ async fn tap_everything(store: &RedisStore, post: PostId) {
         store.rule(RulesEdit { post, edit, actor: Some(user(9)) }, soon()).await.unwrap();
     }
     for name in [Some(reaction("love")), None, None] {
+        import(store, post).await;
         store.forget(Forget { post, reaction: name, actor: None }, soon()).await.unwrap();
     }
     let emptied = self::post();
@@ -123,6 +124,16 @@ async fn tap_everything(store: &RedisStore, post: PostId) {
     }
     read(store, emptied).await;
     read(store, post).await;
+}
+
+/// Leaves a mark at the post, which forgetting deletes.
+async fn import(store: &RedisStore, post: PostId) {
+    let step = ImportStep { source: SourceId([7; 16]), from: 0, merge: true };
+    let act = EditAct::RemoveUpTo(Micros(5));
+    let edits = vec![MemberEdit { user: user(1), reaction: reaction("like"), act }];
+    let (cause, once) = (Cause::Import, Once::Import(step));
+    let import = Amendment { post, cause, actor: None, edits, once };
+    store.amend(vec![import], soon()).await.remove(0).unwrap();
 }
 
 /// Falsifies a count, so that MONITOR also shows the commands of a tap that heals it; then repeats a
@@ -243,6 +254,7 @@ async fn every_key_is_declared_or_derived_in_the_same_slot() {
         "SET {}:k:",
         "HDEL {}:p:",
         "GET {}:floor",
+        "DEL {}:i:",
         "SET {}:floor",
         "DEL {}:probe:record",
         "DEL {}:probe:floor",

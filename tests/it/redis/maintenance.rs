@@ -96,15 +96,25 @@ async fn an_import_is_counted_with_its_old_times_and_once() {
         assert_eq!(more.import, ImportOutcome::Applied);
         let lost = amend(&store, amendment(post, import(9, false), vec![put(4, "love", 5)])).await;
         assert_eq!(lost.import, ImportOutcome::Behind);
-        // A delta empties the post, and the mark stays.
+        // A delta empties the post, and its mark goes, but not those beside it.
+        let mut client = server.client().await;
+        let marks = client.keys::<_, Vec<String>>("*:i:*").await.unwrap().remove(0);
+        let own: Vec<u8> = client.get(&marks).await.unwrap();
+        assert_eq!(own.len(), 56);
+        let beside = [[1; 56], [2; 56]];
+        let kept = [&beside[0][..], &own, &beside[1]].concat();
+        let _: () = client.set(&marks, kept).await.unwrap();
         let all = EditAct::RemoveUpTo(Micros(u64::MAX >> 12));
         let gone = [(1, "like"), (2, "like"), (1, "love"), (3, "love")];
         let gone = gone.map(|(id, name)| edit(id, name, all.clone())).to_vec();
         let emptied = amend(&store, amendment(post, import(4, false), gone)).await;
         assert_eq!(emptied.outcomes, [EditOutcome::Removed; 4]);
         assert_eq!(counts(&store, post).await, []);
-        let again = amend(&store, amendment(post, import(4, false), vec![put(1, "x", 1)])).await;
-        assert_eq!(again.import, ImportOutcome::Done);
+        assert_eq!(client.get::<_, Vec<u8>>(&marks).await.unwrap(), beside.concat());
+        let again = amend(&store, amendment(post, import(0, false), vec![put(1, "x", 1)])).await;
+        assert_eq!(again.outcomes, [EditOutcome::Added]);
+        let last: Vec<u8> = client.get(&marks).await.unwrap();
+        assert_eq!((last.len(), &last[..112]), (168, &beside.concat()[..]));
     }
 }
 

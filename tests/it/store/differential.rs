@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use onetap::domain::machine::Post;
 use onetap::domain::{
-    Act, Add, Amended, Amendment, Cause, Change, Edit, EditAct, EditOutcome, Exclusive, Forget,
-    Forgotten, Form, IdempotencyKey, ImportMark, ImportOutcome, ImportStep, KeyReused, Keyed,
-    MemberEdit, Micros, Once, Outcome, PaletteName, PaletteSpec, Palettes, Partition, PostId,
-    Reaction, Reactor, Records, Refusal, Revision, Ruled, Rules, RulesEdit, SourceId, StepToken,
-    Summary, Tap, UserId, What,
+    Act, Add, Amended, Change, Edit, EditOutcome, Exclusive, Forget, Forgotten, Form,
+    IdempotencyKey, ImportMark, ImportOutcome, KeyReused, Keyed, MarkWrite, Micros, Once, Outcome,
+    PaletteName, PaletteSpec, Palettes, Partition, PostId, Reaction, Reactor, Records, Refusal,
+    Revision, Ruled, Rules, RulesEdit, StepToken, Summary, Tap, UserId, What,
 };
 use onetap::store::memory::MemoryStore;
 use onetap::store::{
@@ -21,6 +20,7 @@ use onetap::store::{
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
+use super::amending::{Amending, amendments};
 use crate::support::file::fresh;
 use crate::support::palettes::palettes;
 use crate::support::redis_server::{Kind, shared};
@@ -36,13 +36,6 @@ enum Step {
 }
 
 #[derive(Clone, Debug)]
-struct Amending {
-    post: usize,
-    edits: Vec<(&'static str, &'static str, EditAct)>,
-    once: Once,
-}
-
-#[derive(Clone, Debug)]
 struct Tapped {
     post: usize,
     user: &'static str,
@@ -53,12 +46,12 @@ struct Tapped {
     by_moderator: bool,
 }
 
-const POSTS: usize = 3;
+pub(super) const POSTS: usize = 3;
 /// Integers and texts: a store takes both, and the service lets only one kind in.
-const USERS: [&str; 8] =
+pub(super) const USERS: [&str; 8] =
     ["1", "9", "10", "9007199254740993", "9223372036854775807", "=", "A|b@c:d~e", "a"];
-const MODERATOR: &str = "=";
-const NAMES: [&str; 4] = ["like", "+1", "👍", "❤️"];
+pub(super) const MODERATOR: &str = "=";
+pub(super) const NAMES: [&str; 4] = ["like", "+1", "👍", "❤️"];
 
 /// One palette with a group, an alias and few kinds, and one of which a user has one.
 static PALETTES: LazyLock<Arc<Palettes>> = LazyLock::new(|| {
@@ -88,30 +81,6 @@ fn edits() -> impl Strategy<Value = Edit> {
     ]
 }
 
-/// The times are those of long ago or of the far future, since the clocks differ.
-fn amendments() -> impl Strategy<Value = Step> {
-    let at = || prop::sample::select(&[1, 2, 3, 1 << 52][..]).prop_map(Micros);
-    let excluded: Arc<[Reaction]> = ["like", "👍"].map(reaction).into();
-    let act = prop_oneof![
-        3 => at().prop_map(EditAct::Put),
-        1 => at().prop_map(EditAct::Restore),
-        2 => at().prop_map(move |at| EditAct::Merge { at, excluded: Arc::clone(&excluded) }),
-        1 => at().prop_map(EditAct::RemoveUpTo),
-        1 => at().prop_map(EditAct::RemoveAt),
-    ];
-    let edit = (prop::sample::select(&USERS[..]), prop::sample::select(&NAMES[..]), act);
-    let import = (0..2_u8, 0..4_u64, prop::bool::ANY).prop_map(|(source, from, merge)| {
-        Once::Import(ImportStep { source: SourceId([source; 16]), from, merge })
-    });
-    let once = prop_oneof![
-        Just(Once::No),
-        (0..2_u8).prop_map(|token| Once::Step(StepToken([token; 16]))),
-        import,
-    ];
-    (0..POSTS, prop::collection::vec(edit, 0..5), once)
-        .prop_map(|(post, edits, once)| Step::Amend(Amending { post, edits, once }))
-}
-
 fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
     let form = prop_oneof![
         5 => prop::sample::select(
@@ -130,7 +99,7 @@ fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
         },
     );
     let rule = (0..POSTS, edits()).prop_map(|(post, edit)| Step::Rule { post, edit });
-    let amend = amendments();
+    let amend = amendments().prop_map(Step::Amend);
     let name = prop_oneof![Just(None), prop::sample::select(&NAMES[..]).prop_map(Some)];
     let forget = (0..POSTS, name).prop_map(|(post, name)| Step::Forget { post, name });
     prop::collection::vec(prop_oneof![16 => tap, 2 => rule, 1 => forget, 4 => amend], 1..length)
@@ -153,23 +122,6 @@ enum Answer {
     Ruled(Rules, bool, Option<usize>),
     Forgotten(u64, Option<usize>),
     Amended(Vec<EditOutcome>, ImportOutcome, bool, Option<usize>),
-}
-
-impl Amending {
-    fn amendment(&self, ids: &[PostId]) -> Amendment {
-        let edit = |(user, name, act): &(&str, &str, EditAct)| MemberEdit {
-            user: user.parse().unwrap(),
-            reaction: reaction(name),
-            act: act.clone(),
-        };
-        let mut once = self.once.clone();
-        if let Once::Step(StepToken(token)) = &mut once {
-            // As jobs do: the token depends on the post, and is of no other test.
-            token.iter_mut().zip(ids[self.post].as_uuid().as_bytes()).for_each(|(a, b)| *a ^= b);
-        }
-        let (post, edits) = (ids[self.post], self.edits.iter().map(edit).collect());
-        Amendment { post, cause: Cause::Moderate, actor: MODERATOR.parse().ok(), edits, once }
-    }
 }
 
 impl Tapped {
@@ -311,6 +263,9 @@ impl Model<'_> {
             }
             Step::Forget { post, name } => {
                 let forget = forgetting(self.ids[*post], *name);
+                if name.is_none() {
+                    self.marks.remove(post);
+                }
                 let (forgotten, change, _) =
                     self.on_post(*post, |it, floor| it.forget(&forget, now, floor));
                 self.log(*post, change);
@@ -333,7 +288,11 @@ impl Model<'_> {
         let decided =
             self.on_post(post, |it, floor| it.amend(&amendment, mark.as_ref(), now, floor));
         self.log(post, decided.changes);
-        self.marks.extend(decided.mark.map(|mark| (post, mark)));
+        match decided.mark {
+            MarkWrite::Keep => {}
+            MarkWrite::Write(mark) => drop(self.marks.insert(post, mark)),
+            MarkWrite::Delete => drop(self.marks.remove(&post)),
+        }
         self.tokens.extend(token.map(|token| (token, decided.amended.clone())));
         self.order.amended(post, decided.amended)
     }

@@ -7,6 +7,7 @@ use super::tap::shared_args;
 use super::{ArgWriter, Effect, KeyWriter, Operation, Retry, Script, Shape, lua};
 use crate::domain::{Forget, Forgotten, MAX_KINDS_PER_POST, Partition, Reaction};
 
+/// If all reactions go, the mark of imports goes with them, and there is one more key.
 const SHAPE: Shape = Shape { keys: 2, shared_args: 5, args: 4, answers: 3 };
 
 static FORGET: Script = lua!("forget", Effect::Removes, SHAPE, shared_args);
@@ -34,9 +35,16 @@ impl Operation for Forget {
         if self.reaction.is_some() { 1 } else { MAX_KINDS_PER_POST as usize }
     }
 
+    fn extra_keys(&self) -> usize {
+        self.reaction.is_none().into()
+    }
+
     fn write_keys(&self, keys: &mut KeyWriter<'_>) {
         keys.key(|keys, key| keys.write_post(key, &self.post));
         keys.key(|keys, key| keys.write_log(key, self.post.partition()));
+        if self.reaction.is_none() {
+            keys.key(|keys, key| keys.write_marks(key, &self.post));
+        }
     }
 
     fn write_args(&self, args: &mut ArgWriter<'_>, not_after: i64) {

@@ -13,7 +13,7 @@ pub(super) async fn law_18_edits_apply_in_their_order_and_have_entries(store: An
         put(2, "like", 7),
         edit(2, "like", EditAct::RemoveAt(Micros(7))),
         edit(2, "like", EditAct::Restore(Micros(8))),
-        put(1, "like", 3),
+        edit(1, "like", EditAct::Merge { at: Micros(3), excluded: [].into() }),
         put(3, "👍", 1_767_225_600_000_000),
         put(4, "👍", 5),
         edit(4, "👍", EditAct::RemoveUpTo(Micros(5))),
@@ -80,7 +80,7 @@ pub(super) async fn law_18_edits_depend_on_the_time_of_a_member(store: AnyStore)
     type Held<'a> = &'a [(&'a str, u64)];
     // What the user has before, the edit of `like`, what it does, and what the user has afterwards.
     let cases: &[(Held<'_>, EditAct, EditOutcome, Held<'_>)] = &[
-        (&[("like", 500)], EditAct::Put(at(400)), Moved, &[("like", 400)]),
+        (&[("like", 500)], EditAct::Put(at(400)), Unchanged, &[("like", 500)]),
         (&[("like", 500)], EditAct::Put(at(600)), Moved, &[("like", 600)]),
         (&[("like", 500)], EditAct::Restore(at(400)), Unchanged, &[("like", 500)]),
         (&[("like", 500)], merge(400, &[]), Moved, &[("like", 400)]),

@@ -1,6 +1,6 @@
 //! Law 19: the steps of imports.
 
-use onetap::domain::{ImportOutcome, ImportStep, SourceId};
+use onetap::domain::{Forget, ImportOutcome, ImportStep, MOST_EDITS, SourceId};
 
 use super::*;
 use ImportOutcome::{Applied, Behind, Done, LiveTaps};
@@ -77,7 +77,7 @@ pub(super) async fn law_19_an_import_leaves_live_taps_alone(store: AnyStore) {
     let other = crate::support::post();
     assert_eq!(amend(&store, likes(other, 1, 0, &[1])).await.import, Applied);
     edits(&store, other, vec![put(2, "like", 2)]).await;
-    assert_eq!(amend(&store, likes(other, 1, 1, &[3])).await.import, LiveTaps);
+    assert_eq!(amend(&store, likes(other, 2, 0, &[3])).await.import, LiveTaps);
 }
 
 pub(super) async fn law_19_an_import_of_removals_empties_posts(store: AnyStore) {
@@ -90,9 +90,15 @@ pub(super) async fn law_19_an_import_of_removals_empties_posts(store: AnyStore) 
     let emptied = amend(&store, rows(post, 2, 0, false, vec![remove(1), remove(2)])).await;
     assert_eq!((emptied.import, emptied.outcomes), (Applied, vec![EditOutcome::Removed; 2]));
     assert!(summary(&store, post, None, 0).await.is_blank());
-    // The mark is still there: the file goes on, and another one has a post without live taps.
-    assert_eq!(amend(&store, rows(post, 2, 0, false, vec![remove(1)])).await.import, Done);
-    let more = amend(&store, rows(post, 2, 2, false, vec![put(7, "like", 7)])).await;
+    // The post is untouched now.
+    let again = amend(&store, rows(post, 2, 0, false, vec![remove(1)])).await;
+    assert_eq!((again.import, again.outcomes), (Applied, vec![EditOutcome::Unchanged]));
+    assert_eq!(amend(&store, rows(post, 2, 1, false, vec![remove(2)])).await.import, Behind);
+    // A step of the most edits keeps its mark, since more rows of the file may follow.
+    let all = vec![remove(1); MOST_EDITS];
+    assert_eq!(amend(&store, rows(post, 2, 0, false, all.clone())).await.import, Applied);
+    assert_eq!(amend(&store, rows(post, 2, 0, false, all)).await.import, Done);
+    let more = amend(&store, rows(post, 2, 1000, false, vec![put(7, "like", 7)])).await;
     assert_eq!(more.import, Applied);
     assert_eq!(amend(&store, likes(post, 3, 0, &[8])).await.import, Applied);
     // A tap that empties the post is a live tap.
@@ -100,6 +106,42 @@ pub(super) async fn law_19_an_import_of_removals_empties_posts(store: AnyStore) 
         act(&store, Verb::Unset, post, id, "like").await;
     }
     assert_eq!(amend(&store, likes(post, 4, 0, &[8])).await.import, LiveTaps);
+    // Also after a step that merges no row.
+    let lost = amend(&store, rows(post, 4, 0, true, vec![put(8, "like", 8)])).await;
+    assert_eq!((lost.import, lost.outcomes), (Applied, vec![EditOutcome::Lost]));
+    assert_eq!(amend(&store, likes(post, 5, 0, &[8])).await.import, LiveTaps);
+}
+
+/// Each way in which a post can become empty, at a neighbour in the partition of an emptied post.
+pub(super) async fn law_19_an_emptied_post_is_untouched_whatever_its_neighbours_do(
+    store: AnyStore,
+) {
+    let remove = |id| edit(id, "like", EditAct::RemoveUpTo(Micros(1000)));
+    for way in 0..3 {
+        let (post, same) = two_posts_of_one_partition();
+        amend(&store, likes(post, 1, 0, &[1, 2])).await;
+        amend(&store, rows(post, 2, 0, false, vec![remove(1), remove(2)])).await;
+        let off = amend(&store, rows(post, 3, 0, false, vec![remove(3)])).await;
+        assert_eq!((off.import, off.outcomes), (Applied, vec![EditOutcome::Unchanged]));
+        match way {
+            0 => {
+                act(&store, Verb::Set, same, 1, "like").await;
+                act(&store, Verb::Unset, same, 1, "like").await;
+            }
+            1 => {
+                act(&store, Verb::Set, same, 1, "like").await;
+                let forget = Forget { post: same, reaction: None, actor: None };
+                store.forget(forget, soon()).await.unwrap();
+            }
+            _ => {
+                amend(&store, likes(same, 1, 0, &[1])).await;
+                amend(&store, rows(same, 2, 0, false, vec![remove(1)])).await;
+            }
+        }
+        assert!(summary(&store, post, None, 0).await.revision > off.revision, "way {way}");
+        let next = amend(&store, likes(post, 4, 0, &[7])).await;
+        assert_eq!((next.import, next.outcomes), (Applied, vec![EditOutcome::Added]), "way {way}");
+    }
 }
 
 /// Two runs of one import, while users tap: no row applies over a tap, and none twice.
@@ -143,4 +185,82 @@ pub(super) async fn law_19_imports_race_with_taps(store: AnyStore) {
         log_leads_to_the_members(&store, *post).await;
     }
     assert_eq!(found, applied, "each row was added once");
+}
+
+/// A post of several steps, while users tap.
+pub(super) async fn law_19_a_large_post_comes_in_whole(store: AnyStore) {
+    use EditOutcome::{Added, Unchanged};
+    let post = post();
+    assert_eq!(amend(&store, likes(post, 1, 0, &[1, 2])).await.import, Applied);
+    for (verb, id, name) in
+        [(Verb::Set, 5, "like"), (Verb::Set, 9, "sad"), (Verb::Unset, 1, "like")]
+    {
+        act(&store, verb, post, id, name).await;
+    }
+    let tapped = members(&store, post).await;
+    // The step that is judged is the first one.
+    let judged = amend(&store, likes(post, 1, 0, &[1, 2, 3])).await;
+    assert_eq!(judged.import, LiveTaps);
+    let next = amend(&store, likes(post, 1, 2, &[3, 4])).await;
+    assert_eq!((next.import, next.outcomes), (Applied, vec![Added; 2]));
+    // It undoes no newer tap.
+    let off = edit(9, "sad", EditAct::RemoveUpTo(Micros(1000)));
+    let last = amend(&store, rows(post, 1, 4, false, vec![put(5, "like", 5), off])).await;
+    assert_eq!((last.import, last.outcomes), (Applied, vec![Unchanged; 2]));
+    let imported = expected(&[(3, "like", 3), (4, "like", 4)]);
+    let mut whole = [tapped, imported].concat();
+    whole.sort();
+    assert_eq!(members(&store, post).await, whole);
+    assert_eq!(amend(&store, likes(post, 1, 7, &[8])).await.import, Behind);
+    // Another file still sees that somebody has tapped, and so it does if the post became empty.
+    assert_eq!(amend(&store, likes(post, 2, 0, &[8])).await.import, LiveTaps);
+    for (id, name) in [(2, "like"), (3, "like"), (4, "like"), (5, "like"), (9, "sad")] {
+        act(&store, Verb::Unset, post, id, name).await;
+    }
+    let off = edit(7, "like", EditAct::RemoveUpTo(Micros(1000)));
+    assert_eq!(amend(&store, rows(post, 1, 6, false, vec![off])).await.import, Applied);
+    assert_eq!(amend(&store, likes(post, 2, 0, &[8])).await.import, LiveTaps);
+}
+
+/// Many changes at once take the revision of a post ahead of the clock, but not what a file must be
+/// newer than.
+pub(super) async fn law_19_rows_are_compared_with_the_clock_at_most(store: AnyStore) {
+    let post = post();
+    let many = (0..MOST_EDITS as u64).map(|n| put(1, "like", n + 1)).collect::<Vec<_>>();
+    for _ in 0..5 {
+        edits(&store, post, many.clone()).await;
+        edits(&store, post, vec![edit(1, "like", EditAct::RemoveUpTo(Micros(5000)))]).await;
+    }
+    let ahead = edits(&store, post, vec![put(1, "like", 1)]).await.revision.0;
+    let first = amend(&store, rows(post, 1, 0, true, vec![put(2, "like", 2)])).await;
+    assert_eq!(first.outcomes, [EditOutcome::Lost]);
+    let clock = std::time::UNIX_EPOCH.elapsed().unwrap().as_micros() as u64;
+    assert!(ahead > clock, "{ahead} and {clock}");
+    let next = amend(&store, rows(post, 2, 0, true, vec![put(2, "like", clock)])).await;
+    assert_eq!(next.outcomes, [EditOutcome::Added]);
+}
+
+pub(super) async fn law_19_a_forgotten_post_is_untouched(store: AnyStore) {
+    let post = post();
+    let forget = async |name: Option<&str>| {
+        let forget = Forget { post, reaction: name.map(reaction), actor: None };
+        store.forget(forget, soon()).await.unwrap().removed
+    };
+    assert_eq!(amend(&store, likes(post, 1, 0, &[1, 2])).await.import, Applied);
+    act(&store, Verb::Set, post, 9, "sad").await;
+    // One reaction is not the post.
+    assert_eq!(forget(Some("like")).await, 2);
+    assert_eq!(amend(&store, likes(post, 1, 0, &[1, 2])).await.import, Done);
+    assert_eq!(amend(&store, likes(post, 2, 0, &[1])).await.import, LiveTaps);
+    assert_eq!(forget(None).await, 1);
+    let again = amend(&store, likes(post, 1, 0, &[1, 2])).await;
+    assert_eq!((again.import, again.outcomes), (Applied, vec![EditOutcome::Added; 2]));
+    // Also if nothing is left to forget.
+    for id in [1, 2] {
+        act(&store, Verb::Unset, post, id, "like").await;
+    }
+    assert_eq!(amend(&store, likes(post, 2, 0, &[1])).await.import, LiveTaps);
+    assert_eq!(forget(None).await, 0);
+    assert_eq!(amend(&store, likes(post, 2, 0, &[1])).await.import, Applied);
+    assert_eq!(members(&store, post).await, expected(&[(1, "like", 1)]));
 }

@@ -104,7 +104,12 @@ pub(super) async fn law_21_a_list_has_what_the_user_has(store: AnyStore) {
         _ => true,
     });
     // A time that moves has one entry.
-    edits(&store, posts[0], vec![put(1, "like", 5)]).await;
+    edits(
+        &store,
+        posts[0],
+        vec![edit(1, "like", EditAct::Merge { at: Micros(5), excluded: [].into() })],
+    )
+    .await;
     let moved = Given { reacted_at: Micros(5), post: posts[0], reaction: reaction("like") };
     expected.retain(|it| it.post != moved.post || it.reaction != moved.reaction);
     expected.push(moved);

@@ -23,8 +23,11 @@ use documents::{
     law_23_of_all_writers_of_a_version_one_wins,
 };
 use imports::{
-    law_19_a_step_of_an_import_is_applied_once, law_19_an_import_leaves_live_taps_alone,
-    law_19_an_import_of_removals_empties_posts, law_19_imports_race_with_taps,
+    law_19_a_forgotten_post_is_untouched, law_19_a_large_post_comes_in_whole,
+    law_19_a_step_of_an_import_is_applied_once,
+    law_19_an_emptied_post_is_untouched_whatever_its_neighbours_do,
+    law_19_an_import_leaves_live_taps_alone, law_19_an_import_of_removals_empties_posts,
+    law_19_imports_race_with_taps, law_19_rows_are_compared_with_the_clock_at_most,
 };
 use listings::{
     law_20_a_walk_comes_by_every_post, law_21_a_list_has_what_the_user_has,
@@ -46,6 +49,10 @@ on_stores! {
         law_19_an_import_leaves_live_taps_alone,
         law_19_an_import_of_removals_empties_posts,
         law_19_imports_race_with_taps,
+        law_19_a_forgotten_post_is_untouched,
+        law_19_rows_are_compared_with_the_clock_at_most,
+        law_19_a_large_post_comes_in_whole,
+        law_19_an_emptied_post_is_untouched_whatever_its_neighbours_do,
         law_20_a_walk_comes_by_every_post,
         law_21_a_list_has_what_the_user_has,
         law_21_users_with_text_ids_stay_apart,
