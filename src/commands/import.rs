@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use super::moving;
 use crate::app::{Failure, say};
 use crate::config::{Config, ConfigError, ImportArgs, Settings};
-use crate::moving::{Ended, From, Imported, Posted, Reading, Request, Totals, import};
+use crate::moving::{Ended, From, Imported, Meaning, Posted, Reading, Request, Totals, import};
 
 /// Runs the import.
 pub(super) fn run(args: &ImportArgs, settings: &Settings) -> Result<(), Failure> {
     let config = Config::new(settings)?;
     moving::log(settings, &config)?;
     let from = From::named(&args.file);
-    let meaning = moving::meaning(&args.meaning, &config);
+    let meaning = Meaning { receipt: args.restore, ..moving::meaning(&args.meaning, &config) };
     let failed = |error| moving::input_failure(&args.file, error);
     let reading = Reading::of(from, meaning).map_err(failed)?;
     let rejects = args.rejects.clone().unwrap_or_else(|| rejects_of(&args.file));

@@ -22,6 +22,7 @@ pub(super) fn meaning(args: &MeaningArgs, config: &Config) -> Meaning {
         map: args.map.clone(),
         post_ids: args.post_ids.0.map_or(PostIds::Uuid, PostIds::Integer),
         user_ids: config.user_ids,
+        receipt: false,
     }
 }
 

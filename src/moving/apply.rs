@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use uuid::Uuid;
+
 use super::row::Row;
 use crate::domain::{
     Add, Amended, Amendment, Cause, Edit, EditAct, EditOutcome, ImportOutcome, ImportStep,
-    MemberEdit, Once, PostId, Reactor, Rules, RulesEdit, SourceId, UserId,
+    MemberEdit, Once, PostId, Reactor, Rules, RulesEdit, SourceId, StepToken, UserId,
 };
 use crate::store::{Deadline, Maintenance, ReactorsQuery, Store, StoreError, SummaryQuery};
 
@@ -22,7 +24,7 @@ pub struct Plan {
     /// Whether only to say what would happen.
     pub dry_run: bool,
     /// Whether to put back what a job has removed, with or without live taps. A member that is
-    /// there again keeps its time.
+    /// there again keeps its time. Repeated within a day, a step changes nothing.
     pub restore: bool,
     /// The moderator, if the caller named one.
     pub actor: Option<UserId>,
@@ -83,6 +85,18 @@ impl From<Row> for StepRow {
 }
 
 impl Plan {
+    /// What makes a repetition of a step harmless. A restoration is not kept from posts with live
+    /// taps, so it leaves no mark. Its token keeps a second run from putting back what a user has
+    /// removed after the first one.
+    fn once(&self, step: &Step) -> Once {
+        let Self { source, merge, .. } = *self;
+        if !self.restore {
+            return Once::Import(ImportStep { source, from: step.from, merge });
+        }
+        let name = format!("restore {source:?} {} {}", step.post, step.from);
+        Once::Step(StepToken(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).into_bytes()))
+    }
+
     /// The edit that this plan makes of a row.
     fn meant(&self, edit: MemberEdit) -> MemberEdit {
         match edit.act {
@@ -123,13 +137,7 @@ pub async fn apply<S: Store + Maintenance>(
         cause: Cause::Import,
         actor: plan.actor,
         edits: step.rows.iter().map(|row| row.edit.clone()).map(|edit| plan.meant(edit)).collect(),
-        once: match plan.restore {
-            true => Once::No,
-            false => {
-                let (source, merge) = (plan.source, plan.merge);
-                Once::Import(ImportStep { source, from: step.from, merge })
-            }
-        },
+        once: plan.once(step),
     });
     let amended = store.amend(amendments.collect(), deadline).await;
     let mut stepped = Vec::with_capacity(steps.len());
@@ -196,11 +204,13 @@ async fn finish<S: Store>(
     amended: &Amended,
     deadline: Deadline,
 ) -> Result<Stepped, StoreError> {
-    let counts = match amended.import {
+    // What an earlier run put back, a user may have taken back since.
+    let outcome = if amended.replayed { ImportOutcome::Done } else { amended.import };
+    let counts = match outcome {
         ImportOutcome::Applied => Counts::of(&amended.outcomes),
         ImportOutcome::Done | ImportOutcome::LiveTaps | ImportOutcome::Behind => Counts::default(),
     };
-    let is_in = matches!(amended.import, ImportOutcome::Applied | ImportOutcome::Done);
+    let is_in = matches!(outcome, ImportOutcome::Applied | ImportOutcome::Done);
     let ruled = match &step.rules {
         // The rows are in, so no error may say that nothing was applied.
         Some(rules) if is_in => rule(store, plan, step.post, rules, deadline)
@@ -208,7 +218,7 @@ async fn finish<S: Store>(
             .map_err(|_| StoreError::OutcomeUnknown)?,
         _ => false,
     };
-    Ok(Stepped { outcome: amended.import, counts, ruled })
+    Ok(Stepped { outcome, counts, ruled })
 }
 
 /// Gives a post the rules of which it has the default ones, so that it changes no moderator's.

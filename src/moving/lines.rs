@@ -33,8 +33,12 @@ enum IdText<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LineJson<'a> {
-    /// The last line of a receipt, which has no row.
+    /// The last line of a receipt, and lines of posts that a job could not make sound: no rows.
     receipt: Option<IgnoredAny>,
+    drift: Option<IgnoredAny>,
+    #[serde(rename = "repaired")]
+    _repaired: Option<IgnoredAny>,
+    damaged: Option<IgnoredAny>,
     #[serde(borrow)]
     post_id: Option<IdText<'a>>,
     #[serde(borrow)]
@@ -132,8 +136,11 @@ impl Lines {
 fn line(text: &[u8], meaning: &Meaning, parsing: &mut Parsing<'_>) -> Result<Option<Line>, String> {
     let json: LineJson<'_> = serde_json::from_slice(text)
         .map_err(|error| format!("it is not a line of an export: {error}"))?;
-    if json.receipt.is_some() {
+    if json.receipt.is_some() || json.drift.is_some() || json.damaged.is_some() {
         return Ok(None);
+    }
+    if meaning.receipt && (json.reacted_at.is_none() || json.active.is_some()) {
+        return Err("it is no line of the receipt of a job".into());
     }
     if json.forgotten == Some(true) {
         return Err("somebody forgot this post, which an import cannot repeat; send DELETE \

@@ -30,6 +30,8 @@ pub struct Meaning {
     pub post_ids: PostIds,
     /// Which ids users have.
     pub user_ids: UserIds,
+    /// Whether the input is the receipt of a job, of which only removed reactions are rows.
+    pub receipt: bool,
 }
 
 /// The fields of a row, as they stand in an input.
@@ -62,7 +64,9 @@ impl Meaning {
     /// All of it as text, for the id of the input.
     pub(crate) fn describe(&self) -> String {
         let map: Vec<_> = self.map.iter().map(|(name, to)| (name, to.as_str())).collect();
-        format!("onetap import 1 {:?} {map:?} {:?} {}", self.columns, self.post_ids, self.user_ids)
+        let receipt = if self.receipt { " receipt" } else { "" };
+        let Self { columns, post_ids, user_ids, .. } = self;
+        format!("onetap import 1 {columns:?} {map:?} {post_ids:?} {user_ids}{receipt}")
     }
 
     /// The post with this id.

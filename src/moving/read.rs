@@ -49,6 +49,7 @@ impl Format {
         let first = input.next()?.trim_ascii_start().first().copied();
         match first {
             Some(b'{') => Ok(Self::NdJson(Box::new(Lines::open(input)))),
+            _ if meaning.receipt => Err(input.damaged("it is not the receipt of a job")),
             _ => Ok(Self::Csv(Box::new(Table::open(input, meaning)?))),
         }
     }

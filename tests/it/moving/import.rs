@@ -11,6 +11,7 @@ at_places! { [file, redis, service] {
     a_delta_removes_what_is_off,
     a_post_with_live_taps_is_skipped_and_merge_undoes_no_tap,
     posts_of_more_rows_than_a_step_takes_come_in_whole,
+    posts_that_do_not_fill_a_call_come_in_whole,
     a_dry_run_changes_nothing,
     diff_names_what_differs,
 } }
@@ -114,6 +115,29 @@ async fn posts_of_more_rows_than_a_step_takes_come_in_whole(place: Place) {
     let table = place.run(&["export", "--format", "csv"]);
     assert_code(&table, 0);
     assert_eq!(String::from_utf8(table.stdout).unwrap(), place.read("rows.csv"));
+}
+
+async fn posts_that_do_not_fill_a_call_come_in_whole(place: Place) {
+    // Calls of 1,000 rows have room for 142 of these posts, and for a part of one.
+    let output = place.import(&many_rows(143, 7), &[]);
+    assert_code(&output, 0);
+    assert_summary(&output, &["1001 added"]);
+    assert_code(&place.run(&["diff", "rows.csv"]), 0);
+}
+
+#[tokio::test]
+async fn users_with_text_ids_come_in_and_out() {
+    let at = "2024-03-01 12:00:00+00";
+    let rows = format!("{POST},anna,like,t,{at},{at}\n{POST},bo.1,like,t,{at},{at}\n");
+    for place in [Place::file(), Place::redis()] {
+        let output = place.import(&rows, &["--user-ids", "text"]);
+        assert_code(&output, 0);
+        assert_summary(&output, &["2 added"]);
+        assert_code(&place.run(&["diff", "rows.csv", "--user-ids", "text"]), 0);
+        let table = place.run(&["export", "--format", "csv", "--user-ids", "text"]);
+        assert_code(&table, 0);
+        assert_eq!(String::from_utf8(table.stdout).unwrap(), place.read("rows.csv"));
+    }
 }
 
 async fn a_dry_run_changes_nothing(place: Place) {

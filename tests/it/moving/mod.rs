@@ -3,6 +3,7 @@
 mod bad_input;
 mod export;
 mod import;
+mod restore;
 mod stopping;
 
 use std::fmt::Write as _;
