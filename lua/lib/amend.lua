@@ -47,7 +47,7 @@ local function amend(post, log, once, raw, not_after, cause, actor, step, edits,
   for i = 1, edits do
     local at = arg + PER_EDIT * (i - 1)
     local late = (live or 0) > 0 and tonumber(ARGV[at + 2]) <= live
-    outcomes[i + 1] = i <= (done or 0) and 'u' or late and 'l' or edit(run, at)
+    outcomes[i + 1] = i <= (done or 0) and 'u' or late and 'l' or edit(run, at, outcomes[i] == 'r')
     if run.problem then return run.problem, 0, 0 end
   end
   local changes = #run.entries > 0

@@ -4,19 +4,21 @@
 -- Commands  none
 --
 -- An edit has five arguments: 1 user id  2 reaction  3 time in µs  4 act, a letter: see ACTS; with
--- a merge, the reactions that exclude its own follow, each behind a space  5 bucket of the user
+-- a merge or a move, the reactions that exclude its own follow, each behind a space  5 bucket of
+-- the user
 
 --- @include "look"
 --- @include "revision"
 --- @include "scores"
 
-local MERGE = 'm'
+local MOVE = 'v'
 
 -- The time of a member after an edit; `since` is the time before it, false if there is none.
 local ACTS = {
   p = function(since, at) return since and math.max(since, at) or at end,
   r = function(since, at) return since or at end,
   m = function(since, at) return since and math.min(since, at) or at end,
+  v = function(since, at) return since and math.min(since, at) or at end,
   u = function(since, at) return since and since > at and since end,
   a = function(since, at) return since and since ~= at and since end,
 }
@@ -86,17 +88,19 @@ local function takes_place(run, user, reaction, at, excluded)
   return true
 end
 
--- Runs the edit whose arguments begin at `arg`, and returns the letter of its outcome.
-local function edit(run, arg)
+-- Runs the edit whose arguments begin at `arg`, and returns the letter of its outcome. `removed`:
+-- whether the edit before it removed a member; without that, a move does nothing.
+local function edit(run, arg, removed)
   local user, reaction, time, act = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3]
+  local verb = string.sub(act, 1, 1)
+  if verb == MOVE and not removed then return 'l' end
   local at, set = tonumber(time), set_of(run, reaction)
   local before = since(run, set, user)
   run.buckets[user] = ARGV[arg + 4]
   if #act > 1 then
     if not takes_place(run, user, reaction, at, string.sub(act, 2)) then return 'l' end
-    act = MERGE
   end
-  local after = ACTS[act](before, at) or false
+  local after = ACTS[verb](before, at) or false
   if before == after then return 'u' end
   give(run, set, user, reaction, after)
   return not before and 'a' or not after and 'r' or 'm'

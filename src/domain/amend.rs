@@ -57,6 +57,14 @@ pub enum EditAct {
         /// The reactions that exclude this one.
         excluded: Arc<[Reaction]>,
     },
+    /// As `Merge`, but it does nothing unless the edit before it removed a member. So a reaction
+    /// that its user took back before the step goes nowhere.
+    Move {
+        /// The time of the reaction.
+        at: Micros,
+        /// The reactions that exclude this one.
+        excluded: Arc<[Reaction]>,
+    },
     /// Afterwards the user does not have the reaction, unless its time lies after this one.
     RemoveUpTo(Micros),
     /// Afterwards the user does not have the reaction, unless its time is another one.
@@ -70,6 +78,7 @@ impl EditAct {
             Self::Put(at)
             | Self::Restore(at)
             | Self::Merge { at, .. }
+            | Self::Move { at, .. }
             | Self::RemoveUpTo(at)
             | Self::RemoveAt(at) => *at,
         }
@@ -178,7 +187,8 @@ pub enum EditOutcome {
     Moved,
     /// It removed the member.
     Removed,
-    /// Nothing, since another reaction that excludes it is newer, or since a live tap is newer.
+    /// Nothing, since another reaction that excludes it is newer, since a live tap is newer, or
+    /// since there was nothing to move.
     Lost,
 }
 

@@ -102,7 +102,7 @@ pub fn decide_amendment<L: PostLook>(
     let mut outcomes = vec![EditOutcome::Unchanged; done];
     for edit in &edits[done..] {
         let is_late = live > Revision::default() && edit.act.time().0 <= live.0;
-        outcomes.push(if is_late { EditOutcome::Lost } else { run.edit(edit)? });
+        outcomes.push(if is_late { run.pass_over() } else { run.edit(edit)? });
     }
     let (revision, changes) = (run.revision, run.changes);
     let moves: Vec<_> = run.moves.into_iter().filter(|it| it.before != it.after).collect();
@@ -213,25 +213,35 @@ struct Run<'a, L> {
     places: HashMap<(UserId, Reaction), usize>,
     /// The counts of the reactions that got or lost a member.
     counts: BTreeMap<Reaction, u64>,
+    /// What the edit before did.
+    last: EditOutcome,
 }
 
 impl<'a, L: PostLook> Run<'a, L> {
     fn new(look: &'a L, amendment: &'a Amendment, revision: Revision, now: Micros) -> Self {
         let (changes, moves) = (Vec::new(), Vec::with_capacity(amendment.edits.len()));
-        let (places, counts) = (HashMap::new(), BTreeMap::new());
-        Self { look, amendment, now, revision, changes, moves, places, counts }
+        let (places, counts, last) = (HashMap::new(), BTreeMap::new(), EditOutcome::Unchanged);
+        Self { look, amendment, now, revision, changes, moves, places, counts, last }
+    }
+
+    fn pass_over(&mut self) -> EditOutcome {
+        self.last = EditOutcome::Lost;
+        self.last
     }
 
     fn edit(&mut self, edit: &MemberEdit) -> Result<EditOutcome, L::Error> {
         let MemberEdit { user, reaction, act } = edit;
+        if matches!(act, EditAct::Move { .. }) && self.last != EditOutcome::Removed {
+            return Ok(self.pass_over());
+        }
         let member = self.member(*user, reaction)?;
         let since = self.moves[member].after;
         let wanted = match act {
             EditAct::Put(at) => Some(since.map_or(*at, |since| since.max(*at))),
             EditAct::Restore(at) => since.or(Some(*at)),
-            EditAct::Merge { at, excluded } => {
+            EditAct::Merge { at, excluded } | EditAct::Move { at, excluded } => {
                 if !self.takes_place_of(*user, reaction, *at, excluded)? {
-                    return Ok(EditOutcome::Lost);
+                    return Ok(self.pass_over());
                 }
                 Some(since.map_or(*at, |since| since.min(*at)))
             }
@@ -239,12 +249,13 @@ impl<'a, L: PostLook> Run<'a, L> {
             EditAct::RemoveAt(at) => since.filter(|since| since != at),
         };
         self.set(member, wanted)?;
-        Ok(match (since, wanted) {
+        self.last = match (since, wanted) {
             (None, Some(_)) => EditOutcome::Added,
             (Some(_), None) => EditOutcome::Removed,
             (before, after) if before != after => EditOutcome::Moved,
             _ => EditOutcome::Unchanged,
-        })
+        };
+        Ok(self.last)
     }
 
     /// Removes what the user has of `excluded`, unless one of it is newer than `at`. Returns

@@ -125,7 +125,8 @@ impl Perform<'_> {
         Ok((removed, added))
     }
 
-    /// Takes back what was added for reactions that their users have changed since the read.
+    /// Takes back what was added to another post for reactions that users have changed since the
+    /// read.
     async fn take_back(
         &self,
         removed: &[Option<EditOutcome>],
@@ -173,7 +174,11 @@ impl Perform<'_> {
         }
         let (post, user, reaction) = self.job.task.target(item);
         let excluded: Arc<[Reaction]> = excluded.into();
-        let act = EditAct::Merge { at: Micros(item.at), excluded };
+        let at = Micros(item.at);
+        let act = match self.job.task {
+            Task::CopyPost { .. } | Task::MovePost { .. } => EditAct::Merge { at, excluded },
+            _ => EditAct::Move { at, excluded },
+        };
         Some(Edit { nth, post, edit: MemberEdit { user, reaction, act } })
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::apply::{Counts, Plan, Step, Stepped, apply};
 use super::row::Grouping;
-use crate::domain::{DEFAULT_PALETTE, EditAct, ImportOutcome, Micros};
+use crate::domain::{DEFAULT_PALETTE, EditAct, ImportOutcome};
 use crate::store::{AnyStore, Deadline, StoreError};
 
 /// Timeout of one attempt.
@@ -251,7 +251,7 @@ fn post_json(step: &Step) -> PostJson<'_> {
     let rows = step.rows.iter().map(|row| RowJson {
         user_id: row.edit.user.to_string(),
         reaction: row.edit.reaction.as_str(),
-        reacted_at: time_of(&row.edit.act).to_string(),
+        reacted_at: row.edit.act.time().to_string(),
         active: matches!(row.edit.act, EditAct::Put(_)),
     });
     PostJson {
@@ -263,16 +263,6 @@ fn post_json(step: &Step) -> PostJson<'_> {
             add: rules.add.word(),
             locked: rules.locked,
         }),
-    }
-}
-
-fn time_of(act: &EditAct) -> Micros {
-    match act {
-        EditAct::Put(at)
-        | EditAct::Restore(at)
-        | EditAct::Merge { at, .. }
-        | EditAct::RemoveUpTo(at)
-        | EditAct::RemoveAt(at) => *at,
     }
 }
 

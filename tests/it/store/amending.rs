@@ -43,7 +43,10 @@ pub(super) fn amendments() -> impl Strategy<Value = Amending> {
     let act = prop_oneof![
         3 => at().prop_map(EditAct::Put),
         1 => at().prop_map(EditAct::Restore),
-        2 => at().prop_map(move |at| EditAct::Merge { at, excluded: Arc::clone(&excluded) }),
+        2 => (at(), prop::bool::ANY).prop_map(move |(at, moves)| match Arc::clone(&excluded) {
+            excluded if moves => EditAct::Move { at, excluded },
+            excluded => EditAct::Merge { at, excluded },
+        }),
         1 => at().prop_map(EditAct::RemoveUpTo),
         1 => at().prop_map(EditAct::RemoveAt),
     ];

@@ -6,7 +6,8 @@ use super::answer::{ItemResult, Unreadable, failed};
 use super::tap::shared_args;
 use super::{ArgWriter, Effect, KeyWriter, Operation, Retry, Script, Shape, lua};
 use crate::domain::{
-    Amended, Amendment, Cause, EditAct, EditOutcome, ImportOutcome, Once, Partition, Revision,
+    Amended, Amendment, Cause, EditAct, EditOutcome, ImportOutcome, MemberEdit, Once, Partition,
+    Revision,
 };
 use crate::store::redis::keys::user_bucket;
 use crate::store::redis::value::text;
@@ -47,7 +48,12 @@ impl Operation for Amend {
     }
 
     fn weight(&self) -> usize {
-        self.0.edits.len().max(1)
+        // Each reaction that excludes another is looked up, too.
+        let work = |edit: &MemberEdit| match &edit.act {
+            EditAct::Merge { excluded, .. } | EditAct::Move { excluded, .. } => 1 + excluded.len(),
+            _ => 1,
+        };
+        self.0.edits.iter().map(work).sum::<usize>().max(1)
     }
 
     fn extra_keys(&self) -> usize {
@@ -86,11 +92,17 @@ impl Operation for Amend {
             match &edit.act {
                 EditAct::Put(_) => args.arg("p"),
                 EditAct::Restore(_) => args.arg("r"),
-                EditAct::Merge { excluded, .. } => args.spelled(|text| {
-                    text.clear();
-                    text.push('m');
-                    excluded.iter().for_each(|other| text.extend([" ", other.as_str()]));
-                }),
+                EditAct::Merge { excluded, .. } | EditAct::Move { excluded, .. } => {
+                    args.spelled(|text| {
+                        text.clear();
+                        text.push(if matches!(edit.act, EditAct::Merge { .. }) {
+                            'm'
+                        } else {
+                            'v'
+                        });
+                        excluded.iter().for_each(|other| text.extend([" ", other.as_str()]));
+                    })
+                }
                 EditAct::RemoveUpTo(_) => args.arg("u"),
                 EditAct::RemoveAt(_) => args.arg("a"),
             }

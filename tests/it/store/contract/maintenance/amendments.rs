@@ -70,6 +70,24 @@ pub(super) async fn law_18_edits_apply_in_their_order_and_have_entries(store: An
     assert!(edits(&store, same, vec![put(1, "like", 1)]).await.revision > emptied.revision);
 }
 
+pub(super) async fn law_18_what_was_taken_back_is_not_moved(store: AnyStore) {
+    use EditOutcome::{Added, Lost, Removed, Unchanged};
+    let excluded: std::sync::Arc<[_]> = [reaction("sad")].into();
+    let cases: [(_, _, &[_]); 2] = [
+        (10, [Removed, Added], &[(1, "love", 10)]),
+        (11, [Unchanged, Lost], &[(1, "like", 11), (1, "sad", 5)]),
+    ];
+    for (since, outcomes, after) in cases {
+        let post = post();
+        edits(&store, post, vec![put(1, "like", since), put(1, "sad", 5)]).await;
+        let away = edit(1, "like", EditAct::RemoveAt(Micros(10)));
+        let to = EditAct::Move { at: Micros(10), excluded: excluded.clone() };
+        let amended = edits(&store, post, vec![away, edit(1, "love", to)]).await;
+        assert_eq!(amended.outcomes, outcomes);
+        assert_eq!(members(&store, post).await, expected(after));
+    }
+}
+
 pub(super) async fn law_18_edits_depend_on_the_time_of_a_member(store: AnyStore) {
     use EditOutcome::{Added, Lost, Moved, Removed, Unchanged};
     let at = Micros;

@@ -15,7 +15,8 @@ use amendments::{
     law_18_amendments_race_with_taps, law_18_each_amendment_is_a_step_of_its_own,
     law_18_edits_apply_in_their_order_and_have_entries,
     law_18_edits_depend_on_the_time_of_a_member, law_18_neither_rules_nor_palettes_judge,
-    law_18_users_with_text_ids_stay_apart, law_19_a_repeated_step_answers_what_the_first_answered,
+    law_18_users_with_text_ids_stay_apart, law_18_what_was_taken_back_is_not_moved,
+    law_19_a_repeated_step_answers_what_the_first_answered,
     law_19_of_all_runs_of_a_step_one_is_applied,
 };
 use documents::{
@@ -39,6 +40,7 @@ on_stores! {
     [memory, file, redis, valkey, tls, sentinel, cluster] {
         law_18_edits_apply_in_their_order_and_have_entries,
         law_18_edits_depend_on_the_time_of_a_member,
+        law_18_what_was_taken_back_is_not_moved,
         law_18_neither_rules_nor_palettes_judge,
         law_18_each_amendment_is_a_step_of_its_own,
         law_18_users_with_text_ids_stay_apart,
