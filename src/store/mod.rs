@@ -10,6 +10,7 @@ mod follow;
 mod maintenance;
 pub mod memory;
 mod read_only;
+mod read_only_figure;
 mod record_budget;
 pub mod redis;
 mod stats;

@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 use tokio::time::timeout_at;
 
-use super::{AnyStore, Deadline, Document, DocumentWrite, Maintenance as _, ReadOnly, StoreError};
+use super::{
+    AnyStore, Deadline, Document, DocumentWrite, Maintenance as _, ReadOnly, Store as _, StoreError,
+};
 use crate::sync::{Gate, Inside, Stamped};
-use crate::telemetry::{Collector, DescriptorEncoder, Figure, Kind, encode_figures};
 
 /// The documents that are there while a window is open. A cluster has several, at different nodes:
 /// otherwise the node of a single one would take the writes of all others along when it is lost.
@@ -37,6 +38,9 @@ const RENEW_AFTER: Duration = Duration::from_millis(500);
 /// The timeout of a look. It travels with the taps, and a lane gives a connection up whose calls
 /// all expired. So it is not shorter than theirs.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The most writes that wait for a look at a time.
+const MOST_WAITING: usize = 256;
 
 /// How long a look waits for the other nodes after the first has answered.
 const OTHER_NODES: Duration = Duration::from_millis(100);
@@ -65,6 +69,8 @@ pub struct WriteGate {
     leased: bool,
     /// The writes of a store that only this process has.
     inside: Gate,
+    /// For the writes that wait for a look. More than these are refused at once.
+    places: Semaphore,
     /// Held by the look in progress. Holds the last look that failed.
     look: Arc<Mutex<Option<FailedLook>>>,
     /// Held while this process changes the documents.
@@ -116,9 +122,14 @@ impl WriteGate {
             shut: AtomicBool::new(false),
             leased,
             inside: Gate::new(),
+            places: Semaphore::new(MOST_WAITING),
             look: Arc::default(),
             change: Mutex::default(),
         }
+    }
+
+    pub(super) fn is_shut(&self) -> bool {
+        self.shut.load(Ordering::Relaxed) || self.known.get().1 == READ_ONLY
     }
 
     /// From now on refuses all writes of this process.
@@ -161,6 +172,7 @@ impl WriteGate {
         store: &AnyStore,
         deadline: Deadline,
     ) -> Result<Admitted<'_>, StoreError> {
+        let _place = self.places.try_acquire().map_err(|_| StoreError::Overloaded)?;
         self.look(store, deadline).await?;
         self.admit_at_once(store, deadline).unwrap_or_else(|| {
             // A look that took so long that its result is old again.
@@ -279,19 +291,6 @@ impl WriteGate {
     }
 }
 
-impl Collector for WriteGate {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
-        let read_only = self.shut.load(Ordering::Relaxed) || self.known.get().1 == READ_ONLY;
-        let figure = Figure {
-            name: "read_only",
-            help: "1 if this process refuses writes, by --read-only or by a window, else 0.",
-            kind: Kind::Gauge,
-            value: read_only.into(),
-        };
-        encode_figures(encoder, &[figure])
-    }
-}
-
 /// Reads the documents once, and keeps what it found.
 async fn look(
     store: AnyStore,
@@ -299,6 +298,10 @@ async fn look(
 ) -> Result<(), StoreError> {
     let began = Instant::now();
     let found = find(&store, Deadline(began + LOOK_TIMEOUT)).await;
+    if let (Err(_), AnyStore::File(file)) = (&found, &store) {
+        // A write opens a store file again that failed, and none passes this gate.
+        let _ = file.probe(Deadline::after(LOOK_TIMEOUT)).await;
+    }
     *failed = None;
     match found {
         Ok(open) => store.gate().learn(began, if open { READ_ONLY } else { FREE }),
