@@ -140,11 +140,14 @@ impl Import {
         let (mut totals, mut ended) = (Totals::default(), Ended::Whole);
         let mut flying = FuturesUnordered::new();
         let mut more = true;
-        while more || !flying.is_empty() {
+        loop {
             if self.stop.load(Ordering::Relaxed) && ended == Ended::Whole {
                 ended = Ended::Stopped;
             }
             more &= ended == Ended::Whole;
+            if !more && flying.is_empty() {
+                break;
+            }
             tokio::select! {
                 work = receiver.recv(), if more && flying.len() < IN_FLIGHT => match work {
                     None => more = false,
