@@ -91,7 +91,8 @@ impl Runner {
                 Err(error) => {
                     self.stats.0.retried.add(1);
                     if !std::mem::replace(&mut warned, true) {
-                        tracing::warn!("jobs wait, since {error}");
+                        tracing::warn!("jobs wait until the store takes their steps");
+                        tracing::debug!("a job waits: {error}");
                     }
                     tokio::time::sleep(REST).await;
                 }

@@ -76,7 +76,7 @@ fn bash_completes() {
         Command::new("bash").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut script = said(&["completions", "bash"]);
     for (line, words) in
-        [("onetap che", "che"), ("onetap --red", "--red"), ("onetap backup --f", "--f")]
+        [("onetap check-c", "check-c"), ("onetap --red", "--red"), ("onetap backup --f", "--f")]
     {
         let list: Vec<&str> = line.split(' ').collect();
         let (last, before) = (list.len() - 1, list[list.len() - 2]);

@@ -298,7 +298,7 @@ async fn kill_9_between_forgetting_and_the_last_old_entry() {
     assert!(before > 2_000, "so few are left that no kill can meet the work: {before}");
     for _ in 0..rounds(5) {
         let (mut service, _) = start(&file);
-        tokio::time::sleep(Duration::from_millis(random(&mut seed) % 100)).await;
+        tokio::time::sleep(Duration::from_millis(random(&mut seed) % 400)).await;
         service.kill().unwrap();
         service.wait().unwrap();
         let left = entries();

@@ -202,7 +202,8 @@ async fn the_rules_of_a_post_refuse_with_codes_of_their_own() {
     let detail = "users may add only reactions that somebody has on this post already, and \
                   nobody has up; choose one of those";
     assert_refused(&put("up").await, 422, "reaction_not_allowed", detail);
-    let detail = "a moderator has closed this post; users can still remove their reactions";
+    let detail = "a moderator has closed this post, or the token lets its user add nothing; users can \
+                  still remove their reactions";
     for edit in [Edit::Rules(None, Add::None), Edit::Lock(true)] {
         rule(edit).await;
         assert_refused(&put("up").await, 403, "reactions_locked", detail);
