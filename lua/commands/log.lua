@@ -3,8 +3,8 @@
 -- KEYS     1 log  see log.lua in lib
 -- Derived keys: none.
 -- ARGV     1 the id to begin with, '-' for the oldest entry, or '+' for the newest  2 how many entries
--- Returns  {how many entries are gone, {id, {field, text}}, …}, or a failure; with '+' {how many entries there were
---          before the newest, the newest}
+-- Returns  {how many entries are gone, {id, {field, text}}, …}, or a failure; with '+' {how many
+--          entries there were before the newest, the newest}
 -- Flags: no-writes.
 -- Commands  XINFO XRANGE
 

@@ -24,7 +24,7 @@ pub struct Plan {
     /// Whether only to say what would happen.
     pub dry_run: bool,
     /// Whether to put back what a job has removed, with or without live taps. A member that is
-    /// there again keeps its time. Repeated within a day, a step changes nothing.
+    /// there again keeps its time. Repeated within an hour, a step changes nothing.
     pub restore: bool,
     /// The moderator, if the caller named one.
     pub actor: Option<UserId>,

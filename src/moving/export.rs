@@ -1,8 +1,8 @@
 //! Everything that a store has, ordered by post, user and reaction, also while it serves.
 //!
 //! A walk gives the posts in no order, so their ids are sorted first, outside memory. Then the
-//! posts are read, a few at a time. The reader of the export decides the speed: a bounded channel is
-//! between the two.
+//! posts are read, a few at a time. The reader of the export decides the speed: a bounded channel
+//! is between the two.
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::mpsc;

@@ -23,7 +23,7 @@ pub(in crate::http) struct ImportBody {
     #[serde(default)]
     pub(in crate::http) dry_run: bool,
     /// Put back what a job has removed. A reaction that was given since keeps its time. A call that
-    /// is repeated after more than a day puts back what was removed in between, too.
+    /// is repeated after more than an hour puts back what was removed in between, too.
     #[serde(default)]
     pub(in crate::http) restore: bool,
     /// Different posts with at most 1,000 rows together.
