@@ -283,9 +283,10 @@ fn lanes_against_checkout(c: &mut Criterion) {
                 async move {
                     let post = format!("pool:{{x}}:p:{}", tap.post);
                     let mut cmd = redis::cmd("EVALSHA");
-                    cmd.arg(sha).arg(3).arg(&post).arg(format!("{post}:like")).arg("pool:{x}:log");
+                    cmd.arg(sha).arg(4).arg(&post).arg(format!("{post}:like"));
+                    cmd.arg("pool:{x}:log").arg("pool:{x}:u:0");
                     cmd.arg(3_600_000).arg("9007199254740991").arg(0).arg(600_000).arg(10_000);
-                    cmd.arg(tap.post.to_string()).arg(tap.user.to_string());
+                    cmd.arg(&tap.post.as_uuid().as_bytes()[..]).arg(tap.user.to_string());
                     cmd.arg("like").arg("9007199254740991").arg("").arg("default 20 20 1 = * = ");
                     let mut connection = pool.get().await.unwrap();
                     let answer: Vec<i64> = cmd.query_async(&mut connection).await.unwrap();
