@@ -134,8 +134,8 @@ fn services(bytes: &[u8]) -> Result<ServiceKeys, String> {
     ServiceKeys::read(text).map_err(|error| error.to_string())
 }
 
-/// The files, open for changes. A bad file does not keep the others from being read: whoever takes
-/// a service key away must not wait for somebody who repairs the JWKS file.
+/// The files that hold keys, and what onetap last read in each. A bad file does not affect the
+/// others: an operator can take a service key away while the JWKS file is bad.
 #[derive(Debug)]
 pub struct KeySource {
     rules: ClaimRules,

@@ -1,5 +1,5 @@
 -- Reads what a user gave in a partition: looks at hints, and at the members that they name. It drops the
--- hints whose reaction is gone. A call for a user looks at no more hints than it is told to.
+-- hints whose reaction is gone. A call looks at a bounded number of hints.
 --
 -- KEYS, per user  1 hints  see hints.lua: the bucket of the user
 -- Derived keys    the members of each reaction that a hint names

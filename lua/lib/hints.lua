@@ -1,6 +1,6 @@
 -- The index of what users gave, as hints: each reaction that a user gets has one, in the same slot and
 -- the same step. A hint may outlive its reaction: forgetting a post leaves its hints, and a removal
--- goes on if it cannot drop one. So whoever reads a hint looks at the members, too.
+-- goes on if it cannot drop one. So a reader checks each hint against the members.
 --
 -- Keys      hints  sorted set, one per bucket of users; all scores are 0, and a member is
 --                  "USER POST REACTION" without the second space; POST is the id as 16 bytes

@@ -130,7 +130,7 @@ pub struct StartArgs {
     pub starting: Starting,
 }
 
-/// Whom `erase` erases.
+/// Which users the command `erase` erases.
 #[derive(Clone, Debug, Args)]
 pub struct EraseArgs {
     /// The users

@@ -186,7 +186,7 @@ impl Caller {
         }
     }
 
-    /// The moderator whom the header `Onetap-Actor` names.
+    /// The moderator that the header `Onetap-Actor` names.
     pub(super) fn actor(&self, text: &str) -> Result<UserId, Problem> {
         match self.who.as_deref() {
             None | Some(auth::Caller::Service(_)) => self.named(text),

@@ -2,7 +2,7 @@
 //!
 //! A job is a document in the store. It says what to do, how far the job is, and what the next step
 //! will change (its [`Plan`](plan::Plan)). A runner changes that document only if nobody else has
-//! changed it since. So the steps of a job form one line, whoever runs them:
+//! changed it since. So the steps of a job form one line, whichever process runs them:
 //!
 //! 1. The runner reads what the next step has to change, and writes this plan into the document.
 //! 2. It makes the changes. Each has a token, so that a repetition changes nothing and answers what

@@ -82,7 +82,7 @@ impl Reading {
     pub fn of(from: From, meaning: Meaning) -> Result<Self, InputError> {
         if from != From::Stdin {
             let opened = from.open(Arc::default())?;
-            // Whoever writes into a pipe writes once.
+            // A pipe can be read only once.
             if from.length().is_some() {
                 Format::of(opened, &meaning)?;
             }

@@ -6,7 +6,7 @@
 //! refuses a write after its deadline, by its own clock. So once a window has been open for as long
 //! as a lease lasts, no process can still apply a write, not even one that was stopped meanwhile.
 //!
-//! A store of one process needs no lease. There, who begins a window waits for the writes inside.
+//! A store of one process needs no lease: its window waits for the writes in progress.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -22,7 +22,7 @@ pub struct Gate {
     rules: AccessRules,
 }
 
-/// For whom caches may keep a response.
+/// Which callers may get a response from a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Audience {
     /// The response is the same for all.
@@ -96,7 +96,7 @@ fn has_token(uri: &Uri) -> bool {
 }
 
 impl Audience {
-    /// Tells caches for whom a response is.
+    /// Tells caches which callers may get a response.
     pub(super) fn tell(self, headers: &mut HeaderMap) {
         if self == Self::All {
             return;

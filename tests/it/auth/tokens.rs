@@ -30,7 +30,7 @@ async fn people_tap_and_see_mine_as_the_user_of_their_token() {
     let named = format!("{path}?user_id=42");
     assert_eq!(mine(&send(&service, "GET", &named, &key("read"), "").await), Some(true));
     send(&service, "GET", &named, &token(43), "").await.assert_problem(403, "forbidden");
-    // Whom a viewer hides is not whom a viewer is.
+    // Naming users to hide is not naming a viewer.
     let hide = format!("{path}?hide=42&recent=1");
     let hidden = send(&service, "GET", &hide, &token(43), "").await.ok(200);
     assert_eq!(hidden["reactions"][0]["recent"].as_array().map(Vec::len), Some(0), "{hidden}");

@@ -47,7 +47,7 @@ async fn erasing_removes_all_that_a_user_gave_and_nothing_else(store: AnyStore) 
         assert_eq!((*of, *active, format!("{cause:?}")), (user(7), false, "Erase".to_owned()));
     }
     assert_eq!(jobs.lines(&job).await, Vec::<String>::new());
-    // A user of whom there is nothing, and the same user again.
+    // A user without reactions, twice.
     assert_eq!(jobs.done(Task::Erase { user: user(7) }).await.numbers.get("found"), 0);
 }
 

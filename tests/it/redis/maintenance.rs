@@ -372,33 +372,3 @@ async fn removing_works_while_memory_is_full() {
     let write = DocumentWrite { name: "jobs/a".into(), expected: 0, body, keep: None };
     assert!(store.write_document(write, soon()).await.unwrap());
 }
-
-/// What an import must do here: shown, not judged. Run it with `--ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures"]
-async fn rows_of_an_import_per_second() {
-    let server = RedisServer::start(Kind::Redis, &["--appendonly", "no"]);
-    let store = server.store();
-    let names = ["like", "love", "laugh", "sad"];
-    let started = Instant::now();
-    let mut rows = 0;
-    for page in 0..100_u32 {
-        let amendments = (0..1000_u32).map(|n| {
-            let post = crate::support::numbered_post(page * 1000 + n);
-            let row = |i: u32| {
-                put(
-                    u64::from((page * 7919 + n * 31 + i * 17) % 90_000 + 1),
-                    names[i as usize],
-                    THEN,
-                )
-            };
-            let rows = (0..2 + n % 2).map(row).collect();
-            amendment(post, import(0, false), rows)
-        });
-        rows += amendments.clone().map(|it| it.edits.len()).sum::<usize>();
-        let done = store.amend(amendments.collect(), soon()).await;
-        assert!(done.iter().all(Result::is_ok));
-    }
-    let seconds = started.elapsed().as_secs_f64();
-    println!("{rows} rows, {:.0} rows/s", rows as f64 / seconds);
-}
