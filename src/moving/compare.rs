@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::export::{Exported, Moved};
 use super::outward::Reader;
-use super::row::{Key, Line, Names, Row};
+use super::posts::Posts;
+use super::row::{Line, Row};
 use super::sorted::Sorted;
 use crate::domain::{Micros, PostId, Reaction, UserId};
 
@@ -80,34 +81,19 @@ impl Differences {
 
 type Member = (PostId, UserId, Reaction);
 
-/// The members of an input, each once, and whether each is on.
-struct Wanted {
-    keys: Sorted,
-    next: Option<Key>,
-    names: Names,
-}
+/// The members of an input that are on, each once.
+struct Wanted(Posts);
 
 impl Wanted {
     fn next(&mut self) -> std::io::Result<Option<Row>> {
-        loop {
-            let first = self.next.take().map(Ok).or_else(|| self.keys.next());
-            let Some(mut last) = first.transpose()? else { return Ok(None) };
-            for key in self.keys.by_ref() {
-                let key = key?;
-                if !key.same_member(&last) {
-                    self.next = Some(key);
-                    break;
-                }
-                last = key;
-            }
-            match last.line(&mut self.names) {
+        while let Some(key) = self.0.member()? {
+            match self.0.line(&key)? {
+                Line::Member(row) if row.active => return Ok(Some(row)),
                 // The rules of posts are not compared; a row that is off is as good as none.
-                Some(Line::Rules(..)) => {}
-                Some(Line::Member(row)) if !row.active => {}
-                Some(Line::Member(row)) => return Ok(Some(row)),
-                None => return Err(std::io::Error::other("a temporary file is damaged")),
+                Line::Member(_) | Line::Rules(..) => {}
             }
         }
+        Ok(None)
     }
 }
 
@@ -135,7 +121,7 @@ pub(crate) fn compare(
     store: Reader,
     mut found: impl FnMut(&Difference) -> bool,
 ) -> std::io::Result<Differences> {
-    let mut wanted = Wanted { keys, next: None, names: Names::default() };
+    let mut wanted = Wanted(Posts::of(keys));
     let mut differences = Differences::default();
     let mut held = Held { store, part: Vec::new().into_iter() };
     let (mut want, mut have) = (wanted.next()?, held.next());

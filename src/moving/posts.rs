@@ -50,7 +50,7 @@ impl Spool {
         for _ in 0..most {
             match Key::decode(&mut self.file)?.line(&mut self.names) {
                 Some(Line::Member(row)) => rows.push(row),
-                _ => return Err(io::Error::other("a temporary file is damaged")),
+                _ => return Err(odd()),
             }
         }
         self.read += most;
@@ -62,6 +62,10 @@ impl Spool {
         self.read = 0;
         self.file.seek(SeekFrom::Start(0)).map(drop)
     }
+}
+
+fn odd() -> io::Error {
+    io::Error::other("a temporary file is damaged")
 }
 
 /// Puts the rows of each post together. Of several rows of one member, the last counts.
@@ -77,7 +81,7 @@ impl Posts {
     }
 
     /// The key that counts for the next member.
-    fn member(&mut self) -> io::Result<Option<Key>> {
+    pub(super) fn member(&mut self) -> io::Result<Option<Key>> {
         let first = self.next.take().map(Ok).or_else(|| self.keys.next());
         let Some(mut last) = first.transpose()? else { return Ok(None) };
         for key in self.keys.by_ref() {
@@ -91,14 +95,17 @@ impl Posts {
         Ok(Some(last))
     }
 
+    /// The line of a key.
+    pub(super) fn line(&mut self, key: &Key) -> io::Result<Line> {
+        key.line(&mut self.names).ok_or_else(odd)
+    }
+
     fn post(&mut self) -> io::Result<Option<PostRows>> {
         let Some(mut key) = self.member()? else { return Ok(None) };
-        let odd = || io::Error::other("a temporary file is damaged");
         let (mut few, mut many, mut rules) = (Vec::new(), None::<(BufWriter<File>, u64)>, None);
         let mut kept: Vec<Key> = Vec::new();
         let post = loop {
-            let line = key.line(&mut self.names).ok_or_else(odd)?;
-            let post = match line {
+            let post = match self.line(&key)? {
                 Line::Rules(post, found) => {
                     rules = Some(found);
                     post

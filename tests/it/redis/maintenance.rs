@@ -1,7 +1,7 @@
 //! What imports, exports and jobs need, over Redis: beyond the laws, what only Redis can show.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onetap::domain::{
     Amended, Amendment, Cause, EditAct, EditOutcome, Forget, ImportOutcome, ImportStep, MemberEdit,
