@@ -76,12 +76,15 @@ impl Perform<'_> {
                 None => {}
             }
         }
-        for outcome in added.iter().flatten() {
-            let name = match outcome {
-                EditOutcome::Added => "added",
-                EditOutcome::Moved => "made_older",
-                EditOutcome::Lost => "newer_one_kept",
-                EditOutcome::Unchanged | EditOutcome::Removed => "there_already",
+        for (removed, added) in removed.iter().zip(&added) {
+            let name = match added {
+                // Not the newer one of the target: the source was gone. That is counted above.
+                Some(EditOutcome::Lost) if *removed == Some(EditOutcome::Unchanged) => continue,
+                Some(EditOutcome::Added) => "added",
+                Some(EditOutcome::Moved) => "made_older",
+                Some(EditOutcome::Lost) => "newer_one_kept",
+                Some(EditOutcome::Unchanged | EditOutcome::Removed) => "there_already",
+                None => continue,
             };
             did.numbers.add(name, 1);
         }
@@ -162,15 +165,12 @@ impl Perform<'_> {
 
     /// The edit that adds a reaction to where it goes.
     fn target(&self, nth: usize, item: &Item) -> Option<Edit> {
-        let mut excluded = match item.excluded.and_then(|list| self.plan.excluded.get(list)) {
+        let excluded = match item.excluded.and_then(|list| self.plan.excluded.get(list)) {
             Some(list) => list.names.clone(),
             None => Vec::new(),
         };
-        match &self.job.task {
-            Task::Erase { .. } | Task::Retract { .. } | Task::Audit { .. } => return None,
-            // A user who gave it again has a newer one. It stays as it is until the next pass.
-            Task::Rename { from, .. } if !excluded.contains(from) => excluded.push(from.clone()),
-            _ => {}
+        if let Task::Erase { .. } | Task::Retract { .. } | Task::Audit { .. } = self.job.task {
+            return None;
         }
         let (post, user, reaction) = self.job.task.target(item);
         let excluded: Arc<[Reaction]> = excluded.into();
