@@ -39,9 +39,6 @@ const RENEW_AFTER: Duration = Duration::from_millis(500);
 /// all expired. So it is not shorter than theirs.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The most writes that wait for a look at a time.
-const MOST_WAITING: usize = 256;
-
 /// How long a look waits for the other nodes after the first has answered.
 const OTHER_NODES: Duration = Duration::from_millis(100);
 
@@ -106,23 +103,25 @@ enum View {
 
 impl WriteGate {
     /// For a store that only this process has.
-    pub(super) fn of_one_process() -> Self {
-        Self::new(false)
+    pub(super) fn of_one_process(most_waiting: usize) -> Self {
+        Self::new(false, most_waiting)
     }
 
     /// For a store that other processes may have, too.
-    pub(super) fn of_many_processes() -> Self {
-        Self::new(true)
+    pub(super) fn of_many_processes(most_waiting: usize) -> Self {
+        Self::new(true, most_waiting)
     }
 
-    fn new(leased: bool) -> Self {
+    /// At most so many writes wait for a look. A burst after a quiet time has to wait for one, so
+    /// this must be no less than the store takes at once.
+    fn new(leased: bool, most_waiting: usize) -> Self {
         Self {
             base: Instant::now(),
             known: Stamped::new(UNKNOWN),
             shut: AtomicBool::new(false),
             leased,
             inside: Gate::new(),
-            places: Semaphore::new(MOST_WAITING),
+            places: Semaphore::new(most_waiting.min(Semaphore::MAX_PERMITS)),
             look: Arc::default(),
             change: Mutex::default(),
         }

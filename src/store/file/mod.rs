@@ -144,7 +144,7 @@ impl FileStore {
         let writer = thread
             .spawn(move || writer.run(queue))
             .map_err(|error| OpenError::Unusable(format!("no thread for it: {error}")))?;
-        let (holder, gate) = (Mutex::default(), Arc::new(WriteGate::of_one_process()));
+        let (holder, gate) = (Mutex::default(), Arc::new(WriteGate::of_one_process(queue_bound)));
         Ok(Self(Arc::new(Inner { shared, jobs: Some(jobs), writer: Some(writer), holder, gate })))
     }
 

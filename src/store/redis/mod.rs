@@ -123,7 +123,7 @@ impl RedisSource {
             pools,
             logs,
             records: RecordBudget::new(retention),
-            gate: Arc::new(WriteGate::of_many_processes()),
+            gate: Arc::new(WriteGate::of_many_processes(options.queue_bound)),
         })))
     }
 
