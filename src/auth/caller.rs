@@ -111,7 +111,7 @@ macro_rules! scopes {
 
 scopes! {
     ActAs "act-as" "Tap and read in the name of any user.";
-    Moderate "moderate" "Moderators' calls: rules, locks, forgetting, erasing, jobs.";
+    Moderate "moderate" "Moderators' calls: rules, locks, forgetting, jobs, import, export, read-only.";
     Read "read" "Read everything, for any viewer.";
     Feed "feed" "Follow the change log.";
     Admin "admin" "The operator's calls: metrics, import, export, read-only.";

@@ -87,6 +87,34 @@ impl VerifiedTokens {
     }
 }
 
+/// A token that was valid once, for a response that goes on for long.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    tokens: Arc<VerifiedTokens>,
+    bearer: Box<str>,
+    caller: Arc<Caller>,
+    /// The keys by which it was last verified. None until the first look.
+    generation: Option<u64>,
+}
+
+impl Standing {
+    /// Of a caller that was verified just now.
+    pub fn new(tokens: &Arc<VerifiedTokens>, bearer: &str, caller: &Arc<Caller>) -> Self {
+        let (tokens, caller) = (Arc::clone(tokens), Arc::clone(caller));
+        Self { tokens, bearer: bearer.into(), caller, generation: None }
+    }
+
+    /// Whether new keys do not verify the token any more, or verify somebody who may do other
+    /// things. Costs next to nothing while the keys are the same.
+    pub fn has_ended(&mut self, now: u64) -> bool {
+        let generation = self.tokens.ring.generation.load(Ordering::Acquire);
+        if self.generation.replace(generation) == Some(generation) {
+            return false;
+        }
+        !self.tokens.judge(&self.bearer, now).is_ok_and(|caller| caller == self.caller)
+    }
+}
+
 impl Known {
     fn begin(&mut self, (generation, keys): (u64, Arc<Keys>)) {
         *self = Self { generation, keys, newer: HashMap::new(), older: HashMap::new(), weight: 0 };
@@ -150,6 +178,20 @@ mod tests {
         assert_eq!(remembered(&tokens), 0);
         ring.replace(keys(1));
         assert!(tokens.judge(&token, 50).is_ok());
+    }
+
+    #[test]
+    fn a_standing_ends_when_new_keys_do_not_verify_its_token() {
+        let ring = KeyRing::new(keys(1));
+        let tokens = Arc::new(VerifiedTokens::new(&ring));
+        let token = token(42, 100, 1);
+        let caller = tokens.judge(&token, 50).expect("valid");
+        let mut standing = Standing::new(&tokens, &token, &caller);
+        assert!(!standing.has_ended(50));
+        ring.replace(keys(1));
+        assert!(!standing.has_ended(50), "the new keys verify it too");
+        ring.replace(keys(2));
+        assert!(standing.has_ended(50));
     }
 
     #[test]

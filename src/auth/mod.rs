@@ -15,7 +15,7 @@ mod unverified;
 pub use caller::{Caller, Grants, MAX_GRANTS, Person, Scope, Scopes, Service};
 pub use claims::ClaimRules;
 pub use jwks::{InvalidJwks, Jwks};
-pub use key_ring::{KeyRing, VerifiedTokens};
+pub use key_ring::{KeyRing, Standing, VerifiedTokens};
 pub use keys::{Keys, MAX_TOKEN_BYTES, Secret, SecretTooShort};
 pub use mint::{Minted, mint};
 pub use service_keys::{

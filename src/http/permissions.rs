@@ -20,13 +20,17 @@ pub(crate) enum Permit {
     Reactors,
     /// A person as the token's user; `read` and `act-as` for any user.
     ReadOwn,
+    /// As [`Permit::Read`]. A stream ends when its token or key is not valid any more.
+    Follow,
     /// `moderate`.
     Moderate,
+    /// `moderate` and `admin`.
+    Carry,
     /// `admin`.
     Operate,
 }
 
-use Permit::{Anyone, Moderate, Operate, Reactors, Read, ReadOwn, ReadRules, Tap};
+use Permit::{Anyone, Carry, Follow, Moderate, Operate, Reactors, Read, ReadOwn, ReadRules, Tap};
 
 /// A row for each call of the API. A call without a row does not start.
 const TABLE: &[(&str, &str, Permit)] = &[
@@ -39,7 +43,7 @@ const TABLE: &[(&str, &str, Permit)] = &[
     ("GET", "/v1/posts/{post_id}/reactions", Read),
     ("GET", "/v1/posts/reactions", Read),
     ("POST", "/v1/posts/reactions/query", Read),
-    ("GET", "/v1/posts/reactions/stream", Read),
+    ("GET", "/v1/posts/reactions/stream", Follow),
     ("GET", "/v1/posts/{post_id}/reactions/{reaction}/users", Reactors),
     ("GET", "/v1/posts/{post_id}/users", Reactors),
     ("POST", "/v1/posts/{post_id}/users/query", Reactors),
@@ -60,10 +64,10 @@ const TABLE: &[(&str, &str, Permit)] = &[
     ("GET", "/v1/jobs/{job_id}", Moderate),
     ("DELETE", "/v1/jobs/{job_id}", Moderate),
     ("GET", "/v1/jobs/{job_id}/receipt", Moderate),
-    ("POST", "/v1/import", Operate),
-    ("GET", "/v1/export", Operate),
-    ("PUT", "/v1/read-only", Operate),
-    ("DELETE", "/v1/read-only", Operate),
+    ("POST", "/v1/import", Carry),
+    ("GET", "/v1/export", Carry),
+    ("PUT", "/v1/read-only", Carry),
+    ("DELETE", "/v1/read-only", Carry),
     ("GET", "/healthz", Anyone),
     ("GET", "/readyz", Anyone),
     ("GET", "/metrics", Operate),
@@ -81,9 +85,10 @@ impl Permit {
         match self {
             Anyone => Scope::EACH,
             Tap => &[Scope::ActAs],
-            Read | Reactors | ReadOwn => &[Scope::Read, Scope::ActAs],
+            Read | Follow | Reactors | ReadOwn => &[Scope::Read, Scope::ActAs],
             ReadRules => &[Scope::Read, Scope::ActAs, Scope::Moderate],
             Moderate => &[Scope::Moderate],
+            Carry => &[Scope::Moderate, Scope::Admin],
             Operate => &[Scope::Admin],
         }
     }
@@ -93,10 +98,10 @@ impl Permit {
         let may = match caller {
             Caller::Anonymous => match self {
                 Anyone => true,
-                Read | ReadRules | Reactors => rules.public_reads,
-                Tap | ReadOwn | Moderate | Operate => false,
+                Read | Follow | ReadRules | Reactors => rules.public_reads,
+                Tap | ReadOwn | Moderate | Carry | Operate => false,
             },
-            Caller::Person(_) => !matches!(self, Moderate | Operate),
+            Caller::Person(_) => !matches!(self, Moderate | Carry | Operate),
             Caller::Service(service) => service.scopes.has_any(self.scopes()),
         };
         if may {

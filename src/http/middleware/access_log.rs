@@ -35,6 +35,8 @@ pub(super) struct Answered<'a> {
     pub(super) writes: bool,
     /// Present only if every request gets a log line.
     pub(super) path: Option<&'a PathAndQuery>,
+    /// The moderator that the caller names.
+    pub(super) actor: Option<&'a str>,
     pub(super) status: u16,
     pub(super) problem: Option<&'a Problem>,
     pub(super) took: Duration,
@@ -90,7 +92,7 @@ impl RequestLog {
 
 impl Answered<'_> {
     fn log(&self, what: &str) {
-        let Self { id, method, route, path, status, problem, took, .. } = self;
+        let Self { id, method, route, path, actor, status, problem, took, .. } = self;
         // The query may name users, so the line has only the path.
         let path = path.map(PathAndQuery::path);
         let (code, cause) = (
@@ -98,6 +100,17 @@ impl Answered<'_> {
             problem.map(|problem| problem.cause()),
         );
         let ms = (took.as_secs_f64() * 1e4).round() / 10.0;
-        tracing::info!(request_id = id, method, route, path, status, code, cause, ms, "{what}");
+        tracing::info!(
+            request_id = id,
+            method,
+            route,
+            path,
+            actor,
+            status,
+            code,
+            cause,
+            ms,
+            "{what}"
+        );
     }
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Uri};
 use super::super::access::AccessRules;
 use super::super::permissions::Permit;
 use super::super::problem::{Code, Problem};
-use crate::auth::{Caller, KeyRing, VerifiedTokens};
+use crate::auth::{Caller, KeyRing, Standing, VerifiedTokens};
 
 /// Names under which callers put tokens into the query.
 const TOKEN_NAMES: [&str; 3] = ["access_token", "token", "authorization"];
@@ -18,7 +18,7 @@ const TOKEN_NAMES: [&str; 3] = ["access_token", "token", "authorization"];
 /// The gate of one worker.
 #[derive(Debug)]
 pub struct Gate {
-    tokens: VerifiedTokens,
+    tokens: Arc<VerifiedTokens>,
     rules: AccessRules,
 }
 
@@ -36,7 +36,7 @@ pub(super) enum Audience {
 impl Gate {
     /// Verifies callers by these keys, and lets them do what the rules say.
     pub fn new(ring: &Arc<KeyRing>, rules: AccessRules) -> Self {
-        Self { tokens: VerifiedTokens::new(ring), rules }
+        Self { tokens: Arc::new(VerifiedTokens::new(ring)), rules }
     }
 
     /// Lets the request pass with its caller, or says why not.
@@ -49,7 +49,8 @@ impl Gate {
                           header Authorization: Bearer";
             return Err(Problem::new(Code::InvalidQuery, detail));
         }
-        let caller = match bearer(request.headers())? {
+        let bearer = bearer(request.headers())?;
+        let caller = match bearer {
             None => Arc::new(Caller::Anonymous),
             Some(token) => self
                 .tokens
@@ -57,6 +58,11 @@ impl Gate {
                 .map_err(|why| Problem::new(Code::Unauthenticated, why.to_string()))?,
         };
         permit.judge(&caller, self.rules)?;
+        let standing = (bearer.filter(|_| permit == Permit::Follow))
+            .map(|token| Standing::new(&self.tokens, token, &caller));
+        if let Some(standing) = standing {
+            request.extensions_mut().insert(standing);
+        }
         let audience = match *caller {
             Caller::Anonymous => Audience::Anonymous,
             Caller::Person(_) | Caller::Service(_) => Audience::Caller,

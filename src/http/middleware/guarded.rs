@@ -16,6 +16,7 @@ use axum::http::{HeaderValue, Method};
 use axum::response::{IntoResponse as _, Response};
 use pin_project_lite::pin_project;
 
+use super::super::extract::ONETAP_ACTOR;
 use super::super::metrics::{RequestMetrics, RouteMetrics};
 use super::super::permissions::Permit;
 use super::super::problem::Problem;
@@ -116,6 +117,8 @@ struct Exchange {
     method: &'static str,
     /// Present only if every request gets a log line.
     path: Option<Box<PathAndQuery>>,
+    /// What the header `Onetap-Actor` says.
+    actor: Option<HeaderValue>,
     started: Instant,
     audience: Audience,
 }
@@ -126,6 +129,7 @@ impl Exchange {
         Self {
             id: route.edge.ids.of(request.headers()),
             path: if route.edge.log.is_of_all() { path() } else { None },
+            actor: request.headers().get(ONETAP_ACTOR).cloned(),
             method: known(request.method()),
             started: Instant::now(),
             audience: Audience::All,
@@ -146,6 +150,11 @@ impl Exchange {
             route: self.route.path.as_deref().unwrap_or("none"),
             writes: self.route.writes && !matches!(self.method, "GET" | "HEAD"),
             path: self.path.as_deref(),
+            actor: self
+                .actor
+                .as_ref()
+                .filter(|_| !is_refused(status))
+                .and_then(|it| it.to_str().ok()),
             status,
             problem: problem.as_ref(),
             took,
@@ -154,6 +163,11 @@ impl Exchange {
         let id = std::mem::replace(&mut self.id, HeaderValue::from_static(""));
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
+}
+
+/// Whether the caller, or what it says of itself, was not believed.
+fn is_refused(status: u16) -> bool {
+    matches!(status, 400 | 401 | 403)
 }
 
 /// Methods are labels of metrics, and a caller can invent methods.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
@@ -22,6 +23,7 @@ use super::super::middleware::since_1970;
 use super::super::problem::Problem;
 use super::super::server::Endless;
 use super::super::state::Streams;
+use crate::auth::Standing;
 use crate::domain::Summary;
 use crate::live::Watching;
 
@@ -54,7 +56,8 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// seconds. Open another one; it begins with the current summaries. A change that was no tap (a
 /// Redis that somebody emptied or wrote to by hand) shows within thirty seconds. onetap ignores
 /// `Last-Event-ID`. It refuses a stream with 503 `overloaded` when too many are open, and with 503
-/// `store_unavailable` while the store is away. A stream ends when the token of its caller expires.
+/// `store_unavailable` while the store is away. A stream ends when the token of its caller expires,
+/// and at most 15 seconds after new keys do not verify it.
 #[utoipa::path(
     get,
     path = "/v1/posts/reactions/stream",
@@ -71,6 +74,7 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 )]
 pub(in crate::http) async fn of_posts(
     State(streams): State<Arc<Streams>>,
+    standing: Option<Extension<Standing>>,
     query: Query,
 ) -> Result<Response, Problem> {
     let query = query.only(&["post_id", "recent"])?;
@@ -86,8 +90,9 @@ pub(in crate::http) async fn of_posts(
             return Ok(response);
         }
     };
-    let end = query.caller().expires().map(time_until);
-    let mut response = Response::new(Body::from_stream(Events::of(watching, turn, end)));
+    let mut events = Events::of(watching, turn, query.caller().expires().map(time_until));
+    events.standing = standing.map(|Extension(standing)| standing);
+    let mut response = Response::new(Body::from_stream(events));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
@@ -121,6 +126,8 @@ struct Events {
     quiet: Pin<Box<Sleep>>,
     /// Runs until the caller's token expires.
     end: Option<Pin<Box<Sleep>>>,
+    /// The caller's token. None for callers without one.
+    standing: Option<Standing>,
 }
 
 impl Events {
@@ -129,7 +136,13 @@ impl Events {
         let first = watching.look(now.into_std()).map_or(now + KEEP_ALIVE, Instant::from_std);
         let end = end.map(|end| Box::pin(sleep_until(now + end)));
         let quiet = Box::pin(sleep_until(first));
-        Self { watching, turn, begun: false, sent: now, quiet, end }
+        Self { watching, turn, begun: false, sent: now, quiet, end, standing: None }
+    }
+
+    /// Whether the token is not valid any more: it has expired, or the keys are others.
+    fn has_ended(&mut self, cx: &mut Context<'_>) -> bool {
+        self.end.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready())
+            || (self.standing.as_mut()).is_some_and(|it| it.has_ended(since_1970().as_secs()))
     }
 }
 
@@ -153,7 +166,7 @@ impl Stream for Events {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.end.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready()) {
+        if self.has_ended(cx) {
             return Poll::Ready(None);
         }
         if !std::mem::replace(&mut self.begun, true) {

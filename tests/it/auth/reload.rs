@@ -1,8 +1,11 @@
 //! The files with keys are read again when they change.
 
 use std::fs;
+use std::time::Duration;
 
 use onetap::auth::{ClaimRules, Minted, Scopes, Secret, key_line, mint};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::{Keys, key, now, token};
 use crate::support::http::Connection;
@@ -64,4 +67,41 @@ async fn a_bad_file_keeps_the_old_keys_and_a_good_one_replaces_them() {
     let changed = || async { status(&program, &path, &minted).await == 200 };
     program.until("the new secret", changed).await;
     assert_eq!(status(&program, &path, &token(42)).await, 401, "verified by the old secret");
+}
+
+/// A stream of a post, by a key.
+async fn open_stream(program: &Program, bearer: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(program.address()).await.unwrap();
+    let path = format!("/v1/posts/reactions/stream?post_id={}", post());
+    let head =
+        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {bearer}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_key_is_withdrawn() {
+    let keys = Keys::new();
+    let services = keys.path("services");
+    let file = services.to_str().unwrap();
+    let line = |name: &str| {
+        key_line(name, Scopes::from_words("read").unwrap(), "never", &key(name)) + "\n"
+    };
+    fs::write(&services, line("stays") + &line("goes")).unwrap();
+    let program = Program::start(&["--store", "memory:", "--service-keys-file", file]);
+    let mut stays = open_stream(&program, &key("stays")).await;
+    let mut goes = open_stream(&program, &key("goes")).await;
+    for stream in [&mut stays, &mut goes] {
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin).await.unwrap();
+        assert_eq!(&begin, b"HTTP/1.1 200");
+    }
+    fs::write(&services, line("stays")).unwrap();
+    let mut rest = String::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), goes.read_to_string(&mut rest));
+    read.await.expect("it should end").unwrap();
+    // The keys are others for this stream too, but they verify its key.
+    let mut rest = String::new();
+    let read = tokio::time::timeout(Duration::from_secs(2), stays.read_to_string(&mut rest));
+    assert!(read.await.is_err(), "it should go on: {rest}");
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::support::http::Connection;
 use crate::support::program::Program;
 use crate::support::redis_server::free_port;
 use crate::support::service::Service;
@@ -101,6 +102,27 @@ async fn every_request_has_a_line_with_an_access_log_and_a_line_is_json_if_wante
     );
     assert_eq!((&answered[3]["status"], &answered[3]["route"]), (&404.into(), &"none".into()));
     assert!(answered.iter().all(|line| line["request_id"].is_string()));
+}
+
+/// Of a caller that may not name one, or names nobody, the line has no moderator.
+#[tokio::test]
+async fn the_line_of_a_request_names_the_moderator() {
+    let args = ["--store", "memory:", "--access-log", "--log-format", "json"];
+    let program = Program::start(&args);
+    let path = format!("/v1/posts/{}/lock", posts(1)[0]);
+    for actor in ["9", "nobody"] {
+        let mut connection = Connection::open(program.address()).await;
+        connection.send("PUT", &path, &[("onetap-actor", actor)], "").await;
+    }
+    let lines = || {
+        let lines = program.log();
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["message"] == "answered").collect::<Vec<_>>()
+    };
+    program.until("two lines", || async { lines().len() == 2 }).await;
+    let told: Vec<_> =
+        lines().iter().map(|line| (line["status"].clone(), line["actor"].clone())).collect();
+    assert_eq!(told, [(200.into(), "9".into()), (400.into(), Value::Null)]);
 }
 
 /// `/readyz` names the part that is not ready and the reason, without secrets.
