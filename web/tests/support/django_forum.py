@@ -1,6 +1,6 @@
-"""A forum of one thread around the guide's urls.py, views.py and thread.html: real users, sessions, posts and CSRF tokens.
+"""A forum of one thread around the guide's urls.py, views.py, tokens.py and thread.html: real users, sessions, posts and CSRF tokens.
 
-Reads a line of JSON, {"folder", "onetap", "urls", "views", "template"}; serves on a free port of 127.0.0.1; answers with a
+Reads a line of JSON, {"folder", "onetap", "secret", "urls", "views", "tokens", "template"}; serves on a free port of 127.0.0.1; answers with a
 line, {"url", "sessions"}, in which user 7 and user 8 are signed in; ends when nothing more can come.
 """
 
@@ -26,6 +26,7 @@ settings.configure(
         "django.middleware.csrf.CsrfViewMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",
     ],
+    ONETAP_SECRET_FILE=given["secret"],
     ONETAP_URL=given["onetap"],
     ROOT_URLCONF="forum.urls",
     SECRET_KEY="of a test",
@@ -41,6 +42,7 @@ from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connection, models  # noqa: E402
 from django.test import Client  # noqa: E402
+from django.urls import path  # noqa: E402
 
 
 class Thread(models.Model):
@@ -66,7 +68,11 @@ module("forum", __path__=[])
 module("forum.models", Post=Post)
 sys.modules["forum"].views = views = module("forum.views")
 exec(compile(given["views"], "views.py", "exec"), views.__dict__)
-exec(compile(given["urls"], "urls.py", "exec"), module("forum.urls").__dict__)
+tokens = module("forum.tokens")
+exec(compile(given["tokens"], "tokens.py", "exec"), tokens.__dict__)
+urls = module("forum.urls")
+exec(compile(given["urls"], "urls.py", "exec"), urls.__dict__)
+urls.urlpatterns.append(path("forum/onetap-token", tokens.onetap_token))
 
 call_command("migrate", verbosity=0)
 with connection.schema_editor() as editor:

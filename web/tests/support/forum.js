@@ -18,7 +18,7 @@ const RUNNER = fileURLToPath(new URL('django_forum.py', import.meta.url));
  * A forum. Its thread 1 has the posts 41 and 42, its thread 2 has none. `cookie(7)` is the session
  * of user 7; there is a user 8, too.
  */
-export async function startForum(service) {
+export async function startForum(service, secret = '/dev/null') {
   if (!existsSync(DJANGO)) throw new Error('Django is not there: `make web-tools` installs it');
   const { snippets } = readGuide('frontend.md');
   const folder = await mkdtemp(join(tmpdir(), 'onetap-forum-'));
@@ -32,6 +32,8 @@ export async function startForum(service) {
   const given = {
     folder,
     onetap: service.url,
+    secret,
+    tokens: snippets.get('tokens.py'),
     urls: snippets.get('urls.py'),
     views: snippets.get('views.py'),
     template: snippets.get('thread.html'),
