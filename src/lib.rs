@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod keys;
 pub mod live;
 pub mod moving;
+pub mod rate_limit;
 pub mod store;
 pub mod sync;
 pub mod telemetry;

@@ -97,6 +97,7 @@ impl LimitsConfig {
             max_connections: self.max_connections as usize,
             max_request_bytes_in_flight: bytes(self.max_request_bytes_in_flight),
             max_answer_bytes_in_flight: bytes(self.max_answer_bytes_in_flight),
+            note_peers: false,
         }
     }
 }

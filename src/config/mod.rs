@@ -19,6 +19,7 @@ mod log;
 mod memory;
 mod moving;
 mod palettes;
+mod rates;
 mod redis;
 mod retention;
 mod sections;
@@ -54,6 +55,7 @@ pub use listen::Listen;
 pub use log::LogConfig;
 pub use memory::MemoryConfig;
 pub use moving::{DiffArgs, ExportArgs, ExportFormat, ImportArgs, MeaningArgs, PostIdsArg, UrlArg};
+pub use rates::RatesConfig;
 pub use redis::RedisConfig;
 pub use retention::RetentionConfig;
 pub use sections::Sections;
@@ -63,8 +65,9 @@ pub use show::{default_config, markdown};
 pub use store::{StoreSection, StoreUrl};
 
 use crate::domain::Palettes;
-use crate::http::{HostName, Limits, Origin};
+use crate::http::{HostName, Limits, Network, Origin};
 use crate::jobs::Rates;
+use crate::rate_limit::RateOptions;
 use crate::store::file::FileOptions;
 use crate::store::redis::RedisOptions;
 use crate::store::{Retention, UserIds};
@@ -87,6 +90,10 @@ pub struct Config {
     pub demo: bool,
     /// How the service knows its callers. None if every caller may do everything.
     pub auth: Option<AuthOptions>,
+    /// How much each caller may do. None without limits.
+    pub rate_limits: Option<RateOptions>,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
     /// Whether this process refuses every write.
     pub read_only: bool,
     /// How many threads answer requests.
@@ -132,8 +139,10 @@ impl Config {
 }
 
 fn judge(settings: &Settings) -> Result<Config, ConfigError> {
-    let Sections { server, limits, cors, retention, jobs, log, auth, .. } = &settings.sections;
+    let Sections { server, limits, cors, retention, jobs, log, auth, rates, .. } =
+        &settings.sections;
     let auth = auth.options(settings)?;
+    let rate_limits = rates.options(settings, auth.is_some())?;
     if server.listen.is_open() && !server.insecure_no_auth && auth.is_none() {
         return Err(ConfigError::new(
             format!("--listen {}", server.listen),
@@ -142,7 +151,7 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
             "listen on 127.0.0.1, name keys in [auth], or add --insecure-no-auth",
         ));
     }
-    let limits = limits.limits();
+    let limits = Limits { note_peers: rate_limits.is_some(), ..limits.limits() };
     if server.shutdown_grace < limits.request_timeout {
         return Err(ConfigError::new(
             "--shutdown-grace",
@@ -177,6 +186,8 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
         cors_origins: cors.cors_origin.clone(),
         demo: server.demo && auth.is_none(),
         auth,
+        rate_limits,
+        trusted_proxies: server.trusted_proxies.clone(),
         read_only: server.read_only,
         threads: server.threads.map_or_else(cores, |threads| threads as usize),
         limits,

@@ -11,6 +11,7 @@ use super::jobs::JobsConfig;
 use super::limits::LimitsConfig;
 use super::log::LogConfig;
 use super::memory::MemoryConfig;
+use super::rates::RatesConfig;
 use super::redis::RedisConfig;
 use super::retention::RetentionConfig;
 use super::server::ServerConfig;
@@ -30,6 +31,8 @@ pub struct Sections {
     pub(super) limits: LimitsConfig,
     #[command(flatten)]
     pub(super) auth: AuthConfig,
+    #[command(flatten)]
+    pub(super) rates: RatesConfig,
     #[command(flatten)]
     pub(super) cors: CorsConfig,
     #[command(flatten)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 
 use super::{Listen, units};
-use crate::http::HostName;
+use crate::http::{HostName, Network};
 
 /// Where the service listens, and to which host names it answers.
 #[derive(Clone, Debug, Args)]
@@ -31,6 +31,14 @@ pub struct ServerConfig {
     /// mean 127.0.0.1 (DNS rebinding). `/healthz`, `/readyz` and `/metrics` accept every name.
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     pub allowed_host: Vec<HostName>,
+
+    /// A proxy in front of onetap: an address or a network, such as `10.0.0.0/8`; repeat it, or
+    /// separate them by commas [default: none]
+    ///
+    /// For the rate limits a client's address is the rightmost address in `X-Forwarded-For` that is
+    /// none of these, if the connection comes from one of these. A Unix socket counts as one.
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    pub trusted_proxies: Vec<Network>,
 
     /// Threads that answer requests, each with two connections to Redis of its own (in a cluster,
     /// two to each node) [default: one per core]

@@ -53,6 +53,11 @@ pub(super) fn retention(text: &str) -> Result<Duration, InvalidSetting> {
     duration(text, SECOND, 365 * DAY)
 }
 
+/// A time of whole seconds, a day at most.
+pub(super) fn window(text: &str) -> Result<Duration, InvalidSetting> {
+    duration(text, SECOND, DAY)
+}
+
 /// A size; a bare number is in bytes.
 pub(super) fn bytes(
     within: RangeInclusive<u64>,

@@ -25,7 +25,7 @@ pub(crate) use extract::{Query, TapPath};
 pub use limits::Limits;
 pub use metrics::RequestMetrics;
 pub(crate) use middleware::Routes;
-pub use middleware::{Edge, Gate, HostName, Hosts, Origin, RequestLog};
+pub use middleware::{Edge, Gate, HostName, Hosts, Network, Origin, ReadRates, RequestLog};
 pub use problem::{Code, Problem};
 pub use readiness::Readiness;
 pub use router::{openapi_document, router};

@@ -93,6 +93,11 @@ impl Permit {
         }
     }
 
+    /// Whether the call reads what users gave.
+    pub(super) fn is_read(self) -> bool {
+        matches!(self, Read | Follow | ReadRules | Reactors | ReadOwn)
+    }
+
     /// Refuses a caller who may not make the call, whatever users and posts it names.
     pub(super) fn judge(self, caller: &Caller, rules: AccessRules) -> Result<(), Problem> {
         let may = match caller {

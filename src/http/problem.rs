@@ -1,13 +1,14 @@
 //! Every error that a caller can get, in one shape: problem details (RFC 9457) with a stable code.
 
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::{InvalidPostId, InvalidReaction, InvalidUserId, Refusal};
 use crate::live::Refused;
+use crate::rate_limit::Exceeded;
 use crate::store::{ReadOnly, StoreError};
 
 macro_rules! codes {
@@ -61,6 +62,7 @@ codes! {
     IdempotencyKeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The idempotency key was used for another request";
     ReactionNotAllowed "reaction_not_allowed" UNPROCESSABLE_ENTITY "This reaction may not be added here";
     TooManyReactions "too_many_reactions" UNPROCESSABLE_ENTITY "Too many reactions";
+    RateLimited "rate_limited" TOO_MANY_REQUESTS "Too many requests; nothing was applied";
     Overloaded "overloaded" SERVICE_UNAVAILABLE "Too much is waiting; nothing was applied";
     StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "The store is not available; nothing was applied";
     ReadOnly "read_only" SERVICE_UNAVAILABLE "Writes are refused for now; nothing was applied";
@@ -74,6 +76,10 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// The same while writes are refused: that takes longer.
 const RETRY_AFTER_A_WINDOW: HeaderValue = HeaderValue::from_static("5");
 
+/// The policy that refused, and when to come back: draft-ietf-httpapi-ratelimit-headers.
+pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub(super) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
 /// The detail when the store is away: a caller needs to know no more.
 pub(super) const TRY_AGAIN: &str =
     "onetap cannot use the store now, so nothing was applied; try again";
@@ -85,6 +91,8 @@ pub struct Problem {
     detail: String,
     /// Only the log may contain this: it can name hosts.
     cause: Option<String>,
+    /// The limit that it names in its headers.
+    exceeded: Option<Exceeded>,
 }
 
 /// Problem details (RFC 9457).
@@ -113,7 +121,7 @@ pub(super) struct ProblemBody<'a> {
 impl Problem {
     /// A problem. The detail says what the caller can do about it.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), cause: None }
+        Self { code, detail: detail.into(), cause: None, exceeded: None }
     }
 
     /// The code.
@@ -175,9 +183,37 @@ impl IntoResponse for Problem {
             }
             _ => {}
         }
+        if let Some(exceeded) = &self.exceeded {
+            tell(exceeded, headers);
+        }
         // The middleware reads it: to add the request's id to the body, and to log the cause.
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+/// Says which limit refused, and when to come back.
+fn tell(exceeded: &Exceeded, headers: &mut HeaderMap) {
+    let Exceeded { policy, quota, window, wait } = exceeded;
+    for (name, value) in [
+        (RETRY_AFTER, wait.to_string()),
+        (RATE_LIMIT, format!("\"{policy}\";r=0;t={wait}")),
+        (RATE_LIMIT_POLICY, format!("\"{policy}\";q={quota};w={window}")),
+    ] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        let Exceeded { policy, quota, window, wait } = exceeded;
+        let detail = format!(
+            "more than {quota} requests within {window} s ({policy}), so nothing was applied; try \
+             again in {wait} s"
+        );
+        Self { exceeded: Some(exceeded), ..Self::new(Code::RateLimited, detail) }
     }
 }
 

@@ -15,6 +15,7 @@ use super::server::LargeAnswers;
 use crate::domain::Palettes;
 use crate::jobs::JobBook;
 use crate::live::Hub;
+use crate::rate_limit::RateLimits;
 use crate::store::{AnyStore, Deadline};
 use crate::telemetry::Registry;
 
@@ -30,6 +31,8 @@ pub(super) struct Reactions {
     /// The same as `GET /v1/palettes` answers it.
     pub(super) offer: Offer,
     request_timeout: Duration,
+    /// How much each user may tap. None without rate limits.
+    pub(super) rates: Option<Arc<RateLimits>>,
     /// Admits pages of posts.
     pub(super) pages: PageGate,
     /// Bounds the large responses of all workers together.
@@ -86,7 +89,9 @@ impl HttpState {
         let jobs = JobBook::new(store.clone(), Arc::default());
         let (request_timeout, pages) = (limits.request_timeout, PageGate::default());
         let offer = Offer::new(&palettes);
-        let reactions = Reactions { store, palettes, offer, request_timeout, pages, answers };
+        let rates = None;
+        let reactions =
+            Reactions { store, palettes, offer, request_timeout, rates, pages, answers };
         Self {
             reactions: Arc::new(reactions),
             streams: Arc::new(Streams { hub, turns: Arc::default() }),
@@ -101,6 +106,16 @@ impl HttpState {
     #[must_use]
     pub fn with_jobs(mut self, wake: Arc<Notify>) -> Self {
         self.jobs = JobBook::new(self.reactions.store.clone(), wake);
+        self
+    }
+
+    /// How much each user may tap. Without this, as much as they like.
+    #[must_use]
+    pub fn with_rates(mut self, rates: Option<Arc<RateLimits>>) -> Self {
+        // Nothing shares it before it is complete.
+        if let Some(reactions) = Arc::get_mut(&mut self.reactions) {
+            reactions.rates = rates;
+        }
         self
     }
 

@@ -9,7 +9,7 @@ use super::super::problem::ProblemBody;
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "read by the derive alone")]
 pub(in crate::http) enum WriteProblems {
-    /// Nothing was applied: the request is at fault.
+    /// Nothing was applied: the request is at fault, or with 429 its user has sent too many.
     #[response(status = "4XX", content_type = "application/problem+json")]
     Refused(ProblemBody<'static>),
     /// Nothing was applied: try again.
@@ -24,7 +24,7 @@ pub(in crate::http) enum WriteProblems {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "read by the derive alone")]
 pub(in crate::http) enum ReadProblems {
-    /// The request is at fault.
+    /// The request is at fault, or with 429 its user or its address has sent too many.
     #[response(status = "4XX", content_type = "application/problem+json")]
     Refused(ProblemBody<'static>),
     /// The store is not available.

@@ -33,6 +33,8 @@ pub struct Limits {
     pub max_request_bytes_in_flight: usize,
     /// The most bytes of responses that clients have not read, all connections together.
     pub max_answer_bytes_in_flight: usize,
+    /// Requests know the address at the other end of their connection.
+    pub note_peers: bool,
 }
 
 /// The limits of a request body.

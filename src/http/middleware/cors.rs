@@ -14,6 +14,7 @@ use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::super::extract::ONETAP_ACTOR;
+use super::super::problem::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::request_id::X_REQUEST_ID;
 
 /// How long a browser may cache the answer to a preflight request.
@@ -92,7 +93,16 @@ fn layer(origins: &[Origin]) -> CorsLayer {
         .allow_origin(AllowOrigin::list(origins.iter().map(|origin| origin.0.clone())))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, IF_NONE_MATCH, ONETAP_ACTOR])
-        .expose_headers([DATE, ETAG, LINK, RETRY_AFTER, IDEMPOTENCY_REPLAYED, X_REQUEST_ID])
+        .expose_headers([
+            DATE,
+            ETAG,
+            LINK,
+            RETRY_AFTER,
+            RATE_LIMIT,
+            RATE_LIMIT_POLICY,
+            IDEMPOTENCY_REPLAYED,
+            X_REQUEST_ID,
+        ])
         .max_age(MAX_AGE)
         .vary([ORIGIN])
 }

@@ -25,6 +25,7 @@ use super::cors::Origin;
 use super::gate::{Audience, Gate};
 use super::host::Hosts;
 use super::panics::{self, Caught};
+use super::rates::ReadRates;
 use super::request_id::{RequestIds, X_REQUEST_ID};
 use super::{csrf, uri_limit};
 
@@ -39,6 +40,8 @@ pub struct Edge {
     log: Arc<RequestLog>,
     /// None if every caller may do everything.
     gate: Option<Gate>,
+    /// None without rate limits.
+    rates: Option<ReadRates>,
 }
 
 impl Edge {
@@ -50,10 +53,10 @@ impl Edge {
         max_uri_bytes: usize,
         requests: Arc<RequestMetrics>,
         log: Arc<RequestLog>,
-        gate: Option<Gate>,
+        (gate, rates): (Option<Gate>, Option<ReadRates>),
     ) -> Arc<Self> {
         let ids = RequestIds::new();
-        Arc::new(Self { requests, hosts, max_uri_bytes, origins, ids, log, gate })
+        Arc::new(Self { requests, hosts, max_uri_bytes, origins, ids, log, gate, rates })
     }
 
     /// The origins whose pages may call from browsers.
@@ -66,11 +69,15 @@ impl Edge {
         let refusal = (self.hosts.refusal(request))
             .or_else(|| uri_limit::refusal(request.uri(), self.max_uri_bytes))
             .or_else(|| csrf::refusal(request.method(), request.headers(), &self.origins));
-        match (refusal, &self.gate) {
-            (Some(problem), _) => Err(problem),
-            (None, None) => Ok(Audience::All),
-            (None, Some(gate)) => gate.admit(permit, request),
+        let audience = match (refusal, &self.gate) {
+            (Some(problem), _) => return Err(problem),
+            (None, None) => Audience::All,
+            (None, Some(gate)) => gate.admit(permit, request)?,
+        };
+        if let Some(rates) = &self.rates {
+            rates.admit(permit, request)?;
         }
+        Ok(audience)
     }
 }
 

@@ -104,7 +104,7 @@ mod tests {
         registry.register(Arc::clone(&requests));
         let origins = vec!["https://forum.example".parse().expect("an origin")];
         let hosts = Hosts::new(None, Vec::new());
-        let edge = Edge::new(hosts, origins, 100, requests, RequestLog::new(false), None);
+        let edge = Edge::new(hosts, origins, 100, requests, RequestLog::new(false), (None, None));
         let panics = async |_: Request| -> Response { panic!("a bug") };
         let router = Routes::<()>::new(&edge).get("/", panics).into_router();
         let mut service = cors::around(router, edge.origins());

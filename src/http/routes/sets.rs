@@ -15,6 +15,7 @@ use super::super::problem::{Code, Problem};
 use super::super::state::Reactions;
 use super::taps::mark_replay;
 use crate::domain::{Act, Form, MOST_NAMED, Reaction, Tap};
+use crate::rate_limit::Deed;
 use crate::store::Store as _;
 
 /// The reactions that a user has on a post.
@@ -119,7 +120,10 @@ async fn write(
 ) -> Result<Response, Problem> {
     let keyed = key.keyed(post, user, Form::Exactly)?;
     let palettes = Arc::clone(&reactions.palettes);
-    let (act, actor) = (Act::Exactly(wanted), actor.besides(user));
+    let actor = actor.besides(user);
+    let deed = if wanted.is_empty() { Deed::Removing } else { Deed::Adding };
+    reactions.spend(actor.unwrap_or(user), deed, wanted.len())?;
+    let act = Act::Exactly(wanted);
     let tap = Tap { post, user, act, keyed, palettes, actor, add };
     let outcome = reactions.store.tap(tap, reactions.deadline()).await?;
     let done = (outcome.changed, outcome.revision);

@@ -1,5 +1,6 @@
 //! Writes: toggle, set, unset.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -12,7 +13,8 @@ use super::super::dto::{ActorParams, KeyParams, TapAnswer, TapParams, ToggleBody
 use super::super::extract::{ActorHeader, IdempotencyHeader, JsonBody, NoBody, Query, TapPath};
 use super::super::problem::Problem;
 use super::super::state::{JSON, Reactions};
-use crate::domain::{Form, Outcome, Tap};
+use crate::domain::{Form, Outcome, Tap, UserId};
+use crate::rate_limit::{Client, Deed};
 use crate::store::Store as _;
 
 /// Marks a response that repeats the response to an earlier tap with the same key.
@@ -104,13 +106,15 @@ async fn count(
     query: Query,
 ) -> Result<Response, Problem> {
     query.only(&[])?;
+    let (keyed, actor) = (key.keyed(post, user, form)?, actor.besides(user));
+    reactions.spend(actor.unwrap_or(user), deed(form), 1)?;
     let tap = Tap {
         post,
         user,
         act: form.act(reaction.clone()),
-        keyed: key.keyed(post, user, form)?,
+        keyed,
         palettes: Arc::clone(&reactions.palettes),
-        actor: actor.besides(user),
+        actor,
         add,
     };
     let outcome = reactions.store.tap(tap, reactions.deadline()).await?;
@@ -125,6 +129,23 @@ async fn count(
     }
     mark_replay(&mut response, &outcome);
     Ok(response)
+}
+
+/// A toggle may add, unless its caller has seen that it removes.
+fn deed(form: Form) -> Deed {
+    match form {
+        Form::Unset | Form::ToggleFrom(true) => Deed::Removing,
+        Form::Set | Form::Toggle | Form::ToggleFrom(false) | Form::Exactly => Deed::Adding,
+    }
+}
+
+impl Reactions {
+    /// Counts taps for the rate limits: for the user, or for the moderator who acts.
+    pub(super) fn spend(&self, who: UserId, deed: Deed, taps: usize) -> Result<(), Problem> {
+        let Some(rates) = &self.rates else { return Ok(()) };
+        let taps = u32::try_from(taps).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+        Ok(rates.take(deed, Client::User(who), taps)?)
+    }
 }
 
 /// Adds the header of a response that repeats an earlier one.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::super::limits::{ByteBudget, Limits};
+use super::connection::Peer;
 use super::listener::{Accepted, Listener, Listening};
 use super::places::{Place, Places};
 use super::stats::ConnectionStats;
@@ -138,12 +139,13 @@ impl Worker {
         let connections = TaskTracker::new();
         // Ends when the acceptor is gone and the worker has taken all that was dealt to it.
         while let Some((stream, place)) = self.accepted.recv().await {
+            let peer = limits.note_peers.then(|| Peer(stream.peer()));
             let Ok(stream) = stream.taken(&limits) else { continue };
             let (router, stop) = (router.clone(), stop.clone());
             let (counted, live) = (Counted::new(&stats, place), Arc::clone(&live));
             connections.spawn(async move {
                 let watch = Arc::clone(&counted.place.watch);
-                match super::connection::serve(stream, watch, router, limits, stop).await {
+                match super::connection::serve((stream, peer), watch, router, limits, stop).await {
                     End::Done => {}
                     End::SlowReader => live.cut_slow.add(1),
                     End::MadeRoom => counted.stats.closed_for_room.add(1),

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -49,10 +50,14 @@ const LINGER: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug)]
 pub(in crate::http) struct Endless;
 
+/// The address at the other end of a request's connection. None for a Unix socket.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::http) struct Peer(pub(in crate::http) Option<IpAddr>);
+
 /// Serves one connection until it ends, a timeout expires or, after `stop`, the last response is
 /// out.
 pub(super) async fn serve(
-    stream: Socket,
+    (stream, peer): (Socket, Option<Peer>),
     watch: Arc<Watch>,
     router: Router,
     limits: Limits,
@@ -65,6 +70,9 @@ pub(super) async fn serve(
         // Most taps have no body, so no extractor would look for the watch.
         if !request.body().is_end_stream() {
             request.extensions_mut().insert(Arc::clone(&answers));
+        }
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
         }
         let answer = router.clone().call(request.map(Body::new));
         let (answers, stopped) = (Arc::clone(&answers), stopped.clone());

@@ -1,7 +1,7 @@
 //! The sources of connections: a TCP port or a Unix socket.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -99,6 +99,14 @@ pub(super) enum Accepted {
 }
 
 impl Accepted {
+    /// The address at the other end. None for a Unix socket.
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok().map(|peer| peer.ip()),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// Registers the connection with the worker's runtime.
     pub(super) fn taken(self, limits: &Limits) -> io::Result<Socket> {
         match self {

@@ -10,7 +10,7 @@ mod watch;
 
 pub use acceptor::{Acceptor, Worker};
 pub use answers::LargeAnswers;
-pub(super) use connection::Endless;
+pub(super) use connection::{Endless, Peer};
 pub use listener::Listener;
 pub use stats::ConnectionStats;
 pub(super) use watch::{Phase, Watch};

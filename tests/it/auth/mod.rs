@@ -2,6 +2,7 @@
 
 mod grants;
 mod matrix;
+mod rates;
 mod reload;
 mod settings;
 mod tokens;

@@ -68,8 +68,16 @@ async fn provoke(service: &Service, redis: &RedisServer, origin: &str) {
         assert_eq!(response.status, status, "{response:?}");
         assert_readable(&response, origin);
         let exposed = names(response.header("access-control-expose-headers"));
-        let readable =
-            ["date", "etag", "idempotency-replayed", "link", "retry-after", "x-request-id"];
+        let readable = [
+            "date",
+            "etag",
+            "idempotency-replayed",
+            "link",
+            "ratelimit",
+            "ratelimit-policy",
+            "retry-after",
+            "x-request-id",
+        ];
         assert_eq!(exposed, readable);
     }
     // 408: the body does not come.

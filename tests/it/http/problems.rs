@@ -201,8 +201,9 @@ const CASES: &[Case] = &[
 
 /// Codes that no request can cause by itself: they come from the store, from timing, or from a bug
 /// of ours.
-const NOT_THE_CALLERS: [Code; 7] = [
+const NOT_THE_CALLERS: [Code; 8] = [
     Code::RequestTimeout,
+    Code::RateLimited,
     Code::Internal,
     Code::Overloaded,
     Code::StoreUnavailable,

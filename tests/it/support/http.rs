@@ -171,7 +171,7 @@ impl Response {
         // The same name in the header, in the body and in the log.
         assert!(body["request_id"].is_string(), "{self:?}");
         assert_eq!(body["request_id"].as_str(), self.header("x-request-id"), "{self:?}");
-        let retry = matches!(status, 503 | 504);
+        let retry = matches!(status, 429 | 503 | 504);
         assert_eq!(self.header("retry-after").is_some(), retry, "{self:?}");
     }
 

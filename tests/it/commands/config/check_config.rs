@@ -44,8 +44,8 @@ fn the_default_file_says_what_holds_without_it() {
     let (mut section, mut own, mut seen) = ("", String::new(), Vec::new());
     for line in text.lines() {
         assert!(line.chars().count() <= 100, "{line}");
-        // Settings of [auth] need keys.
-        let other = ["[auth]", "[redis]", "[memory]"].contains(&section);
+        // Settings of [auth] and [rates] need keys.
+        let other = ["[auth]", "[rates]", "[redis]", "[memory]"].contains(&section);
         match line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')) {
             Some(setting) if !other && !setting.ends_with("= []") => {
                 own.push_str(setting);

@@ -5,22 +5,23 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+mod keys;
+
 use crate::auth::KeyRing;
-use crate::config::{AuthOptions, Config, ConfigError, StoreConfig};
+use crate::config::{Config, ConfigError, StoreConfig};
 use crate::demo::{self, NaiveTable};
 use crate::domain::Palettes;
 use crate::http::{
     self, Acceptor, Access, AccessRules, ConnectionStats, Edge, Gate, Hosts, HttpState,
-    LargeAnswers, Listener, Readiness, RequestLog, RequestMetrics, Worker,
+    LargeAnswers, Listener, ReadRates, Readiness, RequestLog, RequestMetrics, Worker,
 };
 use crate::jobs::{AuditStats, JobStats, Rates, Runner};
-use crate::keys::{KeySource, Reloaded};
 use crate::live::Hub;
+use crate::rate_limit::RateLimits;
 use crate::store::file::{FileStore, OpenError};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::{ConnectError, RedisSource};
@@ -95,6 +96,8 @@ struct Shared {
     hosts: Hosts,
     /// The keys and rules. None if every caller may do everything.
     keys: Option<(Arc<KeyRing>, AccessRules)>,
+    /// None without rate limits.
+    rates: Option<Arc<RateLimits>>,
     stop: CancellationToken,
 }
 
@@ -110,7 +113,7 @@ struct Figures {
 
 impl Figures {
     /// Registers the metrics of every component that this store needs.
-    fn new(source: &StoreSource, live: &Hub) -> Self {
+    fn new(source: &StoreSource, live: &Hub, rates: Option<&RateLimits>) -> Self {
         let (requests, connections) = (Arc::default(), Arc::default());
         let readiness = Arc::default();
         let mut registry = Registry::default();
@@ -122,6 +125,7 @@ impl Figures {
         let jobs: (Arc<JobStats>, Arc<AuditStats>) = Default::default();
         registry.register(Arc::clone(&jobs.0));
         registry.register(Arc::clone(&jobs.1));
+        rates.into_iter().for_each(|rates| registry.register(rates.stats()));
         source.lane_stats().into_iter().for_each(|lanes| registry.register(lanes));
         source.file_stats().into_iter().for_each(|file| registry.register(file));
         if let StoreSource::File(_, path) = source {
@@ -141,7 +145,7 @@ pub async fn run(
     listeners: Vec<Listener>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
-    let keys = config.auth.as_ref().map(|auth| watch_keys(auth, &stop)).transpose()?;
+    let keys = config.auth.as_ref().map(|auth| keys::watch(auth, &stop)).transpose()?;
     let source = open_store(&config).await?;
     if config.read_only {
         source.gate().shut();
@@ -149,9 +153,10 @@ pub async fn run(
     let room = connections_within_descriptors(config.limits.max_connections);
     // Streams may not take all connections: the rest are for requests that end soon, such as taps.
     let live = Hub::new(room - (room / 4).min(KEPT_FROM_STREAMS));
+    let rates = config.rate_limits.as_ref().map(|options| Arc::new(RateLimits::new(options)));
     let address = listeners.first().and_then(Listener::address);
     let shared = Shared {
-        figures: Figures::new(&source, &live),
+        figures: Figures::new(&source, &live, rates.as_deref()),
         source,
         live,
         answers: LargeAnswers::new(config.limits.max_answer_bytes_in_flight),
@@ -160,6 +165,7 @@ pub async fn run(
         log: RequestLog::new(config.access_log),
         hosts: Hosts::new(address, config.allowed_hosts.clone()),
         keys,
+        rates,
         stop: stop.clone(),
     };
     let request_bytes = config.limits.max_request_bytes_in_flight;
@@ -202,45 +208,6 @@ pub async fn run(
     drop(shared);
     tracing::info!("Stopped.");
     Ok(())
-}
-
-/// How often onetap looks whether a file with keys has changed.
-const KEY_FILES_EVERY: Duration = Duration::from_secs(1);
-
-/// Reads the keys, and reads them again when their files change.
-fn watch_keys(
-    auth: &AuthOptions,
-    stop: &CancellationToken,
-) -> Result<(Arc<KeyRing>, AccessRules), ConfigError> {
-    let mut source = KeySource::open(&auth.files)
-        .map_err(|error| ConfigError::told(error.key, &error.problem))?;
-    let ring = KeyRing::new(source.keys());
-    let (watched, stop) = (Arc::clone(&ring), stop.clone());
-    tokio::spawn(async move {
-        while stop.run_until_cancelled(tokio::time::sleep(KEY_FILES_EVERY)).await.is_some() {
-            let refresh = move || {
-                let told = source.refresh();
-                (source, told)
-            };
-            // It panics only with a bug of ours; then the keys stay as they are.
-            let Ok((refreshed, told)) = tokio::task::spawn_blocking(refresh).await else { return };
-            source = refreshed;
-            if told.iter().any(|told| matches!(told, Reloaded::Good(_))) {
-                watched.replace(source.keys());
-            }
-            for told in told {
-                match told {
-                    Reloaded::Good(file) => {
-                        tracing::info!("{file}: it has changed; onetap uses it")
-                    }
-                    Reloaded::Bad(error) => {
-                        tracing::warn!("{error}; until then onetap uses what it held last");
-                    }
-                }
-            }
-        }
-    });
-    Ok((ring, auth.rules))
 }
 
 /// Opens the store of a configuration.
@@ -294,18 +261,33 @@ fn start(
     let (limits, grace, demo) = (config.limits, config.shutdown_grace, config.demo);
     let access = Access::new(config.user_ids).with_rules(config.auth.as_ref().map(|it| it.rules));
     let (shared, cors_origins) = (shared.clone(), config.cors_origins.clone());
+    let proxies = config.trusted_proxies.clone();
     let palettes = Arc::clone(&config.palettes);
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
-            let Shared { source, figures, live, answers, wake, naive, log, hosts, keys, stop } =
-                shared;
+            let Shared {
+                source,
+                figures,
+                live,
+                answers,
+                wake,
+                naive,
+                log,
+                hosts,
+                keys,
+                rates,
+                stop,
+            } = shared;
             let Figures { registry, requests, connections, readiness, .. } = figures;
             let (store, stats) = (source.attach(), (connections, live.stats()));
             let gate = keys.map(|(ring, rules)| Gate::new(&ring, rules));
-            let edge = Edge::new(hosts, cors_origins, limits.max_uri_bytes, requests, log, gate);
+            let reads = rates.clone().map(|rates| ReadRates::new(rates, proxies));
+            let edge =
+                Edge::new(hosts, cors_origins, limits.max_uri_bytes, requests, log, (gate, reads));
             let state =
                 HttpState::new(store, palettes, &limits, answers, live, registry, readiness)
                     .with_access(access)
+                    .with_rates(rates)
                     .with_jobs(wake);
             let demo = demo.then(|| demo::router(&edge, naive, access));
             let router = http::router(state, &edge, demo);
