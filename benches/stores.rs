@@ -12,6 +12,7 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::Request;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -163,7 +164,7 @@ fn http_codec(c: &mut Criterion) {
     let (live, registry, readiness) = (Hub::new(1), Arc::default(), Arc::default());
     let state = HttpState::new(
         store,
-        Palettes::unconfigured(),
+        Arc::new(ArcSwap::new(Palettes::unconfigured())),
         &limits,
         answers,
         live,

@@ -69,14 +69,18 @@ impl<T> Watched<T> {
         Ok(Self { flag, path: path.to_owned(), read, last, version, told: None })
     }
 
-    /// Reads the file again if it has changed. None if there is nothing new to say.
-    fn refresh(&mut self) -> Option<Reloaded> {
+    /// Reads the file again if it has changed, or if the operator has `asked`. None if there is
+    /// nothing new to say.
+    fn refresh(&mut self, asked: bool) -> Option<Reloaded> {
         // Before reading: a file that changes while we read it has another version next time.
         let version = version(&self.path);
-        if version == self.version {
+        if version == self.version && !asked {
             return None;
         }
         self.version = version;
+        if asked {
+            self.told = None;
+        }
         match read_file(self.flag, &self.path, self.read) {
             Ok(read) => {
                 self.last = read;
@@ -166,12 +170,13 @@ impl KeySource {
         })
     }
 
-    /// Reads again what has changed, and says what became of it.
-    pub fn refresh(&mut self) -> Vec<Reloaded> {
+    /// Reads again what has changed, or all if the operator has `asked`, and says what became of
+    /// it.
+    pub fn refresh(&mut self, asked: bool) -> Vec<Reloaded> {
         let all = [
-            self.secret.as_mut().and_then(Watched::refresh),
-            self.jwks.as_mut().and_then(Watched::refresh),
-            self.services.as_mut().and_then(Watched::refresh),
+            self.secret.as_mut().and_then(|file| file.refresh(asked)),
+            self.jwks.as_mut().and_then(|file| file.refresh(asked)),
+            self.services.as_mut().and_then(|file| file.refresh(asked)),
         ];
         all.into_iter().flatten().collect()
     }
@@ -222,25 +227,27 @@ mod tests {
             ..KeyFiles::default()
         };
         let mut source = KeySource::open(&files).expect("good files");
-        assert_eq!(source.refresh(), []);
+        assert_eq!(source.refresh(false), []);
         let shown = |source: &KeySource| format!("{:?}", source.keys());
         let before = shown(&source);
         for bad in ["", "broken", "forum read never zz"] {
             fs::write(&services, bad).expect("written");
-            let told = source.refresh();
+            let told = source.refresh(false);
             assert!(matches!(&told[..], [Reloaded::Bad(_)]), "{bad}: {told:?}");
-            assert_eq!(source.refresh(), [], "only once");
+            assert_eq!(source.refresh(false), [], "only once");
             fs::write(&services, bad).expect("written");
-            assert_eq!(source.refresh(), [], "the same problem again");
+            assert_eq!(source.refresh(false), [], "the same problem again");
+            assert_eq!(shown(&source), before);
+            assert!(matches!(&source.refresh(true)[..], [Reloaded::Good(_), Reloaded::Bad(_)]));
             assert_eq!(shown(&source), before);
         }
         fs::remove_file(&services).expect("removed");
-        assert!(matches!(&source.refresh()[..], [Reloaded::Bad(_)]));
+        assert!(matches!(&source.refresh(false)[..], [Reloaded::Bad(_)]));
         // The other file is read nevertheless.
         fs::write(&secret, "y".repeat(50)).expect("written");
-        assert!(matches!(&source.refresh()[..], [Reloaded::Good(_)]));
+        assert!(matches!(&source.refresh(false)[..], [Reloaded::Good(_)]));
         fs::write(&services, key('2')).expect("written");
-        assert!(matches!(&source.refresh()[..], [Reloaded::Good(_)]));
+        assert!(matches!(&source.refresh(false)[..], [Reloaded::Good(_)]));
         assert_ne!(shown(&source), before);
     }
 }

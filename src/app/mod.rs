@@ -10,7 +10,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 mod keys;
+mod metrics;
+mod reload;
 
+use arc_swap::ArcSwap;
+pub use reload::{AskReload, Fresh, Reload};
+
+use self::metrics::Reloads;
 use crate::auth::KeyRing;
 use crate::config::{Config, ConfigError, StoreConfig};
 use crate::demo::{self, NaiveTable};
@@ -96,6 +102,8 @@ struct Shared {
     hosts: Hosts,
     /// The keys and rules. None if every caller may do everything.
     keys: Option<(Arc<KeyRing>, AccessRules)>,
+    /// What may be tapped. A reload replaces it.
+    palettes: Arc<ArcSwap<Palettes>>,
     /// None without rate limits.
     rates: Option<Arc<RateLimits>>,
     stop: CancellationToken,
@@ -113,7 +121,12 @@ struct Figures {
 
 impl Figures {
     /// Registers the metrics of every component that this store needs.
-    fn new(source: &StoreSource, live: &Hub, rates: Option<&RateLimits>) -> Self {
+    fn new(
+        source: &StoreSource,
+        live: &Hub,
+        rates: Option<&RateLimits>,
+        reloads: &Arc<Reloads>,
+    ) -> Self {
         let (requests, connections) = (Arc::default(), Arc::default());
         let readiness = Arc::default();
         let mut registry = Registry::default();
@@ -125,6 +138,7 @@ impl Figures {
         let jobs: (Arc<JobStats>, Arc<AuditStats>) = Default::default();
         registry.register(Arc::clone(&jobs.0));
         registry.register(Arc::clone(&jobs.1));
+        registry.register(Arc::clone(reloads));
         rates.into_iter().for_each(|rates| registry.register(rates.stats()));
         source.lane_stats().into_iter().for_each(|lanes| registry.register(lanes));
         source.file_stats().into_iter().for_each(|file| registry.register(file));
@@ -143,9 +157,13 @@ impl Figures {
 pub async fn run(
     config: Config,
     listeners: Vec<Listener>,
+    reload: Reload,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
-    let keys = config.auth.as_ref().map(|auth| keys::watch(auth, &stop)).transpose()?;
+    let (reloads, asked) = (Arc::<Reloads>::default(), &reload.keys);
+    let watch = |auth| keys::watch(auth, Arc::clone(asked), Arc::clone(&reloads), &stop);
+    let keys = config.auth.as_ref().map(watch).transpose()?;
+    let palettes = Arc::new(ArcSwap::new(Arc::clone(&config.palettes)));
     let source = open_store(&config).await?;
     if config.read_only {
         source.gate().shut();
@@ -156,7 +174,7 @@ pub async fn run(
     let rates = config.rate_limits.as_ref().map(|options| Arc::new(RateLimits::new(options)));
     let address = listeners.first().and_then(Listener::address);
     let shared = Shared {
-        figures: Figures::new(&source, &live, rates.as_deref()),
+        figures: Figures::new(&source, &live, rates.as_deref(), &reloads),
         source,
         live,
         answers: LargeAnswers::new(config.limits.max_answer_bytes_in_flight),
@@ -165,6 +183,7 @@ pub async fn run(
         log: RequestLog::new(config.access_log),
         hosts: Hosts::new(address, config.allowed_hosts.clone()),
         keys,
+        palettes: Arc::clone(&palettes),
         rates,
         stop: stop.clone(),
     };
@@ -178,9 +197,10 @@ pub async fn run(
     threads.push(start_hub(shared.live.clone(), shared.source.clone(), stop.clone())?);
     // A process that may not write would only keep jobs from the others.
     if !config.read_only {
-        threads.push(start_jobs(&shared, Arc::clone(&config.palettes), config.rates)?);
+        threads.push(start_jobs(&shared, config.rates)?);
     }
 
+    reload.watch_configuration(palettes, reloads, stop.clone());
     if config.auth.is_none() {
         tracing::warn!(
             "no authentication: every caller may do everything in the name of every user"
@@ -262,7 +282,6 @@ fn start(
     let access = Access::new(config.user_ids).with_rules(config.auth.as_ref().map(|it| it.rules));
     let (shared, cors_origins) = (shared.clone(), config.cors_origins.clone());
     let proxies = config.trusted_proxies.clone();
-    let palettes = Arc::clone(&config.palettes);
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
             let Shared {
@@ -275,6 +294,7 @@ fn start(
                 log,
                 hosts,
                 keys,
+                palettes,
                 rates,
                 stop,
             } = shared;
@@ -309,15 +329,11 @@ fn start_hub(
 }
 
 /// Starts the runner of jobs on its own thread, with lanes of its own.
-fn start_jobs(
-    shared: &Shared,
-    palettes: Arc<Palettes>,
-    rates: Rates,
-) -> io::Result<JoinHandle<()>> {
+fn start_jobs(shared: &Shared, rates: Rates) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (source, wake, stop) =
         (shared.source.clone(), Arc::clone(&shared.wake), shared.stop.clone());
-    let stats = shared.figures.jobs.clone();
+    let (stats, palettes) = (shared.figures.jobs.clone(), Arc::clone(&shared.palettes));
     std::thread::Builder::new().name("jobs".into()).spawn(move || {
         runtime.block_on(async move {
             Runner::new(source.attach(), wake, palettes, rates, stats).run(stop).await;

@@ -28,7 +28,7 @@ use crate::config::{self, Command, ConfigError, Flags, Parsed, Settings};
 use crate::http;
 
 /// Signals whose default action would end the process without need. SIGXFSZ: the write itself fails
-/// when it exceeds the limit on file sizes. SIGUSR1 and SIGUSR2: onetap has nothing to reload.
+/// when it exceeds the limit on file sizes. SIGUSR1 and SIGUSR2: onetap does nothing.
 const HARMLESS: [SignalKind; 3] = [
     SignalKind::from_raw(Signal::XFSZ.as_raw()),
     SignalKind::user_defined1(),
@@ -80,7 +80,7 @@ fn command(args: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         }
     };
     match command {
-        Command::Serve => with_settings(&flags, serve::run),
+        Command::Serve => with_settings(&flags, |settings| serve::run(&flags, settings)),
         Command::CheckConfig(args) => {
             with_settings(&flags, |settings| check_config::run(&args, settings))
         }

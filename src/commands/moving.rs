@@ -31,6 +31,7 @@ pub(super) fn log(settings: &Settings, config: &Config) -> Result<(), Failure> {
     let chosen = settings.given.source("log") != Source::Default;
     let filter = if chosen { &config.log } else { "warn" };
     telemetry::log_to_stderr(filter, config.log_format)
+        .map(drop)
         .map_err(|problem| ConfigError::told("--log", &problem).into())
 }
 

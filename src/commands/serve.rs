@@ -9,22 +9,40 @@ use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{self, Failure};
-use crate::config::{Config, ConfigError, Listen, Settings};
+use crate::app::{self, AskReload, Failure, Fresh, Reload};
+use crate::config::{Config, ConfigError, Flags, Listen, Settings};
 use crate::http::Listener;
-use crate::telemetry;
+use crate::telemetry::{self, LogFilter};
 
 /// Serves until a signal stops it.
-pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
+pub(super) fn run(flags: &Flags, settings: &Settings) -> Result<(), Failure> {
     let config = Config::new(settings)?;
-    telemetry::log_to_stderr(&config.log, config.log_format)
+    let log = telemetry::log_to_stderr(&config.log, config.log_format)
         .map_err(|problem| ConfigError::told("--log", &problem))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
-        stop_on_signals(stop.clone())?;
+        let reload = Reload::new(settings.has_file().then(|| read_again(flags, settings, log)));
+        let reloads = settings.has_file() || config.auth.is_some();
+        take_signals(stop.clone(), reloads.then(|| reload.asker()))?;
         let (listener, _socket) = bind(&config.listen)?;
-        app::run(config, vec![listener], stop).await
+        app::run(config, vec![listener], reload, stop).await
+    })
+}
+
+/// Reads flags, variables and the configuration file again. A configuration that a start would
+/// refuse changes nothing.
+fn read_again(
+    flags: &Flags,
+    running: &Settings,
+    log: LogFilter,
+) -> Box<dyn FnMut() -> Result<Fresh, ConfigError> + Send> {
+    let (flags, running) = (flags.clone(), running.clone());
+    Box::new(move || {
+        let settings = Settings::merge(&flags)?;
+        let config = Config::without_keys(&settings)?;
+        log.replace(&config.log).map_err(|problem| ConfigError::told("--log", &problem))?;
+        Ok(Fresh { palettes: config.palettes, later: settings.need_restart(&running) })
     })
 }
 
@@ -93,7 +111,8 @@ fn clear_away(listen: &Listen, path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
+/// SIGTERM and SIGINT stop the service. SIGHUP reloads its files, or stops it if there are none.
+fn take_signals(stop: CancellationToken, reload: Option<AskReload>) -> io::Result<()> {
     let mut hangup = super::hangup()?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -101,12 +120,17 @@ fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
     tokio::spawn(async move {
         let mut asked = 0;
         while asked < 2 {
-            // SIGHUP stops the service too, but does not count: a closing terminal may send it
-            // beside another signal.
             asked += tokio::select! {
                 _ = terminate.recv() => 1,
                 _ = interrupt.recv() => 1,
-                () = super::heard(&mut hangup) => 0,
+                () = super::heard(&mut hangup) => match &reload {
+                    Some(reload) => {
+                        reload.now();
+                        continue;
+                    }
+                    // It does not count: a closing terminal may send it beside another signal.
+                    None => 0,
+                },
             };
             if !stop.is_cancelled() {
                 tracing::info!(

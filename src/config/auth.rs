@@ -68,6 +68,14 @@ pub struct AuthOptions {
     pub rules: AccessRules,
 }
 
+impl AuthOptions {
+    /// Reads the files once, to say what is wrong with them.
+    pub(super) fn read(&self) -> Result<(), ConfigError> {
+        let read = KeySource::open(&self.files);
+        read.map(drop).map_err(|error| ConfigError::told(error.key, &error.problem))
+    }
+}
+
 impl AuthConfig {
     fn files(&self, user_ids: UserIds) -> KeyFiles {
         KeyFiles {
@@ -127,7 +135,6 @@ impl AuthConfig {
                 ));
             }
         }
-        KeySource::open(&files).map_err(|error| ConfigError::told(error.key, &error.problem))?;
         let rules = AccessRules {
             public_reads: self.public_reads,
             reactors: self.reactors,

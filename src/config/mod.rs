@@ -134,6 +134,18 @@ impl Config {
     ///
     /// If a setting is not allowed, or contradicts another.
     pub fn new(settings: &Settings) -> Result<Self, ConfigError> {
+        let config = Self::without_keys(settings)?;
+        let read = config.auth.as_ref().map_or(Ok(()), AuthOptions::read);
+        read.map_err(|error| settings.given.name(error))?;
+        Ok(config)
+    }
+
+    /// The same, without reading the files with keys. A reload reads each of them by itself.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is not allowed, or contradicts another.
+    pub fn without_keys(settings: &Settings) -> Result<Self, ConfigError> {
         judge(settings).map_err(|error| settings.given.name(error))
     }
 }

@@ -57,7 +57,7 @@ pub struct ServerConfig {
 
     /// How long a stop waits for requests in flight
     ///
-    /// SIGTERM, SIGINT and SIGHUP stop the service.
+    /// SIGTERM and SIGINT stop the service; SIGHUP too, if there is no file to read again.
     #[arg(long, alias = "shutdown-grace-ms", default_value = "10s",
           value_name = "DURATION", value_parser = units::timeout)]
     pub shutdown_grace: Duration,

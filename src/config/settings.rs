@@ -37,6 +37,11 @@ impl Settings {
         }
     }
 
+    /// Whether there is a configuration file.
+    pub fn has_file(&self) -> bool {
+        self.sections.config.is_some()
+    }
+
     /// The settings of a whole command line. The program's name is its first word.
     ///
     /// # Errors

@@ -19,7 +19,19 @@ use crate::telemetry::LogFormat;
 /// The width of comments in the file.
 const COMMENT_COLUMNS: usize = 100;
 
+/// What a reload takes over.
+const RELOADED: [&str; 1] = ["log"];
+
 impl Settings {
+    /// The settings that differ from others, and that a reload does not take over.
+    pub fn need_restart(&self, others: &Self) -> Vec<String> {
+        let command = definitions();
+        let differs = |key: &str| shown(&self.matches, key) != shown(&others.matches, key);
+        let all = Setting::all(&command).into_iter();
+        let all = all.filter(|setting| !RELOADED.contains(&setting.key()));
+        all.filter(|setting| differs(setting.key())).map(Setting::flag).collect()
+    }
+
     /// Each setting with the source of its value, and the value unless it is secret.
     pub fn describe(&self) -> String {
         let command = definitions();

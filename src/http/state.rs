@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::extract::FromRef;
 use axum::http::HeaderValue;
 use tokio::sync::Notify;
@@ -26,10 +27,10 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 #[derive(Debug)]
 pub(super) struct Reactions {
     pub(super) store: AnyStore,
-    /// What may be tapped.
-    pub(super) palettes: Arc<Palettes>,
-    /// The same as `GET /v1/palettes` answers it.
-    pub(super) offer: Offer,
+    /// What may be tapped. A reload replaces it.
+    palettes: Arc<ArcSwap<Palettes>>,
+    /// The same as `GET /v1/palettes` answered it last.
+    offer: ArcSwap<Offer>,
     request_timeout: Duration,
     /// How much each user may tap. None without rate limits.
     pub(super) rates: Option<Arc<RateLimits>>,
@@ -40,6 +41,22 @@ pub(super) struct Reactions {
 }
 
 impl Reactions {
+    /// What may be tapped now.
+    pub(super) fn palettes(&self) -> Arc<Palettes> {
+        self.palettes.load_full()
+    }
+
+    /// The same as `GET /v1/palettes` answers it.
+    pub(super) fn offer(&self) -> Arc<Offer> {
+        let (palettes, offer) = (self.palettes(), self.offer.load_full());
+        if offer.is_of(&palettes) {
+            return offer;
+        }
+        let offer = Arc::new(Offer::new(palettes));
+        self.offer.store(Arc::clone(&offer));
+        offer
+    }
+
     /// When a request that is complete now must be answered.
     pub(super) fn deadline(&self) -> Deadline {
         Deadline::after(self.request_timeout)
@@ -79,7 +96,7 @@ impl HttpState {
     /// The state of a worker. Its page gate and its turns of streams are its own.
     pub fn new(
         store: AnyStore,
-        palettes: Arc<Palettes>,
+        palettes: Arc<ArcSwap<Palettes>>,
         limits: &Limits,
         answers: Arc<LargeAnswers>,
         hub: Hub,
@@ -88,7 +105,7 @@ impl HttpState {
     ) -> Self {
         let jobs = JobBook::new(store.clone(), Arc::default());
         let (request_timeout, pages) = (limits.request_timeout, PageGate::default());
-        let offer = Offer::new(&palettes);
+        let offer = ArcSwap::from_pointee(Offer::new(palettes.load_full()));
         let rates = None;
         let reactions =
             Reactions { store, palettes, offer, request_timeout, rates, pages, answers };

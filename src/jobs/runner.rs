@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -44,7 +45,8 @@ pub struct Rates {
 #[derive(Debug)]
 pub struct Runner {
     book: JobBook,
-    palettes: Arc<Palettes>,
+    /// A reload replaces them.
+    palettes: Arc<ArcSwap<Palettes>>,
     rates: Rates,
     stats: (Arc<JobStats>, Arc<AuditStats>),
     /// What leases name.
@@ -59,7 +61,7 @@ impl Runner {
     pub fn new(
         store: AnyStore,
         wake: Arc<Notify>,
-        palettes: Arc<Palettes>,
+        palettes: Arc<ArcSwap<Palettes>>,
         rates: Rates,
         stats: (Arc<JobStats>, Arc<AuditStats>),
     ) -> Self {
@@ -173,8 +175,8 @@ impl Runner {
     /// Plans the next step.
     async fn plan(&self, job: &mut Job, lists: &Lists) -> Result<(), StoreError> {
         let most = (self.rates.jobs as usize).clamp(100, 1_000);
-        let (store, palettes) = (&self.book.store, &*self.palettes);
-        let look = Look { store, palettes, job, lists, most };
+        let (store, palettes) = (&self.book.store, self.palettes.load_full());
+        let look = Look { store, palettes: &palettes, job, lists, most };
         let first = job.step == 0;
         let extent = if first { Some(look.extent().await?) } else { None };
         let plan = look.plan().await?;

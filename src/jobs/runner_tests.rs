@@ -19,7 +19,7 @@ async fn behind_an_audit(state: State, damaged: u64) -> Runner {
         write(&store, USER_INDEX, None).await;
     }
     let rates = Rates { jobs: 100, audit: 0 };
-    let palettes = Palettes::unconfigured();
+    let palettes = Arc::new(ArcSwap::new(Palettes::unconfigured()));
     let runner = Runner::new(store.clone(), Arc::default(), palettes, rates, Default::default());
     let task = Task::Audit { repair: true };
     let started = runner.book.start(task, Lists::default(), None, false, patience()).await;

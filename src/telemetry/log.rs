@@ -1,6 +1,10 @@
 //! Log lines on stderr.
 
+use std::fmt;
 use std::io::IsTerminal as _;
+use std::sync::Arc;
+
+use tracing_subscriber::EnvFilter;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -11,12 +15,33 @@ pub enum LogFormat {
     Json,
 }
 
-impl std::fmt::Display for LogFormat {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Text => "text",
             Self::Json => "json",
         })
+    }
+}
+
+/// Decides which log lines there are. A reload replaces it.
+#[derive(Clone)]
+pub struct LogFilter(Arc<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
+
+impl LogFilter {
+    /// Replaces it.
+    ///
+    /// # Errors
+    ///
+    /// If the filter is invalid; the text says why.
+    pub fn replace(&self, filter: &str) -> Result<(), String> {
+        (self.0)(read_filter(filter)?)
+    }
+}
+
+impl fmt::Debug for LogFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogFilter")
     }
 }
 
@@ -26,7 +51,7 @@ impl std::fmt::Display for LogFormat {
 /// # Errors
 ///
 /// If the filter is invalid; the text says why.
-pub fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), String> {
+pub fn log_to_stderr(filter: &str, format: LogFormat) -> Result<LogFilter, String> {
     let filter = read_filter(filter)?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -37,11 +62,20 @@ pub fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), String> {
         .with_ansi(is_colourful())
         .with_target(false);
     // A test process may have a logger already; that is no error.
-    drop(match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-    });
-    Ok(())
+    macro_rules! start {
+        ($log:expr) => {{
+            let log = $log.with_filter_reloading();
+            let handle = log.reload_handle();
+            drop(log.try_init());
+            LogFilter(Arc::new(move |filter| {
+                handle.reload(filter).map_err(|error| error.to_string())
+            }))
+        }};
+    }
+    Ok(match format {
+        LogFormat::Text => start!(log),
+        LogFormat::Json => start!(log.json().flatten_event(true)),
+    })
 }
 
 /// Whether stderr is a terminal with colours and the operator has not turned them off
@@ -59,7 +93,7 @@ fn is_colourful() -> bool {
 ///
 /// If it is invalid. We refuse a bare word that is no level. As a module's name it would silence
 /// everything else, warnings included.
-pub fn read_filter(filter: &str) -> Result<tracing_subscriber::EnvFilter, String> {
+pub fn read_filter(filter: &str) -> Result<EnvFilter, String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     for part in filter.split(',') {
         if !part.contains('=') && !LEVELS.contains(&part.trim()) {

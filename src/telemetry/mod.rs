@@ -9,7 +9,7 @@ mod process;
 mod registry;
 mod stats;
 
-pub use log::{LogFormat, log_to_stderr, read_filter};
+pub use log::{LogFilter, LogFormat, log_to_stderr, read_filter};
 pub use registry::{Collector, DescriptorEncoder, Format, Registry};
 pub(crate) use stats::stats;
 pub use stats::{Counter, Figure, Kind, encode_figures};

@@ -65,7 +65,7 @@ MUTANTS = {
     "reads-without-a-bound-on-work": ("lua/lib/read.lua", "    if i == 1 or work > 0 then\n", "    if true then\n", "redis::reads::"),
     "records-without-a-bound": ("src/store/record_budget.rs", "self.full_at.saturating_sub(now) + self.interval * units <= self.burst", "true", "record_budget::"),
     # Palettes of the configuration, and moderators.
-    "taps-judged-without-palettes": ("src/http/routes/taps.rs", "Arc::clone(&reactions.palettes)", "crate::domain::Palettes::unconfigured()", "http::palettes::"),
+    "taps-judged-without-palettes": ("src/http/routes/taps.rs", "palettes: reactions.palettes()", "palettes: crate::domain::Palettes::unconfigured()", "http::palettes::"),
     "own-tap-logged-as-moderated": ("src/http/routes/taps.rs", "actor.besides(user)", "actor.moderator()", "http::palettes::"),
     "alias-in-exclusive-group": ("src/domain/palette_spec.rs", "|(alias, _)| all.contains(alias)", "|_| false", "commands::config::palettes::"),
     "palettes-without-end": ("src/config/palettes/mod.rs", "const MAX_PALETTES: usize = 32;", "const MAX_PALETTES: usize = 3200;", "commands::config::palettes::"),
@@ -218,7 +218,7 @@ MUTANTS = {
     "request-id-of-any-length": ("src/http/middleware/request_id.rs", "const MOST_BYTES: usize = 128;", "const MOST_BYTES: usize = 100_000;", "http::log::"),
     "failed-writes-all-logged": ("src/http/middleware/access_log.rs", "if window.lines < LINES {", "if true {", "http::log::"),
     "failed-writes-not-counted": ("src/http/middleware/access_log.rs", "window.left_out += 1;", "window.left_out = 1;", "http::log::"),
-    "hangup-counts-as-a-second-signal": ("src/commands/serve.rs", "() = super::heard(&mut hangup) => 0,", "() = super::heard(&mut hangup) => 2,", "commands::signals::"),
+    "hangup-counts-as-a-second-signal": ("src/commands/serve.rs", "None => 0,", "None => 2,", "commands::signals::"),
     "file-size-limit-kills": ("src/commands/mod.rs", "    SignalKind::from_raw(Signal::XFSZ.as_raw()),\n", "", "commands::signals::"),
     "password-read-once": ("src/store/redis/net/credentials.rs", "*last = Arc::new(read);", "drop(read);", "redis::credentials::"),
     "warnings-all-logged": ("src/store/throttled.rs", "if known(&mut self.troubles, what).is_some() {\n            if self.well", "if false {\n            if self.well", "throttled::"),

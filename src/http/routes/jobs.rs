@@ -54,7 +54,7 @@ pub(in crate::http) async fn start(
 ) -> Result<Response, Problem> {
     query.has_only(&[])?;
     let dry_run = body.dry_run.unwrap_or_default();
-    let (task, lists) = body.task(&query, &reactions.palettes)?;
+    let (task, lists) = body.task(&query, &reactions.palettes())?;
     begin(&book, task, lists, actor, dry_run, reactions.deadline()).await
 }
 

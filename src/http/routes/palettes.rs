@@ -14,7 +14,7 @@ use super::super::problem::Problem;
 use super::super::state::{JSON, Reactions};
 use super::summaries::is_held;
 
-/// A change of the palettes needs a restart, so front ends may be behind by a minute.
+/// Palettes change seldom, so front ends may be behind by a minute.
 const CACHED: HeaderValue = HeaderValue::from_static("max-age=60");
 
 /// The palettes: what front ends may offer.
@@ -37,7 +37,7 @@ pub(in crate::http) async fn of_service(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     query.only(&[])?;
-    let offer = &reactions.offer;
+    let offer = reactions.offer();
     let held = offer.tag.to_str().is_ok_and(|tag| is_held(&headers, tag));
     let mut response = match held {
         true => StatusCode::NOT_MODIFIED.into_response(),

@@ -53,7 +53,7 @@ pub(in crate::http) async fn set_rules(
     JsonBody(body): JsonBody<RulesBody>,
 ) -> Result<Json<RulesAnswer>, Problem> {
     query.only(&[])?;
-    let palette = body.palette.map(|name| known(&reactions.palettes, &name)).transpose()?;
+    let palette = body.palette.map(|name| known(&reactions.palettes(), &name)).transpose()?;
     let add = body.add.map_or(Ok(Add::All), |word| add_of(&word))?;
     let ruled = reactions.rule(post, Edit::Rules(palette, add), actor).await?;
     Ok(Json(RulesAnswer::new(post, &ruled.rules, ruled.revision)))

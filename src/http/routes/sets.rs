@@ -119,7 +119,7 @@ async fn write(
     wanted: Vec<Reaction>,
 ) -> Result<Response, Problem> {
     let keyed = key.keyed(post, user, Form::Exactly)?;
-    let palettes = Arc::clone(&reactions.palettes);
+    let palettes = reactions.palettes();
     let actor = actor.besides(user);
     let deed = if wanted.is_empty() { Deed::Removing } else { Deed::Adding };
     reactions.spend(actor.unwrap_or(user), deed, wanted.len())?;

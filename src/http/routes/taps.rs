@@ -113,7 +113,7 @@ async fn count(
         user,
         act: form.act(reaction.clone()),
         keyed,
-        palettes: Arc::clone(&reactions.palettes),
+        palettes: reactions.palettes(),
         actor,
         add,
     };

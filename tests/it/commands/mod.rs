@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod health;
 mod manual;
+mod reload;
 mod signals;
 mod user_ids;
 

@@ -34,8 +34,8 @@ impl Jobs {
     fn with(store: &AnyStore, palettes: Arc<Palettes>, rate: u32) -> Self {
         let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
         let rates = Rates { jobs: rate, audit: 0 };
-        let runner =
-            Runner::new(store.clone(), Arc::clone(&wake), palettes, rates, Default::default());
+        let (palettes, stats) = (Arc::new(palettes.into()), Default::default());
+        let runner = Runner::new(store.clone(), Arc::clone(&wake), palettes, rates, stats);
         let running = tokio::spawn(runner.run(stop.clone()));
         Self { book: JobBook::new(store.clone(), wake), stop, _running: running }
     }

@@ -42,7 +42,12 @@ impl Service {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let running = tokio::spawn(app::run(config, vec![listener.into()], stop.clone()));
+        let running = tokio::spawn(app::run(
+            config,
+            vec![listener.into()],
+            app::Reload::default(),
+            stop.clone(),
+        ));
         Self { address, stop, running: Some(running) }
     }
 
