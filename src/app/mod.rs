@@ -281,7 +281,8 @@ fn start(
     let (limits, grace, demo) = (config.limits, config.shutdown_grace, config.demo);
     let access = Access::new(config.user_ids).with_rules(config.auth.as_ref().map(|it| it.rules));
     let (shared, cors_origins) = (shared.clone(), config.cors_origins.clone());
-    let proxies = config.trusted_proxies.clone();
+    let (proxies, base) = (config.trusted_proxies.clone(), config.base_path.clone());
+    let cache_counts = config.cache_counts;
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
             let Shared {
@@ -302,12 +303,14 @@ fn start(
             let (store, stats) = (source.attach(), (connections, live.stats()));
             let gate = keys.map(|(ring, rules)| Gate::new(&ring, rules));
             let reads = rates.clone().map(|rates| ReadRates::new(rates, proxies));
-            let edge =
-                Edge::new(hosts, cors_origins, limits.max_uri_bytes, requests, log, (gate, reads));
+            let (bytes, guards) = (limits.max_uri_bytes, (gate, reads));
+            let edge = Edge::new(hosts, cors_origins, bytes, requests, log, guards, base.clone());
             let state =
                 HttpState::new(store, palettes, &limits, answers, live, registry, readiness)
                     .with_access(access)
                     .with_rates(rates)
+                    .with_cached_counts(cache_counts)
+                    .with_base(base)
                     .with_jobs(wake);
             let demo = demo.then(|| demo::router(&edge, naive, access));
             let router = http::router(state, &edge, demo);
@@ -342,15 +345,16 @@ fn start_jobs(shared: &Shared, rates: Rates) -> io::Result<JoinHandle<()>> {
 }
 
 fn greet(address: SocketAddr, config: &Config) {
+    let at = format!("http://{address}{}", config.base_path.join(""));
     let token = if config.auth.is_some() { " -H 'Authorization: Bearer KEY'" } else { "" };
     say(&format!(
         "Listening on http://{address}\n\
          Try: curl -w '\\n' -X PUT{token} \
-         http://{address}/v1/posts/{EXAMPLE_POST}/reactions/like/users/42\n\
-         Docs: http://{address}/docs\n"
+         {at}/v1/posts/{EXAMPLE_POST}/reactions/like/users/42\n\
+         Docs: {at}/docs\n"
     ));
     if config.demo {
-        say(&format!("Demo: http://{address}/demo\n"));
+        say(&format!("Demo: {at}/demo\n"));
     }
 }
 

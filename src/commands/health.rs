@@ -21,7 +21,11 @@ const LONGEST_ANSWER: u64 = 64 * 1024;
 pub(super) fn run(args: &HealthArgs, settings: &Settings) -> Result<(), Failure> {
     let target = match &args.url {
         Some(url) => Target::at_url(url)?,
-        None => Target::at_listen(&Config::new(settings)?.listen)?,
+        None => {
+            let config = Config::new(settings)?;
+            let ready = config.base_path.join("/readyz");
+            Target { path: ready, ..Target::at_listen(&config.listen)? }
+        }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let asked = runtime.block_on(async { timeout(args.timeout, target.ask()).await });

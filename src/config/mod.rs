@@ -65,7 +65,7 @@ pub use show::{default_config, markdown};
 pub use store::{StoreSection, StoreUrl};
 
 use crate::domain::Palettes;
-use crate::http::{HostName, Limits, Network, Origin};
+use crate::http::{BasePath, HostName, Limits, Network, Origin};
 use crate::jobs::Rates;
 use crate::rate_limit::RateOptions;
 use crate::store::file::FileOptions;
@@ -92,6 +92,10 @@ pub struct Config {
     pub auth: Option<AuthOptions>,
     /// How much each caller may do. None without limits.
     pub rate_limits: Option<RateOptions>,
+    /// The path before each route.
+    pub base_path: BasePath,
+    /// How long shared caches may keep counts that name no viewer.
+    pub cache_counts: Duration,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
     /// Whether this process refuses every write.
@@ -199,6 +203,8 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
         demo: server.demo && auth.is_none(),
         auth,
         rate_limits,
+        base_path: server.base_path.clone(),
+        cache_counts: server.cache_counts,
         trusted_proxies: server.trusted_proxies.clone(),
         read_only: server.read_only,
         threads: server.threads.map_or_else(cores, |threads| threads as usize),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 
 use super::{Listen, units};
-use crate::http::{HostName, Network};
+use crate::http::{BasePath, HostName, Network};
 
 /// Where the service listens, and to which host names it answers.
 #[derive(Clone, Debug, Args)]
@@ -31,6 +31,20 @@ pub struct ServerConfig {
     /// mean 127.0.0.1 (DNS rebinding). `/healthz`, `/readyz` and `/metrics` accept every name.
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     pub allowed_host: Vec<HostName>,
+
+    /// The path below which onetap answers, such as `/reactions`
+    ///
+    /// All calls, pages and files are there, `/healthz` and `/metrics` too. The proxy passes on the
+    /// whole path.
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    pub base_path: BasePath,
+
+    /// How long a cache that many share may keep counts that name no viewer
+    ///
+    /// A second is enough to take the load of a popular page off the store. Browsers ask each time.
+    /// 0s: caches ask each time, too.
+    #[arg(long, default_value = "0s", value_name = "DURATION", value_parser = units::cache)]
+    pub cache_counts: Duration,
 
     /// A proxy in front of onetap: an address or a network, such as `10.0.0.0/8`; repeat it, or
     /// separate them by commas [default: none]

@@ -12,7 +12,7 @@ use super::redis::PASSWORD_VARIABLE;
 use super::setting::{Kind, Setting};
 use super::store::StoreUrl;
 use super::{Listen, Settings, Source, palettes, units};
-use crate::http::{HostName, Network, Origin, Reactors};
+use crate::http::{BasePath, HostName, Network, Origin, Reactors};
 use crate::store::UserIds;
 use crate::telemetry::LogFormat;
 
@@ -97,6 +97,7 @@ fn shown(matches: &ArgMatches, key: &str) -> Option<String> {
         .or_else(|| plain::<StoreUrl>(matches, key))
         .or_else(|| plain::<HostName>(matches, key))
         .or_else(|| plain::<Network>(matches, key))
+        .or_else(|| plain::<BasePath>(matches, key))
         .or_else(|| plain::<Origin>(matches, key))
         .or_else(|| plain::<LogFormat>(matches, key))
         .or_else(|| plain::<UserIds>(matches, key))

@@ -53,6 +53,14 @@ pub(super) fn retention(text: &str) -> Result<Duration, InvalidSetting> {
     duration(text, SECOND, 365 * DAY)
 }
 
+/// A time of whole seconds for caches, a minute at most. None at all is good, too.
+pub(super) fn cache(text: &str) -> Result<Duration, InvalidSetting> {
+    match text {
+        "0" | "0s" => Ok(Duration::ZERO),
+        text => duration(text, SECOND, 60 * SECOND),
+    }
+}
+
 /// A time of whole seconds, a day at most.
 pub(super) fn window(text: &str) -> Result<Duration, InvalidSetting> {
     duration(text, SECOND, DAY)

@@ -4,6 +4,7 @@
 //! and answers with a type of [`dto`] or with a [`problem`]. All routes stand in [`mod@router`].
 
 mod access;
+mod base_path;
 mod call;
 mod dto;
 mod extract;
@@ -21,6 +22,7 @@ mod server;
 mod state;
 
 pub use access::{Access, AccessRules, InvalidReactors, Reactors};
+pub use base_path::BasePath;
 pub(crate) use extract::{Query, TapPath};
 pub use limits::Limits;
 pub use metrics::RequestMetrics;

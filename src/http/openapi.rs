@@ -2,7 +2,9 @@
 //! repository is a copy; a test compares the two.
 
 use utoipa::OpenApi;
+use utoipa::openapi::Server;
 
+use super::base_path::BasePath;
 use super::call::Call;
 use super::dto;
 use super::problem::ProblemBody;
@@ -39,8 +41,11 @@ use super::problem::ProblemBody;
 struct ApiDoc;
 
 /// The document as pretty JSON.
-pub(super) fn document(calls: &[Call]) -> String {
+pub(super) fn document(calls: &[Call], base: &BasePath) -> String {
     let mut api = ApiDoc::openapi();
+    if !base.is_root() {
+        api.servers = Some(vec![Server::new(base.to_string())]);
+    }
     for Call { path, methods, operation, .. } in calls {
         api.paths.add_path_operation(path, methods.clone(), operation.clone());
     }

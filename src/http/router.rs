@@ -1,9 +1,10 @@
 //! All routes.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use axum::Router;
 
+use super::base_path::BasePath;
 use super::call::{Call, calls};
 use super::middleware::{Edge, Routes, cors_around};
 use super::openapi;
@@ -54,10 +55,11 @@ fn api() -> Vec<Call> {
 }
 
 /// The routes that browsers load.
-fn pages(routes: Routes<AppState>) -> Routes<AppState> {
+fn pages(routes: Routes<AppState>, base: &BasePath) -> Routes<AppState> {
+    let document = docs::document(base, || openapi::document(&api(), base));
     routes
-        .get("/openapi.json", web::file(&DOCUMENT))
-        .get("/", docs::root)
+        .get("/openapi.json", web::file(document))
+        .get("/", docs::root(base))
         .get("/docs", docs::index)
         .get("/docs/", web::file(&docs::INDEX))
         .get("/docs/docs.js", web::file(&docs::SHOW))
@@ -74,18 +76,15 @@ fn pages(routes: Routes<AppState>) -> Routes<AppState> {
         .get("/onetap-bar.css", web::file(&web::BAR_STYLE))
 }
 
-/// Built once, since it never changes.
-static DOCUMENT: LazyLock<web::File> = LazyLock::new(|| docs::document(openapi_document()));
-
 /// The OpenAPI document as pretty JSON.
 pub fn openapi_document() -> String {
-    openapi::document(&api())
+    openapi::document(&api(), &BasePath::default())
 }
 
 /// The whole service as one tower service. `beside` adds routes that have a state of their own.
 pub fn router(state: HttpState, edge: &Arc<Edge>, beside: Option<Router>) -> Router {
     let mut routes = Routes::new(edge);
     api().into_iter().for_each(|call| call.attach(&mut routes));
-    let router = pages(routes).into_whole_router().with_state(state.into());
+    let router = pages(routes, edge.base()).into_whole_router().with_state(state.into());
     cors_around(router.merge(beside.unwrap_or_default()), edge.origins())
 }

@@ -9,6 +9,7 @@ use axum::http::HeaderValue;
 use tokio::sync::Notify;
 
 use super::access::Access;
+use super::base_path::BasePath;
 use super::limits::{BodyLimits, Limits, PageGate, Turns};
 use super::offer::Offer;
 use super::readiness::Readiness;
@@ -34,6 +35,10 @@ pub(super) struct Reactions {
     request_timeout: Duration,
     /// How much each user may tap. None without rate limits.
     pub(super) rates: Option<Arc<RateLimits>>,
+    /// What caches may do with counts that name no viewer.
+    pub(super) cache_counts: HeaderValue,
+    /// The path before each route.
+    pub(super) base: BasePath,
     /// Admits pages of posts.
     pub(super) pages: PageGate,
     /// Bounds the large responses of all workers together.
@@ -106,9 +111,18 @@ impl HttpState {
         let jobs = JobBook::new(store.clone(), Arc::default());
         let (request_timeout, pages) = (limits.request_timeout, PageGate::default());
         let offer = ArcSwap::from_pointee(Offer::new(palettes.load_full()));
-        let rates = None;
-        let reactions =
-            Reactions { store, palettes, offer, request_timeout, rates, pages, answers };
+        let (rates, cache_counts) = (None, HeaderValue::from_static("no-cache"));
+        let reactions = Reactions {
+            store,
+            palettes,
+            offer,
+            request_timeout,
+            rates,
+            cache_counts,
+            base: BasePath::default(),
+            pages,
+            answers,
+        };
         Self {
             reactions: Arc::new(reactions),
             streams: Arc::new(Streams { hub, turns: Arc::default() }),
@@ -128,12 +142,33 @@ impl HttpState {
 
     /// How much each user may tap. Without this, as much as they like.
     #[must_use]
-    pub fn with_rates(mut self, rates: Option<Arc<RateLimits>>) -> Self {
+    pub fn with_rates(self, rates: Option<Arc<RateLimits>>) -> Self {
+        self.with(|reactions| reactions.rates = rates)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Reactions)) -> Self {
         // Nothing shares it before it is complete.
         if let Some(reactions) = Arc::get_mut(&mut self.reactions) {
-            reactions.rates = rates;
+            change(reactions);
         }
         self
+    }
+
+    /// For how long caches that many share may keep counts that name no viewer. Browsers ask each
+    /// time, so that they see their own taps.
+    #[must_use]
+    pub fn with_cached_counts(self, time: Duration) -> Self {
+        let value = format!("public, max-age=0, s-maxage={}", time.as_secs());
+        match HeaderValue::try_from(value) {
+            Ok(value) if !time.is_zero() => self.with(|reactions| reactions.cache_counts = value),
+            _ => self,
+        }
+    }
+
+    /// The path before each route. Without this, it is empty.
+    #[must_use]
+    pub fn with_base(self, base: BasePath) -> Self {
+        self.with(|reactions| reactions.base = base)
     }
 
     /// How the service knows its callers. Without this, users have integer ids.

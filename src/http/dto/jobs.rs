@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use super::super::base_path::BasePath;
 use super::{PostIdJson, UserIdJson, as_text, never_null};
 use crate::domain::Micros;
 use crate::jobs::{Job, JobId, Numbers, Task};
@@ -101,9 +102,9 @@ pub(in crate::http) struct JobAnswer {
     error: Option<String>,
 }
 
-impl From<Job> for JobAnswer {
-    fn from(job: Job) -> Self {
-        let receipt = job.has_ended().then(|| format!("/v1/jobs/{}/receipt", job.id));
+impl JobAnswer {
+    pub(in crate::http) fn new(job: Job, base: &BasePath) -> Self {
+        let receipt = job.has_ended().then(|| base.join(&format!("/v1/jobs/{}/receipt", job.id)));
         Self {
             kind: job.task.kind(),
             state: job.state.word(),

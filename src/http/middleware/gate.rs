@@ -117,6 +117,7 @@ impl Audience {
         }
         let private = match headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()) {
             None => "private".to_owned(),
+            Some(told) if told.contains("public") => "private, no-cache".to_owned(),
             Some(told) if told.contains("no-store") || told.contains("private") => return,
             Some(told) => format!("private, {told}"),
         };

@@ -16,6 +16,7 @@ use axum::http::{HeaderValue, Method};
 use axum::response::{IntoResponse as _, Response};
 use pin_project_lite::pin_project;
 
+use super::super::base_path::BasePath;
 use super::super::extract::ONETAP_ACTOR;
 use super::super::metrics::{RequestMetrics, RouteMetrics};
 use super::super::permissions::Permit;
@@ -42,6 +43,7 @@ pub struct Edge {
     gate: Option<Gate>,
     /// None without rate limits.
     rates: Option<ReadRates>,
+    base: BasePath,
 }
 
 impl Edge {
@@ -54,9 +56,15 @@ impl Edge {
         requests: Arc<RequestMetrics>,
         log: Arc<RequestLog>,
         (gate, rates): (Option<Gate>, Option<ReadRates>),
+        base: BasePath,
     ) -> Arc<Self> {
         let ids = RequestIds::new();
-        Arc::new(Self { requests, hosts, max_uri_bytes, origins, ids, log, gate, rates })
+        Arc::new(Self { requests, hosts, max_uri_bytes, origins, ids, log, gate, rates, base })
+    }
+
+    /// The path before each route.
+    pub(in crate::http) fn base(&self) -> &BasePath {
+        &self.base
     }
 
     /// The origins whose pages may call from browsers.
@@ -65,8 +73,13 @@ impl Edge {
     }
 
     /// Lets a request pass to its handler, or says why not.
-    fn admit(&self, permit: Permit, request: &mut Request) -> Result<Audience, Problem> {
-        let refusal = (self.hosts.refusal(request))
+    fn admit(
+        &self,
+        permit: Permit,
+        route: Option<&str>,
+        request: &mut Request,
+    ) -> Result<Audience, Problem> {
+        let refusal = (self.hosts.refusal(route, request))
             .or_else(|| uri_limit::refusal(request.uri(), self.max_uri_bytes))
             .or_else(|| csrf::refusal(request.method(), request.headers(), &self.origins));
         let audience = match (refusal, &self.gate) {
@@ -106,7 +119,9 @@ impl<H: Handler<T, S>, T, S> Handler<T, S> for Guarded<H> {
 
     fn call(self, mut request: Request, state: S) -> Self::Future {
         let mut exchange = Exchange::begin(self.route, &request);
-        let inner = match exchange.route.edge.admit(self.permit, &mut request) {
+        let route = &exchange.route;
+        let admitted = route.edge.admit(self.permit, route.path.as_deref(), &mut request);
+        let inner = match admitted {
             Err(problem) => Inner::Refused { problem },
             Ok(audience) => {
                 exchange.audience = audience;

@@ -57,10 +57,19 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
     /// The routes. Without a fallback: another router may answer other paths.
     pub(crate) fn into_router(self) -> Router<S> {
+        let edge = self.edge;
         self.by_path.into_iter().fold(Router::new(), |router, (path, route, methods)| {
             let permit = Permit::Anyone;
             let fallback = Guarded { handler: no_such_method, route, permit };
-            router.route(&path, methods.fallback(fallback))
+            let methods = methods.fallback(fallback);
+            let router = match path.as_str() {
+                // `/reactions` is as good as `/reactions/`.
+                "/" if !edge.base().is_root() => {
+                    router.route(&edge.base().join(""), methods.clone())
+                }
+                _ => router,
+            };
+            router.route(&edge.base().join(&path), methods)
         })
     }
 
@@ -104,7 +113,8 @@ mod tests {
         registry.register(Arc::clone(&requests));
         let origins = vec!["https://forum.example".parse().expect("an origin")];
         let hosts = Hosts::new(None, Vec::new());
-        let edge = Edge::new(hosts, origins, 100, requests, RequestLog::new(false), (None, None));
+        let (log, base) = (RequestLog::new(false), Default::default());
+        let edge = Edge::new(hosts, origins, 100, requests, log, (None, None), base);
         let panics = async |_: Request| -> Response { panic!("a bug") };
         let router = Routes::<()>::new(&edge).get("/", panics).into_router();
         let mut service = cors::around(router, edge.origins());

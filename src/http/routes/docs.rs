@@ -1,8 +1,13 @@
 //! The description of the API, for machines and for people.
 
+use std::collections::BTreeMap;
+use std::future::{Ready, ready};
+
 use axum::http::HeaderValue;
 use axum::response::Redirect;
+use parking_lot::Mutex;
 
+use super::super::base_path::BasePath;
 use super::web::{File, PAGE, SCRIPT, STYLE};
 
 /// The page loads and asks its own origin only. Its icon is a data URL.
@@ -21,17 +26,27 @@ pub(in crate::http) static SHOW: File =
 pub(in crate::http) static LOOK: File =
     File::new(include_str!("../../../web/dist/docs/docs.css"), STYLE);
 
+/// The OpenAPI documents by base path. A process has one.
+static DOCUMENTS: Mutex<BTreeMap<BasePath, &'static File>> = Mutex::new(BTreeMap::new());
+
 /// The OpenAPI document as a file. It is made once and lives as long as the process.
-pub(in crate::http) fn document(text: String) -> File {
-    File::new(text.leak(), HeaderValue::from_static("application/json"))
+pub(in crate::http) fn document(base: &BasePath, text: impl Fn() -> String) -> &'static File {
+    let mut documents = DOCUMENTS.lock();
+    documents.entry(base.clone()).or_insert_with(|| {
+        let kind = HeaderValue::from_static("application/json");
+        Box::leak(Box::new(File::new(text().leak(), kind)))
+    })
 }
 
 /// A person who opens the service in a browser wants to know what it is.
-pub(in crate::http) async fn root() -> Redirect {
-    Redirect::temporary("/docs/")
+pub(in crate::http) fn root(
+    base: &BasePath,
+) -> impl Fn() -> Ready<Redirect> + Clone + Send + Sync + use<> {
+    let page = base.join("/docs/");
+    move || ready(Redirect::temporary(&page))
 }
 
 /// The page's files are relative to `/docs/`, so the address needs the slash.
 pub(in crate::http) async fn index() -> Redirect {
-    Redirect::permanent("/docs/")
+    Redirect::permanent("docs/")
 }

@@ -55,7 +55,7 @@ pub(in crate::http) async fn start(
     query.has_only(&[])?;
     let dry_run = body.dry_run.unwrap_or_default();
     let (task, lists) = body.task(&query, &reactions.palettes())?;
-    begin(&book, task, lists, actor, dry_run, reactions.deadline()).await
+    begin(&reactions, &book, (task, lists), actor, dry_run).await
 }
 
 /// Erase a user.
@@ -80,8 +80,7 @@ pub(in crate::http) async fn erase(
     _: JsonBody<NoBody>,
 ) -> Result<Response, Problem> {
     query.only(&[])?;
-    let (task, deadline) = (Task::Erase { user }, reactions.deadline());
-    begin(&book, task, Lists::default(), actor, false, deadline).await
+    begin(&reactions, &book, (Task::Erase { user }, Lists::default()), actor, false).await
 }
 
 /// What to do when nobody knows whether the job exists.
@@ -89,21 +88,22 @@ const MAY_HAVE_BEGUN: &str = "the store did not answer in time, so the job may h
                               it with GET /v1/jobs before you start it again";
 
 async fn begin(
+    reactions: &Reactions,
     book: &JobBook,
-    task: Task,
-    lists: Lists,
+    (task, lists): (Task, Lists),
     actor: ActorHeader,
     dry_run: bool,
-    deadline: Deadline,
 ) -> Result<Response, Problem> {
+    let deadline = reactions.deadline();
     let job = match book.start(task, lists, actor.moderator(), dry_run, deadline).await {
         Err(StoreError::OutcomeUnknown) => {
             return Err(Problem::new(Code::OutcomeUnknown, MAY_HAVE_BEGUN));
         }
         started => started?,
     };
-    let location = format!("/v1/jobs/{}", job.id);
-    let mut response = (StatusCode::ACCEPTED, Json(JobAnswer::from(job))).into_response();
+    let location = reactions.base.join(&format!("/v1/jobs/{}", job.id));
+    let answer = JobAnswer::new(job, &reactions.base);
+    let mut response = (StatusCode::ACCEPTED, Json(answer)).into_response();
     if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(LOCATION, location);
     }
@@ -133,7 +133,7 @@ pub(in crate::http) async fn list(
     };
     let before = query.cursor()?.map(str::parse::<JobId>).transpose().map_err(foreign)?;
     let page = book.page(before.as_ref(), query.limit()?, reactions.deadline()).await?;
-    let jobs = page.jobs.into_iter().map(JobAnswer::from).collect();
+    let jobs = page.jobs.into_iter().map(|job| JobAnswer::new(job, &reactions.base)).collect();
     Ok(Json(JobsAnswer { jobs, next_cursor: page.next.map(|id| id.to_string()) }))
 }
 
@@ -151,7 +151,8 @@ pub(in crate::http) async fn show(
     query: Query,
 ) -> Result<Json<JobAnswer>, Problem> {
     query.only(&[])?;
-    Ok(Json(found(&book, path, reactions.deadline()).await?.into()))
+    let job = found(&book, path, reactions.deadline()).await?;
+    Ok(Json(JobAnswer::new(job, &reactions.base)))
 }
 
 /// Cancel a job.
@@ -179,7 +180,7 @@ pub(in crate::http) async fn cancel(
     let id = job.ok_or_else(unknown)?;
     let job = book.cancel(&id, reactions.deadline()).await?.ok_or_else(unknown)?;
     let status = if job.has_ended() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, Json(JobAnswer::from(job))).into_response())
+    Ok((status, Json(JobAnswer::new(job, &reactions.base))).into_response())
 }
 
 /// The receipt of a job.
@@ -210,7 +211,8 @@ pub(in crate::http) async fn receipt(
         return Err(Problem::new(Code::NotFound, detail));
     }
     let (id, parts) = (job.id.clone(), job.receipts);
-    let mut last = serde_json::to_vec(&ReceiptEnd { receipt: job.into() }).unwrap_or_default();
+    let receipt = JobAnswer::new(job, &reactions.base);
+    let mut last = serde_json::to_vec(&ReceiptEnd { receipt }).unwrap_or_default();
     last.push(b'\n');
     let lines = stream::unfold((0, Some(last)), move |(part, last)| {
         let (book, id, deadline) = (book.clone(), id.clone(), reactions.deadline());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse as _, Response};
 
 use super::super::dto::{
@@ -13,6 +14,7 @@ use super::super::dto::{
 use super::super::extract::{ActorHeader, IdempotencyHeader, JsonBody, NoBody, Query, SetPath};
 use super::super::problem::{Code, Problem};
 use super::super::state::Reactions;
+use super::summaries::OWN;
 use super::taps::mark_replay;
 use crate::domain::{Act, Form, MOST_NAMED, Reaction, Tap};
 use crate::rate_limit::Deed;
@@ -29,12 +31,13 @@ pub(in crate::http) async fn held(
     State(reactions): State<Arc<Reactions>>,
     SetPath { post, user, .. }: SetPath,
     query: Query,
-) -> Result<Json<UserSetAnswer>, Problem> {
+) -> Result<Response, Problem> {
     query.only(&[])?;
     let summary = reactions.summary(post, Some(user), 0).await?;
     let mine = summary.reactions.into_iter().filter(|reaction| reaction.mine == Some(true));
     let held = mine.map(|reaction| reaction.reaction).collect();
-    Ok(Json(UserSetAnswer::new(post, user, held, summary.revision)))
+    let answer = Json(UserSetAnswer::new(post, user, held, summary.revision));
+    Ok(([(CACHE_CONTROL, OWN)], answer).into_response())
 }
 
 /// Give a user exactly these reactions on a post.

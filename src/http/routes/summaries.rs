@@ -14,7 +14,6 @@ use super::super::dto::{
 };
 use super::super::extract::{self, Hidden, JsonBody, PostPath, Query};
 use super::super::problem::{Code, Problem, TRY_AGAIN};
-use super::super::server::LargeAnswers;
 use super::super::state::{JSON, Reactions};
 use crate::domain::{PostId, Summary, UserId};
 use crate::store::{Store as _, SummaryQuery};
@@ -54,7 +53,7 @@ pub(in crate::http) async fn of_post(
     let answer = SummaryAnswer::new(summary, recent);
     let body = serde_json::to_vec(&answer).expect("a summary is plain data");
     let tag = Uuid::new_v5(&Uuid::NAMESPACE_OID, &body);
-    tagged(&reactions.answers, &headers, tag, body).await
+    tagged(&reactions, viewer, &headers, tag, body).await
 }
 
 impl Reactions {
@@ -101,7 +100,7 @@ pub(in crate::http) async fn of_page(
     let summaries = reactions.store.summaries(question, deadline).await?;
     let mut tag = Uuid::NAMESPACE_OID;
     let body = page(summaries, recent, &hidden, |part| tag = Uuid::new_v5(&tag, part)).await;
-    tagged(&reactions.answers, &headers, tag, body).await
+    tagged(&reactions, viewer, &headers, tag, body).await
 }
 
 /// The counts of a page of posts, asked in a body.
@@ -160,10 +159,14 @@ async fn page(
     text
 }
 
+/// What a viewer gets is for this viewer alone.
+pub(super) const OWN: HeaderValue = HeaderValue::from_static("private, no-cache");
+
 /// Adds the ETag, and omits the body if the caller has it already. The ETag is a hash of the body.
 /// A revision is not enough: a store that lost its newest changes may give it to another state.
 async fn tagged(
-    answers: &Arc<LargeAnswers>,
+    reactions: &Reactions,
+    viewer: Option<UserId>,
     headers: &HeaderMap,
     tag: Uuid,
     body: Vec<u8>,
@@ -172,14 +175,20 @@ async fn tagged(
     let mut response = if is_held(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        answers.answer(JSON, body).await?
+        reactions.answers.answer(JSON, body).await?
     };
     let headers = response.headers_mut();
     if let Ok(tag) = HeaderValue::try_from(tag) {
         headers.insert(ETAG, tag);
     }
     headers.insert(VARY, HeaderValue::from_static("Authorization"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(
+        CACHE_CONTROL,
+        match viewer {
+            Some(_) => OWN,
+            None => reactions.cache_counts.clone(),
+        },
+    );
     Ok(response)
 }
 

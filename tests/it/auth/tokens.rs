@@ -54,6 +54,17 @@ async fn caches_keep_no_answer_for_another_caller() {
         assert_eq!(answer.header("cache-control"), told, "{answer:?}");
         assert_eq!(answer.header("vary"), Some("Authorization"), "{answer:?}");
     }
+    let cached = keys.service(&["--public-reads", "--cache-counts", "1s"]);
+    let public = "public, max-age=0, s-maxage=1";
+    for (bearer, told) in [
+        (String::new(), public),
+        (token(42), "private, no-cache"),
+        (key("read"), "private, no-cache"),
+    ] {
+        let answer = send(&cached, "GET", &path, &bearer, "").await;
+        assert_eq!(answer.header("cache-control"), Some(told), "{answer:?}");
+        assert_eq!(answer.header("vary"), Some("Authorization"), "{answer:?}");
+    }
     let palettes = send(&service, "GET", "/v1/palettes", "rubbish", "").await;
     assert_eq!(palettes.header("cache-control"), Some("max-age=60"));
 }

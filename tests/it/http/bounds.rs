@@ -85,6 +85,21 @@ async fn silent_connections_make_room_for_who_asks() {
     drop(silent);
 }
 
+/// Connections that were good for one request each, and that their clients keep.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_kept_alive_make_room_for_who_asks() {
+    raise_limit();
+    let program = Program::start(&["--store", "memory:", "--max-connections", "500"]);
+    let taps = tokio::spawn(tap_for(program.address(), Duration::from_secs(4)));
+    let asked = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let kept = open(program.address(), 1500, asked).await;
+    let slowest = taps.await.unwrap();
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    let closed = program.figure("onetap_http_connections_closed_for_room_total").await;
+    assert!(closed >= 1000, "{closed}");
+    drop(kept);
+}
+
 /// A connection whose request is complete except for its last byte.
 async fn half_asked(address: SocketAddr) -> Connection {
     let mut connection = Connection::open(address).await;

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod cors;
+mod edge;
 mod forget;
 mod given;
 mod hide;

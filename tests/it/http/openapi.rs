@@ -54,7 +54,7 @@ async fn the_document_and_its_page_are_served() {
     let document = service.send("GET", "/openapi.json").await.ok(200);
     assert_eq!(document["info"]["title"], "onetap");
     let moved = service.send("GET", "/docs").await;
-    assert_eq!((moved.status, moved.header("location")), (308, Some("/docs/")));
+    assert_eq!((moved.status, moved.header("location")), (308, Some("docs/")));
     let page = service.send("GET", "/docs/").await;
     assert_eq!(page.status, 200);
     assert!(page.body.contains("docs.js"), "{}", page.body);
