@@ -22,7 +22,7 @@ use crate::config::{Config, ConfigError, StoreConfig};
 use crate::demo::{self, NaiveTable};
 use crate::domain::Palettes;
 use crate::http::{
-    self, Acceptor, Access, AccessRules, ConnectionStats, Edge, Gate, Hosts, HttpState,
+    self, Acceptor, Access, AccessRules, ConnectionStats, Edge, Gate, GivenGate, Hosts, HttpState,
     LargeAnswers, Listener, ReadRates, Readiness, RequestLog, RequestMetrics, Worker,
 };
 use crate::jobs::{AuditStats, JobStats, Rates, Runner};
@@ -94,6 +94,7 @@ struct Shared {
     figures: Figures,
     live: Hub,
     answers: Arc<LargeAnswers>,
+    given: Arc<GivenGate>,
     /// Tells the runner of jobs about new ones.
     wake: Arc<Notify>,
     /// The demo's table.
@@ -178,6 +179,7 @@ pub async fn run(
         source,
         live,
         answers: LargeAnswers::new(config.limits.max_answer_bytes_in_flight),
+        given: Arc::default(),
         wake: Arc::default(),
         naive: Arc::default(),
         log: RequestLog::new(config.access_log),
@@ -285,20 +287,8 @@ fn start(
     let cache_counts = config.cache_counts;
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         runtime.block_on(async move {
-            let Shared {
-                source,
-                figures,
-                live,
-                answers,
-                wake,
-                naive,
-                log,
-                hosts,
-                keys,
-                palettes,
-                rates,
-                stop,
-            } = shared;
+            let Shared { source, figures, live, answers, given, palettes, rates, .. } = shared;
+            let Shared { wake, naive, log, hosts, keys, stop, .. } = shared;
             let Figures { registry, requests, connections, readiness, .. } = figures;
             let (store, stats) = (source.attach(), (connections, live.stats()));
             let gate = keys.map(|(ring, rules)| Gate::new(&ring, rules));
@@ -311,6 +301,7 @@ fn start(
                     .with_rates(rates)
                     .with_cached_counts(cache_counts)
                     .with_base(base)
+                    .with_given(given)
                     .with_jobs(wake);
             let demo = demo.then(|| demo::router(&edge, naive, access));
             let router = http::router(state, &edge, demo);

@@ -24,7 +24,7 @@ mod state;
 pub use access::{Access, AccessRules, InvalidReactors, Reactors};
 pub use base_path::BasePath;
 pub(crate) use extract::{Query, TapPath};
-pub use limits::Limits;
+pub use limits::{GivenGate, Limits};
 pub use metrics::RequestMetrics;
 pub(crate) use middleware::Routes;
 pub use middleware::{Edge, Gate, HostName, Hosts, Network, Origin, ReadRates, RequestLog};

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::access::Access;
 use super::base_path::BasePath;
-use super::limits::{BodyLimits, Limits, PageGate, Turns};
+use super::limits::{BodyLimits, GivenGate, Limits, PageGate, Turns};
 use super::offer::Offer;
 use super::readiness::Readiness;
 use super::server::LargeAnswers;
@@ -93,6 +93,7 @@ pub struct HttpState {
     streams: Arc<Streams>,
     operation: Arc<Operation>,
     jobs: JobBook,
+    given: Arc<GivenGate>,
     bodies: BodyLimits,
     access: Access,
 }
@@ -128,6 +129,7 @@ impl HttpState {
             streams: Arc::new(Streams { hub, turns: Arc::default() }),
             operation: Arc::new(Operation { registry, readiness }),
             jobs,
+            given: Arc::default(),
             bodies: limits.of_bodies(),
             access: Access::default(),
         }
@@ -171,6 +173,12 @@ impl HttpState {
         self.with(|reactions| reactions.base = base)
     }
 
+    /// Admits lists of what users gave, for all workers together.
+    #[must_use]
+    pub fn with_given(self, given: Arc<GivenGate>) -> Self {
+        Self { given, ..self }
+    }
+
     /// How the service knows its callers. Without this, users have integer ids.
     #[must_use]
     pub fn with_access(self, access: Access) -> Self {
@@ -203,6 +211,7 @@ groups! {
     streams: Arc<Streams>,
     operation: Arc<Operation>,
     jobs: JobBook,
+    given: Arc<GivenGate>,
     bodies: BodyLimits,
     access: Access,
 }

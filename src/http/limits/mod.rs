@@ -1,12 +1,15 @@
 //! The limits that keep one client from using up what others need.
 
 mod budget;
+mod given_gate;
 mod page_gate;
+mod queue;
 mod turns;
 
 use std::time::Duration;
 
 pub(super) use budget::ByteBudget;
+pub use given_gate::GivenGate;
 pub(super) use page_gate::PageGate;
 pub(super) use turns::{Turn, Turns};
 

@@ -1,30 +1,22 @@
 //! The page gate bounds how many posts a worker reads and writes out for pages at a time. So one
 //! client's pages leave the worker time for the taps of others.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout_at;
+use tokio::sync::SemaphorePermit;
 
 use super::super::problem::{Code, Problem};
+use super::queue::Queue;
 use crate::store::Deadline;
 
 /// The most posts at a time: two of the largest pages. Each takes about 2 MB while it is written.
 const POSTS: u32 = 200;
 
-/// The most pages in the queue. The gate refuses more at once.
-const WAITING: usize = 512;
-
 /// The gate of one worker.
 #[derive(Debug)]
-pub(in crate::http) struct PageGate {
-    posts: Semaphore,
-    waiting: AtomicUsize,
-}
+pub(in crate::http) struct PageGate(Queue);
 
 impl Default for PageGate {
     fn default() -> Self {
-        Self { posts: Semaphore::new(POSTS as usize), waiting: AtomicUsize::new(0) }
+        Self(Queue::new(POSTS))
     }
 }
 
@@ -43,15 +35,7 @@ impl PageGate {
             return Ok(None);
         }
         let posts = u32::try_from(posts).unwrap_or(POSTS).min(POSTS);
-        if let Ok(permit) = self.posts.try_acquire_many(posts) {
-            return Ok(Some(permit));
-        }
-        let waiting = Waiting::new(&self.waiting);
-        if waiting.before >= WAITING {
-            return Err(overloaded());
-        }
-        let permit = timeout_at(deadline.0.into(), self.posts.acquire_many(posts)).await;
-        permit.ok().and_then(Result::ok).map(Some).ok_or_else(overloaded)
+        self.0.enter(posts, deadline).await.map(Some).ok_or_else(overloaded)
     }
 }
 
@@ -60,28 +44,12 @@ fn overloaded() -> Problem {
     Problem::new(Code::Overloaded, detail)
 }
 
-/// Counts a waiting page for as long as this lives.
-struct Waiting<'a> {
-    count: &'a AtomicUsize,
-    before: usize,
-}
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        Self { count, before: count.fetch_add(1, Ordering::Relaxed) }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
+    use super::super::queue::WAITING;
     use super::*;
 
     #[tokio::test]
@@ -104,7 +72,7 @@ mod tests {
     async fn a_queue_that_is_too_long_is_refused_at_once() {
         let gate = PageGate::default();
         let _full = gate.enter(200, Deadline::after(Duration::from_secs(20))).await;
-        gate.waiting.store(WAITING, Ordering::Relaxed);
+        gate.0.waiting.store(WAITING, Ordering::Relaxed);
         let asked = std::time::Instant::now();
         let late = gate.enter(2, Deadline::after(Duration::from_secs(20))).await;
         assert!(late.is_err() && asked.elapsed() < Duration::from_secs(10));

@@ -8,6 +8,7 @@ use axum::response::Response;
 
 use super::super::dto::{GivenAnswer, GivenReaction, PlainPageParams, ReadProblems, UserParams};
 use super::super::extract::{Query, UserPath, decode_given, encode_given};
+use super::super::limits::GivenGate;
 use super::super::problem::{Code, Problem};
 use super::super::state::Reactions;
 use super::reactors::linked;
@@ -30,6 +31,7 @@ use crate::store::{Maintenance as _, USER_INDEX};
 )]
 pub(in crate::http) async fn of_user(
     State(reactions): State<Arc<Reactions>>,
+    State(gate): State<Arc<GivenGate>>,
     uri: Uri,
     UserPath { user }: UserPath,
     query: Query,
@@ -38,10 +40,12 @@ pub(in crate::http) async fn of_user(
     let limit = query.limit()?;
     let after = query.cursor()?.map(|cursor| decode_given(user, cursor)).transpose()?;
     let (store, deadline) = (&reactions.store, reactions.deadline());
+    let place = gate.enter(deadline).await?;
     if store.document(USER_INDEX, deadline).await?.is_none() {
         return Err(Problem::new(Code::StoreUnavailable, INCOMPLETE));
     }
     let page = store.given(user, after, limit, deadline).await?;
+    drop(place);
     let last = page.given.last().filter(|_| page.more);
     let next_cursor = last.map(|last| encode_given(user, last));
     let link = next_cursor.as_deref().and_then(|cursor| {

@@ -1,6 +1,7 @@
 //! What imports, exports and jobs need of Redis.
 //!
-//! Amendments and documents have lanes of their own, so that no tap waits behind them.
+//! Amendments, documents and what users gave have lanes of their own, so that neither a tap nor a
+//! read of a post waits behind them.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -86,8 +87,7 @@ impl RedisStore {
         let (mut all, mut from) = (Vec::new(), None);
         loop {
             let read = ReadGiven { partition, user, from, newest, take };
-            let answer = Self::ask(&self.reads, deadline, read).await;
-            let GivenLook { found, next } = answer.unwrap_or_else(|_| Err(stopped()))?;
+            let GivenLook { found, next } = self.work(deadline, read).await?;
             all.extend(found);
             from = next;
             if from.is_none() {
@@ -123,7 +123,8 @@ impl Maintenance for RedisStore {
     }
 
     /// Looks at all hints of the user for each page, since they have no order. Redis does at most
-    /// 500 of them at a time.
+    /// 500 of them at a time. The calls go by the lanes of jobs, so that no read of a post waits
+    /// behind them.
     async fn given(
         &self,
         user: UserId,
@@ -131,7 +132,6 @@ impl Maintenance for RedisStore {
         limit: usize,
         deadline: Deadline,
     ) -> Result<GivenPage, StoreError> {
-        self.reads.ready(deadline).await?;
         let newest = after.as_ref().map_or(Micros(1 << 53), |after| after.reacted_at);
         // One more to know whether another page follows.
         let take = limit.saturating_add(1);

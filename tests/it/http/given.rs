@@ -3,6 +3,7 @@
 use onetap::domain::PostId;
 use serde_json::{Value, json};
 
+use crate::support::fault_proxy::{Fault, FaultProxy, until};
 use crate::support::http::Response;
 use crate::support::redis_server::{Kind, shared};
 use crate::support::service::Service;
@@ -156,4 +157,22 @@ async fn while_the_index_of_an_older_store_is_not_complete_the_list_says_so() {
     let refused = list(&service, "7", "").await;
     refused.assert_problem(503, "store_unavailable");
     assert!(refused.body.contains("an earlier release began this store"), "{}", refused.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_reads_a_few_lists_at_a_time() {
+    let (prefix, proxy) = (prefix(), FaultProxy::start(shared(Kind::Redis).address()).await);
+    let (url, timeout) = (proxy.url(), ["--request-timeout", "1s"]);
+    let args = [&["--store", &url, "--key-prefix", &prefix][..], &timeout].concat();
+    let service = Service::with(&args);
+    tap(&service, "PUT", post(), "like", "7").await;
+    list(&service, "7", "").await.ok(200);
+    // No list ends now. Those that are read and those that wait are refused in different words.
+    proxy.fault(Fault::HoldRequests);
+    let all = futures_util::future::join_all((0..40).map(|_| list(&service, "7", ""))).await;
+    assert!(all.iter().all(|answer| answer.status == 503));
+    let waited = all.iter().filter(|answer| answer.body.contains("too many lists")).count();
+    assert!((20..40).contains(&waited), "{waited} of 40 waited");
+    proxy.fault(Fault::None);
+    until("lists are read again", async || list(&service, "7", "").await.status == 200).await;
 }

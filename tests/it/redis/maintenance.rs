@@ -7,7 +7,7 @@ use onetap::domain::{
     Amended, Amendment, Cause, EditAct, EditOutcome, Forget, ImportOutcome, ImportStep, MemberEdit,
     Micros, Once, PostId, SourceId, StepToken, Verb,
 };
-use onetap::store::redis::{RedisSource, RedisStore};
+use onetap::store::redis::{RedisOptions, RedisSource, RedisStore};
 use onetap::store::{
     Deadline, DocumentWrite, Drift, Given, Maintenance, ReactorsQuery, Store, StoreError,
     SummaryQuery, USER_INDEX, WalkCursor, WalkedPost,
@@ -207,6 +207,33 @@ async fn what_a_user_gave_comes_newest_first_and_without_what_is_gone() {
         }
         assert_eq!(hints, 59 + 59);
     }
+}
+
+/// Each list asks all partitions. In a lane of so few places, reads find room only if they share it
+/// with no list.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_of_what_users_gave_keep_no_read_of_a_post_waiting() {
+    let server = RedisServer::start(Kind::Redis, &[]);
+    let few = RedisOptions { queue_bound: 16, ..server.options(&prefix()) };
+    let (store, posts) = (RedisSource::new(&few).unwrap().attach(), posts(100));
+    for post in &posts {
+        amend(&store, amendment(*post, Once::No, vec![put(1, "like", THEN)])).await;
+    }
+    let lists: Vec<_> = (0..10)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { given(&store, 1, 1_000).await.len() })
+        })
+        .collect();
+    let mut reads = 0;
+    while !lists.iter().all(|list| list.is_finished()) {
+        assert_eq!(counts(&store, posts[reads % 100]).await, [("like".into(), 1)]);
+        reads += 1;
+    }
+    for list in lists {
+        assert_eq!(list.await.unwrap(), 100);
+    }
+    assert!(reads > 0);
 }
 
 #[tokio::test]
