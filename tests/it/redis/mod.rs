@@ -16,3 +16,4 @@ mod sentinel;
 mod startup;
 mod store;
 mod tls;
+mod walk;

@@ -24,7 +24,7 @@ pub(crate) struct ClusterNode {
 pub(crate) struct Cluster {
     pub(crate) primaries: Vec<ClusterNode>,
     pub(crate) replicas: Vec<ClusterNode>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Sends a command. Panics if the node refuses it.
@@ -101,7 +101,7 @@ impl Cluster {
             nodes.push(ClusterNode::start(kind, &folder, &more(i)).await);
         }
         let replicas = nodes.split_off(primaries.into());
-        let cluster = Self { primaries: nodes, replicas, _folder: folder };
+        let cluster = Self { primaries: nodes, replicas, folder };
         let mut first = cluster.primaries[0].server.client().await;
         for node in cluster.nodes() {
             let (port, bus) = (node.server.port.to_string(), node.bus.to_string());
@@ -173,8 +173,26 @@ impl Cluster {
         format!("redis+cluster://{}", hosts.collect::<Vec<_>>().join(","))
     }
 
+    /// Adds a primary without slots.
+    pub(crate) async fn add(&mut self, kind: Kind) {
+        let node = ClusterNode::start(kind, &self.folder, &[]).await;
+        let (port, bus) = (node.server.port.to_string(), node.bus.to_string());
+        let mut first = self.primaries[0].server.client().await;
+        let _: () = ask(&mut first, &["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await;
+        self.primaries.push(node);
+        let all = self.nodes().count();
+        self.until_info(&format!("cluster_known_nodes:{all}\r")).await;
+        self.until_info("cluster_state:ok\r").await;
+    }
+
     /// Moves a slot as `redis-cli --cluster reshard` does, a few keys at a time.
     pub(crate) async fn move_slot(&self, slot: u16, from: usize, to: usize, pause: Duration) {
+        self.move_keys(slot, from, to, pause).await;
+        self.end_move(slot, from, to).await;
+    }
+
+    /// Moves the keys of a slot. The slot itself stays where it is, until [`Cluster::end_move`].
+    pub(crate) async fn move_keys(&self, slot: u16, from: usize, to: usize, pause: Duration) {
         let (from, to) = (&self.primaries[from], &self.primaries[to]);
         let (mut source, mut target) = (from.server.client().await, to.server.client().await);
         let slot = slot.to_string();
@@ -194,6 +212,12 @@ impl Cluster {
             let _: Value = ask(&mut source, &migrate).await;
             tokio::time::sleep(pause).await;
         }
+    }
+
+    pub(crate) async fn end_move(&self, slot: u16, from: usize, to: usize) {
+        let (from, to) = (&self.primaries[from], &self.primaries[to]);
+        let (mut source, mut target) = (from.server.client().await, to.server.client().await);
+        let slot = slot.to_string();
         let node = ["CLUSTER", "SETSLOT", &slot, "NODE", &to.id];
         let _: () = ask(&mut target, &node).await;
         let _: () = ask(&mut source, &node).await;

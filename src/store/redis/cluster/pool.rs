@@ -3,7 +3,7 @@
 //! Each connection passes the same checks as those of the lanes, so no part of onetap reads from a
 //! server that the lanes have rejected.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use deadpool_redis::{Hook, HookError, Pool, PoolError};
 use parking_lot::Mutex;
 
 use super::connector::Connector;
+use super::slots::receivers;
 use super::topology::Topology;
 use crate::domain::Partition;
 use crate::store::StoreError;
@@ -33,8 +34,8 @@ pub(crate) struct Pools {
 #[derive(Debug)]
 pub(crate) struct Server {
     node: Option<Node>,
-    /// Its first partition, by which to ask for it.
-    pub(crate) first: Partition,
+    /// Its first partition, by which to ask for it; None if it has none yet.
+    first: Option<Partition>,
     /// All its partitions.
     partitions: Vec<usize>,
 }
@@ -54,6 +55,12 @@ struct Place {
     lease: Lease,
     /// The generation in which it was found.
     generation: u64,
+    /// Whether its pool is for this query alone.
+    is_visit: bool,
+}
+
+fn unavailable(error: &dyn std::error::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
 }
 
 impl Pools {
@@ -69,9 +76,29 @@ impl Pools {
         commands: &Pipeline,
         what: &str,
     ) -> Result<T, StoreError> {
-        let unavailable =
-            |error: &dyn std::error::Error| StoreError::Unavailable(error.to_string());
         let place = self.place(partition).await.map_err(|error| unavailable(&error))?;
+        self.query_at(place, commands, what).await
+    }
+
+    /// The same at a server.
+    pub(crate) async fn query_server<T: FromRedisValue>(
+        &self,
+        server: &Server,
+        commands: &Pipeline,
+        what: &str,
+    ) -> Result<T, StoreError> {
+        match (server.first, &server.node) {
+            (None, Some(node)) => self.query_at(self.visit(node), commands, what).await,
+            (first, _) => self.query(first.unwrap_or(Partition::FIRST), commands, what).await,
+        }
+    }
+
+    async fn query_at<T: FromRedisValue>(
+        &self,
+        place: Place,
+        commands: &Pipeline,
+        what: &str,
+    ) -> Result<T, StoreError> {
         let lease = place.lease.clone();
         let node = place.node.clone();
         let pool = self.pool(place).map_err(|error| unavailable(&error))?;
@@ -92,12 +119,39 @@ impl Pools {
         if lease.holds() { answer } else { Err(StoreError::Unavailable(lease.why_lost().into())) }
     }
 
+    /// All servers that have a partition, by a map that was asked for after this call.
+    pub(crate) async fn servers_anew(&self) -> Result<Vec<Server>, StoreError> {
+        if let Some(topology) = self.connector.cluster() {
+            topology.outdate().await;
+        }
+        self.servers(true).await
+    }
+
+    /// The servers to which these are moving slots now. Their keys go one by one, and the map
+    /// changes when all have gone.
+    pub(crate) async fn receivers(&self, servers: &[Server]) -> Result<Vec<Server>, StoreError> {
+        let mut found = BTreeSet::new();
+        let mut commands = redis::pipe();
+        commands.cmd("CLUSTER").arg("NODES");
+        for server in servers {
+            let Some(node) = &server.node else { continue };
+            let (nodes,): (String,) = self.query_server(server, &commands, "the nodes").await?;
+            found.extend(receivers(&nodes, node));
+        }
+        let server = |node| {
+            let known = servers.iter().find(|server| server.node.as_ref() == Some(&node));
+            let first = known.and_then(|server| server.first);
+            Server { node: Some(node), first, partitions: Vec::new() }
+        };
+        Ok(found.into_iter().map(server).collect())
+    }
+
     /// All servers that have a partition. `fresh`: learns the map of the cluster first.
     pub(crate) async fn servers(&self, fresh: bool) -> Result<Vec<Server>, StoreError> {
         let Some(topology) = self.connector.cluster() else {
             return Ok(vec![Server {
                 node: None,
-                first: Partition::FIRST,
+                first: Some(Partition::FIRST),
                 partitions: Vec::new(),
             }]);
         };
@@ -112,16 +166,16 @@ impl Pools {
         let server = |(node, first): (&Node, _)| {
             let owners = Partition::all().zip(map.by_partition());
             let own = owners.filter(|it| it.1 == Some(node)).map(|it| it.0.index());
-            Server { node: Some(node.clone()), first, partitions: own.collect() }
+            Server { node: Some(node.clone()), first: Some(first), partitions: own.collect() }
         };
         Ok(map.nodes().into_iter().map(server).collect())
     }
 
-    /// The run id of the process of the server that has a partition; None if the user may not know.
-    pub(crate) async fn run_id(&self, partition: Partition) -> Result<Option<String>, StoreError> {
+    /// The run id of the process of a server; None if the user may not know.
+    pub(crate) async fn run_id(&self, server: &Server) -> Result<Option<String>, StoreError> {
         let mut commands = redis::pipe();
         commands.cmd("EVAL").arg(RUN_ID).arg(0);
-        let (info,): (String,) = self.query(partition, &commands, "INFO").await?;
+        let (info,): (String,) = self.query_server(server, &commands, "INFO").await?;
         Ok(run_id(&info).map(str::to_owned))
     }
 
@@ -133,7 +187,8 @@ impl Pools {
                 drop(self.connector.open(None).await?);
             }
             let (generation, node, lease) = self.connector.primary.believed();
-            return Ok(Place { node: node.ok_or_else(nobody)?, lease, generation });
+            let node = node.ok_or_else(nobody)?;
+            return Ok(Place { node, lease, generation, is_visit: false });
         };
         if topology.map().is_none() {
             self.connector.learn().await?;
@@ -141,7 +196,14 @@ impl Pools {
         let map = topology.map().unwrap_or_default();
         let node = map.owner(keys::slot(partition)).ok_or_else(nobody)?.clone();
         let lease = topology.lease(&node).ok_or_else(nobody)?;
-        Ok(Place { node, lease, generation: 0 })
+        Ok(Place { node, lease, generation: 0, is_visit: false })
+    }
+
+    /// A node that has no partition yet. Its lease ends with the visit.
+    fn visit(&self, node: &Node) -> Place {
+        let lease = self.connector.cluster().and_then(|topology| topology.lease(node));
+        let is_visit = lease.is_none();
+        Place { node: node.clone(), lease: lease.unwrap_or_default(), generation: 0, is_visit }
     }
 
     fn pool(&self, place: Place) -> Result<Pool, ConnectError> {
@@ -150,7 +212,7 @@ impl Pools {
         if let Some((_, pool)) = pools.get(&place.node) {
             return Ok(pool.clone());
         }
-        let Place { node, lease, generation } = place;
+        let Place { node, lease, generation, is_visit } = place;
         let (connector, at, known) = (Arc::clone(&self.connector), node.clone(), lease.clone());
         let pool = self.connector.dialer.pool(
             &node,
@@ -166,7 +228,9 @@ impl Pools {
                 })
             }),
         )?;
-        pools.insert(node, (lease, pool.clone()));
+        if !is_visit {
+            pools.insert(node, (lease, pool.clone()));
+        }
         Ok(pool)
     }
 }

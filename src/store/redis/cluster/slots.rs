@@ -1,6 +1,6 @@
 //! Which node of a cluster serves which slots.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 
 use deadpool_redis::redis::Value;
@@ -102,6 +102,36 @@ fn epoch(line: &str) -> Option<(&str, u64)> {
     Some((fields.next()?, fields.nth(5)?.parse().ok()?))
 }
 
+/// The nodes to which a node is moving slots of partitions now, by its reply to CLUSTER NODES: it
+/// says so of itself alone.
+pub(crate) fn receivers(nodes: &str, asked: &Node) -> BTreeSet<Node> {
+    let lines: Vec<Vec<&str>> =
+        nodes.lines().map(|line| line.split_ascii_whitespace().collect()).collect();
+    let is_own =
+        |line: &&Vec<&str>| line.get(2).is_some_and(|it| it.split(',').any(|it| it == "myself"));
+    let Some(own) = lines.iter().find(is_own) else { return BTreeSet::new() };
+    // A cluster gives names instead of addresses if it is told to.
+    let by_name = own.get(1).and_then(|it| name_of(it)).is_some_and(|name| name == asked.host);
+    let partitions: BTreeSet<u16> = Partition::all().map(keys::slot).collect();
+    let target = |field: &&str| {
+        let (slot, id) = field.strip_prefix('[')?.strip_suffix(']')?.split_once("->-")?;
+        partitions.contains(&slot.parse().ok()?).then_some(id.to_owned())
+    };
+    let node = |id: String| {
+        let line = lines.iter().find(|line| line.first() == Some(&id.as_str()))?;
+        let (address, _) = line.get(1)?.split_once('@')?;
+        let (host, port) = address.rsplit_once(':')?;
+        let name = name_of(line.get(1)?).filter(|name| by_name && !name.is_empty());
+        Some(Node { host: name.unwrap_or(host).to_owned(), port: port.parse().ok()? })
+    };
+    own.iter().filter_map(target).filter_map(node).collect()
+}
+
+/// The host name in an address of CLUSTER NODES: `ip:port@port,name,…`.
+fn name_of(address: &str) -> Option<&str> {
+    address.split(',').nth(1).filter(|name| !name.contains('='))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,5 +185,25 @@ mod tests {
             [("07c3", 9), ("67ed", 7), ("292f", 8)]
         );
         assert_eq!(epoch(""), None);
+    }
+
+    #[test]
+    fn what_moves_is_named_by_the_node_that_gives_it() {
+        let nodes = |name: &str| {
+            format!(
+                "67ed 10.0.0.2:30002@31002{name} master - 0 1426238316232 7 connected 0-8191 \
+                 [100->-07c3]\n\
+                 07c3 10.0.0.4:30004@31004{name} master - 0 1426238317239 9 connected\n\
+                 292f 10.0.0.3:30003@31003{name} myself,master - 0 0 8 connected 8192-16383 \
+                 [8192->-07c3] [8193->-67ed] [64-<-67ed] [8256->-gone]\n"
+            )
+        };
+        // Slot 8193 has no partition, slot 64 comes, and nobody knows the last node.
+        let asked = node("10.0.0.3", 30003);
+        assert_eq!(receivers(&nodes(""), &asked), [node("10.0.0.4", 30004)].into());
+        let named = nodes(",name,shard-id=1");
+        assert_eq!(receivers(&named, &asked), [node("10.0.0.4", 30004)].into());
+        assert_eq!(receivers(&named, &node("name", 30003)), [node("name", 30004)].into());
+        assert!(receivers("", &asked).is_empty());
     }
 }

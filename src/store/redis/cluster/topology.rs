@@ -105,6 +105,11 @@ impl Topology {
         settled.map_or(Known::Nothing, |known| known.clone())
     }
 
+    /// From now on no map counts as fresh that was learned before.
+    pub(crate) async fn outdate(&self) {
+        self.asked.lock().await.learned = None;
+    }
+
     /// Learns the map from the first node that gives one, unless the map is fresh. `ask` asks one
     /// node; `accept` checks a new map.
     pub(crate) async fn learn<A, C>(

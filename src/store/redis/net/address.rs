@@ -31,7 +31,7 @@ impl Debug for Secret {
 }
 
 /// A host and a port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Node {
     /// A host name or an IP address; IPv6 without brackets.
     pub host: String,
