@@ -72,9 +72,27 @@ impl AnyStore {
         self.gate().set(self, on).await
     }
 
+    /// Writes a document that says whether a window is open. No window holds it up.
+    pub(super) async fn write_flag(
+        &self,
+        write: DocumentWrite,
+        deadline: Deadline,
+    ) -> Result<bool, StoreError> {
+        on_store!(self, store => store.write_document(write, deadline).await)
+    }
+
     /// Whether this process takes no writes for as long as it lives.
     pub fn takes_no_writes(&self) -> bool {
         self.gate().shut.load(Ordering::Relaxed)
+    }
+
+    /// Whether a write may begin now.
+    ///
+    /// # Errors
+    ///
+    /// If a window is open, or this process takes no writes, or the store does not say.
+    pub async fn takes_writes(&self, deadline: Deadline) -> Result<(), StoreError> {
+        self.admit(deadline).await.map(drop)
     }
 
     /// Looks whether a window is open, unless this process knows.
@@ -264,6 +282,7 @@ impl Maintenance for AnyStore {
         write: DocumentWrite,
         deadline: Deadline,
     ) -> Result<bool, StoreError> {
-        on_store!(self, store => store.write_document(write, deadline).await)
+        let admitted = self.admit(deadline).await?;
+        self.write_flag(write, admitted.deadline).await
     }
 }

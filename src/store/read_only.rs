@@ -13,12 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
+use futures_util::future::try_join_all;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 use tokio::time::timeout_at;
 
 use super::{
-    AnyStore, Deadline, Document, DocumentWrite, Maintenance as _, ReadOnly, Store as _, StoreError,
+    AnyStore, Deadline, DocumentWrite, Maintenance as _, ReadOnly, Store as _, StoreError,
 };
 use crate::sync::{Gate, Inside, Stamped};
 
@@ -367,33 +368,31 @@ async fn set_flag(
     on: bool,
     deadline: Deadline,
 ) -> Result<(), StoreError> {
+    // After a write without an answer, no error means that nothing was applied.
+    let mut doubt: Option<StoreError> = None;
     loop {
-        let document: Option<Document> = store.document(name, deadline).await?;
+        let read = store.document(name, deadline).await;
+        let document = read.map_err(|error| doubt.clone().unwrap_or(error))?;
         if document.is_some() == on {
             return Ok(());
         }
-        let write = DocumentWrite {
-            name: name.to_owned(),
-            expected: document.map_or(0, |document| document.version),
-            body: on.then(|| br#"{"read_only":true}"#.to_vec()),
-            keep: None,
-        };
-        match store.write_document(write, deadline).await {
+        let expected = document.map_or(0, |document| document.version);
+        let body = on.then(|| br#"{"read_only":true}"#.to_vec());
+        let write = DocumentWrite { name: name.to_owned(), expected, body, keep: None };
+        match store.write_flag(write, deadline).await {
             Ok(true) => return Ok(()),
-            // Another process was faster, or perhaps this write was applied: look again.
-            Ok(false) | Err(StoreError::OutcomeUnknown) if !deadline.has_passed() => {}
-            Ok(false) => return Err(StoreError::too_late()),
-            Err(error) => return Err(error),
+            Ok(false) => {} // Another process was faster: look again.
+            Err(error @ StoreError::OutcomeUnknown) => doubt = Some(error),
+            Err(error) => return Err(doubt.unwrap_or(error)),
+        }
+        if deadline.has_passed() {
+            return Err(doubt.unwrap_or_else(StoreError::too_late));
         }
     }
 }
 
 async fn all_set(store: &AnyStore) -> Result<bool, StoreError> {
     let deadline = Deadline::after(CHANGE_TIMEOUT);
-    for name in flags(store) {
-        if !is_set(store, name, deadline).await? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let reads = flags(store).iter().map(|name| is_set(store, name, deadline));
+    Ok(try_join_all(reads).await?.into_iter().all(|is_set| is_set))
 }

@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use onetap::domain::{Partition, PostId};
+use onetap::store::redis::RedisSource;
+use onetap::store::{AnyStore, Maintenance as _, StoreError};
 use redis::aio::MultiplexedConnection;
 
 use crate::support::cluster::Cluster;
 use crate::support::fault_proxy::{Fault, FaultProxy, until};
 use crate::support::load::{Answer, Load, assert_sound};
 use crate::support::program::Program;
-use crate::support::redis_server::{Kind, RedisServer};
+use crate::support::redis_server::{Kind, RedisServer, options};
 use crate::support::service::Service;
-use crate::support::{post, posts};
+use crate::support::{post, posts, prefix, soon};
 
 const WINDOW: &str = "/v1/read-only";
 
@@ -165,6 +167,44 @@ async fn who_begins_a_window_that_the_store_loses_is_told_that_the_outcome_is_un
     };
     let (begun, ()) = tokio::join!(service.send("PUT", WINDOW), lose);
     begun.assert_problem(504, "outcome_unknown");
+}
+
+/// The connection breaks about when the first document is written, and stays away. Who gets no 504
+/// may rely on it that nothing was written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_whose_first_document_is_in_doubt_is_an_unknown_outcome() {
+    let redis = RedisServer::start(Kind::Redis, &[]);
+    let begin = async |micros: u64| {
+        let (proxy, prefix) = (FaultProxy::start(redis.address()).await, prefix());
+        let source = RedisSource::new(&options(&proxy.url(), &prefix)).unwrap();
+        let store = AnyStore::Redis(source.attach());
+        store.document("read-only", soon()).await.unwrap();
+        let broken = async {
+            tokio::time::sleep(Duration::from_micros(micros)).await;
+            proxy.fault(Fault::SwallowReplies);
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            proxy.fault(Fault::BlackHole);
+            proxy.cut();
+        };
+        let (begun, ()) = tokio::join!(store.set_read_only(true), broken);
+        let mut keys = redis::cmd("KEYS");
+        let keys: Vec<String> = keys
+            .arg(format!("{prefix}:*:d:read-only"))
+            .query_async(&mut redis.client().await)
+            .await
+            .unwrap();
+        (begun, !keys.is_empty())
+    };
+    let all = futures_util::future::join_all((0..60).map(|n| begin(n * 100))).await;
+    let mut in_doubt = 0;
+    for (begun, is_there) in all {
+        match begun {
+            Err(StoreError::OutcomeUnknown) => in_doubt += usize::from(is_there),
+            Err(error) => assert!(!is_there, "{error}, and the window is open"),
+            Ok(()) => assert!(is_there),
+        }
+    }
+    assert!(in_doubt > 0, "no connection broke behind a write");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
