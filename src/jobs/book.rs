@@ -205,6 +205,9 @@ impl JobBook {
         lines: Vec<u8>,
         deadline: Deadline,
     ) -> Result<(), StoreError> {
+        if lines.len() > MAX_DOCUMENT_BYTES {
+            return Err(damaged(id, format!("{} bytes of a receipt are too many", lines.len())));
+        }
         let (name, body) = (receipt_of(id, part), Some(lines));
         let write = DocumentWrite { name, expected: 0, body, keep: kept() };
         self.store.write_document(write, deadline).await.map(|_| ())
@@ -231,6 +234,10 @@ impl JobBook {
         deadline: Deadline,
     ) -> Result<bool, StoreError> {
         let body = serde_json::to_vec(job).map_err(|error| damaged(&job.id, error))?;
+        // Plans are bounded, so this is a bug of ours. To try again would not help.
+        if body.len() > MAX_DOCUMENT_BYTES {
+            return Err(damaged(&job.id, format!("{} bytes are too many", body.len())));
+        }
         let write = DocumentWrite {
             name: format!("job/{}", job.id),
             expected: version,

@@ -141,7 +141,7 @@ pub struct Job {
     pub state: State,
     /// Whether a moderator wants it to end.
     pub cancelled: bool,
-    /// Why it could not go on.
+    /// Why its last step failed, and is tried again; or why it could not go on.
     pub error: Option<String>,
     /// How much of `total` it has done.
     pub done: u64,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
@@ -13,7 +13,7 @@ use super::book::{JobBook, now};
 use super::job::{Job, JobId, Lease, Lists, State};
 use super::look::{Look, patience};
 use super::perform::{Did, Perform};
-use super::plan::Plan;
+use super::plan::{Plan, short};
 use super::sampling::sample;
 use super::stats::{AuditStats, JobStats};
 use super::task::Task;
@@ -25,6 +25,10 @@ const LEASE: Duration = Duration::from_secs(3);
 
 /// How long the runner waits when there is nothing to do, and after an error.
 const REST: Duration = Duration::from_secs(1);
+
+/// The longest wait of a job after a step that failed. The first is [`REST`], and the wait doubles
+/// with each failure.
+const MOST_REST: Duration = Duration::from_secs(60);
 
 /// The document that names the audit which completes the index.
 const INDEX_JOB: &str = "jobs/index";
@@ -41,6 +45,13 @@ pub struct Rates {
     pub audit: u32,
 }
 
+/// A job whose last steps failed.
+#[derive(Clone, Copy, Debug)]
+struct Backoff {
+    rest: Duration,
+    until: Instant,
+}
+
 /// Runs the jobs of a store.
 #[derive(Debug)]
 pub struct Runner {
@@ -54,6 +65,7 @@ pub struct Runner {
     /// Whether the index of what users gave is complete.
     indexed: bool,
     lists: HashMap<JobId, Arc<Lists>>,
+    backoffs: HashMap<JobId, Backoff>,
 }
 
 impl Runner {
@@ -66,7 +78,8 @@ impl Runner {
         stats: (Arc<JobStats>, Arc<AuditStats>),
     ) -> Self {
         let (book, name) = (JobBook::new(store, wake), Uuid::new_v4().simple().to_string());
-        Self { book, palettes, rates, stats, name, indexed: false, lists: HashMap::new() }
+        let (lists, backoffs) = (HashMap::new(), HashMap::new());
+        Self { book, palettes, rates, stats, name, indexed: false, lists, backoffs }
     }
 
     /// Works until `stop`. It may stop anywhere: what is under way is repeated by the next runner.
@@ -104,20 +117,51 @@ impl Runner {
 
     /// Gives each open job a turn. Returns whether any of them got on.
     async fn round(&mut self) -> Result<bool, StoreError> {
+        // In a read-only window no job begins a step.
+        self.book.store.takes_writes(patience()).await?;
         self.complete_index().await?;
         let open = self.book.open(patience()).await?;
+        self.lists.retain(|id, _| open.contains(id));
+        self.backoffs.retain(|id, _| open.contains(id));
         self.stats.0.open.sub(self.stats.0.open.get());
         self.stats.0.open.add(open.len() as u64);
-        let (mut worked, mut failed) = (false, None);
+        let mut worked = false;
         for id in open {
+            if self.backoffs.get(&id).is_some_and(|backoff| Instant::now() < backoff.until) {
+                continue;
+            }
             match self.turn(&id).await {
-                Ok(on) => worked |= on,
+                Ok(on) => {
+                    worked |= on;
+                    self.backoffs.remove(&id);
+                }
                 // No repetition helps here, and the other jobs need not wait for it.
                 Err(StoreError::Damaged(why)) => self.fail(&id, why).await?,
-                Err(error) => failed = Some(error),
+                // A window is no failure of a job.
+                Err(error @ StoreError::ReadOnly(_)) => return Err(error),
+                Err(error) => self.put_off(&id, &error).await?,
             }
         }
-        failed.map_or(Ok(worked), Err)
+        Ok(worked)
+    }
+
+    /// Tries a job again later, the later the more of its steps fail. The others go on meanwhile.
+    async fn put_off(&mut self, id: &JobId, error: &StoreError) -> Result<(), StoreError> {
+        self.stats.0.retried.add(1);
+        let before = self.backoffs.get(id);
+        let rest = before.map_or(REST, |before| (2 * before.rest).min(MOST_REST));
+        if before.is_none() {
+            tracing::warn!("a step of job {id} failed, and is tried again: {error}");
+        }
+        self.backoffs.insert(id.clone(), Backoff { rest, until: Instant::now() + rest });
+        // Whoever looks at the job should see why it does not get on.
+        let Some((mut job, version)) = self.book.load(id, patience()).await? else { return Ok(()) };
+        let error = short(&error.to_string());
+        if !job.has_ended() && job.error.as_ref() != Some(&error) {
+            job.error = Some(error);
+            self.book.save(&job, version, patience()).await?;
+        }
+        Ok(())
     }
 
     /// Ends a job that cannot go on.
@@ -125,7 +169,7 @@ impl Runner {
         tracing::warn!("job {id} cannot go on: {why}");
         match self.book.load(id, patience()).await {
             Ok(Some((mut job, version))) if !job.has_ended() => {
-                job.error = Some(why);
+                job.error = Some(short(&why));
                 job.end(State::Failed, now());
                 if self.book.save(&job, version, patience()).await? {
                     self.ended(&job).await?;
@@ -160,6 +204,7 @@ impl Runner {
             // Before the next plan, not behind it: a plan should be fresh when it is done.
             tokio::time::sleep(self.pause(plan.cost())).await;
         }
+        job.error = None;
         if job.cancelled && !job.has_ended() {
             job.end(State::Cancelled, now());
         }

@@ -96,7 +96,8 @@ pub(in crate::http) struct JobAnswer {
     holds_until: String,
     /// How often the job has gone through everything.
     passes: u32,
-    /// Why the job could not go on.
+    /// Why the last step failed, while the job runs and tries it again. Of a job that has failed:
+    /// why it could not go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     error: Option<String>,

@@ -5,13 +5,16 @@ mod beside_taps;
 mod crash;
 mod drift;
 mod kinds;
+mod largest;
+mod text_ids;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onetap::domain::{Amendment, Cause, EditAct, MemberEdit, Micros, Once, Palettes, PostId};
-use onetap::jobs::{Job, JobBook, Lists, Rates, Runner, Task};
+use onetap::jobs::{Job, JobBook, JobStats, Lists, Rates, Runner, Task};
 use onetap::store::{AnyStore, Maintenance as _, ReactorsQuery, Store as _};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -22,6 +25,7 @@ use crate::support::{reaction, soon, user};
 /// A store with a runner of its jobs.
 struct Jobs {
     book: JobBook,
+    stats: Arc<JobStats>,
     stop: CancellationToken,
     _running: JoinHandle<()>,
 }
@@ -32,12 +36,16 @@ impl Jobs {
     }
 
     fn with(store: &AnyStore, palettes: Arc<Palettes>, rate: u32) -> Self {
+        Self::at_rates(store, palettes, Rates { jobs: rate, audit: 0 })
+    }
+
+    fn at_rates(store: &AnyStore, palettes: Arc<Palettes>, rates: Rates) -> Self {
         let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-        let rates = Rates { jobs: rate, audit: 0 };
-        let (palettes, stats) = (Arc::new(palettes.into()), Default::default());
-        let runner = Runner::new(store.clone(), Arc::clone(&wake), palettes, rates, stats);
+        let (palettes, stats) = (Arc::new(palettes.into()), Arc::<JobStats>::default());
+        let both = (Arc::clone(&stats), Arc::default());
+        let runner = Runner::new(store.clone(), Arc::clone(&wake), palettes, rates, both);
         let running = tokio::spawn(runner.run(stop.clone()));
-        Self { book: JobBook::new(store.clone(), wake), stop, _running: running }
+        Self { book: JobBook::new(store.clone(), wake), stats, stop, _running: running }
     }
 
     async fn start(&self, task: Task, lists: Lists) -> Job {
