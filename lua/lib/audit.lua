@@ -77,8 +77,11 @@ local function audit(repairs, post, raw, not_after, seen, most, arg)
   local counts, state = shown(post)
   if state == REFUSED then return REFUSED, 0, 0 end
   if not counts then
-    note('damaged', 'its hash', 0, 0)
-    return 0, drift, 0
+    note('damaged', 'its hash', 0, 0) -- Its members may be sound.
+    local missing, failed = look_up(post, raw, arg, most, repairs)
+    if failed then return failed, 0, 0 end
+    if missing > 0 then note('index', '', missing, 0) end
+    return repairs and missing > 0 and CHANGED or 0, drift, 0
   end
   local right, kinds = compare(post, counts, state, seen, note)
   local own, floor, _, no_floor = state[1] and revision_of(state[1]) or nil, floor_of(post)

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::look::{Look, patience};
 use super::perform::{Did, Perform};
-use super::plan::{Behind, Drifted, Pending, Plan};
+use super::plan::{Behind, Drifted, Pending, Plan, short};
 use super::task::Task;
-use crate::domain::{Reaction, Reactor, UserId};
+use crate::domain::{PostId, Reaction, Reactor, UserId};
 use crate::store::{
     AnyStore, Audited, Drift, Maintenance as _, ReactorsQuery, Store as _, StoreError, WalkedPost,
 };
@@ -20,6 +20,9 @@ const MOST_DRIFTED: usize = 20;
 /// The most findings of a post that a receipt names.
 const MOST_FINDINGS: usize = 30;
 
+/// The most reactions of a damaged post that are read each by itself.
+const MOST_KINDS: usize = 400;
+
 /// What an audit of some members of a post found, and where the others begin.
 pub(super) struct Looked {
     pub(super) audited: Audited,
@@ -27,21 +30,25 @@ pub(super) struct Looked {
     pub(super) next: Option<Behind>,
 }
 
-/// Audits a post with its next members.
+/// Audits a post with its next members. With the first of them, it compares the whole post.
 pub(super) async fn audit(
     store: &AnyStore,
     pending: &Pending,
     repair: bool,
 ) -> Result<Looked, StoreError> {
     let (post, after) = (pending.post, pending.after.clone().map(Reactor::from));
-    let query = ReactorsQuery { post, reaction: None, after, limit: INDEXED };
+    let query = ReactorsQuery { post, reaction: pending.only.clone(), after, limit: INDEXED };
     let page = store.reactors(query, patience()).await?;
     let next = page.next().map(Behind::from);
     let indexed: Vec<(Reaction, UserId)> =
         page.reactors.into_iter().map(|reactor| (reactor.reaction, reactor.user)).collect();
     let members = indexed.len() as u64;
-    let walked = WalkedPost { post, own: true, seen: pending.seen.clone() };
-    let audited = store.audit(walked, indexed, repair, patience()).await?;
+    let audited = if pending.is_first() {
+        let walked = WalkedPost { post, own: true, seen: pending.seen.clone() };
+        store.audit(walked, indexed, repair, patience()).await?
+    } else {
+        store.audit_index(post, indexed, repair, patience()).await?
+    };
     Ok(Looked { audited, members, next })
 }
 
@@ -50,44 +57,67 @@ impl Look<'_> {
     pub(super) async fn audit(&self, plan: &mut Plan) -> Result<(), StoreError> {
         loop {
             let enough = (plan.looked + plan.members) as usize >= self.most;
-            if enough || plan.drifted.len() >= MOST_DRIFTED {
+            if enough || plan.drifted.len() >= MOST_DRIFTED || !plan.has_room() {
                 return Ok(());
             }
             let Some(pending) = plan.next.pending.front_mut() else {
-                let Some(posts) = self.walked(&mut plan.next).await? else {
+                let Some(posts) = self.walked(plan).await? else {
                     plan.ends_pass = true;
                     return Ok(());
                 };
                 plan.next.pending.extend(posts);
                 continue;
             };
-            let first = pending.after.is_none();
             let looked = match audit(self.store, pending, false).await {
                 Ok(looked) => looked,
                 Err(StoreError::Damaged(why)) => {
-                    plan.damaged.push((pending.post.to_string(), why));
-                    plan.looked += 1;
-                    plan.next.pending.pop_front();
+                    self.damaged(plan, &why).await?;
                     continue;
                 }
                 Err(error) => return Err(error),
             };
             plan.members += looked.members;
-            // What is not about these members was found with the first of them.
-            let found = looked.audited.drift.iter();
-            let found = found.filter(|drift| first || matches!(drift, Drift::NotIndexed(_)));
-            let drift: Vec<Value> = found.take(MOST_FINDINGS).map(finding).collect();
-            if !drift.is_empty() {
-                plan.drifted.push(Drifted { pending: pending.clone(), drift });
-            }
+            let found = looked.audited.drift.iter().take(MOST_FINDINGS);
+            let drift: Vec<Value> = found.map(finding).collect();
+            let audited = pending.clone();
             match looked.next {
                 Some(next) => pending.after = Some(next),
                 None => {
-                    plan.looked += 1;
+                    plan.looked += u64::from(pending.only.is_none());
                     plan.next.pending.pop_front();
                 }
             }
+            if !drift.is_empty() {
+                plan.note_drift(Drifted { pending: audited, drift });
+            }
         }
+    }
+
+    /// Notes that the next post is damaged. Its sound reactions are to be in the index all the
+    /// same, so each is read by itself.
+    async fn damaged(&self, plan: &mut Plan, why: &str) -> Result<(), StoreError> {
+        let Some(pending) = plan.next.pending.pop_front() else { return Ok(()) };
+        if pending.only.is_some() {
+            return Ok(());
+        }
+        plan.note_damage(Some(pending.post), why);
+        plan.looked += 1;
+        for name in self.kinds(&pending).await? {
+            plan.next.pending.push_front(Pending::of_one(pending.post, name));
+        }
+        Ok(())
+    }
+
+    /// The reactions of a damaged post, as far as anything tells.
+    async fn kinds(&self, pending: &Pending) -> Result<Vec<Reaction>, StoreError> {
+        let posts: &[PostId] = &[pending.post];
+        let counted = self.summaries(posts, &mut Plan::default()).await?;
+        let counted = counted.into_iter().flat_map(|it| it.reactions).map(|it| it.reaction);
+        let mut kinds: Vec<Reaction> = counted.chain(pending.seen.iter().cloned()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds.truncate(MOST_KINDS);
+        Ok(kinds)
     }
 }
 
@@ -100,7 +130,9 @@ impl Perform<'_> {
             let repair = matches!(self.job.task, Task::Audit { repair: true });
             let mut repaired = false;
             if repair && !self.job.dry_run {
-                repaired = self.repair_post(pending).await?;
+                // The members that follow are not listed before their counts are right.
+                let all = drift.iter().any(|found| found["what"] != "not_indexed");
+                repaired = self.repair_post(pending, all).await?;
             }
             did.numbers.add("drifted", 1);
             did.numbers.add(if repaired { "repaired" } else { "not_repaired" }, 1);
@@ -110,30 +142,29 @@ impl Perform<'_> {
         Ok(())
     }
 
-    /// Repairs a post. Returns whether it agrees with itself afterwards: an earlier run of this
-    /// step may have repaired it already.
-    async fn repair_post(&self, pending: &Pending) -> Result<bool, StoreError> {
+    /// Repairs a post with the members that were audited, and perhaps with all that follow. Returns
+    /// whether it agrees with itself afterwards: an earlier run of this step may have repaired it.
+    async fn repair_post(&self, pending: &Pending, all: bool) -> Result<bool, StoreError> {
         let mut pending = pending.clone();
         let mut sound = true;
         loop {
-            let next = match audit(self.store, &pending, true).await {
-                Ok(looked) => looked.next,
-                Err(StoreError::Damaged(_)) => return Ok(false),
-                Err(error) => return Err(error),
-            };
+            let mut next = None;
             // With its counts repaired, the post may list members that the index lacks, too.
-            match audit(self.store, &pending, true).await {
-                Ok(looked) => {
-                    let left = looked.audited.drift.iter();
-                    let mut left = left.filter(|it| !matches!(it, Drift::NotIndexed(_)));
-                    sound &= looked.audited.repaired || left.next().is_none();
+            for again in [false, true] {
+                match audit(self.store, &pending, true).await {
+                    Ok(looked) => {
+                        let mut left = looked.audited.drift.iter();
+                        let left = left.any(|it| !matches!(it, Drift::NotIndexed(_)));
+                        sound &= !again || looked.audited.repaired || !left;
+                        next = looked.next;
+                    }
+                    Err(StoreError::Damaged(_)) => return Ok(false),
+                    Err(error) => return Err(error),
                 }
-                Err(StoreError::Damaged(_)) => return Ok(false),
-                Err(error) => return Err(error),
             }
             match next {
-                Some(next) => pending.after = Some(next),
-                None => return Ok(sound),
+                Some(next) if all => pending.after = Some(next),
+                _ => return Ok(sound),
             }
         }
     }
@@ -148,6 +179,6 @@ fn finding(drift: &Drift) -> Value {
         Drift::NotIndexed(members) => json!({ "what": "not_indexed", "members": members }),
         Drift::Revision => json!({ "what": "revision" }),
         Drift::Rules => json!({ "what": "rules" }),
-        Drift::Damaged(why) => json!({ "what": "damaged", "why": why }),
+        Drift::Damaged(why) => json!({ "what": "damaged", "why": short(why) }),
     }
 }

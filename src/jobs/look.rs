@@ -15,6 +15,9 @@ use crate::store::{
 /// How many posts a call of the store reads, and how many a page of a walk should have.
 const PAGE: usize = 100;
 
+/// The most reactions of a post that an audit looks for in one go, beyond those that are counted.
+const MOST_SEEN: usize = 50;
+
 /// How many calls of the store a step makes at most to look for something.
 const MOST_READS: usize = 100;
 
@@ -64,7 +67,7 @@ impl Look<'_> {
         let posts: HashSet<PostId> = self.lists.posts.iter().copied().collect();
         let listed = matches!(self.job.task, Task::Retract { listed: true, .. });
         for _ in 0..MOST_READS {
-            let left = self.step() - plan.items.len();
+            let left = plan.room_for(self.step());
             let Some(user) = users.get(plan.next.nth) else { break };
             if left == 0 {
                 return Ok(());
@@ -75,7 +78,7 @@ impl Look<'_> {
                 let about = self.job.task.is_about(&given.reaction, given.reacted_at);
                 let here = !listed || posts.contains(&given.post);
                 if about && here && self.job.takes(given.reacted_at) {
-                    plan.items.push(Item {
+                    plan.add(Item {
                         post: given.post,
                         user: *user,
                         reaction: given.reaction.clone(),
@@ -104,7 +107,7 @@ impl Look<'_> {
         };
         let mut begun = HashSet::new();
         for _ in 0..MOST_READS {
-            let left = self.step() - plan.items.len();
+            let left = plan.room_for(self.step());
             if left == 0 || plan.looked as usize >= self.most {
                 return Ok(());
             }
@@ -127,7 +130,7 @@ impl Look<'_> {
             let page = match read {
                 Ok(page) => page,
                 Err(StoreError::Damaged(why)) => {
-                    plan.damaged.push((post.to_string(), why));
+                    plan.note_damage(Some(post), &why);
                     plan.next.pending.pop_front();
                     continue;
                 }
@@ -140,7 +143,7 @@ impl Look<'_> {
             for Reactor { reacted_at, user, reaction } in page.reactors {
                 if self.job.takes(reacted_at) {
                     let at = reacted_at.0;
-                    plan.items.push(Item { post, user, reaction, at, excluded: None });
+                    plan.add(Item { post, user, reaction, at, excluded: None });
                 }
             }
         }
@@ -161,10 +164,10 @@ impl Look<'_> {
             Task::Rename { from, listed, .. } => {
                 let posts = match listed {
                     true => self.listed(&mut plan.next),
-                    false => self
-                        .walked(&mut plan.next)
-                        .await?
-                        .map(|seen| seen.into_iter().map(|pending| pending.post).collect()),
+                    false => self.walked(plan).await?.map(|seen| {
+                        let once: HashSet<PostId> = seen.iter().map(|it| it.post).collect();
+                        once.into_iter().collect()
+                    }),
                 };
                 let Some(posts) = posts else { return Ok(false) };
                 plan.looked += posts.len() as u64;
@@ -187,24 +190,28 @@ impl Look<'_> {
         Some(posts)
     }
 
-    /// The next posts of a walk, each once; None at its end.
-    pub(super) async fn walked(
-        &self,
-        place: &mut Place,
-    ) -> Result<Option<Vec<Pending>>, StoreError> {
-        if place.walked {
+    /// The next posts of a walk; None at its end. A post of which the walk has seen many reactions
+    /// comes several times, with some of them each.
+    pub(super) async fn walked(&self, plan: &mut Plan) -> Result<Option<Vec<Pending>>, StoreError> {
+        if plan.next.walked {
             return Ok(None);
         }
-        let after = place.walk.take().map(WalkCursor);
+        let after = plan.next.walk.take().map(WalkCursor);
         let page = self.store.walk(after, PAGE, patience()).await?;
-        place.walked = page.next.is_none();
-        place.walk = page.next.map(|WalkCursor(text)| text);
+        plan.next.walked = page.next.is_none();
+        plan.next.walk = page.next.map(|WalkCursor(text)| text);
+        page.damaged.iter().for_each(|why| plan.note_damage(None, why));
         let mut once = HashSet::new();
         let posts = page.posts.into_iter().filter(|walked| once.insert(walked.post));
         let (own, by_members): (Vec<_>, Vec<_>) = posts.partition(|walked| walked.own);
         let by_members = self.uncounted(by_members).await?;
-        let posts = own.into_iter().chain(by_members);
-        Ok(Some(posts.map(|walked| Pending::new(walked.post, walked.seen)).collect()))
+        let posts =
+            own.into_iter().chain(by_members).flat_map(|WalkedPost { post, seen, .. }| {
+                let more = seen.chunks(MOST_SEEN).skip(1).map(<[_]>::to_vec).collect::<Vec<_>>();
+                let first = seen.into_iter().take(MOST_SEEN).collect();
+                std::iter::once(first).chain(more).map(move |seen| Pending::new(post, seen))
+            });
+        Ok(Some(posts.collect()))
     }
 
     /// Of posts that a walk came by at members of theirs, those with a reaction that no count
@@ -224,7 +231,7 @@ impl Look<'_> {
     }
 
     /// The summaries of these posts. Damaged posts are left out, and noted in the plan.
-    async fn summaries(
+    pub(super) async fn summaries(
         &self,
         posts: &[PostId],
         plan: &mut Plan,
@@ -243,7 +250,7 @@ impl Look<'_> {
                         match read(&[*post]).await {
                             Ok(summaries) => all.extend(summaries),
                             Err(StoreError::Damaged(why)) => {
-                                plan.damaged.push((post.to_string(), why));
+                                plan.note_damage(Some(*post), &why);
                             }
                             Err(error) => return Err(error),
                         }
@@ -268,6 +275,9 @@ impl Look<'_> {
         let summaries = self.summaries(&posts, plan).await?;
         let by_post: HashMap<PostId, Summary> =
             summaries.into_iter().map(|summary| (summary.post, summary)).collect();
+        let task = &self.job.task;
+        // What excludes a reaction on a damaged post is not known.
+        plan.retain(|item| by_post.contains_key(&task.target(item).0));
         let mut known: HashMap<Vec<Reaction>, usize> = HashMap::new();
         for item in &mut plan.items {
             let (post, _, reaction) = self.job.task.target(item);

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::job::{Job, Numbers};
 use super::look::patience;
-use super::plan::{Item, Plan};
+use super::plan::{Item, Plan, short};
 use super::task::Task;
 use crate::domain::{
     Amendment, EditAct, EditOutcome, MemberEdit, Micros, Once, PostId, Reaction, StepToken,
@@ -30,6 +30,15 @@ impl Did {
         self.lines.extend(serde_json::to_vec(value).unwrap_or_default());
         self.lines.push(b'\n');
     }
+
+    /// Notes what is damaged: a post, or an entry of the store that belongs to none.
+    fn damage(&mut self, post: Option<&String>, why: &str) {
+        self.numbers.add("damaged", 1);
+        match post {
+            Some(post) => self.line(&json!({ "post_id": post, "damaged": short(why) })),
+            None => self.line(&json!({ "damaged": short(why) })),
+        }
+    }
 }
 
 /// An edit, and which reaction of the plan it is for.
@@ -51,8 +60,7 @@ impl Perform<'_> {
     pub(super) async fn run(&self) -> Result<Did, StoreError> {
         let mut did = Did::default();
         for (post, why) in &self.plan.damaged {
-            did.numbers.add("damaged", 1);
-            did.line(&json!({ "post_id": post, "damaged": why }));
+            did.damage((!post.is_empty()).then_some(post), why);
         }
         if matches!(self.job.task, Task::Audit { .. }) {
             self.repair(&mut did).await?;
@@ -211,8 +219,7 @@ impl Perform<'_> {
                         all.extend(edits.into_iter().zip(outcomes));
                     }
                     Err(StoreError::Damaged(why)) => {
-                        did.numbers.add("damaged", 1);
-                        did.line(&json!({ "post_id": post.to_string(), "damaged": why }));
+                        did.damage(Some(&post.to_string()), &why);
                         all.extend(edits.into_iter().map(|edit| (edit, None)));
                     }
                     Err(error) => return Err(error),

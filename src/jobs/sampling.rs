@@ -24,6 +24,10 @@ pub(super) async fn sample(store: &AnyStore, rate: u32, stats: &Arc<AuditStats>)
         let Some(pending) = posts.pop_front() else {
             match store.walk(after.take(), 100, patience()).await {
                 Ok(page) => {
+                    for why in &page.damaged {
+                        stats.failed.add(1);
+                        tracing::warn!("{why}");
+                    }
                     let found = page.posts.into_iter();
                     posts = found.map(|walked| Pending::new(walked.post, walked.seen)).collect();
                     after = page.next;

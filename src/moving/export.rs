@@ -284,8 +284,12 @@ async fn all_posts(store: &AnyStore, outlet: &Outlet) -> Result<Sorted, ExportEr
         if outlet.parts.is_closed() {
             return Err(ExportError::Gone);
         }
-        let WalkPage { posts, next } =
+        let WalkPage { posts, damaged, next } =
             patiently(|deadline| store.walk(after.clone(), WALK, deadline)).await?;
+        // An export that says nothing about what it lacks would pass for a whole one.
+        if let Some(why) = damaged.into_iter().next() {
+            return Err(StoreError::Damaged(why).into());
+        }
         let posts = posts.into_iter().map(|walked| Key::of_post(walked.post)).collect();
         if keys.send(posts).await.is_err() {
             break;

@@ -13,8 +13,8 @@ use super::{
     WalkCursor, WalkPage, WalkedPost, WatchedPartitions, WriteGate, file, memory, redis,
 };
 use crate::domain::{
-    Amended, Amendment, Forget, Forgotten, Outcome, Partition, Reaction, ReactorsPage, Ruled,
-    RulesEdit, Summary, Tap, UserId,
+    Amended, Amendment, Forget, Forgotten, Outcome, Partition, PostId, Reaction, ReactorsPage,
+    Ruled, RulesEdit, Summary, Tap, UserId,
 };
 
 /// Makes the same call on each kind of store.
@@ -267,6 +267,18 @@ impl Maintenance for AnyStore {
         let admitted = if repair { Some(self.admit(deadline).await?) } else { None };
         let deadline = admitted.as_ref().map_or(deadline, |admitted| admitted.deadline);
         on_store!(self, store => store.audit(post, indexed, repair, deadline).await)
+    }
+
+    async fn audit_index(
+        &self,
+        post: PostId,
+        indexed: Vec<(Reaction, UserId)>,
+        repair: bool,
+        deadline: Deadline,
+    ) -> Result<Audited, StoreError> {
+        let admitted = if repair { Some(self.admit(deadline).await?) } else { None };
+        let deadline = admitted.as_ref().map_or(deadline, |admitted| admitted.deadline);
+        on_store!(self, store => store.audit_index(post, indexed, repair, deadline).await)
     }
 
     async fn document(

@@ -29,6 +29,9 @@ pub struct WalkCursor(pub String);
 pub struct WalkPage {
     /// Posts, in no order that a caller may rely on.
     pub posts: Vec<WalkedPost>,
+    /// Entries that onetap did not write and that belong to no post, in words for people. The walk
+    /// goes on behind them.
+    pub damaged: Vec<String>,
     /// Where to go on; None at the end.
     pub next: Option<WalkCursor>,
 }
@@ -198,13 +201,14 @@ pub(super) fn check_edits(amendment: &Amendment) -> Result<(), StoreError> {
 ///     over live taps. A step that leaves a post untouched keeps no mark, as
 ///     [`ImportMark`](crate::domain::ImportMark) says. Forgetting all of a post deletes its mark.
 /// 20. **Walk.** A walk from the start to the end comes by every post that has members or rules all
-///     the while, at least once.
+///     the while, at least once. Damage ends no walk.
 /// 21. **Given.** The list of a user has exactly the memberships of that user, newest first, as of
 ///     the time of the read. Pages meet without a gap or a duplicate. A member that was there
 ///     before the store had the index is in the list once every post has been audited with
 ///     `repair`.
 /// 22. **Audit.** An audit finds each disagreement of [`Drift`] in a post, in one atomic step. With
-///     `repair` it makes the rest agree with the members, and loses none of them.
+///     `repair` it makes the rest agree with the members, and loses none of them. Damage in one
+///     reaction of a post keeps no member of another one out of the index.
 /// 23. **Documents.** A write happens only if the document has the expected version, and is one
 ///     atomic step.
 pub trait Maintenance {
@@ -238,6 +242,16 @@ pub trait Maintenance {
     fn audit(
         &self,
         post: WalkedPost,
+        indexed: Vec<(Reaction, UserId)>,
+        repair: bool,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Audited, StoreError>> + Send;
+
+    /// The same for members of a post and the index alone, so that a caller who goes through many
+    /// members compares the rest once.
+    fn audit_index(
+        &self,
+        post: PostId,
         indexed: Vec<(Reaction, UserId)>,
         repair: bool,
         deadline: Deadline,

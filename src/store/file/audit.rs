@@ -26,15 +26,21 @@ struct Findings {
     has_members: bool,
 }
 
+/// What to compare.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) post: PostId,
+    /// Members to look up in the index.
+    pub(super) indexed: Vec<(Reaction, UserId)>,
+    /// Whether to compare the rest of the post, too: that counts all its members.
+    pub(super) whole: bool,
+}
+
 /// Compares, in one commit.
-pub(super) fn audit(
-    txn: &ReadTransaction,
-    post: PostId,
-    indexed: &[(Reaction, UserId)],
-) -> FileResult<Audited> {
+pub(super) fn audit(txn: &ReadTransaction, asked: &Asked) -> FileResult<Audited> {
     let (posts, meta) = (txn.open_table(keys::POSTS)?, txn.open_table(keys::META)?);
     let index = listings::open(txn, keys::GIVEN)?;
-    let found = find(&posts, &meta, index.as_ref(), post, indexed);
+    let found = find(&posts, &meta, index.as_ref(), asked);
     found.map_or_else(damaged, |Findings { drift, revision, .. }| {
         Ok(Audited { drift, repaired: false, revision })
     })
@@ -42,34 +48,34 @@ pub(super) fn audit(
 
 /// Damage is a finding, too, but its post has no revision that anybody could read.
 fn damaged(error: FileError) -> FileResult<Audited> {
+    let (drift, revision) = (vec![damage(error)?], Revision::default());
+    Ok(Audited { drift, repaired: false, revision })
+}
+
+fn damage(error: FileError) -> FileResult<Drift> {
     match error {
-        FileError::Damaged(what) => {
-            let (drift, revision) = (vec![Drift::Damaged(what)], Revision::default());
-            Ok(Audited { drift, repaired: false, revision })
-        }
+        FileError::Damaged(what) => Ok(Drift::Damaged(what)),
         engine @ FileError::Engine(_) => Err(engine),
     }
 }
 
 impl Tables<'_> {
     /// Compares and makes everything agree with the members.
-    pub(super) fn repair(
-        &mut self,
-        post: PostId,
-        indexed: &[(Reaction, UserId)],
-        now: Micros,
-    ) -> FileResult<Audited> {
-        let found = match find(&self.posts, &self.meta, Some(&self.given), post, indexed) {
+    pub(super) fn repair(&mut self, asked: &Asked, now: Micros) -> FileResult<Audited> {
+        let found = match find(&self.posts, &self.meta, Some(&self.given), asked) {
             Ok(found) => found,
             Err(error) => return damaged(error),
         };
+        let post = asked.post;
         let Findings { drift, revision, head, counts, missing, has_members } = found;
-        let is_damaged = drift.iter().any(|it| matches!(it, Drift::Damaged(_)));
-        if drift.is_empty() || is_damaged {
-            return Ok(Audited { drift, repaired: false, revision });
-        }
         for (user, set, at) in &missing {
             self.given.insert(&keys::given(*user, &set.given(*at))[..], ())?;
+        }
+        let only_index = drift.iter().all(|it| matches!(it, Drift::NotIndexed(_)));
+        if only_index || drift.iter().any(|it| matches!(it, Drift::Damaged(_))) {
+            self.written += usize::from(!missing.is_empty());
+            let repaired = only_index && !drift.is_empty();
+            return Ok(Audited { drift, repaired, revision });
         }
         counts.iter().try_for_each(|(set, count)| self.write_count(set, *count))?;
         let head = Head { revision: Revision::next(revision, now), ..head };
@@ -83,10 +89,41 @@ fn find<P: ReadableTable<&'static [u8], &'static [u8]>>(
     posts: &P,
     meta: &impl ReadableTable<&'static str, u64>,
     index: Option<&impl ReadableTable<&'static [u8], ()>>,
-    post: PostId,
-    indexed: &[(Reaction, UserId)],
+    asked: &Asked,
 ) -> FileResult<Findings> {
-    let seen = Seen::look(posts, meta, post)?;
+    let seen = Seen::look(posts, meta, asked.post)?;
+    let compared = if asked.whole { compare(posts, &seen) } else { Ok(Findings::of(&seen)) };
+    let mut found = match compared {
+        Ok(found) => found,
+        Err(error) => Findings { drift: vec![damage(error)?], ..Findings::of(&seen) },
+    };
+    found.missing = listings::not_indexed(&seen, index, &asked.indexed)?;
+    if !found.missing.is_empty() {
+        found.drift.push(Drift::NotIndexed(found.missing.len() as u64));
+    }
+    Ok(found)
+}
+
+impl Findings {
+    /// Nothing.
+    fn of<P>(seen: &Seen<'_, P>) -> Self {
+        Self {
+            drift: Vec::new(),
+            revision: seen.head.revision,
+            head: seen.head.clone(),
+            counts: Vec::new(),
+            missing: Vec::new(),
+            has_members: false,
+        }
+    }
+}
+
+/// Compares all but the index.
+fn compare<P: ReadableTable<&'static [u8], &'static [u8]>>(
+    posts: &P,
+    seen: &Seen<'_, P>,
+) -> FileResult<Findings> {
+    let post = seen.post;
     let (mut drift, mut counts, mut head) = (Vec::new(), Vec::new(), seen.head.clone());
     let shown = shown(posts, post)?;
     let mut sets: BTreeMap<Reaction, Set> = BTreeMap::new();
@@ -120,12 +157,7 @@ fn find<P: ReadableTable<&'static [u8], &'static [u8]>>(
     if has_state && (!seen.has_state || seen.head.revision == Revision::default()) {
         drift.push(Drift::Revision);
     }
-    let missing = listings::not_indexed(&seen, index, indexed)?;
-    if !missing.is_empty() {
-        drift.push(Drift::NotIndexed(missing.len() as u64));
-    }
-    let revision = seen.head.revision;
-    Ok(Findings { drift, revision, head, counts, missing, has_members })
+    Ok(Findings { drift, head, counts, has_members, ..Findings::of(seen) })
 }
 
 /// The counts that readers see.

@@ -3,7 +3,7 @@
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, TableError};
 
-use super::file_error::FileResult;
+use super::file_error::{FileError, FileResult};
 use super::keys::{self, Set};
 use super::seen::Seen;
 use super::{Given, WalkPage, documents, step};
@@ -22,7 +22,8 @@ pub(super) fn open<K: redb::Key + 'static, V: redb::Value + 'static>(
     }
 }
 
-/// A page of posts behind `after`, in the order of their ids.
+/// A page of posts behind `after`, in the order of their ids. A post is in it also if its entries
+/// are damaged: whoever reads them learns of it.
 pub(super) fn walk(
     txn: &ReadTransaction,
     after: Option<PostId>,
@@ -30,21 +31,37 @@ pub(super) fn walk(
 ) -> FileResult<WalkPage> {
     let posts = txn.open_table(keys::POSTS)?;
     let mut from = after.map_or_else(keys::first_post, keys::behind);
-    let mut found = Vec::new();
+    let (mut found, mut odd, mut next) = (Vec::new(), 0, None);
     while let Some(entry) = posts.range::<&[u8]>(&from[..]..)?.next() {
         let (key, _) = entry?;
-        let post = keys::post_of(key.value())?;
+        let key = key.value();
+        let own = keys::post_of(key).ok().filter(|post| key < &keys::behind(*post)[..]);
+        let Some(post) = own else {
+            odd += 1;
+            from = [key, &[0]].concat();
+            continue;
+        };
         from = keys::behind(post);
-        let has_head = key.value().len() == keys::head(post).len();
-        let seen: Vec<_> = sets(&posts, post)?.into_iter().map(|set| set.reaction).collect();
-        if has_head || !seen.is_empty() {
-            found.push(WalkedPost { post, own: true, seen });
+        let has_head = key.len() == keys::head(post).len();
+        let has_state = match has_head {
+            true => Ok(true),
+            false => sets(&posts, post).map(|sets| !sets.is_empty()),
+        };
+        match has_state {
+            Ok(false) => {}
+            // An audit looks at the members itself.
+            Ok(true) | Err(FileError::Damaged(_)) => {
+                found.push(WalkedPost { post, own: true, seen: Vec::new() });
+            }
+            Err(error) => return Err(error),
         }
         if found.len() >= limit.max(1) {
-            return Ok(WalkPage { posts: found, next: Some(WalkCursor(post.to_string())) });
+            next = Some(WalkCursor(post.to_string()));
+            break;
         }
     }
-    Ok(WalkPage { posts: found, next: None })
+    let damaged = (odd > 0).then(|| format!("{odd} entries of the store file belong to no post"));
+    Ok(WalkPage { posts: found, damaged: damaged.into_iter().collect(), next })
 }
 
 /// The sets of a post that have members and are not forgotten, as their entries say.

@@ -2,13 +2,36 @@
 
 use redb::ReadTransaction;
 
+use super::audit::Asked;
 use super::writer::{Answer, Write};
 use super::{FileStore, audit, listings};
-use crate::domain::{Amended, Amendment, Reaction, UserId};
+use crate::domain::{Amended, Amendment, PostId, Reaction, UserId};
 use crate::store::{
     Audited, Deadline, Document, DocumentWrite, Given, GivenPage, Maintenance, StoreError,
     WalkCursor, WalkPage, WalkedPost, now,
 };
+
+impl FileStore {
+    /// Compares in a read, so that a large post stops no tap. Only if something does not agree, the
+    /// writer compares again and repairs.
+    async fn compare(
+        &self,
+        asked: Asked,
+        repair: bool,
+        deadline: Deadline,
+    ) -> Result<Audited, StoreError> {
+        let read = asked.clone();
+        let look = move |txn: &ReadTransaction| audit::audit(txn, &read);
+        let audited = self.0.shared.read_much(deadline, look).await?;
+        if audited.drift.is_empty() || !repair {
+            return Ok(audited);
+        }
+        match self.write(Write::Repair(asked), deadline).await? {
+            Answer::Audited(audited) => Ok(audited),
+            _ => Err(StoreError::OutcomeUnknown),
+        }
+    }
+}
 
 impl Maintenance for FileStore {
     /// All amendments of a call share one commit, so the caller decides for how long taps wait.
@@ -53,8 +76,6 @@ impl Maintenance for FileStore {
         Ok(GivenPage::cut(found, limit))
     }
 
-    /// Compares in a read, so that a large post stops no tap. Only if something does not agree, the
-    /// writer compares again and repairs.
     async fn audit(
         &self,
         post: WalkedPost,
@@ -62,16 +83,18 @@ impl Maintenance for FileStore {
         repair: bool,
         deadline: Deadline,
     ) -> Result<Audited, StoreError> {
-        let (post, asked) = (post.post, indexed.clone());
-        let look = move |txn: &ReadTransaction| audit::audit(txn, post, &asked);
-        let audited = self.0.shared.read_much(deadline, look).await?;
-        if audited.drift.is_empty() || !repair {
-            return Ok(audited);
-        }
-        match self.write(Write::Repair(post, indexed), deadline).await? {
-            Answer::Audited(audited) => Ok(audited),
-            _ => Err(StoreError::OutcomeUnknown),
-        }
+        let asked = Asked { post: post.post, indexed, whole: true };
+        self.compare(asked, repair, deadline).await
+    }
+
+    async fn audit_index(
+        &self,
+        post: PostId,
+        indexed: Vec<(Reaction, UserId)>,
+        repair: bool,
+        deadline: Deadline,
+    ) -> Result<Audited, StoreError> {
+        self.compare(Asked { post, indexed, whole: false }, repair, deadline).await
     }
 
     async fn document(

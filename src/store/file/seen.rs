@@ -16,7 +16,7 @@ const COUNTED: usize = 64;
 #[derive(Debug)]
 pub(super) struct Seen<'a, P> {
     posts: &'a P,
-    post: PostId,
+    pub(super) post: PostId,
     /// Of a post without state: the floor, and a generation of its own.
     pub(super) head: Head,
     pub(super) has_state: bool,

@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::audit::Asked;
 use super::file_core::FileCore;
 use super::file_error::FileResult;
 use super::open::{OpenError, Opener, STALE, Top, judge_io};
@@ -21,8 +22,7 @@ use super::place::GONE;
 use super::step::Tables;
 use super::{Deadline, Retention, Severity, StoreError, ThrottledWarnings};
 use crate::domain::{
-    Amended, Amendment, Forget, Forgotten, Micros, Outcome, Partition, PostId, Reaction, Ruled,
-    RulesEdit, Tap, UserId,
+    Amended, Amendment, Forget, Forgotten, Micros, Outcome, Partition, Ruled, RulesEdit, Tap,
 };
 use crate::store::{Audited, DocumentWrite};
 
@@ -42,8 +42,8 @@ pub(super) enum Write {
     Forget(Forget),
     /// Steps of their own, in one commit.
     Amend(Vec<Amendment>),
-    /// An audit with repair: the post, and members to look up in the index.
-    Repair(PostId, Vec<(Reaction, UserId)>),
+    /// An audit with repair.
+    Repair(Asked),
     Document(DocumentWrite),
     Probe,
 }
@@ -294,9 +294,7 @@ fn run(tables: &mut Tables<'_>, write: &Write, now: Micros) -> FileResult<WriteR
         Write::Amend(amendments) => {
             tables.amend_all(amendments, now).map(|all| Ok(Answer::Amended(all)))
         }
-        Write::Repair(post, indexed) => {
-            tables.repair(*post, indexed, now).map(|it| Ok(Answer::Audited(it)))
-        }
+        Write::Repair(asked) => tables.repair(asked, now).map(|it| Ok(Answer::Audited(it))),
         Write::Document(write) => {
             tables.write_document(write, now).map(|it| Ok(Answer::Document(it)))
         }

@@ -58,14 +58,14 @@ impl Maintenance for MemoryStore {
             posts.extend(found.map(|post| WalkedPost { post, own: true, seen: Vec::new() }));
             if full {
                 let next = after.map(|last| cursor(partition.index(), last));
-                return Ok(WalkPage { posts, next });
+                return Ok(WalkPage { posts, damaged: Vec::new(), next });
             }
             (first, after) = (first + 1, None);
             if first.is_multiple_of(STRETCH) {
                 tokio::task::yield_now().await;
             }
         }
-        Ok(WalkPage { posts, next: None })
+        Ok(WalkPage { posts, damaged: Vec::new(), next: None })
     }
 
     async fn given(
@@ -97,6 +97,18 @@ impl Maintenance for MemoryStore {
         self.step(post.post, deadline, |partition, _| {
             Ok(partition.audit(post.post, &indexed, repair, now()))
         })
+    }
+
+    /// In memory, nothing but the index can disagree.
+    async fn audit_index(
+        &self,
+        post: PostId,
+        indexed: Vec<(Reaction, UserId)>,
+        repair: bool,
+        deadline: Deadline,
+    ) -> Result<Audited, StoreError> {
+        let walked = WalkedPost { post, own: false, seen: Vec::new() };
+        self.audit(walked, indexed, repair, deadline).await
     }
 
     async fn document(

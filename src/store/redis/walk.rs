@@ -94,7 +94,7 @@ pub(super) async fn page(
         next = if is_last { after_all(core, place, begin).await? } else { Some(behind) };
     }
     let next = next.map(|place| place.cursor());
-    Ok(WalkPage { posts: posts(core, &keys), next })
+    Ok(WalkPage { posts: posts(core, &keys), damaged: Vec::new(), next })
 }
 
 /// Where the walk goes on after the last server. `begin`: the hash of the map without those that

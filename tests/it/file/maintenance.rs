@@ -214,11 +214,10 @@ async fn an_audit_finds_and_repairs_what_does_not_agree() {
         (all[5], vec![like(0, 80), Drift::Revision]),
         (all[6], vec![]),
     ];
-    // A walk comes by the post of which members alone are left, and says which.
+    // A walk comes by the post of which members alone are left.
     let walked = store.walk(None, 100, soon()).await.unwrap().posts;
     let found: BTreeSet<_> = walked.iter().map(|it| it.post).collect();
     assert_eq!(found, all.iter().copied().collect());
-    assert!(walked.iter().all(|it| it.seen.contains(&reaction("like"))), "{walked:?}");
     for (post, drift) in cases {
         let before = audit(&store, post, &[3], false).await;
         assert_eq!((&before.drift, before.repaired), (&drift, false), "{post}");
