@@ -14,7 +14,7 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: auth deploy deploy-tools deb deb-test help test messages ci dist lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander moderation moving web web-dist web-tools double-taps demo-figures picture
+.PHONY: auth deploy deploy-tools deb deb-test help test messages ci dist lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander moderation moving jobs web web-dist web-tools double-taps demo-figures picture
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -145,6 +145,12 @@ moderation: bench-tools ## What listing, locking and forgetting a post with a mi
 moving: tools ## Rows per second, memory and exactness of import, diff and export, and what an import costs taps meanwhile (ROWS=…)
 	cargo build --profile dist --workspace
 	benches/moving
+
+jobs: tools ## Jobs on 10,000 posts beside 50 users who tap, then 20 kills of each kind in the middle (half an hour)
+	cargo build
+	ONETAP_JOB_POSTS=10000 cargo test --test it -- --nocapture --test-threads 1 \
+	  erasing_beside_taps renaming_beside_taps merging_users_beside_taps
+	ONETAP_JOB_KILLS=20 cargo test --test it -- --nocapture --test-threads 1 jobs::crash
 
 tools: $(TOOLS)/valkey-server $(TOOLS)/promtool ## Find or install redis-server, valkey-server, PostgreSQL and promtool
 	@command -v redis-server >/dev/null || { \

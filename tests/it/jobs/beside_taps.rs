@@ -77,12 +77,22 @@ impl Crowd {
 
 /// Fills the posts by taps, so that the log explains what is there.
 async fn fill(store: &AnyStore, posts: &[PostId]) -> Vec<Answered> {
+    let part = |posts: &[PostId]| {
+        let (store, posts) = (store.clone(), posts.to_vec());
+        tokio::spawn(async move {
+            let mut answers = Vec::new();
+            for (post, n) in posts.iter().zip(0..) {
+                for (id, name) in [(1, "heart"), (2, "heart"), (2, "love"), (60 + n % 5, "heart")] {
+                    let tap = tap(Verb::Set, *post, id, name);
+                    answers.push((tap.clone(), store.tap(tap, soon()).await.unwrap()));
+                }
+            }
+            answers
+        })
+    };
     let mut answers = Vec::new();
-    for (n, post) in posts.iter().enumerate() {
-        for (id, name) in [(1, "heart"), (2, "heart"), (2, "love"), (60 + n as u64 % 5, "heart")] {
-            let tap = tap(Verb::Set, *post, id, name);
-            answers.push((tap.clone(), store.tap(tap, soon()).await.unwrap()));
-        }
+    for part in posts.chunks(posts.len().div_ceil(32)).map(part).collect::<Vec<_>>() {
+        answers.extend(part.await.unwrap());
     }
     answers
 }

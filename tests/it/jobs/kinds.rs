@@ -25,6 +25,14 @@ on_stores! { [memory, file, redis] {
     an_older_store_gets_its_index_first,
 } }
 
+on_stores! { [cluster] {
+    erasing_removes_all_that_a_user_gave_and_nothing_else,
+    renaming_keeps_the_older_time_and_one_entry_a_member,
+    merging_users_gives_all_to_one_of_them,
+    a_post_can_be_copied_and_moved,
+    an_audit_of_a_sound_store_finds_nothing,
+} }
+
 async fn erasing_removes_all_that_a_user_gave_and_nothing_else(store: AnyStore) {
     let (jobs, posts) = (Jobs::over(&store), posts(1_200));
     for (n, post) in posts.iter().enumerate() {

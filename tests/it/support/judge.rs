@@ -46,8 +46,10 @@ pub(crate) async fn assert_explained(
     taps: &[Answered],
 ) -> Causes {
     let mut causes = Causes::default();
+    let mut by_post: BTreeMap<PostId, Vec<&Answered>> = BTreeMap::new();
+    taps.iter().for_each(|one| by_post.entry(one.0.post).or_default().push(one));
     for (post, log) in log_of(store, posts).await {
-        let mut own: Vec<&Answered> = taps.iter().filter(|(tap, _)| tap.post == post).collect();
+        let mut own = by_post.remove(&post).unwrap_or_default();
         own.sort_by_key(|(_, outcome)| outcome.revision);
         let mut own = own.into_iter().peekable();
         let (mut members, mut last, mut made) = (Members::new(), 0, BTreeSet::new());
