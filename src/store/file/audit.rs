@@ -62,6 +62,7 @@ fn damage(error: FileError) -> FileResult<Drift> {
 impl Tables<'_> {
     /// Compares and makes everything agree with the members.
     pub(super) fn repair(&mut self, asked: &Asked, now: Micros) -> FileResult<Audited> {
+        self.write_index()?;
         let found = match find(&self.posts, &self.meta, Some(&self.given), asked) {
             Ok(found) => found,
             Err(error) => return damaged(error),

@@ -1,5 +1,6 @@
 //! The change log in the file.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use redb::{ReadableTable, Table};
@@ -10,6 +11,10 @@ use crate::domain::{Change, Micros, PARTITIONS, Partition};
 
 type Log<'txn> = Table<'txn, (u8, u64, u64), &'static [u8]>;
 
+/// The last place of each log that a transaction has appended to: looking for it costs more than
+/// the entry itself.
+pub(super) type Ends = HashMap<u8, (u8, u64, u64)>;
+
 /// The number of a partition in the keys.
 fn number(partition: Partition) -> u8 {
     u8::try_from(partition.index()).unwrap_or(u8::MAX)
@@ -17,16 +22,26 @@ fn number(partition: Partition) -> u8 {
 
 /// Appends an entry to the log of its post's partition. Positions rise even when the clock goes
 /// back.
-pub(super) fn append(log: &mut Log<'_>, change: &Change, now: Micros) -> FileResult<()> {
+pub(super) fn append(
+    log: &mut Log<'_>,
+    ends: &mut Ends,
+    change: &Change,
+    now: Micros,
+) -> FileResult<()> {
     let (partition, now) = (number(change.post.partition()), now.0 / 1000);
-    let place = {
-        let mut own = log.range((partition, 0, 0)..=(partition, u64::MAX, u64::MAX))?;
-        match own.next_back().transpose()?.map(|(last, _)| last.value()) {
-            Some((_, millis, sequence)) if millis >= now => (partition, millis, sequence + 1),
-            _ => (partition, now, 0),
+    let last = match ends.get(&partition) {
+        Some(last) => Some(*last),
+        None => {
+            let mut own = log.range((partition, 0, 0)..=(partition, u64::MAX, u64::MAX))?;
+            own.next_back().transpose()?.map(|(last, _)| last.value())
         }
     };
+    let place = match last {
+        Some((_, millis, sequence)) if millis >= now => (partition, millis, sequence + 1),
+        _ => (partition, now, 0),
+    };
     log.insert(place, &log_entry::encode(change)[..])?;
+    ends.insert(partition, place);
     Ok(())
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Seen<'a, P> {
     /// Of a post without state: the floor, and a generation of its own.
     pub(super) head: Head,
     pub(super) has_state: bool,
+    /// Whether the file has no entry of the post at all, so that nobody has to look for one.
+    pub(super) is_absent: bool,
 }
 
 /// A post and the user of a tap.
@@ -42,7 +44,23 @@ impl<'a, P: ReadableTable<&'static [u8], &'static [u8]>> Seen<'a, P> {
                 rules: Rules::default(),
             },
         };
-        Ok(Self { posts, post, head, has_state })
+        Ok(Self { posts, post, head, has_state, is_absent: false })
+    }
+
+    /// As [`Seen::look`], for a step that looks for many members: an import brings mostly posts of
+    /// which the file has nothing yet.
+    pub(super) fn look_for_many(
+        posts: &'a P,
+        meta: &impl ReadableTable<&'static str, u64>,
+        post: PostId,
+    ) -> FileResult<Self> {
+        let seen = Self::look(posts, meta, post)?;
+        if seen.has_state {
+            return Ok(seen);
+        }
+        let (from, end) = (keys::head(post), keys::behind(post));
+        let is_absent = posts.range::<&[u8]>(&from[..]..&end[..])?.next().is_none();
+        Ok(Self { is_absent, ..seen })
     }
 
     /// The set of a reaction's members.
@@ -57,6 +75,9 @@ impl<'a, P: ReadableTable<&'static [u8], &'static [u8]>> Seen<'a, P> {
 
     /// When a user gave a reaction; None if the user does not have it.
     pub(super) fn since(&self, user: UserId, reaction: &Reaction) -> FileResult<Option<Micros>> {
+        if self.is_absent {
+            return Ok(None);
+        }
         let found = self.posts.get(&self.set(reaction)?.member(user)[..])?;
         let since = found.map(|found| keys::number(found.value(), "member")).transpose()?;
         Ok(since.map(Micros))
@@ -74,6 +95,9 @@ impl<'a, P: ReadableTable<&'static [u8], &'static [u8]>> Seen<'a, P> {
 
     /// The number of members: counted, or the stored count if there are too many to count.
     pub(super) fn size(&self, reaction: &Reaction) -> FileResult<u64> {
+        if self.is_absent {
+            return Ok(0);
+        }
         let (from, end) = self.set(reaction)?.orders();
         let mut counted = 0;
         for member in self.posts.range::<&[u8]>(&from[..]..&end[..])?.take(COUNTED + 1) {

@@ -33,6 +33,10 @@ pub(super) struct Tables<'txn> {
     pub(super) written: usize,
     /// By how many entries each log has grown.
     pub(super) grown: BTreeMap<Partition, usize>,
+    /// Where the logs end that have grown.
+    ends: log::Ends,
+    /// Entries of the index that are not written yet, and whether they go in or out.
+    indexing: Vec<(keys::Key, bool)>,
 }
 
 /// A member that a step adds or removes.
@@ -61,6 +65,8 @@ impl<'txn> Tables<'txn> {
             lengths,
             written: 0,
             grown: BTreeMap::new(),
+            ends: log::Ends::new(),
+            indexing: Vec::new(),
         };
         if !is_indexed(&tables.meta)? {
             // An earlier release wrote members without entries in the index.
@@ -161,6 +167,7 @@ impl<'txn> Tables<'txn> {
 
     /// Counts the commit, and returns the lengths of the logs after it.
     pub(super) fn end(mut self, commits: u64) -> FileResult<Lengths> {
+        self.write_index()?;
         self.meta.insert(keys::META_COMMITS, commits)?;
         self.meta.insert(keys::META_INDEXED, commits)?;
         Ok(self.lengths)
@@ -194,7 +201,7 @@ impl<'txn> Tables<'txn> {
     pub(super) fn insert_member(&mut self, set: &Set, user: UserId, at: Micros) -> FileResult<()> {
         self.posts.insert(&set.member(user)[..], &at.0.to_be_bytes()[..])?;
         self.posts.insert(&set.order(at, user)[..], &[][..])?;
-        self.given.insert(&keys::given(user, &set.given(at))[..], ())?;
+        self.indexing.push((keys::given(user, &set.given(at)), true));
         Ok(())
     }
 
@@ -202,13 +209,27 @@ impl<'txn> Tables<'txn> {
     pub(super) fn remove_member(&mut self, set: &Set, user: UserId, at: Micros) -> FileResult<()> {
         self.posts.remove(&set.member(user)[..])?;
         self.posts.remove(&set.order(at, user)[..])?;
-        self.given.remove(&keys::given(user, &set.given(at))[..])?;
+        self.indexing.push((keys::given(user, &set.given(at)), false));
+        Ok(())
+    }
+
+    /// Brings the index up to date. An import comes post by post, and the index lies user by user:
+    /// in the order of its keys the commit goes over each page once.
+    pub(super) fn write_index(&mut self) -> FileResult<()> {
+        // Of several changes of one entry, the last one counts.
+        self.indexing.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (key, goes_in) in self.indexing.drain(..) {
+            match goes_in {
+                true => drop(self.given.insert(&key[..], ())?),
+                false => drop(self.given.remove(&key[..])?),
+            }
+        }
         Ok(())
     }
 
     pub(super) fn append(&mut self, change: &Change, now: Micros) -> FileResult<()> {
         let partition = change.post.partition();
-        log::append(&mut self.log, change, now)?;
+        log::append(&mut self.log, &mut self.ends, change, now)?;
         self.lengths.grow(partition);
         *self.grown.entry(partition).or_default() += 1;
         Ok(())

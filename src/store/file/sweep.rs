@@ -62,6 +62,7 @@ impl Tables<'_> {
 
     /// Drops entries of forgotten sets, a bounded number. Returns whether there are more.
     pub(super) fn free(&mut self) -> FileResult<bool> {
+        self.write_index()?;
         let mut left = FREED_AT_ONCE;
         while let Some(set) = next_forgotten(&self.posts)? {
             self.forget_given(&set, left)?;
