@@ -10,20 +10,23 @@
 --                  3 cause: the field in the log  4 the moderator that acts, or ''
 --                  5 once: '' for none, s for a step, or for an import: +, or - without merging,
 --                    the source as 16 bytes, and how many rows come before
---                  6 how many edits follow: see edits.lua
+--                  6 the rules that it states, see ruling.lua, or ''
+--                  7 1 only to answer what it would do, or ''
+--                  8 how many edits follow: see edits.lua
 -- Returns, per post   1 status: see status.lua
 --                  2 a letter for the import, see marks.lua, and one for each edit: u unchanged,
---                    a added, m moved, r removed, l lost
+--                    a added, m moved, r removed, l lost; then one for the rules, if it states any
 --                  3 revision
 -- Commands  GET SET
 
 --- @include "apply"
 --- @include "marks"
+--- @include "ruling"
 
-local FIXED, PER_EDIT, MOST_EDITS = 6, 5, 1000
+local FIXED, PER_EDIT, MOST_EDITS = 8, 5, 1000
 local STEP_KEPT_MILLIS, STEP_KEPT_MILLIS_WHEN_FULL = '3600000', '60000'
 
-local function amend(post, log, once, raw, not_after, cause, actor, step, edits, arg)
+local function amend(post, log, once, raw, not_after, cause, actor, step, rules, dry, edits, arg)
   local is_import = #step > 1
   local kept = step == 's' and try('GET', once)
   if type(kept) == 'table' then return failure(kept), 0, 0 end
@@ -40,8 +43,8 @@ local function amend(post, log, once, raw, not_after, cause, actor, step, edits,
     mark, marks, problem = mark_of(once, raw)
     if problem then return problem, 0, 0 end
     why, done, live, over =
-      judge_import(mark, source, from, edits, string.sub(step, 1, 1) == '+', state[1], present)
-    if why then return 0, why .. string.rep('u', edits), present end
+      judge_import(mark, source, from, edits, string.sub(step, 1, 1) == '+', state[1], present, dry)
+    if why then return 0, why .. string.rep('u', edits + (rules and 1 or 0)), present end
   end
   local run, outcomes, emptied = new_run(post, present, actor), { APPLIED }, nil
   for i = 1, edits do
@@ -50,6 +53,11 @@ local function amend(post, log, once, raw, not_after, cause, actor, step, edits,
     outcomes[i + 1] = i <= (done or 0) and 'u' or late and 'l' or edit(run, at, outcomes[i] == 'r')
     if run.problem then return run.problem, 0, 0 end
   end
+  if rules then
+    local is_kept = (live or 0) > 0 or over and has_rules(state)
+    outcomes[edits + 2] = state_rules(run, state, rules, is_kept)
+  end
+  if dry then return 0, table.concat(outcomes), present end
   local changes = #run.entries > 0
   if changes then
     problem, emptied = write(run, log, raw, cause, state, no_floor)
@@ -59,10 +67,9 @@ local function amend(post, log, once, raw, not_after, cause, actor, step, edits,
   if is_import then
     local after = over or emptied and math.max(revision, (floor_of(post))) or revision
     -- Without state the floor stands for the post's revision, and any other post raises it. A step
-    -- with fewer than the most edits is the last of its file at the post, and without any it comes
-    -- before the rules of the post.
-    if (emptied or not (changes or state[1])) and edits > 0 and edits < MOST_EDITS
-      and live == 0 and not over then
+    -- with fewer than the most edits is the last of its file at the post.
+    if (emptied or not (changes or state[1])) and edits < MOST_EDITS and live == 0
+      and not over then
       delete_mark(once, marks, mark)
     else
       write_mark(once, marks, mark, raw, source, from + edits, after, live)
@@ -77,10 +84,10 @@ end
 local function amendments()
   local answer, key, arg = { now }, 0, 5
   while arg < #ARGV do
-    local at, step, edits = #answer, ARGV[arg + 5], tonumber(ARGV[arg + 6])
+    local at, step, rules, edits = #answer, ARGV[arg + 5], ARGV[arg + 6], tonumber(ARGV[arg + 8])
     answer[at + 1], answer[at + 2], answer[at + 3] = amend(KEYS[key + 1], KEYS[key + 2],
       step ~= '' and KEYS[key + 3], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4],
-      step, edits, arg + FIXED + 1)
+      step, rules ~= '' and rules, ARGV[arg + 7] == '1', edits, arg + FIXED + 1)
     key, arg = key + (step ~= '' and 3 or 2), arg + FIXED + PER_EDIT * edits
   end
   return answer

@@ -20,13 +20,15 @@ local function write(run, log, raw, cause, state, no_floor)
       if problem then return problem end
     end
   end
-  local emptied, floor = next(counts) and is_emptied(post, state, counts), nil
+  local rules = run.rules
+  local after = rules and { state[1], rules[1], rules[2], rules[3] } or state
+  local emptied, floor = (next(counts) or rules) and is_emptied(post, after, counts), nil
   if emptied then
     floor, problem = raise_floor(post, revision, text)
     if problem then return problem end
   end
   for i, entry in ipairs(run.entries) do
-    local logged = append(log, entry, cause)
+    local logged = append(log, entry, run.fields[i] or cause)
     if i == 1 and type(logged) == 'table' then
       if emptied then put_floor_back(post, floor) end
       return failure(logged)
@@ -48,6 +50,7 @@ local function write(run, log, raw, cause, state, no_floor)
     delete_post(post, post)
   else
     write_counts(post, counts, text)
+    if rules then write_rules(post, text, rules[1], rules[2], rules[3]) end
     if no_floor then write_first_floor(post) end
   end
   return nil, emptied

@@ -24,10 +24,10 @@ local ACTS = {
 }
 
 -- What the edits so far have led to. `sets`: the members of each reaction, as far as edits name
--- them. `head` and `tail`: the texts around the flag and the revision in an entry of the log.
+-- them. `head`: how an entry of the log begins. `fields`: those of entries that do not name the cause.
 local function new_run(post, previous, actor)
   return {
-    post = post, revision = previous, head = string.sub(post, -36) .. ' ', sets = {}, entries = {},
+    post = post, revision = previous, head = string.sub(post, -36) .. ' ', sets = {}, entries = {}, fields = {},
     actor = actor ~= '' and ' ' .. actor or '', buckets = {},
   }
 end

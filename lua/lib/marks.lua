@@ -46,8 +46,9 @@ end
 -- Judges a step of an import. Returns why not to apply it; or nil, how many of its rows are done,
 -- the revision of the live taps that its rows must be newer than, and the revision of the mark if
 -- the step goes on over live taps: only the first step of a file is judged, so that a large post
--- comes in whole. `own`: whether the post has a state; `present`: its revision.
-local function judge_import(mark, source, from, rows, merges, own, present)
+-- comes in whole. `own`: whether the post has a state; `present`: its revision; `dry`: the steps
+-- before this one count as applied.
+local function judge_import(mark, source, from, rows, merges, own, present, dry)
   local same = mark and mark.source == source
   local done = same and mark.done or 0
   if same and done >= from + rows then return DONE end
@@ -60,6 +61,6 @@ local function judge_import(mark, source, from, rows, merges, own, present)
     live = 0
   end
   if live > 0 and not merges then return LIVE_TAPS end
-  if done < from then return BEHIND end
-  return nil, math.min(done - from, rows), live, over
+  if done < from and not dry then return BEHIND end
+  return nil, math.min(math.max(done - from, 0), rows), live, over
 end

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Cause, Micros, PostId, Reaction, Revision, UserId};
+use super::{Cause, Micros, PostId, Reaction, Revision, Rules, UserId};
 
 /// The most edits of one amendment.
 pub const MOST_EDITS: usize = 1000;
@@ -25,6 +25,13 @@ pub struct Amendment {
     pub edits: Vec<MemberEdit>,
     /// What makes a repetition of the step harmless.
     pub once: Once,
+    /// The rules that the post has afterwards; None: its own. An import that merges over live taps
+    /// leaves the post its own. So does one that goes on over a change of somebody else, unless they
+    /// are the default ones.
+    pub rules: Option<Rules>,
+    /// Whether only to answer what the step would do. A step of an import then answers as if the
+    /// steps before it had been applied.
+    pub dry_run: bool,
 }
 
 /// What an amendment does with one member.
@@ -91,9 +98,15 @@ impl EditAct {
 }
 
 impl Amendment {
-    /// Whether it never adds a member.
+    /// Edits of a post that leave its rules alone.
+    pub fn new(post: PostId, cause: Cause, edits: Vec<MemberEdit>, once: Once) -> Self {
+        Self { post, cause, actor: None, edits, once, rules: None, dry_run: false }
+    }
+
+    /// Whether it never adds anything.
     pub fn only_removes(&self) -> bool {
-        self.edits.iter().all(|edit| edit.act.only_removes())
+        self.dry_run
+            || self.rules.is_none() && self.edits.iter().all(|edit| edit.act.only_removes())
     }
 }
 
@@ -146,8 +159,7 @@ pub struct ImportStep {
 /// How far an import is with a post. The store keeps it for at least 30 days after the step.
 ///
 /// A step that leaves the post without state leaves no mark either, unless it has [`MOST_EDITS`]
-/// edits, so that more rows of the post may follow, or none, so that rules follow, or the post had
-/// live taps.
+/// edits, so that more rows of the post may follow, or the post had live taps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImportMark {
     /// What the rows came from.
@@ -168,6 +180,9 @@ pub struct ImportMark {
 pub struct Amended {
     /// What each edit did, in their order.
     pub outcomes: Vec<EditOutcome>,
+    /// What became of the rules that the amendment states: `Moved` if the post has got them, `Lost`
+    /// if it keeps others.
+    pub rules: EditOutcome,
     /// The revision of the last change; if nothing changed, the present one of the post.
     pub revision: Revision,
     /// For an import: whether the rows were applied, or why not.

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::{
-    Amended, Amendment, Change, EditAct, EditOutcome, ImportMark, ImportOutcome, ImportStep,
-    MOST_EDITS, MemberEdit, Micros, Once, PostWrite, Reaction, Revision, Rules, UserId, What,
+    Amended, Amendment, Change, Edit, EditAct, EditOutcome, ImportMark, ImportOutcome, ImportStep,
+    MOST_EDITS, MemberEdit, Micros, Once, PostWrite, Reaction, Revision, Rules, RulesEdit, UserId,
+    What, decide_rules,
 };
 
 /// What a store shows of a post to an amendment, as it is before it.
@@ -44,6 +45,8 @@ pub struct AmendDecision {
     pub moves: Vec<MemberMove>,
     /// The counts to write. The store keeps no count of zero.
     pub counts: Vec<(Reaction, u64)>,
+    /// The rules afterwards, if they are others.
+    pub rules: Option<Rules>,
     /// The write to the post. Its revision is that of the answer.
     pub post: PostWrite,
     /// What becomes of the mark of imports.
@@ -93,23 +96,34 @@ pub fn decide_amendment<L: PostLook>(
         Once::Import(step) => Some(step),
         Once::No | Once::Step(_) => None,
     };
-    let rows = step.map(|step| judge(step, edits.len(), mark, own, present, now));
+    let rows = step.map(|step| judge(step, amendment, mark, own, present, now));
     let Rows { done, live, over } = match rows.unwrap_or(Ok(Rows::ALL)) {
         Ok(rows) => rows,
         Err(import) => return Ok(untouched(edits.len(), present, import)),
     };
+    let own_rules = look.rules()?;
     let mut run = Run::new(look, amendment, present, now);
     let mut outcomes = vec![EditOutcome::Unchanged; done];
     for edit in &edits[done..] {
         let is_late = live > Revision::default() && edit.act.time().0 <= live.0;
         outcomes.push(if is_late { run.pass_over() } else { run.edit(edit)? });
     }
+    let (mut rules, mut ruled) = (None, EditOutcome::Unchanged);
+    if let Some(wanted) = &amendment.rules {
+        let is_kept = live > Revision::default() || over.is_some() && !own_rules.is_default();
+        (rules, ruled) = run.rule(wanted, &own_rules, is_kept);
+    }
+    if amendment.dry_run {
+        let amended = Amended { outcomes, rules: ruled, ..applied(present) };
+        return Ok(AmendDecision { amended, ..untouched(0, present, ImportOutcome::Applied) });
+    }
     let (revision, changes) = (run.revision, run.changes);
+    let is_default = rules.as_ref().unwrap_or(&own_rules).is_default();
     let moves: Vec<_> = run.moves.into_iter().filter(|it| it.before != it.after).collect();
     let counts: Vec<_> = run.counts.into_iter().collect();
     let post = match changes.is_empty() {
         true => PostWrite::Keep,
-        false if look.rules()?.is_default() && is_emptied(look, &counts)? => PostWrite::Empty,
+        false if is_default && is_emptied(look, &counts, rules.is_some())? => PostWrite::Empty,
         false => PostWrite::Write,
     };
     let after = if post == PostWrite::Empty { revision.max(floor) } else { revision };
@@ -126,24 +140,31 @@ pub fn decide_amendment<L: PostLook>(
             MarkWrite::Write(ImportMark { source: step.source, done, revision: after, live })
         }
     };
-    let amended = Amended { outcomes, revision, import: ImportOutcome::Applied, replayed: false };
-    Ok(AmendDecision { amended, changes, moves, counts, post, mark })
+    let amended = Amended { outcomes, rules: ruled, ..applied(revision) };
+    Ok(AmendDecision { amended, changes, moves, counts, rules, post, mark })
 }
 
 /// Whether a step with so many edits is the last one of its file at the post. One with the most
-/// edits may have others behind it, and one without edits comes before the rules of the post.
+/// edits may have others behind it.
 fn is_last(edits: usize) -> bool {
-    (1..MOST_EDITS).contains(&edits)
+    edits < MOST_EDITS
+}
+
+/// The answer of a step without edits.
+fn applied(revision: Revision) -> Amended {
+    let (outcomes, rules, import) = (Vec::new(), EditOutcome::Unchanged, ImportOutcome::Applied);
+    Amended { outcomes, rules, revision, import, replayed: false }
 }
 
 /// The answer of a step that is not applied.
 fn untouched(edits: usize, revision: Revision, import: ImportOutcome) -> AmendDecision {
     let outcomes = vec![EditOutcome::Unchanged; edits];
     AmendDecision {
-        amended: Amended { outcomes, revision, import, replayed: false },
+        amended: Amended { outcomes, import, ..applied(revision) },
         changes: Vec::new(),
         moves: Vec::new(),
         counts: Vec::new(),
+        rules: None,
         post: PostWrite::Keep,
         mark: MarkWrite::Keep,
     }
@@ -168,12 +189,13 @@ impl Rows {
 /// without state; `present` is `own` or the floor.
 fn judge(
     step: &ImportStep,
-    rows: usize,
+    amendment: &Amendment,
     mark: Option<&ImportMark>,
     own: Option<Revision>,
     present: Revision,
     now: Micros,
 ) -> Result<Rows, ImportOutcome> {
+    let rows = amendment.edits.len();
     let done = mark.filter(|mark| mark.source == step.source).map_or(0, |mark| mark.done);
     if mark.is_some_and(|mark| mark.source == step.source) && done >= step.from + rows as u64 {
         return Err(ImportOutcome::Done);
@@ -192,10 +214,10 @@ fn judge(
     if live > Revision::default() && !step.merge {
         return Err(ImportOutcome::LiveTaps);
     }
-    if done < step.from {
+    if done < step.from && !amendment.dry_run {
         return Err(ImportOutcome::Behind);
     }
-    let done = usize::try_from(done - step.from).unwrap_or(rows).min(rows);
+    let done = usize::try_from(done.saturating_sub(step.from)).unwrap_or(rows).min(rows);
     let over = going_on.map(|mark| mark.revision).filter(|revision| *revision != present);
     Ok(Rows { done, live, over })
 }
@@ -256,6 +278,29 @@ impl<'a, L: PostLook> Run<'a, L> {
             _ => EditOutcome::Unchanged,
         };
         Ok(self.last)
+    }
+
+    /// Gives the post these rules, unless it keeps its own. Returns the rules, if they are others
+    /// now.
+    fn rule(&mut self, wanted: &Rules, own: &Rules, is_kept: bool) -> (Option<Rules>, EditOutcome) {
+        let Amendment { post, actor, .. } = self.amendment;
+        let (mut rules, mut revision, mut entries) = (own.clone(), self.revision, Vec::new());
+        let of_taps = Edit::Rules(wanted.palette.clone(), wanted.add);
+        for edit in [Edit::Lock(wanted.locked), of_taps] {
+            let edit = RulesEdit { post: *post, edit, actor: *actor };
+            let (ruled, entry) = decide_rules(&edit, &rules, revision, self.now);
+            (rules, revision) = (ruled.rules, ruled.revision);
+            entries.extend(entry);
+        }
+        match entries.is_empty() {
+            true => (None, EditOutcome::Unchanged),
+            false if is_kept => (None, EditOutcome::Lost),
+            false => {
+                self.revision = revision;
+                self.changes.extend(entries);
+                (Some(rules), EditOutcome::Moved)
+            }
+        }
     }
 
     /// Removes what the user has of `excluded`, unless one of it is newer than `at`. Returns
@@ -322,9 +367,14 @@ impl<'a, L: PostLook> Run<'a, L> {
     }
 }
 
-/// Whether a post has no reaction left, if these are its new counts.
-fn is_emptied<L: PostLook>(look: &L, counts: &[(Reaction, u64)]) -> Result<bool, L::Error> {
-    if counts.is_empty() || counts.iter().any(|(_, count)| *count > 0) {
+/// Whether a post has no reaction left, if these are its new counts. `ruled`: whether its rules
+/// change; without that and without counts only times have moved.
+fn is_emptied<L: PostLook>(
+    look: &L,
+    counts: &[(Reaction, u64)],
+    ruled: bool,
+) -> Result<bool, L::Error> {
+    if counts.is_empty() && !ruled || counts.iter().any(|(_, count)| *count > 0) {
         return Ok(false);
     }
     let is_written = |kind: &Reaction| counts.iter().any(|(written, _)| written == kind);

@@ -23,7 +23,7 @@ fn put(id: u64, at: u64) -> MemberEdit {
 }
 
 fn amendment(edits: Vec<MemberEdit>, once: Once) -> Amendment {
-    Amendment { post: id(), cause: Cause::Import, actor: None, edits, once }
+    Amendment::new(id(), Cause::Import, edits, once)
 }
 
 /// A post with the mark and the floor that its store keeps.
@@ -64,6 +64,10 @@ impl Kept {
             self.floor = self.floor.max(self.post.revision_or(Revision(0)).0);
             self.post = Post::default();
         }
+    }
+
+    fn is_locked(&self) -> bool {
+        self.post.summary(id(), None, 0, Revision(0)).rules.locked
     }
 
     fn members(&self) -> Vec<(u64, String, u64)> {
@@ -293,4 +297,40 @@ fn live_taps_are_not_overwritten() {
     kept.amend(&row(1, 10, 1, 0, false), 100);
     kept.tap(Verb::Unset, 1, 200);
     assert_eq!(kept.amend(&row(1, 10, 2, 0, false), 300).amended.import, LiveTaps);
+}
+
+#[test]
+fn rules_come_in_with_the_last_rows_of_an_import() {
+    use EditOutcome::{Lost, Moved, Unchanged};
+    let locked = Rules { locked: true, ..Rules::default() };
+    let ruled = |rows: Vec<MemberEdit>, once, rules: &Rules| Amendment {
+        rules: Some(rules.clone()),
+        ..amendment(rows, once)
+    };
+    let mut kept = Kept::default();
+    let first = kept.amend(&ruled(vec![put(1, 5)], step(1, 0, false), &locked), 100);
+    assert_eq!((first.amended.rules, first.rules.as_ref()), (Moved, Some(&locked)));
+    // One entry for the member and one for the lock; the mark has the revision of the lock.
+    assert_eq!(first.changes.len(), 2);
+    assert_eq!(kept.mark.expect("a mark").revision, first.changes[1].revision);
+    let same = kept.amend(&ruled(vec![put(2, 5)], step(2, 0, false), &locked), 200);
+    assert_eq!((same.amended.import, same.amended.rules), (ImportOutcome::Applied, Unchanged));
+    // A moderator unlocks: no file locks again, whether it is the same one or merges.
+    let unlock = RulesEdit { post: id(), edit: Edit::Lock(false), actor: None };
+    kept.post.rule(&unlock, Micros(300), Revision(0));
+    let again = kept.amend(&ruled(vec![put(2, 5)], step(2, 0, false), &locked), 400);
+    assert_eq!((again.amended.import, again.rules), (ImportOutcome::Done, None));
+    let merged = kept.amend(&ruled(vec![put(3, 5)], step(3, 0, true), &locked), 400);
+    assert_eq!((merged.amended.rules, merged.rules), (Lost, None));
+    assert!(!kept.is_locked());
+
+    // Rules are all that the post has, and then it has nothing.
+    let mut kept = Kept::default();
+    let bare = |source, rules: &Rules| ruled(Vec::new(), step(source, 0, false), rules);
+    assert_eq!(kept.amend(&bare(1, &locked), 100).post, PostWrite::Write);
+    let dry = Amendment { dry_run: true, ..bare(2, &Rules::default()) };
+    assert_eq!(kept.amend(&dry, 200).amended.rules, Moved);
+    assert!(kept.is_locked());
+    let emptied = kept.amend(&bare(2, &Rules::default()), 200);
+    assert_eq!((emptied.post, emptied.mark), (PostWrite::Empty, MarkWrite::Delete));
 }

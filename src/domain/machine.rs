@@ -156,6 +156,9 @@ impl Post {
         if !decision.changes.is_empty() {
             self.revision = Some(decision.amended.revision);
         }
+        if let Some(rules) = &decision.rules {
+            self.rules.clone_from(rules);
+        }
         decision
     }
 

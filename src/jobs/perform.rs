@@ -232,13 +232,10 @@ impl Perform<'_> {
     fn amendment(&self, round: &str, post: PostId, edits: &[Edit]) -> Amendment {
         let name = format!("{} {} {round} {post}", self.job.id, self.job.step);
         let token = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
-        Amendment {
-            post,
-            cause: self.job.task.cause(),
-            actor: self.job.actor,
-            edits: edits.iter().map(|edit| edit.edit.clone()).collect(),
-            once: Once::Step(StepToken(token.into_bytes())),
-        }
+        let edits = edits.iter().map(|edit| edit.edit.clone()).collect();
+        let once = Once::Step(StepToken(token.into_bytes()));
+        let actor = self.job.actor;
+        Amendment { actor, ..Amendment::new(post, self.job.task.cause(), edits, once) }
     }
 }
 

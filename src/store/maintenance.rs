@@ -200,6 +200,8 @@ pub(super) fn check_edits(amendment: &Amendment) -> Result<(), StoreError> {
 ///     taps. That judges the first step of a source; the others go on, unless the first one merged
 ///     over live taps. A step that leaves a post untouched keeps no mark, as
 ///     [`ImportMark`](crate::domain::ImportMark) says. Forgetting all of a post deletes its mark.
+///     The rules that a step states come in with its rows, and are under its mark. A dry run
+///     answers what the step would do, and writes nothing.
 /// 20. **Walk.** A walk from the start to the end comes by every post that has members or rules all
 ///     the while, at least once. Damage ends no walk.
 /// 21. **Given.** The list of a user has exactly the memberships of that user, newest first, as of

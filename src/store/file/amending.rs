@@ -48,12 +48,20 @@ impl Tables<'_> {
             Some((expires_at, answered)) if expires_at > now => return Ok(answered),
             expired => expired.map(|(expired_at, _)| expired_at),
         };
-        let mark = self.mark(post)?;
+        let seen = Seen::look_for_many(&self.posts, &self.meta, post)?;
+        let mark = if seen.is_absent { None } else { self.mark(post)? };
         let valid = mark.filter(|(expires_at, _)| *expires_at > now).map(|(_, mark)| mark);
-        let seen = Seen::look(&self.posts, &self.meta, post)?;
-        let look = SeenByAll { seen: &seen, floor: floor(&self.meta, post.partition())? };
+        let floor = match seen.has_state {
+            true => floor(&self.meta, post.partition())?,
+            false => seen.head.revision,
+        };
+        let look = SeenByAll { seen: &seen, floor };
         let decision = decide_amendment(&look, amendment, valid.as_ref(), now)?;
-        let AmendDecision { amended, changes, moves, counts, post: write, mark: next } = decision;
+        if amendment.dry_run {
+            return Ok(decision.amended);
+        }
+        let AmendDecision { amended, changes, moves, counts, rules, post: write, mark: next } =
+            decision;
         let mut sets = HashMap::new();
         let named = moves.iter().map(|it| &it.reaction).chain(counts.iter().map(|(name, _)| name));
         for name in named {
@@ -61,7 +69,8 @@ impl Tables<'_> {
                 sets.insert(name.clone(), seen.set(name)?);
             }
         }
-        let head = Head { revision: amended.revision, ..seen.head };
+        let rules = rules.unwrap_or_else(|| seen.head.rules.clone());
+        let head = Head { revision: amended.revision, rules, ..seen.head };
         for it in &moves {
             let Some(set) = sets.get(&it.reaction) else { continue };
             if let Some(since) = it.before {

@@ -58,6 +58,7 @@ pub(super) fn decode_answer(value: &[u8]) -> FileResult<(Micros, Amended)> {
     };
     let amended = Amended {
         outcomes: letters.iter().map(outcome).collect::<FileResult<_>>()?,
+        rules: EditOutcome::Unchanged,
         revision: Revision(u64::from_be_bytes(*revision)),
         import: ImportOutcome::Applied,
         replayed: true,
@@ -81,7 +82,8 @@ mod tests {
         assert_eq!(decode_mark(&value).expect("a mark"), (Micros(9), mark));
         let outcomes = LETTERS.iter().map(|(outcome, _)| *outcome).collect();
         let import = ImportOutcome::Applied;
-        let amended = Amended { outcomes, revision: Revision(5), import, replayed: true };
+        let rules = EditOutcome::Unchanged;
+        let amended = Amended { outcomes, rules, revision: Revision(5), import, replayed: true };
         let answer = encode_answer(&amended, Micros(9));
         assert_eq!(decode_answer(&answer).expect("an answer"), (Micros(9), amended));
         for length in [0, 7, 15, value.len() - 1] {

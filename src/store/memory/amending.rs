@@ -38,7 +38,9 @@ impl PartitionState {
             MarkWrite::Write(mark) => drop(self.marks.put(post, mark, now)),
             MarkWrite::Delete => self.marks.remove(&post),
         }
-        if let Once::Step(token) = &amendment.once {
+        if let Once::Step(token) = &amendment.once
+            && !amendment.dry_run
+        {
             self.outcomes += amended.outcomes.len() as u64;
             let before = self.steps.put(*token, amended.clone(), now);
             self.outcomes -= before.map_or(0, |before| before.outcomes.len() as u64);
@@ -136,7 +138,7 @@ mod tests {
         let edit =
             |id: &&str| MemberEdit { user: user(id), reaction: reaction.clone(), act: act.clone() };
         let edits = ids.iter().map(edit).collect();
-        Amendment { post: post(), cause: Cause::Erase, actor: None, edits, once }
+        Amendment::new(post(), Cause::Erase, edits, once)
     }
 
     fn state() -> PartitionState {

@@ -30,7 +30,7 @@ fn put(id: u64, name: &str, at: u64) -> MemberEdit {
 }
 
 fn amendment(post: PostId, edits: Vec<MemberEdit>, once: Once) -> Amendment {
-    Amendment { post, cause: Cause::Import, actor: None, edits, once }
+    Amendment::new(post, Cause::Import, edits, once)
 }
 
 async fn amend(store: &FileStore, amendment: Amendment) -> Amended {

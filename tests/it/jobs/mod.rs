@@ -104,8 +104,7 @@ async fn put(store: &AnyStore, post: PostId, members: &[(u64, &str, u64)]) {
     };
     for part in members.chunks(1000) {
         let edits = part.iter().map(edit).collect();
-        let amendment =
-            Amendment { post, cause: Cause::Import, actor: None, edits, once: Once::No };
+        let amendment = Amendment::new(post, Cause::Import, edits, Once::No);
         store.amend(vec![amendment], soon()).await.remove(0).unwrap();
     }
 }

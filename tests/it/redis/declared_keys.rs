@@ -131,8 +131,7 @@ async fn import(store: &RedisStore, post: PostId) {
     let step = ImportStep { source: SourceId([7; 16]), from: 0, merge: true };
     let act = EditAct::RemoveUpTo(Micros(5));
     let edits = vec![MemberEdit { user: user(1), reaction: reaction("like"), act }];
-    let (cause, once) = (Cause::Import, Once::Import(step));
-    let import = Amendment { post, cause, actor: None, edits, once };
+    let import = Amendment::new(post, Cause::Import, edits, Once::Import(step));
     store.amend(vec![import], soon()).await.remove(0).unwrap();
 }
 
@@ -170,7 +169,7 @@ async fn work_on_everything(server: &RedisServer, store: &RedisStore, post: Post
         (Once::Step(StepToken([2; 16])), rows),
         (Once::No, all.to_vec()),
     ] {
-        let amendment = Amendment { post, cause: Cause::Import, actor: None, edits, once };
+        let amendment = Amendment::new(post, Cause::Import, edits, once);
         store.amend(vec![amendment], soon()).await.remove(0).unwrap();
     }
     for name in ["like", "love"] {

@@ -30,7 +30,7 @@ fn put(id: u64, name: &str, at: u64) -> MemberEdit {
 }
 
 fn amendment(post: PostId, once: Once, edits: Vec<MemberEdit>) -> Amendment {
-    Amendment { post, cause: Cause::Import, actor: None, edits, once }
+    Amendment::new(post, Cause::Import, edits, once)
 }
 
 fn import(from: u64, merge: bool) -> Once {

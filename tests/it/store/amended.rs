@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use onetap::domain::{
     Amendment, Cause, Edit, EditAct, EditOutcome, Forget, ImportOutcome, ImportStep, MemberEdit,
-    Micros, Once, PostId, Reaction, RulesEdit, SourceId, StepToken, Summary, Tap, UserId, Verb,
+    Micros, Once, PostId, Reaction, Rules, RulesEdit, SourceId, StepToken, Summary, Tap, UserId,
+    Verb,
 };
 use onetap::store::{
     AnyStore, Given, Maintenance as _, ReactorsQuery, Store as _, SummaryQuery, WalkedPost,
@@ -22,7 +23,7 @@ use crate::support::{changes, post, reaction, soon, tap};
 #[derive(Clone, Debug)]
 enum Step {
     Tap { post: usize, user: &'static str, name: &'static str, verb: Verb },
-    Amend { post: usize, edits: Vec<(&'static str, &'static str, Act)>, once: Kind },
+    Amend { post: usize, edits: Vec<(&'static str, &'static str, Act)>, once: Kind, how: How },
     Lock { post: usize, locked: bool },
     Forget { post: usize, name: Option<&'static str> },
 }
@@ -34,6 +35,13 @@ enum Act {
     Merge(u64),
     RemoveUpTo(u64),
     RemoveAt(u64),
+}
+
+/// The lock that the amendment states, and whether it only answers.
+#[derive(Clone, Copy, Debug)]
+struct How {
+    locked: Option<bool>,
+    dry_run: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,8 +74,13 @@ fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
     let verb = prop::sample::select(&[Verb::Set, Verb::Unset, Verb::Toggle][..]);
     let tap = (0..POSTS, of(&USERS), of(&NAMES), verb)
         .prop_map(|(post, user, name, verb)| Step::Tap { post, user, name, verb });
-    let amend =
-        (0..POSTS, edits, once).prop_map(|(post, edits, once)| Step::Amend { post, edits, once });
+    let locked = prop_oneof![3 => Just(None), 1 => any::<bool>().prop_map(Some)];
+    let how = (locked, prop::bool::weighted(0.1));
+    let amend = (0..POSTS, edits, once, how).prop_map(|(post, edits, once, (locked, dry_run))| {
+        // No job states rules.
+        let locked = locked.filter(|_| !matches!(once, Kind::Step(_)));
+        Step::Amend { post, edits, once, how: How { locked, dry_run } }
+    });
     let lock = (0..POSTS, any::<bool>()).prop_map(|(post, locked)| Step::Lock { post, locked });
     let name = prop_oneof![Just(None), of(&NAMES).prop_map(Some)];
     let forget = (0..POSTS, name).prop_map(|(post, name)| Step::Forget { post, name });
@@ -117,6 +130,7 @@ fn once_of(once: Kind, post: PostId) -> Once {
 #[derive(Clone, Debug, Default)]
 struct Table {
     members: Members,
+    locked: bool,
     mark: Option<Mark>,
     answered: BTreeMap<u8, Vec<EditOutcome>>,
 }
@@ -133,7 +147,7 @@ struct Judged {
 }
 
 impl Table {
-    fn judge(&self, once: Kind, rows: u64, present: u64, blank: bool) -> Judged {
+    fn judge(&self, once: Kind, dry_run: bool, rows: u64, present: u64, blank: bool) -> Judged {
         let Kind::Import { source, from, merge } = once else {
             return Judged { expected: ImportOutcome::Applied, skip: 0, live: 0, over: None };
         };
@@ -150,11 +164,25 @@ impl Table {
         let expected = match () {
             () if own.is_some() && done >= from + rows => ImportOutcome::Done,
             () if live > 0 && !merge => ImportOutcome::LiveTaps,
-            () if done < from => ImportOutcome::Behind,
+            () if done < from && !dry_run => ImportOutcome::Behind,
             () => ImportOutcome::Applied,
         };
-        let skip = usize::try_from(done.saturating_sub(from)).unwrap();
+        let skip = usize::try_from(done.saturating_sub(from).min(rows)).unwrap();
         Judged { expected, skip, live, over }
+    }
+
+    /// States whether the post is locked.
+    fn lock(&mut self, locked: Option<bool>, judged: &Judged) -> EditOutcome {
+        match locked {
+            Some(locked) if locked != self.locked => {
+                if judged.live > 0 || judged.over.is_some() && self.locked {
+                    return EditOutcome::Lost;
+                }
+                self.locked = locked;
+                EditOutcome::Moved
+            }
+            _ => EditOutcome::Unchanged,
+        }
     }
 
     fn edit(&mut self, user: UserId, name: &Reaction, act: Act) -> EditOutcome {
@@ -208,13 +236,14 @@ impl Run<'_> {
         page.reactors.into_iter().map(|it| ((it.reaction, it.user), it.reacted_at.0)).collect()
     }
 
-    async fn amend(&mut self, n: usize, edits: &[(&str, &str, Act)], once: Kind) {
+    async fn amend(&mut self, n: usize, edits: &[(&str, &str, Act)], once: Kind, how: How) {
         let before = self.summary(n).await;
         let present = before.revision.0;
-        let table = &mut self.tables[n];
+        let mut table = self.tables[n].clone();
         let rows = edits.len() as u64;
-        let Judged { expected, skip, live, over } =
-            table.judge(once, rows, present, before.is_blank());
+        let judged = table.judge(once, how.dry_run, rows, present, before.is_blank());
+        let Judged { expected, skip, live, over } = judged;
+        let mut rules = EditOutcome::Unchanged;
         let replayed = match once {
             Kind::Step(token) => table.answered.get(&token).cloned(),
             _ => None,
@@ -231,25 +260,31 @@ impl Run<'_> {
                     _ => table.edit(edit.user, &edit.reaction, edits[i].2),
                 };
             }
+            rules = table.lock(how.locked, &judged);
         }
+        let own = members.into_iter().map(|(edit, _)| edit).collect();
+        let once_of_it = once_of(once, self.ids[n]);
         let request = Amendment {
-            post: self.ids[n],
-            cause: Cause::Import,
-            actor: None,
-            edits: members.into_iter().map(|(edit, _)| edit).collect(),
-            once: once_of(once, self.ids[n]),
+            rules: how.locked.map(|locked| Rules { locked, ..Rules::default() }),
+            dry_run: how.dry_run,
+            ..Amendment::new(self.ids[n], Cause::Import, own, once_of_it)
         };
         let amended = self.store.amend(vec![request], soon()).await.remove(0).unwrap();
         assert_eq!((amended.import, amended.replayed), (expected, replayed.is_some()));
+        assert_eq!((&amended.outcomes, amended.rules), (&outcomes, rules));
+        let now = self.summary(n).await.revision.0;
+        assert!(now >= present);
+        if how.dry_run {
+            assert_eq!(now, present);
+            assert!(amended.replayed || amended.revision.0 == now);
+            return;
+        }
         match once {
             Kind::Step(token) if !amended.replayed => {
                 table.answered.insert(token, amended.outcomes.clone());
             }
             _ => {}
         }
-        assert_eq!(amended.outcomes, outcomes);
-        let now = self.summary(n).await.revision.0;
-        assert!(now >= present);
         if !amended.replayed {
             assert_eq!(amended.revision.0, now);
         }
@@ -257,9 +292,10 @@ impl Run<'_> {
             let revision = over.unwrap_or(now);
             let mark = Mark { source, done: from + rows, revision, live };
             let is_blank = self.summary(n).await.is_blank();
-            let is_untouched = is_blank && rows > 0 && live == 0 && over.is_none();
-            self.tables[n].mark = (!is_untouched).then_some(mark);
+            let is_untouched = is_blank && live == 0 && over.is_none();
+            table.mark = (!is_untouched).then_some(mark);
         }
+        self.tables[n] = table;
     }
 
     async fn step(&mut self, step: &Step) {
@@ -285,10 +321,12 @@ impl Run<'_> {
                     Err(refused) => assert!(self.summary(*post).await.rules.locked, "{refused:?}"),
                 }
             }
-            Step::Amend { post, edits, once } => self.amend(*post, edits, *once).await,
-            Step::Lock { post, locked } => {
-                let (post, edit) = (self.ids[*post], Edit::Lock(*locked));
+            Step::Amend { post, edits, once, how } => self.amend(*post, edits, *once, *how).await,
+            Step::Lock { post: n, locked } => {
+                let (n, edit) = (*n, Edit::Lock(*locked));
+                let post = self.ids[n];
                 self.store.rule(RulesEdit { post, edit, actor: None }, soon()).await.unwrap();
+                self.tables[n].locked = *locked;
             }
             Step::Forget { post, name } => {
                 let name = name.map(reaction);
@@ -311,6 +349,7 @@ impl Run<'_> {
         for (n, table) in self.tables.iter().enumerate() {
             let (post, members) = (self.ids[n], self.members(n).await);
             assert_eq!(members, table.members);
+            assert_eq!(self.summary(n).await.rules.locked, table.locked);
             let counts: BTreeMap<_, _> = self
                 .summary(n)
                 .await

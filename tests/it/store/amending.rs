@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use onetap::domain::{
-    Amendment, Cause, EditAct, ImportStep, MemberEdit, Micros, Once, PostId, Reaction, SourceId,
-    StepToken,
+    Add, Amendment, Cause, EditAct, ImportStep, MemberEdit, Micros, Once, PostId, Reaction, Rules,
+    SourceId, StepToken,
 };
 use proptest::prelude::*;
 
@@ -17,6 +17,8 @@ pub(super) struct Amending {
     pub(super) post: usize,
     edits: Vec<(&'static str, &'static str, EditAct)>,
     once: Once,
+    rules: Option<Rules>,
+    pub(super) dry_run: bool,
 }
 
 impl Amending {
@@ -32,7 +34,12 @@ impl Amending {
             token.iter_mut().zip(ids[self.post].as_uuid().as_bytes()).for_each(|(a, b)| *a ^= b);
         }
         let (post, edits) = (ids[self.post], self.edits.iter().map(edit).collect());
-        Amendment { post, cause: Cause::Moderate, actor: MODERATOR.parse().ok(), edits, once }
+        Amendment {
+            actor: MODERATOR.parse().ok(),
+            rules: self.rules.clone(),
+            dry_run: self.dry_run,
+            ..Amendment::new(post, Cause::Moderate, edits, once)
+        }
     }
 }
 
@@ -59,9 +66,20 @@ pub(super) fn amendments() -> impl Strategy<Value = Amending> {
         (0..2_u8).prop_map(|token| Once::Step(StepToken([token; 16]))),
         import,
     ];
-    (0..POSTS, prop::collection::vec(edit, 0..5), once).prop_map(|(post, edits, once)| Amending {
-        post,
-        edits,
-        once,
-    })
+    let named = |name: &str| Rules { palette: name.parse().ok(), ..Rules::default() };
+    let rules = vec![
+        Rules::default(),
+        Rules { locked: true, ..Rules::default() },
+        Rules { add: Add::Existing, ..named("qa") },
+        named("default"),
+    ];
+    let rules = prop_oneof![2 => Just(None), 1 => prop::sample::select(rules).prop_map(Some)];
+    let dry_run = prop::bool::weighted(0.1);
+    (0..POSTS, prop::collection::vec(edit, 0..5), once, rules, dry_run).prop_map(
+        |(post, edits, once, rules, dry_run)| {
+            // No job states rules.
+            let rules = rules.filter(|_| !matches!(once, Once::Step(_)));
+            Amending { post, edits, once, rules, dry_run }
+        },
+    )
 }

@@ -121,7 +121,7 @@ enum Answer {
     },
     Ruled(Rules, bool, Option<usize>),
     Forgotten(u64, Option<usize>),
-    Amended(Vec<EditOutcome>, ImportOutcome, bool, Option<usize>),
+    Amended(Vec<EditOutcome>, EditOutcome, ImportOutcome, bool, Option<usize>),
 }
 
 impl Tapped {
@@ -222,11 +222,13 @@ impl Order {
         Answer::Forgotten(removed, self.number(post, removed > 0, revision))
     }
 
-    fn amended(&mut self, post: usize, amended: Amended) -> Answer {
-        let Amended { outcomes, revision, import, replayed } = amended;
+    fn amended(&mut self, amending: &Amending, amended: Amended) -> Answer {
+        let Amended { outcomes, rules, revision, import, replayed } = amended;
         let changes = [EditOutcome::Added, EditOutcome::Moved, EditOutcome::Removed];
-        let changed = !replayed && outcomes.iter().any(|it| changes.contains(it));
-        Answer::Amended(outcomes, import, replayed, self.number(post, changed, revision))
+        let writes = !replayed && !amending.dry_run;
+        let changed = writes && outcomes.iter().chain([&rules]).any(|it| changes.contains(it));
+        let number = self.number(amending.post, changed, revision);
+        Answer::Amended(outcomes, rules, import, replayed, number)
     }
 
     fn number(&mut self, post: usize, changed: bool, revision: Revision) -> Option<usize> {
@@ -282,7 +284,7 @@ impl Model<'_> {
             _ => None,
         };
         if let Some(first) = token.and_then(|token| self.tokens.get(&token)) {
-            return self.order.amended(post, Amended { replayed: true, ..first.clone() });
+            return self.order.amended(amending, Amended { replayed: true, ..first.clone() });
         }
         let mark = self.marks.get(&post).copied();
         let decided =
@@ -293,8 +295,9 @@ impl Model<'_> {
             MarkWrite::Write(mark) => drop(self.marks.insert(post, mark)),
             MarkWrite::Delete => drop(self.marks.remove(&post)),
         }
+        let token = token.filter(|_| !amending.dry_run);
         self.tokens.extend(token.map(|token| (token, decided.amended.clone())));
-        self.order.amended(post, decided.amended)
+        self.order.amended(amending, decided.amended)
     }
 
     fn tap(&mut self, tapped: &Tapped, now: Micros) -> Answer {
@@ -378,7 +381,7 @@ async fn answer(store: &AnyStore, step: &Step, ids: &[PostId], order: &mut Order
         }
         Step::Amend(amending) => {
             let amended = store.amend(vec![amending.amendment(ids)], soon()).await.remove(0);
-            order.amended(amending.post, amended.unwrap())
+            order.amended(amending, amended.unwrap())
         }
     }
 }

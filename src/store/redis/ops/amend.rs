@@ -3,6 +3,7 @@
 use deadpool_redis::redis::Value;
 
 use super::answer::{ItemResult, Unreadable, failed};
+use super::rules::kept;
 use super::tap::shared_args;
 use super::{ArgWriter, Effect, KeyWriter, Operation, Retry, Script, Shape, lua};
 use crate::domain::{
@@ -13,7 +14,7 @@ use crate::store::redis::keys::user_bucket;
 use crate::store::redis::value::text;
 
 /// An amendment that may be repeated has one more key, and each edit has five arguments.
-const SHAPE: Shape = Shape { keys: 2, shared_args: 5, args: 6, answers: 3 };
+const SHAPE: Shape = Shape { keys: 2, shared_args: 5, args: 8, answers: 3 };
 
 static AMEND: Script = lua!("amend", Effect::Adds, SHAPE, shared_args);
 static AMEND_FULL: Script = lua!("amend_full", Effect::Removes, SHAPE, shared_args);
@@ -74,7 +75,7 @@ impl Operation for Amend {
     }
 
     fn write_args(&self, args: &mut ArgWriter<'_>, not_after: i64) {
-        let Amendment { post, cause, actor, edits, once } = &*self.0;
+        let Amendment { post, cause, actor, edits, once, rules, dry_run } = &*self.0;
         args.post(*post).arg(not_after).arg(field(*cause)).actor(*actor);
         match once {
             Once::No => args.arg(""),
@@ -86,7 +87,14 @@ impl Operation for Amend {
                 args.arg(text)
             }
         };
-        args.arg(edits.len());
+        match rules {
+            None => args.arg(""),
+            Some(rules) => {
+                let [palette, add, locked] = kept(rules);
+                args.spelled(|text| *text = format!("{palette} {add} {locked}"))
+            }
+        };
+        args.arg(if *dry_run { "1" } else { "" }).arg(edits.len());
         for edit in edits {
             args.user(edit.user).arg(edit.reaction.as_str()).arg(edit.act.time().0);
             match &edit.act {
@@ -119,14 +127,19 @@ impl Operation for Amend {
         }
         let mut letters = text(what).ok_or(Unreadable)?.chars();
         let import = letters.next().and_then(import_outcome).ok_or(Unreadable)?;
-        let outcomes = letters.map(edit_outcome).collect::<Option<Vec<_>>>().ok_or(Unreadable)?;
+        let outcomes = letters.map(edit_outcome).collect::<Option<Vec<_>>>();
+        let mut outcomes = outcomes.ok_or(Unreadable)?;
+        let rules = match self.0.rules {
+            None => EditOutcome::Unchanged,
+            Some(_) => outcomes.pop().ok_or(Unreadable)?,
+        };
         let replayed = status & REPLAYED != 0;
         // Nothing makes a caller repeat a step with the same edits.
         if !replayed && outcomes.len() != self.0.edits.len() {
             return Err(Unreadable);
         }
         let revision = Revision(u64::try_from(*revision).map_err(|_| Unreadable)?);
-        Ok(Ok(Amended { outcomes, revision, import, replayed }))
+        Ok(Ok(Amended { outcomes, rules, revision, import, replayed }))
     }
 }
 

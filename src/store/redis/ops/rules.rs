@@ -5,7 +5,7 @@ use deadpool_redis::redis::Value;
 use super::answer::{self, ItemResult, Unreadable};
 use super::tap::shared_args;
 use super::{ArgWriter, Effect, KeyWriter, Operation, Retry, Script, Shape, lua};
-use crate::domain::{Add, Edit, PaletteName, Partition, Ruled, Rules, RulesEdit};
+use crate::domain::{Add, DEFAULT_PALETTE, Edit, PaletteName, Partition, Ruled, Rules, RulesEdit};
 use crate::store::redis::value::text;
 
 const SHAPE: Shape = Shape { keys: 2, shared_args: 5, args: 6, answers: 3 };
@@ -37,12 +37,11 @@ impl Operation for RulesEdit {
 
     fn write_args(&self, args: &mut ArgWriter<'_>, not_after: i64) {
         // The rules as the script keeps them: no text for a default, `=` for what stays.
-        let Rules { palette, add, locked } = self.edit.applied_to(&Rules::default());
-        let palette = palette.as_ref().map_or("", PaletteName::as_str);
-        let add = if add == Add::All { "" } else { add.word() };
+        let rules = self.edit.applied_to(&Rules::default());
+        let [palette, add, locked] = kept(&rules);
         let (palette, add, locked) = match &self.edit {
             Edit::Rules(..) => (palette, add, "="),
-            Edit::Lock(_) => ("=", "=", if locked { "1" } else { "" }),
+            Edit::Lock(_) => ("=", "=", locked),
         };
         args.spelled(|text| self.post.write_to(text))
             .arg(palette)
@@ -62,6 +61,14 @@ impl Operation for RulesEdit {
         let rules = rules(values).ok_or(Unreadable)?;
         Ok(outcome.map(|it| Ruled { rules, changed: it.changed, revision: it.revision }))
     }
+}
+
+/// Palette, add and lock, as scripts keep them: no text for a default.
+pub(super) fn kept(rules: &Rules) -> [&str; 3] {
+    let Rules { palette, add, locked } = rules;
+    let named = palette.as_ref().map(PaletteName::as_str).filter(|name| *name != DEFAULT_PALETTE);
+    let add = if *add == Add::All { "" } else { add.word() };
+    [named.unwrap_or(""), add, if *locked { "1" } else { "" }]
 }
 
 /// Palette, add and lock, as a script answers them. None if they are none that onetap writes.

@@ -1,6 +1,8 @@
 //! Law 19: the steps of imports.
 
-use onetap::domain::{Forget, ImportOutcome, ImportStep, MOST_EDITS, SourceId};
+use onetap::domain::{
+    Add, Edit, Forget, ImportOutcome, ImportStep, MOST_EDITS, Rules, RulesEdit, SourceId, What,
+};
 
 use super::*;
 use ImportOutcome::{Applied, Behind, Done, LiveTaps};
@@ -263,4 +265,117 @@ pub(super) async fn law_19_a_forgotten_post_is_untouched(store: AnyStore) {
     assert_eq!(forget(None).await, 0);
     assert_eq!(amend(&store, likes(post, 2, 0, &[1])).await.import, Applied);
     assert_eq!(members(&store, post).await, expected(&[(1, "like", 1)]));
+}
+
+fn locked() -> Rules {
+    Rules { locked: true, ..Rules::default() }
+}
+
+fn ruled(amendment: Amendment, rules: Rules) -> Amendment {
+    Amendment { rules: Some(rules), ..amendment }
+}
+
+async fn lock(store: &AnyStore, post: PostId, locked: bool) {
+    let edit = RulesEdit { post, edit: Edit::Lock(locked), actor: None };
+    assert!(store.rule(edit, soon()).await.unwrap().changed);
+}
+
+async fn rules_of(store: &AnyStore, post: PostId) -> Rules {
+    summary(store, post, None, 0).await.rules
+}
+
+pub(super) async fn law_19_rules_come_in_with_the_rows(store: AnyStore) {
+    use EditOutcome::{Lost, Moved, Unchanged};
+    let post = post();
+    let first = amend(&store, ruled(likes(post, 1, 0, &[1]), locked())).await;
+    assert_eq!((first.import, first.rules), (Applied, Moved));
+    let shown = summary(&store, post, None, 0).await;
+    assert_eq!((shown.rules, shown.revision), (locked(), first.revision));
+    // A second run locks nothing again that a moderator has unlocked.
+    lock(&store, post, false).await;
+    let again = amend(&store, ruled(likes(post, 1, 0, &[1]), locked())).await;
+    assert_eq!((again.import, again.rules), (Done, Unchanged));
+    assert_eq!(rules_of(&store, post).await, Rules::default());
+    // Nor does a file that merges over live taps.
+    let merged = rows(post, 2, 0, true, vec![put(2, "like", 2)]);
+    let merged = amend(&store, ruled(merged, locked())).await;
+    assert_eq!((merged.import, merged.rules), (Applied, Lost));
+    assert_eq!(rules_of(&store, post).await, Rules::default());
+
+    // The rules are no live tap: the next file goes on, and it may change them.
+    let other = crate::support::post();
+    let qa = Rules { palette: "qa".parse().ok(), add: Add::Existing, locked: true };
+    let first = amend(&store, ruled(likes(other, 1, 0, &[1]), qa.clone())).await;
+    assert_eq!((first.rules, rules_of(&store, other).await), (Moved, qa.clone()));
+    let same = amend(&store, ruled(likes(other, 2, 0, &[2]), qa.clone())).await;
+    assert_eq!((same.import, same.rules), (Applied, Unchanged));
+    let next = amend(&store, ruled(likes(other, 3, 0, &[]), Rules::default())).await;
+    assert_eq!((next.import, next.rules), (Applied, Moved));
+    assert_eq!(rules_of(&store, other).await, Rules::default());
+    assert_eq!(amend(&store, likes(other, 4, 0, &[3])).await.import, Applied);
+    log_leads_to_the_members(&store, other).await;
+    let entries = changes(&store, other).await.into_iter().map(|change| change.what);
+    let of_rules: Vec<_> = entries.filter(|what| !matches!(what, What::Reaction { .. })).collect();
+    let expected = [
+        What::Locked(true),
+        What::Rules(qa.palette, Add::Existing),
+        What::Locked(false),
+        What::Rules(None, Add::All),
+    ];
+    assert_eq!(of_rules, expected);
+
+    // A post that has nothing but rules, and then nothing.
+    let bare = crate::support::post();
+    for (source, rules, blank) in [(1, locked(), false), (2, Rules::default(), true)] {
+        let step = || ruled(likes(bare, source, 0, &[]), rules.clone());
+        let amended = amend(&store, step()).await;
+        assert_eq!((amended.import, amended.rules), (Applied, Moved));
+        assert_eq!(summary(&store, bare, None, 0).await.is_blank(), blank);
+        let again = amend(&store, step()).await;
+        assert_eq!((again.rules, again.revision), (Unchanged, amended.revision));
+    }
+
+    // Somebody taps between two steps of a large post, or changes its rules.
+    for (by_moderator, outcome) in [(false, Moved), (true, Lost)] {
+        let large = crate::support::post();
+        amend(&store, likes(large, 1, 0, &[1, 2])).await;
+        act(&store, Verb::Set, large, 9, "like").await;
+        if by_moderator {
+            let edit = Edit::Rules(None, Add::None);
+            store.rule(RulesEdit { post: large, edit, actor: None }, soon()).await.unwrap();
+        }
+        let last = amend(&store, ruled(likes(large, 1, 2, &[3]), locked())).await;
+        assert_eq!((last.import, last.rules), (Applied, outcome));
+        assert_eq!(rules_of(&store, large).await.locked, !by_moderator);
+    }
+}
+
+pub(super) async fn law_19_a_dry_run_answers_what_a_step_would(store: AnyStore) {
+    use EditOutcome::{Added, Moved, Unchanged};
+    let post = post();
+    let dry =
+        async |amendment: Amendment| amend(&store, Amendment { dry_run: true, ..amendment }).await;
+    let rows = ruled(likes(post, 1, 0, &[1, 2]), locked());
+    let would = dry(rows.clone()).await;
+    assert_eq!((would.import, &would.outcomes[..], would.rules), (Applied, &[Added; 2][..], Moved));
+    assert!(summary(&store, post, None, 0).await.is_blank());
+    // As if the steps before it had been applied.
+    let later = dry(likes(post, 1, 2, &[3])).await;
+    assert_eq!((later.import, later.outcomes), (Applied, vec![Added]));
+    assert_eq!(amend(&store, likes(post, 1, 2, &[3])).await.import, Behind);
+    let done = amend(&store, rows.clone()).await;
+    assert_eq!((done.import, done.outcomes), (Applied, vec![Added; 2]));
+    assert_eq!(dry(rows).await.import, Done);
+    let more = dry(likes(post, 1, 1, &[2, 3])).await;
+    assert_eq!((more.outcomes, more.revision), (vec![Unchanged, Added], done.revision));
+    lock(&store, post, false).await;
+    act(&store, Verb::Unset, post, 1, "like").await;
+    assert_eq!(dry(likes(post, 2, 0, &[4])).await.import, LiveTaps);
+    assert_eq!(members(&store, post).await, expected(&[(2, "like", 2)]));
+    // A step of a job keeps no answer.
+    let step = || amendment(post, vec![put(5, "like", 5)], token(9));
+    assert_eq!(dry(step()).await.outcomes, [Added]);
+    let first = amend(&store, step()).await;
+    assert_eq!((first.outcomes, first.replayed), (vec![Added], false));
+    assert!(dry(step()).await.replayed);
 }

@@ -24,11 +24,12 @@ use documents::{
     law_23_of_all_writers_of_a_version_one_wins,
 };
 use imports::{
-    law_19_a_forgotten_post_is_untouched, law_19_a_large_post_comes_in_whole,
-    law_19_a_step_of_an_import_is_applied_once,
+    law_19_a_dry_run_answers_what_a_step_would, law_19_a_forgotten_post_is_untouched,
+    law_19_a_large_post_comes_in_whole, law_19_a_step_of_an_import_is_applied_once,
     law_19_an_emptied_post_is_untouched_whatever_its_neighbours_do,
     law_19_an_import_leaves_live_taps_alone, law_19_an_import_of_removals_empties_posts,
     law_19_imports_race_with_taps, law_19_rows_are_compared_with_the_clock_at_most,
+    law_19_rules_come_in_with_the_rows,
 };
 use listings::{
     law_20_a_walk_comes_by_every_post, law_21_a_list_has_what_the_user_has,
@@ -54,6 +55,8 @@ on_stores! {
         law_19_a_forgotten_post_is_untouched,
         law_19_rows_are_compared_with_the_clock_at_most,
         law_19_a_large_post_comes_in_whole,
+        law_19_rules_come_in_with_the_rows,
+        law_19_a_dry_run_answers_what_a_step_would,
         law_19_an_emptied_post_is_untouched_whatever_its_neighbours_do,
         law_20_a_walk_comes_by_every_post,
         law_21_a_list_has_what_the_user_has,
@@ -75,7 +78,7 @@ fn put(id: u64, name: &str, at: u64) -> MemberEdit {
 }
 
 fn amendment(post: PostId, edits: Vec<MemberEdit>, once: Once) -> Amendment {
-    Amendment { post, cause: Cause::Import, actor: None, edits, once }
+    Amendment::new(post, Cause::Import, edits, once)
 }
 
 fn token(n: u8) -> Once {
