@@ -4,10 +4,11 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{export, moving};
+use super::export;
+use super::moving::{self, many};
 use crate::app::{self, Failure};
 use crate::config::{Config, DiffArgs, Settings};
-use crate::moving::{Difference, From, Grouping, Reading, diff};
+use crate::moving::{Difference, Differences, From, Grouping, Reading, diff};
 
 /// Compares.
 pub(super) fn run(args: &DiffArgs, settings: &Settings) -> Result<(), Failure> {
@@ -26,7 +27,7 @@ pub(super) fn run(args: &DiffArgs, settings: &Settings) -> Result<(), Failure> {
         let go_on = AtomicBool::new(false);
         let read = moving::apart(move || reading.read(Grouping::Posts, &go_on)).await?;
         let Some(whole) = read.map_err(failed)? else { return Ok(()) };
-        let (rows, rejects) = (whole.rows, whole.rejects.clone());
+        let (rows, rejects) = (many(whole.rows, "row"), whole.rejects.clone());
         let broken = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&broken);
         let found = move |difference: &Difference| {
@@ -40,17 +41,19 @@ pub(super) fn run(args: &DiffArgs, settings: &Settings) -> Result<(), Failure> {
             let line = "standard output was closed; the comparison is not complete";
             return Err(Failure::Partly(line.into()));
         }
-        eprintln!("onetap: {} are the same, of {rows} rows", differences.same);
+        eprintln!("onetap: the same: {}, of {rows}", differences.same);
         let mut left = Vec::new();
         if differences.all() > 0 {
+            let Differences { missing, extra, time, rules, .. } = differences;
             left.push(format!(
-                "{} are missing from the store, {} are there without a row, {} have another time",
-                differences.missing, differences.extra, differences.time
+                "missing from the store: {missing}, there without a row: {extra}, with another \
+                 time: {time}, posts with other rules: {rules}"
             ));
         }
         if rejects.count > 0 {
             let (line, why) = rejects.first.unwrap_or_default();
-            left.push(format!("{} rows cannot be read (line {line}: {why})", rejects.count));
+            let count = many(rejects.count, "row");
+            left.push(format!("not readable: {count} (line {line}: {why})"));
         }
         if left.is_empty() { Ok(()) } else { Err(Failure::Partly(left.join(". "))) }
     })

@@ -118,6 +118,6 @@ pub async fn diff(
     whole: Whole,
     found: impl FnMut(&Difference) -> bool + Send + 'static,
 ) -> Result<Differences, OutwardError> {
-    let read = move |reader| compare(whole.lines, reader, found);
+    let read = move |reader| compare(whole.lines, reader, whole.has_rules, found);
     outward(target, None, read).await.map(|(differences, _)| differences)
 }

@@ -30,6 +30,8 @@ pub struct Whole {
     pub(crate) lines: Sorted,
     /// How many rows there are; some may be of the same member.
     pub rows: u64,
+    /// Whether it can say rules of posts: a table cannot.
+    pub has_rules: bool,
     /// The id of the content and of its meaning.
     pub source: SourceId,
     /// What was rejected.
@@ -130,9 +132,10 @@ impl Reading {
                 }
             }
         }
+        let has_rules = matches!(format, Format::NdJson(_));
         let source = format.into_input().id(&meaning.describe());
         let (lines, rejects) = (sorter.done()?, rejects.end()?);
-        Ok(Some(Whole { lines, rows, source, rejects, took: began.elapsed() }))
+        Ok(Some(Whole { lines, rows, has_rules, source, rejects, took: began.elapsed() }))
     }
 }
 
