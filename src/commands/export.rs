@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::moving;
+use super::moving::{self, many};
 use crate::app::{self, Failure};
 use crate::config::{Config, ConfigError, ExportArgs, ExportFormat, Settings};
 use crate::moving::{
@@ -35,7 +35,8 @@ pub(super) fn run(args: &ExportArgs, settings: &Settings) -> Result<(), Failure>
         let writer = Writer::new(format, meaning);
         let written = outward(target, since, move |reader| write(reader, writer)).await;
         let ((lines, left_out), cursor) = written.map_err(failure)?;
-        eprintln!("onetap: {lines} lines; what changes from now on: --since {cursor}");
+        let lines = many(lines, "line");
+        eprintln!("onetap: {lines}; what changes from now on: --since {cursor}");
         judge(left_out)
     })
 }
@@ -57,17 +58,18 @@ fn write(mut reader: Reader, mut writer: Writer) -> io::Result<(u64, LeftOut)> {
 /// Says what a table could not say.
 fn judge(LeftOut { rules, forgotten, other_posts }: LeftOut) -> Result<(), Failure> {
     if rules > 0 {
-        eprintln!("onetap: a table has no rules: those of {rules} posts are not in it");
+        eprintln!("onetap: a table has no rules: not in it are those of {}", many(rules, "post"));
     }
     if other_posts > 0 {
-        eprintln!("onetap: {other_posts} rows of posts of another kind are not in it");
+        let rows = many(other_posts, "row");
+        eprintln!("onetap: not in it, for posts of another kind: {rows}");
     }
     if forgotten == 0 {
         return Ok(());
     }
     Err(Failure::Partly(format!(
-        "{forgotten} posts or reactions were forgotten, which a table cannot say; export NDJSON, or \
-         export everything"
+        "posts or reactions that were forgotten: {forgotten}, which a table cannot say; export \
+         NDJSON, or export everything"
     )))
 }
 

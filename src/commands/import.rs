@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::moving;
+use super::moving::{self, many};
 use crate::app::{Failure, say};
 use crate::config::{Config, ConfigError, ImportArgs, Settings};
 use crate::moving::{Ended, From, Imported, Meaning, Posted, Reading, Request, Totals, import};
@@ -51,12 +51,13 @@ fn rejects_of(file: &Path) -> PathBuf {
 /// Prints the summary, and says what is left to do.
 fn report(args: &ImportArgs, imported: &Imported, took: Duration) -> Result<(), Failure> {
     let Imported { rows, rejects, totals, ended, .. } = imported;
+    let all = many(*rows, "row");
     say(&summary(args, imported, took));
     let go_on = "run the same command again to go on from there";
     match ended {
         Ended::Stopped => {
             let done = totals.rows_done();
-            return Err(Failure::Stopped(format!("stopped after {done} of {rows} rows; {go_on}")));
+            return Err(Failure::Stopped(format!("stopped after {done} of {all}; {go_on}")));
         }
         Ended::GaveUp(why) => return Err(Failure::Partly(format!("{why}; {go_on}"))),
         Ended::Whole => {}
@@ -65,23 +66,22 @@ fn report(args: &ImportArgs, imported: &Imported, took: Duration) -> Result<(), 
     if rejects.count > 0 {
         let (line, why) = rejects.first.clone().unwrap_or_default();
         let path = rejects.path.display();
-        left.push(format!(
-            "{} rows were rejected (line {line}: {why}); {path} has them all",
-            rejects.count
-        ));
+        let count = many(rejects.count, "row");
+        left.push(format!("rejected: {count} (line {line}: {why}); {path} has them all"));
     }
     if totals.skipped.posts > 0 {
+        let skipped = if args.dry_run { "would be skipped" } else { "skipped" };
         let hint = "--merge takes only rows that are newer than the last tap";
-        left.push(format!("{} have live taps and were skipped; {hint}", named(&totals.skipped)));
+        left.push(format!("{skipped} for live taps: {}; {hint}", named(&totals.skipped)));
     }
     if totals.damaged.posts > 0 {
-        left.push(format!("{} are damaged in the store", named(&totals.damaged)));
+        left.push(format!("damaged in the store: {}", named(&totals.damaged)));
     }
     if left.is_empty() { Ok(()) } else { Err(Failure::Partly(left.join(". "))) }
 }
 
 fn named(posted: &Posted) -> String {
-    let mut text = format!("{} posts with {} rows (", posted.posts, posted.rows);
+    let mut text = format!("{} with {} (", many(posted.posts, "post"), many(posted.rows, "row"));
     let names: Vec<_> = posted.named.iter().map(ToString::to_string).collect();
     text += &names.join(", ");
     text += if names.len() as u64 == posted.posts { ")" } else { ", …)" };
@@ -89,10 +89,10 @@ fn named(posted: &Posted) -> String {
 }
 
 fn summary(args: &ImportArgs, imported: &Imported, took: Duration) -> String {
-    let Imported { rows, read_in, rejects, totals, estimate, .. } = imported;
-    let Totals { counts, ruled, done, skipped, damaged } = totals;
+    let Imported { rows, read_in, rejects, totals, .. } = imported;
+    let Totals { counts, ruled, rules_lost, estimate, done, skipped, damaged } = totals;
     let what = if args.dry_run { "would be " } else { "" };
-    let mut text = format!("{rows} rows of {}\n", From::named(&args.file).name());
+    let mut text = format!("{} of {}\n", many(*rows, "row"), From::named(&args.file).name());
     let mut line = |count: u64, words: &str| {
         if count > 0 {
             // A String takes everything.
@@ -106,11 +106,17 @@ fn summary(args: &ImportArgs, imported: &Imported, took: Duration) -> String {
     line(*done, "done by an earlier run");
     line(counts.lost, "left out: older than a live tap");
     line(imported.repeated(), "left out: another row of the same member is newer");
-    line(skipped.rows, &format!("{what}skipped, on {} posts with live taps", skipped.posts));
-    line(damaged.rows, &format!("not imported, on {} damaged posts", damaged.posts));
-    line(*ruled, &format!("posts {what}given rules"));
+    let posts = many(skipped.posts, "post");
+    line(skipped.rows, &format!("{what}skipped, on {posts} with live taps"));
+    line(damaged.rows, &format!("not imported, on {}", many(damaged.posts, "damaged post")));
+    let posts = |count: &u64| if *count == 1 { "post" } else { "posts" };
+    line(*ruled, &format!("{} {what}given other rules", posts(ruled)));
+    line(
+        *rules_lost,
+        &format!("{} left with other rules, because of live taps", posts(rules_lost)),
+    );
     line(rejects.count, "rejected");
-    if let Some(estimate) = estimate {
+    if args.dry_run {
         text += &estimate.describe();
     }
     let rate = (u128::from(*rows) * 1000 / took.as_millis().max(1)).to_string();

@@ -26,6 +26,11 @@ pub(super) fn meaning(args: &MeaningArgs, config: &Config) -> Meaning {
     }
 }
 
+/// So many of these, as in `1 row` and `2 rows`.
+pub(super) fn many(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Starts logging: only what goes wrong, unless the operator chose otherwise.
 pub(super) fn log(settings: &Settings, config: &Config) -> Result<(), Failure> {
     let chosen = settings.given.source("log") != Source::Default;

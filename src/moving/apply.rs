@@ -1,18 +1,13 @@
 //! Steps of an import, applied to a store.
 
-use std::collections::HashMap;
-
 use uuid::Uuid;
 
 use super::row::Row;
 use crate::domain::{
-    Add, Amended, Amendment, Cause, Edit, EditAct, EditOutcome, ImportOutcome, ImportStep,
-    MemberEdit, Once, PostId, Reactor, Rules, RulesEdit, SourceId, StepToken, UserId,
+    Amended, Amendment, Cause, EditAct, EditOutcome, ImportOutcome, ImportStep, MemberEdit, Once,
+    PostId, Rules, SourceId, StepToken, UserId,
 };
-use crate::store::{Deadline, Maintenance, ReactorsQuery, Store, StoreError, SummaryQuery};
-
-/// How many reactors a dry run reads at a time.
-const PAGE: usize = 1000;
+use crate::store::{Deadline, Maintenance, StoreError};
 
 /// What all steps of an import share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +34,7 @@ pub struct Step {
     pub from: u64,
     /// The rows.
     pub rows: Vec<StepRow>,
-    /// Rules for a post that has the default ones; only with its last rows.
+    /// The rules of the post, if the input has them; only with its last rows.
     pub rules: Option<Rules>,
 }
 
@@ -74,6 +69,8 @@ pub struct Stepped {
     pub counts: Counts,
     /// Whether it changed the rules.
     pub ruled: bool,
+    /// Whether the post keeps other rules than those of the step.
+    pub rules_lost: bool,
 }
 
 impl From<Row> for StepRow {
@@ -106,6 +103,20 @@ impl Plan {
     }
 }
 
+impl Stepped {
+    fn of(amended: &Amended) -> Self {
+        // What an earlier run put back, a user may have taken back since.
+        let outcome = if amended.replayed { ImportOutcome::Done } else { amended.import };
+        let is_applied = outcome == ImportOutcome::Applied;
+        Self {
+            outcome,
+            counts: if is_applied { Counts::of(&amended.outcomes) } else { Counts::default() },
+            ruled: is_applied && amended.rules == EditOutcome::Moved,
+            rules_lost: is_applied && amended.rules == EditOutcome::Lost,
+        }
+    }
+}
+
 impl Counts {
     fn of(outcomes: &[EditOutcome]) -> Self {
         let mut counts = Self::default();
@@ -123,123 +134,22 @@ impl Counts {
 }
 
 /// Applies steps of different posts, each atomically, and answers in their order.
-pub async fn apply<S: Store + Maintenance>(
+pub async fn apply<S: Maintenance>(
     store: &S,
     plan: Plan,
     steps: &[Step],
     deadline: Deadline,
 ) -> Vec<Result<Stepped, StoreError>> {
-    if plan.dry_run {
-        return look(store, steps, deadline).await;
-    }
     let amendments = steps.iter().map(|step| Amendment {
         post: step.post,
         cause: Cause::Import,
         actor: plan.actor,
         edits: step.rows.iter().map(|row| row.edit.clone()).map(|edit| plan.meant(edit)).collect(),
         once: plan.once(step),
+        // No job removes rules.
+        rules: step.rules.clone().filter(|_| !plan.restore),
+        dry_run: plan.dry_run,
     });
     let amended = store.amend(amendments.collect(), deadline).await;
-    let mut stepped = Vec::with_capacity(steps.len());
-    for (step, amended) in steps.iter().zip(amended) {
-        stepped.push(match amended {
-            Ok(amended) => finish(store, plan, step, &amended, deadline).await,
-            Err(error) => Err(error),
-        });
-    }
-    stepped
-}
-
-/// Says what steps would do, by reading.
-async fn look<S: Store>(
-    store: &S,
-    steps: &[Step],
-    deadline: Deadline,
-) -> Vec<Result<Stepped, StoreError>> {
-    let mut stepped = Vec::with_capacity(steps.len());
-    for step in steps {
-        stepped.push(look_at(store, step, deadline).await);
-    }
-    stepped
-}
-
-async fn look_at<S: Store>(
-    store: &S,
-    step: &Step,
-    deadline: Deadline,
-) -> Result<Stepped, StoreError> {
-    let member = |edit: &MemberEdit| (edit.user, edit.reaction.clone());
-    let mut has: HashMap<_, _> = step.rows.iter().map(|row| (member(&row.edit), None)).collect();
-    let mut after = None;
-    loop {
-        let query = ReactorsQuery { post: step.post, reaction: None, after, limit: PAGE };
-        let page = store.reactors(query, deadline).await?;
-        after = page.next().cloned();
-        for Reactor { reacted_at, user, reaction } in page.reactors {
-            if let Some(at) = has.get_mut(&(user, reaction)) {
-                *at = Some(reacted_at);
-            }
-        }
-        if after.is_none() {
-            break;
-        }
-    }
-    let outcomes = step.rows.iter().map(|row| {
-        let has = has.get(&member(&row.edit)).copied().flatten();
-        match (&row.edit.act, has) {
-            (EditAct::Put(_), None) => EditOutcome::Added,
-            (EditAct::Put(at), Some(has)) if *at > has => EditOutcome::Moved,
-            (EditAct::RemoveUpTo(at), Some(has)) if has <= *at => EditOutcome::Removed,
-            _ => EditOutcome::Unchanged,
-        }
-    });
-    let counts = Counts::of(&outcomes.collect::<Vec<_>>());
-    Ok(Stepped { outcome: ImportOutcome::Applied, counts, ruled: step.rules.is_some() })
-}
-
-async fn finish<S: Store>(
-    store: &S,
-    plan: Plan,
-    step: &Step,
-    amended: &Amended,
-    deadline: Deadline,
-) -> Result<Stepped, StoreError> {
-    // What an earlier run put back, a user may have taken back since.
-    let outcome = if amended.replayed { ImportOutcome::Done } else { amended.import };
-    let counts = match outcome {
-        ImportOutcome::Applied => Counts::of(&amended.outcomes),
-        ImportOutcome::Done | ImportOutcome::LiveTaps | ImportOutcome::Behind => Counts::default(),
-    };
-    let is_in = matches!(outcome, ImportOutcome::Applied | ImportOutcome::Done);
-    let ruled = match &step.rules {
-        // The rows are in, so no error may say that nothing was applied.
-        Some(rules) if is_in => rule(store, plan, step.post, rules, deadline)
-            .await
-            .map_err(|_| StoreError::OutcomeUnknown)?,
-        _ => false,
-    };
-    Ok(Stepped { outcome, counts, ruled })
-}
-
-/// Gives a post the rules of which it has the default ones, so that it changes no moderator's.
-async fn rule<S: Store>(
-    store: &S,
-    plan: Plan,
-    post: PostId,
-    rules: &Rules,
-    deadline: Deadline,
-) -> Result<bool, StoreError> {
-    let query = SummaryQuery { posts: vec![post], viewer: None, recent: 0 };
-    let found = store.summaries(query, deadline).await?;
-    let found = found.into_iter().next().map(|summary| summary.rules).unwrap_or_default();
-    // Two edits, each judged by itself: a run that stops between them leaves the other to the next.
-    let lock = (rules.locked && !found.locked).then_some(Edit::Lock(true));
-    let is_default = found.palette.is_none() && found.add == Add::default();
-    let of_taps = is_default.then(|| Edit::Rules(rules.palette.clone(), rules.add));
-    let mut changed = false;
-    for edit in [lock, of_taps].into_iter().flatten() {
-        let edit = RulesEdit { post, edit, actor: plan.actor };
-        changed |= store.rule(edit, deadline).await?.changed;
-    }
-    Ok(changed)
+    amended.into_iter().map(|amended| amended.map(|amended| Stepped::of(&amended))).collect()
 }

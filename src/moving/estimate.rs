@@ -2,8 +2,7 @@
 
 use bytesize::ByteSize;
 
-use super::posts::{PostRows, Rows};
-use super::row::Row;
+use super::apply::{Step, StepRow};
 use crate::domain::Reaction;
 
 /// Sets up to this size are small in Redis: `zset-max-listpack-entries`.
@@ -19,7 +18,7 @@ const LARGE_MEMBER: u64 = 100 + 70;
 /// Bytes in a store file of a member.
 const FILE_MEMBER: u64 = 400;
 
-/// What the rows of an import add to an empty store.
+/// What the rows of an import add to a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
     posts: u64,
@@ -29,26 +28,31 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    pub(crate) fn add(&mut self, post: &PostRows) {
-        self.posts += 1;
-        match &post.rows {
-            Rows::Few(rows) => self.few(rows),
-            // More than one step takes, in hardly ever more than a few sets.
-            Rows::Many(spool) => {
-                self.sets += 1;
-                self.large += spool.count();
-            }
-        }
+    pub(crate) fn add(&mut self, other: Self) {
+        self.posts += other.posts;
+        self.sets += other.sets;
+        self.small += other.small;
+        self.large += other.large;
     }
 
-    fn few(&mut self, rows: &[Row]) {
-        let on = rows.iter().filter(|row| row.active).map(|row| &row.reaction);
-        let mut names: Vec<&Reaction> = on.collect();
+    /// A step that was applied, and how many members it added.
+    pub(crate) fn step(&mut self, step: &Step, added: u64) {
+        self.posts += u64::from(step.from == 0);
+        if added == 0 {
+            return;
+        }
+        let active = |row: &&StepRow| !row.edit.act.only_removes();
+        let mut names: Vec<&Reaction> =
+            step.rows.iter().filter(active).map(|row| &row.edit.reaction).collect();
         names.sort_unstable();
+        let mut left = added;
         for set in names.chunk_by(|a, b| a == b) {
-            let members = set.len() as u64;
-            self.sets += 1;
-            *if members <= SMALL { &mut self.small } else { &mut self.large } += members;
+            let members = (set.len() as u64).min(left);
+            left -= members;
+            // A later step of the post finds the sets that the first one has made.
+            self.sets += u64::from(step.from == 0 && members > 0);
+            let is_small = step.from == 0 && members <= SMALL;
+            *if is_small { &mut self.small } else { &mut self.large } += members;
         }
     }
 
@@ -59,8 +63,8 @@ impl Estimate {
         let file = (small + large) * FILE_MEMBER;
         let [redis, file] = [redis, file].map(|bytes| ByteSize(bytes).display().iec());
         format!(
-            "about {redis} in an empty Redis, or {file} in a new store file, beside the change log \
-             (at most 0.2 GB)\n"
+            "about {redis} more in Redis, or {file} more in a store file, beside the change log (at \
+             most 0.2 GB)\n"
         )
     }
 }

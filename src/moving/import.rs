@@ -10,14 +10,14 @@ use tokio::sync::mpsc;
 
 use super::apply::{Counts, Plan, Step, StepRow, Stepped};
 use super::estimate::Estimate;
+use super::pace::Pace;
 use super::posts::{PostRows, Posts, Rows, Spool};
 use super::progress::Progress;
 use super::target::{StepError, Target};
 use crate::domain::{ImportOutcome, PostId, Rules};
 
-/// How many groups of steps are on their way at a time, and how many wait for them.
-const IN_FLIGHT: usize = 6;
-const WAITING: usize = 4;
+/// How many groups of steps wait until others are answered.
+const WAITING: usize = 1;
 
 /// The pause before a step is sent again: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -49,6 +49,10 @@ pub struct Totals {
     pub counts: Counts,
     /// How many posts got rules.
     pub ruled: u64,
+    /// How many posts keep other rules than those of the input.
+    pub rules_lost: u64,
+    /// What the rows that were applied take in a store.
+    pub estimate: Estimate,
     /// Rows that an earlier run has done.
     pub done: u64,
     /// Posts with live taps.
@@ -104,9 +108,11 @@ impl Posted {
 
 impl Totals {
     fn take(&mut self, other: Self) {
-        let Self { counts, ruled, done, skipped, damaged } = other;
+        let Self { counts, ruled, rules_lost, estimate, done, skipped, damaged } = other;
         self.counts.add(counts);
         self.ruled += ruled;
+        self.rules_lost += rules_lost;
+        self.estimate.add(estimate);
         self.done += done;
         self.skipped.take(skipped);
         self.damaged.take(damaged);
@@ -119,24 +125,26 @@ impl Totals {
         added + moved + removed + unchanged + lost + left
     }
 
-    /// Counts an answered step with so many rows, whose post has so many in all.
-    fn count(&mut self, post: PostId, rows: u64, all: u64, stepped: &Stepped) {
+    /// Counts an answered step, whose post has so many rows from there on.
+    fn count(&mut self, step: &Step, all: u64, stepped: &Stepped) {
         self.counts.add(stepped.counts);
         self.ruled += u64::from(stepped.ruled);
+        self.rules_lost += u64::from(stepped.rules_lost);
         match stepped.outcome {
-            ImportOutcome::Applied => {}
-            ImportOutcome::Done => self.done += rows,
-            ImportOutcome::LiveTaps | ImportOutcome::Behind => self.skipped.add(post, all),
+            ImportOutcome::Applied => self.estimate.step(step, stepped.counts.added),
+            ImportOutcome::Done => self.done += step.rows.len() as u64,
+            ImportOutcome::LiveTaps | ImportOutcome::Behind => self.skipped.add(step.post, all),
         }
     }
 }
 
 impl Import {
     /// Applies the rows. `progress` counts them.
-    pub(crate) async fn run(&self, posts: Posts, progress: &Progress) -> (Totals, Ended, Estimate) {
+    pub(crate) async fn run(&self, posts: Posts, progress: &Progress) -> (Totals, Ended) {
         let (sender, mut receiver) = mpsc::channel(WAITING);
-        let together = self.target.rows_together();
-        let planned = std::thread::spawn(move || plan(posts, together, &sender));
+        let (pace, most) = (self.target.pace(), self.target.in_flight());
+        let together = pace.clone();
+        let planned = std::thread::spawn(move || plan(posts, &together, &sender));
         let (mut totals, mut ended) = (Totals::default(), Ended::Whole);
         let mut flying = FuturesUnordered::new();
         let mut more = true;
@@ -149,9 +157,9 @@ impl Import {
                 break;
             }
             tokio::select! {
-                work = receiver.recv(), if more && flying.len() < IN_FLIGHT => match work {
+                work = receiver.recv(), if more && flying.len() < most => match work {
                     None => more = false,
-                    Some(Ok(work)) => flying.push(self.work(work, progress)),
+                    Some(Ok(work)) => flying.push(self.work(work, &pace, progress)),
                     Some(Err(error)) => ended = Ended::GaveUp(error.to_string()),
                 },
                 Some((done, failed)) = flying.next() => {
@@ -165,13 +173,27 @@ impl Import {
             }
         }
         drop((flying, receiver));
-        (totals, ended, planned.join().unwrap_or_default())
+        if planned.join().is_err() && ended == Ended::Whole {
+            ended = Ended::GaveUp("the thread that puts steps together panicked".into());
+        }
+        (totals, ended)
     }
 
-    async fn work(&self, work: Work, progress: &Progress) -> (Totals, Result<(), Ended>) {
+    async fn work(
+        &self,
+        work: Work,
+        pace: &Pace,
+        progress: &Progress,
+    ) -> (Totals, Result<(), Ended>) {
         let mut totals = Totals::default();
         let ended = match work {
-            Work::Few(steps) => self.few(steps, &mut totals, progress).await,
+            Work::Few(steps) => {
+                let (rows, began) =
+                    (steps.iter().map(|step| step.rows.len()).sum(), Instant::now());
+                let ended = self.few(steps, &mut totals, progress).await;
+                pace.took(rows, began.elapsed());
+                ended
+            }
             Work::Large(post, spool, rules) => {
                 self.large(post, spool, rules, &mut totals, progress).await
             }
@@ -188,7 +210,7 @@ impl Import {
         self.until_answered(steps, |step, answer| {
             let rows = step.rows.len() as u64;
             match answer {
-                Ok(stepped) => totals.count(step.post, rows, rows, &stepped),
+                Ok(stepped) => totals.count(step, rows, &stepped),
                 Err(_) => totals.damaged.add(step.post, rows),
             }
             progress.more(rows);
@@ -218,9 +240,12 @@ impl Import {
             let rules = rules.clone().filter(|_| spool.done() == all);
             let mut outcome = None;
             let step = Step { post, from, rows, rules };
-            self.until_answered(vec![step], |_, answer| outcome = Some(answer)).await?;
+            self.until_answered(vec![step], |step, answer| {
+                outcome = Some(answer.map(|stepped| (step.clone(), stepped)));
+            })
+            .await?;
             match outcome {
-                Some(Ok(stepped)) if stepped.outcome == ImportOutcome::Behind => {
+                Some(Ok((_, stepped))) if stepped.outcome == ImportOutcome::Behind => {
                     restarts += 1;
                     if restarts > MOST_RESTARTS {
                         let why = format!("the store keeps losing what it has of post {post}");
@@ -229,8 +254,8 @@ impl Import {
                     spool.rewind().map_err(unreadable)?;
                     continue;
                 }
-                Some(Ok(stepped)) => {
-                    totals.count(post, count, all - from, &stepped);
+                Some(Ok((step, stepped))) => {
+                    totals.count(&step, all - from, &stepped);
                     if stepped.outcome == ImportOutcome::LiveTaps {
                         progress.more(all - from);
                         return Ok(());
@@ -298,14 +323,13 @@ impl Counts {
 }
 
 /// Puts steps together, on a thread of its own: this decodes and merges.
-fn plan(posts: Posts, together: usize, sender: &mpsc::Sender<std::io::Result<Work>>) -> Estimate {
-    let (mut steps, mut rows, mut estimate) = (Vec::new(), 0, Estimate::default());
+fn plan(posts: Posts, pace: &Pace, sender: &mpsc::Sender<std::io::Result<Work>>) {
+    let (mut steps, mut rows) = (Vec::new(), 0);
     for post in posts {
-        post.iter().for_each(|post| estimate.add(post));
         let sent = match post {
             Ok(PostRows { post, rows: Rows::Few(few), rules }) => {
                 let more = few.len().max(1);
-                let full = rows + more > together && !steps.is_empty();
+                let full = rows + more > pace.rows() && !steps.is_empty();
                 let sent = full.then(|| std::mem::take(&mut steps));
                 rows = if full { more } else { rows + more };
                 let few = few.into_iter().map(StepRow::from).collect();
@@ -319,11 +343,10 @@ fn plan(posts: Posts, together: usize, sender: &mpsc::Sender<std::io::Result<Wor
             Err(error) => sender.blocking_send(Err(error)),
         };
         if sent.is_err() {
-            return estimate;
+            return;
         }
     }
     if !steps.is_empty() {
         let _ = sender.blocking_send(Ok(Work::Few(steps)));
     }
-    estimate
 }

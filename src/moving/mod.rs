@@ -14,6 +14,7 @@ mod input;
 mod lines;
 mod meaning;
 mod outward;
+mod pace;
 mod posts;
 mod progress;
 mod read;
@@ -29,7 +30,7 @@ mod written;
 
 pub use apply::{Counts, Plan, Step, StepRow, Stepped, apply};
 pub use changes::{Changes, ChangesCursor, InvalidCursor, SinceError};
-pub use compare::{Difference, Differences};
+pub use compare::{Difference, Differences, Said, Subject};
 pub use estimate::Estimate;
 pub use export::{ExportError, Exported, Moved, WAITING, export};
 pub use import::{Ended, Import, Posted, Totals};

@@ -5,7 +5,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::apply::Plan;
-use super::estimate::Estimate;
 use super::import::{Ended, Import, Totals};
 use super::posts::Posts;
 use super::progress::Progress;
@@ -43,8 +42,6 @@ pub struct Imported {
     pub totals: Totals,
     /// How it ended.
     pub ended: Ended,
-    /// How much the store will take; only of a dry run.
-    pub estimate: Option<Estimate>,
 }
 
 impl Imported {
@@ -60,12 +57,11 @@ impl Imported {
 /// Imports rows that were read and sorted.
 pub async fn import(request: Request, whole: Whole) -> Imported {
     let Request { target, merge, dry_run, restore, retry_for, stop } = request;
-    let Whole { lines, rows, source, rejects, took } = whole;
+    let Whole { lines, rows, source, rejects, took, .. } = whole;
     let plan = Plan { source, merge, dry_run, restore, actor: None };
     let import = Import { target, plan, retry_for, stop };
     let doing = if dry_run { "looking" } else { "importing" };
     let progress = Progress::begin(doing, "rows", Some(rows));
-    let (totals, ended, estimate) = import.run(Posts::of(lines), &progress).await;
-    let estimate = Some(estimate).filter(|_| dry_run);
-    Imported { rows, read_in: took, rejects, totals, ended, estimate }
+    let (totals, ended) = import.run(Posts::of(lines), &progress).await;
+    Imported { rows, read_in: took, rejects, totals, ended }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::apply::{Counts, Plan, Step, Stepped, apply};
+use super::pace::Pace;
 use super::row::Grouping;
 use crate::domain::{DEFAULT_PALETTE, EditAct, ImportOutcome};
 use crate::store::{AnyStore, Deadline, StoreError};
@@ -15,6 +16,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How many rows travel together to a store, and to a service.
 const STORE_ROWS: usize = 2000;
 const SERVICE_ROWS: usize = 1000;
+
+/// How many groups of rows are on their way at a time.
+const IN_FLIGHT: usize = 6;
+
+/// The most rows that share a commit of a file. Nobody else waits for it, since this process holds
+/// the file.
+const COMMIT_ROWS: usize = 80_000;
+
+/// One group is written while the next one is put together. More would share its commit.
+const IN_FLIGHT_TO_A_FILE: usize = 2;
 
 /// Where an import goes.
 #[derive(Clone, Debug)]
@@ -54,10 +65,20 @@ impl Target {
         }
     }
 
-    pub(crate) fn rows_together(&self) -> usize {
+    /// How many rows go together, each post in a step of its own.
+    pub(crate) fn pace(&self) -> Pace {
         match self {
-            Self::Store(_) => STORE_ROWS,
-            Self::Service(_) => SERVICE_ROWS,
+            Self::Store(AnyStore::File(_)) => Pace::between(STORE_ROWS, COMMIT_ROWS),
+            Self::Store(_) => Pace::between(STORE_ROWS, STORE_ROWS),
+            Self::Service(_) => Pace::between(SERVICE_ROWS, SERVICE_ROWS),
+        }
+    }
+
+    /// How many groups of rows are on their way at a time.
+    pub(crate) fn in_flight(&self) -> usize {
+        match self {
+            Self::Store(AnyStore::File(_)) => IN_FLIGHT_TO_A_FILE,
+            Self::Store(_) | Self::Service(_) => IN_FLIGHT,
         }
     }
 
@@ -143,6 +164,8 @@ struct Answered {
     lost: u64,
     #[serde(default)]
     ruled: bool,
+    #[serde(default)]
+    rules_lost: bool,
 }
 
 #[derive(Deserialize)]
@@ -268,7 +291,7 @@ fn post_json(step: &Step) -> PostJson<'_> {
 
 impl Answered {
     fn read(self) -> Result<Stepped, StepError> {
-        let Self { added, moved, removed, unchanged, lost, ruled, .. } = self;
+        let Self { added, moved, removed, unchanged, lost, ruled, rules_lost, .. } = self;
         let outcome = self.outcome.as_deref().and_then(|word| {
             let each = [
                 ImportOutcome::Applied,
@@ -281,7 +304,7 @@ impl Answered {
         match outcome {
             Some(outcome) => {
                 let counts = Counts { added, moved, removed, unchanged, lost };
-                Ok(Stepped { outcome, counts, ruled })
+                Ok(Stepped { outcome, counts, ruled, rules_lost })
             }
             None if self.problem == "store_damaged" => Err(StepError::Damaged(self.problem)),
             None => Err(StepError::Again(self.problem)),

@@ -44,7 +44,8 @@ pub(in crate::http) struct ImportPost {
     pub(in crate::http) from: u64,
     /// Different members.
     pub(in crate::http) rows: Vec<ImportRow>,
-    /// Rules for the post, if it has the default ones.
+    /// The rules of the post. Send them with its last rows; they apply in the same step. A post with
+    /// live taps keeps its own.
     #[serde(default)]
     pub(in crate::http) rules: Option<ImportRules>,
 }
@@ -115,6 +116,8 @@ pub(in crate::http) struct ImportedPost {
     pub(in crate::http) lost: u64,
     /// Whether the rules changed.
     pub(in crate::http) ruled: bool,
+    /// Whether the post keeps other rules than those that were sent.
+    pub(in crate::http) rules_lost: bool,
 }
 
 fn text_of_some<S: serde::Serializer>(post: &Option<PostId>, to: S) -> Result<S::Ok, S::Error> {

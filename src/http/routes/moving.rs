@@ -82,9 +82,9 @@ pub(in crate::http) async fn import(
 fn imported(post: PostId, result: Result<Stepped, StoreError>) -> ImportedPost {
     let answer = ImportedPost { post_id: Some(post), ..ImportedPost::default() };
     match result {
-        Ok(Stepped { outcome, counts, ruled }) => {
+        Ok(Stepped { outcome, counts, ruled, rules_lost }) => {
             let outcome = Some(moving::outcome_word(outcome));
-            ImportedPost { outcome, ruled, ..answer.with(counts) }
+            ImportedPost { outcome, ruled, rules_lost, ..answer.with(counts) }
         }
         Err(error) => {
             let problem = Some(Problem::from(error).code().as_str());

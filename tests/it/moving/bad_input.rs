@@ -80,7 +80,7 @@ async fn each_bad_row_is_rejected_with_its_line_and_reason_and_the_rest_comes_in
     let (place, output) =
         import(format!("{HEADER}{good}{text}{}", row(OTHER, 7, "like", true, at)));
     assert_code(&output, 1);
-    assert_said(&output, &["21 rows were rejected", "line 3:", "rows.csv.rejects.ndjson"]);
+    assert_said(&output, &["rejected: 21 rows (line 3:", "rows.csv.rejects.ndjson"]);
     assert_summary(&output, &["2 added", "21 rejected"]);
     assert_eq!(place.exported(), line(POST, 7, "like", NOON) + &line(OTHER, 7, "like", NOON));
     let found = rejected(&place);

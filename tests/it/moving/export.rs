@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{
-    HEADER, OTHER, POST, Place, assert_code, assert_said, at_places, line, many_rows, numbered, row,
+    HEADER, OTHER, POST, Place, assert_code, assert_said, assert_summary, at_places, line,
+    many_rows, numbered, row,
 };
 use crate::support::program::Program;
 
@@ -15,6 +16,7 @@ at_places! { [file, redis, service] {
     what_changed_since_an_export_is_exported_as_it_is_now,
     forgetting_is_exported_with_all_that_is_left,
     rules_are_exported_and_imported,
+    rules_come_in_once_and_are_no_live_tap,
 } }
 
 /// The cursor that an export gave.
@@ -34,6 +36,7 @@ async fn what_changed_since_an_export_is_exported_as_it_is_now(place: Place) {
     assert_code(&place.import(&rows, &[]), 0);
     let whole = place.run(&["export"]);
     let first = cursor(&whole);
+    assert!(first.len() < 100, "{first}");
     let nothing = place.run(&["export", "--since", &first]);
     assert_code(&nothing, 0);
     assert_eq!(lines(&nothing), Vec::<Value>::new());
@@ -95,7 +98,7 @@ async fn forgetting_is_exported_with_all_that_is_left(place: Place) {
     // A table cannot say it.
     let table = place.run(&["export", "--since", &first, "--format", "csv"]);
     assert_code(&table, 1);
-    assert_said(&table, &["1 posts or reactions were forgotten"]);
+    assert_said(&table, &["posts or reactions that were forgotten: 1,"]);
 }
 
 async fn rules_are_exported_and_imported(place: Place) {
@@ -106,20 +109,71 @@ async fn rules_are_exported_and_imported(place: Place) {
             assert_eq!(service.send("PUT", &format!("/v1/posts/{POST}/lock")).await.status, 200);
         })
         .await;
-    let rules = |post| {
-        format!(
-            "{{\"post_id\":\"{post}\",\"palette\":\"default\",\"add\":\"all\",\"locked\":true}}\n"
-        )
-    };
     let member = line(POST, 1, "like", "2024-03-01T12:00:00.000000Z");
     let whole = place.exported();
-    assert_eq!(whole, rules(POST) + &member + &rules(OTHER));
+    assert_eq!(whole, lock(POST) + &member + &lock(OTHER));
     let copy = Place::redis();
     copy.write("whole.ndjson", &whole);
     for _ in 0..2 {
         assert_code(&copy.run(&["import", "whole.ndjson"]), 0);
         assert_eq!(copy.exported(), whole);
     }
+    assert_code(&copy.run(&["diff", "whole.ndjson"]), 0);
+}
+
+/// The line of a post that is locked.
+fn lock(post: &str) -> String {
+    format!("{{\"post_id\":\"{post}\",\"palette\":\"default\",\"add\":\"all\",\"locked\":true}}\n")
+}
+
+async fn rules_come_in_once_and_are_no_live_tap(place: Place) {
+    let member = |at: &str| line(POST, 1, "like", &format!("{at}T12:00:00.000000Z"));
+    place.write("whole.ndjson", lock(OTHER) + &member("2024-03-01") + &lock(POST));
+    let first = place.run(&["import", "whole.ndjson"]);
+    assert_code(&first, 0);
+    assert_summary(&first, &["1 added", "2 posts given other rules"]);
+    // A later file finds no live taps.
+    place.write("delta.ndjson", member("2024-03-02"));
+    let delta = place.run(&["import", "delta.ndjson"]);
+    assert_code(&delta, 0);
+    assert_summary(&delta, &["1 given another time"]);
+    let whole = lock(POST) + &member("2024-03-02") + &lock(OTHER);
+    assert_eq!(place.exported(), whole);
+    place.write("now.ndjson", &whole);
+    assert_code(&place.run(&["diff", "now.ndjson"]), 0);
+    // A table has no rules, so it does not miss any.
+    place
+        .write("now.csv", format!("{HEADER}{}", row(POST, 1, "like", true, "2024-03-02 12:00:00")));
+    assert_code(&place.run(&["diff", "now.csv"]), 0);
+    place
+        .serving(async |service| {
+            for post in [POST, OTHER] {
+                assert_eq!(
+                    service.send("DELETE", &format!("/v1/posts/{post}/lock")).await.status,
+                    200
+                );
+            }
+        })
+        .await;
+    // A second run locks nothing again.
+    let again = place.run(&["import", "whole.ndjson"]);
+    assert_code(&again, 0);
+    assert_summary(&again, &["1 done by an earlier run"]);
+    assert_eq!(place.exported(), member("2024-03-02"));
+    let differs = place.run(&["diff", "now.ndjson"]);
+    assert_code(&differs, 1);
+    assert_said(&differs, &["the same: 1, of 1 row", "posts with other rules: 2"]);
+    let rules = r#""input":{"palette":"default","add":"all","locked":true}}"#;
+    let expected = [POST, OTHER]
+        .map(|post| format!("{{\"differs\":\"rules\",\"post_id\":\"{post}\",{rules}\n"));
+    assert_eq!(String::from_utf8(differs.stdout).unwrap(), expected.concat());
+    // What is merged over the moderator's change leaves it, and says so.
+    place.write("merged.ndjson", lock(POST) + &member("2024-03-03"));
+    let merged = place.run(&["import", "merged.ndjson", "--merge"]);
+    assert_code(&merged, 0);
+    let left = "1 post left with other rules, because of live taps";
+    assert_summary(&merged, &["1 left out: older than a live tap", left]);
+    assert_eq!(place.exported(), member("2024-03-02"));
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ at_places! { [file, redis, service] {
     posts_of_more_rows_than_a_step_takes_come_in_whole,
     posts_that_do_not_fill_a_call_come_in_whole,
     a_dry_run_changes_nothing,
+    a_dry_run_knows_marks_and_live_taps,
     diff_names_what_differs,
 } }
 
@@ -95,8 +96,8 @@ async fn a_post_with_live_taps_is_skipped_and_merge_undoes_no_tap(place: Place) 
         row(POST, 7, "like", true, "2024-03-02") + &row(OTHER, 7, "like", true, "2024-03-02");
     let skipped = place.import(&delta, &[]);
     assert_code(&skipped, 1);
-    assert_said(&skipped, &["1 posts with 1 rows", POST, "live taps", "--merge"]);
-    assert_summary(&skipped, &["1 given another time", "1 skipped, on 1 posts with live taps"]);
+    assert_said(&skipped, &["skipped for live taps: 1 post with 1 row (", POST, "--merge"]);
+    assert_summary(&skipped, &["1 given another time", "1 skipped, on 1 post with live taps"]);
     let other = line(OTHER, 7, "like", "2024-03-02T00:00:00.000000Z");
     assert_eq!(place.exported(), other);
     // The user took the reaction back after all rows of the file.
@@ -145,7 +146,7 @@ async fn a_dry_run_changes_nothing(place: Place) {
     let output = place.import(&rows, &["--dry-run"]);
     assert_code(&output, 0);
     assert_summary(&output, &["2 would be added"]);
-    assert!(String::from_utf8_lossy(&output.stdout).contains("in an empty Redis"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("more in Redis"));
     assert_eq!(place.exported(), "");
     assert_code(&place.import(&rows, &[]), 0);
     let delta =
@@ -154,6 +155,39 @@ async fn a_dry_run_changes_nothing(place: Place) {
     let output = place.import(&delta, &["--dry-run"]);
     assert_summary(&output, &["1 would be removed", "1 would be given another time"]);
     assert_eq!(place.exported(), before);
+}
+
+async fn a_dry_run_knows_marks_and_live_taps(place: Place) {
+    let rows = row(POST, 7, "like", true, "2024-03-01") + &many_rows(1, 2500);
+    let would = place.import(&rows, &["--dry-run"]);
+    assert_code(&would, 0);
+    assert_summary(&would, &["2501 would be added"]);
+    assert_code(&place.import(&rows, &[]), 0);
+    let again = place.import(&rows, &["--dry-run"]);
+    assert_code(&again, 0);
+    assert_summary(&again, &["2501 done by an earlier run"]);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("about 0 B more in Redis"));
+    place
+        .serving(async |service| {
+            let tap = format!("/v1/posts/{POST}/reactions/like/users/7");
+            assert_eq!(service.send("DELETE", &tap).await.ok(200)["changed"], true);
+        })
+        .await;
+    let before = place.exported();
+    let delta =
+        row(POST, 8, "like", true, "2024-03-02") + &row(OTHER, 7, "like", true, "2024-03-02");
+    let would = place.import(&delta, &["--dry-run"]);
+    assert_code(&would, 1);
+    assert_said(&would, &["would be skipped for live taps: 1 post with 1 row (", POST]);
+    let skipped = "skipped, on 1 post with live taps";
+    assert_summary(&would, &["1 would be added", &format!("1 would be {skipped}")]);
+    let would = place.import(&delta, &["--dry-run", "--merge"]);
+    assert_code(&would, 0);
+    assert_summary(&would, &["1 would be added", "1 left out: older than a live tap"]);
+    assert_eq!(place.exported(), before);
+    let did = place.import(&delta, &[]);
+    assert_code(&did, 1);
+    assert_summary(&did, &["1 added", &format!("1 {skipped}")]);
 }
 
 async fn diff_names_what_differs(place: Place) {
@@ -179,6 +213,11 @@ async fn diff_names_what_differs(place: Place) {
     assert_eq!(found, [["time", POST, "2"], ["extra", POST, "3"], ["missing", OTHER, "1"]]);
     assert_said(
         &output,
-        &["1 are the same", "1 are missing", "1 are there without", "1 have another"],
+        &[
+            "the same: 1, of 4 rows",
+            "missing from the store: 1,",
+            "there without a row: 1,",
+            "with another time: 1,",
+        ],
     );
 }

@@ -92,7 +92,7 @@ async fn only_removed_reactions_are_restored(place: Place) {
     place.write("rows.ndjson", format!("{rules}{removed}{flagged}"));
     let output = place.run(&["import", "--restore", "rows.ndjson"]);
     assert_code(&output, 1);
-    assert_said(&output, &["2 rows were rejected", "line 1: it is no line of the receipt"]);
+    assert_said(&output, &["rejected: 2 rows (line 1: it is no line of the receipt"]);
     assert_eq!(place.exported(), removed);
     let table = place.import(&row(POST, 9, "like", true, "2024-03-01"), &["--restore"]);
     assert_code(&table, 65);

@@ -1,0 +1,65 @@
+//! How many rows go together to a target.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// If rows took less than this, more go together. If they took more than the other, fewer do.
+const SHORT: Duration = Duration::from_secs(1);
+const LONG: Duration = Duration::from_secs(4);
+
+/// How many rows go together. A file writes much less for each row if many share a commit, so the
+/// number grows while the commits are fast. On a slow disk it stays small: Ctrl-C waits for what is
+/// on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Pace {
+    rows: Arc<AtomicUsize>,
+    least: usize,
+    most: usize,
+}
+
+impl Pace {
+    /// Begins with the least.
+    pub(crate) fn between(least: usize, most: usize) -> Self {
+        Self { rows: Arc::new(AtomicUsize::new(least)), least, most }
+    }
+
+    /// How many rows go together now.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// So many rows were answered after this time.
+    pub(crate) fn took(&self, rows: usize, took: Duration) {
+        let now = self.rows();
+        let next = match () {
+            () if took > LONG => now / 2,
+            // Rows of an earlier, lower number say nothing about this one.
+            () if took < SHORT && rows * 2 > now => now * 2,
+            () => now,
+        };
+        self.rows.store(next.clamp(self.least, self.most), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fast_answers_make_it_more_and_slow_ones_fewer() {
+        let pace = Pace::between(100, 1000);
+        let after = |rows, took| {
+            pace.took(rows, took);
+            pace.rows()
+        };
+        assert_eq!(pace.rows(), 100);
+        assert_eq!(after(100, SHORT / 2), 200);
+        assert_eq!(after(100, SHORT / 2), 200, "of an earlier call");
+        assert_eq!(after(200, SHORT * 2), 200);
+        assert_eq!((after(150, SHORT / 2), after(400, SHORT / 2)), (400, 800));
+        assert_eq!(after(800, SHORT / 2), 1000);
+        assert_eq!(after(1000, LONG * 2), 500);
+        assert_eq!((0..9).map(|_| after(1, LONG * 2)).last(), Some(100));
+    }
+}
