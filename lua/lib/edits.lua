@@ -27,7 +27,8 @@ local ACTS = {
 -- them. `head`: how an entry of the log begins. `fields`: those of entries that do not name the cause.
 local function new_run(post, previous, actor)
   return {
-    post = post, revision = previous, head = string.sub(post, -36) .. ' ', sets = {}, entries = {}, fields = {},
+    post = post, revision = previous, head = string.sub(post, -36) .. ' ', sets = {}, entries = {},
+    fields = {},
     actor = actor ~= '' and ' ' .. actor or '', buckets = {},
   }
 end

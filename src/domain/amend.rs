@@ -26,8 +26,8 @@ pub struct Amendment {
     /// What makes a repetition of the step harmless.
     pub once: Once,
     /// The rules that the post has afterwards; None: its own. An import that merges over live taps
-    /// leaves the post its own. So does one that goes on over a change of somebody else, unless they
-    /// are the default ones.
+    /// leaves the post its own. So does one that goes on over a change of somebody else, unless
+    /// they are the default ones.
     pub rules: Option<Rules>,
     /// Whether only to answer what the step would do. A step of an import then answers as if the
     /// steps before it had been applied.

@@ -35,8 +35,8 @@ const CHECKED: usize = 4;
 /// The most bytes of a cursor before they are deflated: three numbers a partition, and one more.
 const MOST_BYTES: u64 = 10 * (3 * PARTITIONS as u64 + 1);
 
-/// How far a reader knows the changes of all partitions. As text: base64url of deflated numbers, all
-/// of one kind together. That is about 30 characters for a store without changes; at most 11 kB.
+/// How far a reader knows the changes of all partitions. As text: base64url of deflated numbers,
+/// those of one kind together. A store without changes has about 30 characters, none over 11 kB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangesCursor(Vec<LogCursor>);
 

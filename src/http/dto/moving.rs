@@ -44,8 +44,8 @@ pub(in crate::http) struct ImportPost {
     pub(in crate::http) from: u64,
     /// Different members.
     pub(in crate::http) rows: Vec<ImportRow>,
-    /// The rules of the post. Send them with its last rows; they apply in the same step. A post with
-    /// live taps keeps its own.
+    /// The rules of the post. Send them with its last rows; they apply in the same step. A post
+    /// with live taps keeps its own.
     #[serde(default)]
     pub(in crate::http) rules: Option<ImportRules>,
 }

@@ -78,7 +78,11 @@ async fn below_a_base_path_every_route_and_every_link_is_there() {
     let metrics = service.send("GET", "/forum/reactions/metrics").await.body;
     assert!(metrics.contains("route=\"/v1/palettes\",method=\"GET\",status=\"200\""), "{metrics}");
     assert!(!metrics.contains("route=\"/forum"), "{metrics}");
-    // `onetap health` asks below the base path, too.
+}
+
+#[tokio::test]
+async fn health_asks_below_the_base_path() {
+    let service = Service::with(&["--base-path", "/forum/reactions"]);
     let listen = service.address.to_string();
     let health = |base: &'static str| {
         let listen = listen.clone();

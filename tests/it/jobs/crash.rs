@@ -41,7 +41,7 @@ impl Place {
             }
         };
         // Slow, so that a job takes a while.
-        let slow = ["--jobs-rate", "1000", "--audit-rate", "0"].map(String::from);
+        let slow = ["--jobs-rate", "250", "--audit-rate", "0"].map(String::from);
         std::iter::once("--store".to_owned()).chain(own).chain(slow).collect()
     }
 
@@ -156,6 +156,7 @@ async fn run(place: &Place, body: &Value, kill: Option<Kill>) -> Run {
             if job["done"].as_u64().unwrap() >= done || job["state"] != "running" {
                 break;
             }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         tokio::time::sleep(later).await;
         service.signal("-KILL");
@@ -213,7 +214,7 @@ async fn a_killed_job_ends_as_if_nothing_had_happened(fresh: impl Fn() -> Place)
         assert!(state(&calm, &posts).await == expected, "{body}, without a kill");
         for _ in 0..kills() {
             let mut below = |bound: u64| random(&mut seed_of_moments) % bound;
-            let kill = (below(undisturbed.done), Duration::from_millis(below(50)));
+            let kill = (below(undisturbed.done), Duration::from_millis(below(300)));
             let place = fresh();
             seed(&place, &posts).await;
             let run = run(&place, &body, Some(kill)).await;

@@ -49,8 +49,7 @@ async fn put_all(
     let edits: Vec<MemberEdit> = members.map(put).collect();
     for part in edits.chunks(1_000) {
         let edits = part.to_vec();
-        let amendment =
-            Amendment { post, cause: Cause::Import, actor: None, edits, once: Once::No };
+        let amendment = Amendment::new(post, Cause::Import, edits, Once::No);
         store.amend(vec![amendment], soon()).await.remove(0).unwrap();
     }
 }

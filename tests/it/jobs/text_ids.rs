@@ -19,7 +19,7 @@ async fn put(store: &AnyStore, post: PostId, members: &[(&str, &str, u64)]) {
         act: EditAct::Put(Micros(*at)),
     };
     let edits = members.iter().map(edit).collect();
-    let amendment = Amendment { post, cause: Cause::Import, actor: None, edits, once: Once::No };
+    let amendment = Amendment::new(post, Cause::Import, edits, Once::No);
     store.amend(vec![amendment], soon()).await.remove(0).unwrap();
 }
 

@@ -178,7 +178,7 @@ async fn a_window_whose_first_document_is_in_doubt_is_an_unknown_outcome() {
         let (proxy, prefix) = (FaultProxy::start(redis.address()).await, prefix());
         let source = RedisSource::new(&options(&proxy.url(), &prefix)).unwrap();
         let store = AnyStore::Redis(source.attach());
-        store.document("read-only", soon()).await.unwrap();
+        until("it is connected", async || store.document("read-only", soon()).await.is_ok()).await;
         let broken = async {
             tokio::time::sleep(Duration::from_micros(micros)).await;
             proxy.fault(Fault::SwallowReplies);
@@ -195,7 +195,7 @@ async fn a_window_whose_first_document_is_in_doubt_is_an_unknown_outcome() {
             .unwrap();
         (begun, !keys.is_empty())
     };
-    let all = futures_util::future::join_all((0..60).map(|n| begin(n * 100))).await;
+    let all = futures_util::future::join_all((0..40).map(|n| begin(n * 150))).await;
     let mut in_doubt = 0;
     for (begun, is_there) in all {
         match begun {

@@ -37,7 +37,7 @@ async fn a_walk_misses_no_post_whose_slot_is_moving_at_its_end() {
     let put = |post: &PostId| {
         let (user, reaction) = (user(1), reaction("like"));
         let edits = vec![MemberEdit { user, reaction, act: EditAct::Put(Micros(1_000)) }];
-        Amendment { post: *post, cause: Cause::Import, actor: None, edits, once: Once::No }
+        Amendment::new(*post, Cause::Import, edits, Once::No)
     };
     for done in store.amend(posts.iter().map(put).collect(), soon()).await {
         done.unwrap();

@@ -176,6 +176,15 @@ pub(super) async fn law_18_each_amendment_is_a_step_of_its_own(store: AnyStore) 
     assert_eq!(members(&store, posts[4]).await, expected(&[(1, "like", 9)]));
     // Of two amendments of a post the later one applies later.
     assert_eq!(members(&store, posts[0]).await, expected(&[(1, "like", 2)]));
+    // The list of a user follows, also where one call adds and removes the same member.
+    let add = |n: usize| amendment(posts[n], vec![put(777_777, "like", 5)], Once::No);
+    let act = EditAct::RemoveAt(Micros(5));
+    let remove = |n: usize| amendment(posts[n], vec![edit(777_777, "like", act.clone())], Once::No);
+    let list = vec![add(20), remove(20), add(21), remove(21), add(21)];
+    assert!(store.amend(list, soon()).await.iter().all(Result::is_ok));
+    let given: Vec<_> =
+        given(&store, user(777_777), 100).await.into_iter().map(|it| it.post).collect();
+    assert!(given.contains(&posts[21]) && !given.contains(&posts[20]));
     let past = Deadline(Instant::now().checked_sub(Duration::from_millis(1)).unwrap());
     let late = amendment(posts[0], vec![put(2, "like", 1)], Once::No);
     let answers = store.amend(vec![late.clone(), late], past).await;

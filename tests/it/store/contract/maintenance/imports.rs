@@ -313,7 +313,6 @@ pub(super) async fn law_19_rules_come_in_with_the_rows(store: AnyStore) {
     assert_eq!((next.import, next.rules), (Applied, Moved));
     assert_eq!(rules_of(&store, other).await, Rules::default());
     assert_eq!(amend(&store, likes(other, 4, 0, &[3])).await.import, Applied);
-    log_leads_to_the_members(&store, other).await;
     let entries = changes(&store, other).await.into_iter().map(|change| change.what);
     let of_rules: Vec<_> = entries.filter(|what| !matches!(what, What::Reaction { .. })).collect();
     let expected = [
