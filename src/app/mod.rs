@@ -1,11 +1,14 @@
 //! The composition root: builds the service from a configuration, runs it, and stops it.
 
+mod descriptors;
+mod greeting;
+
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use futures_util::future::try_join_all;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -22,8 +25,9 @@ use crate::config::{Config, ConfigError, StoreConfig};
 use crate::demo::{self, NaiveTable};
 use crate::domain::Palettes;
 use crate::http::{
-    self, Acceptor, Access, AccessRules, ConnectionStats, Edge, Gate, GivenGate, Hosts, HttpState,
-    LargeAnswers, Listener, ReadRates, Readiness, RequestLog, RequestMetrics, Worker,
+    self, Acceptor, Access, AccessRules, BasePath, ConnectionStats, Edge, Gate, GivenGate, Hosts,
+    HttpState, LargeAnswers, Listener, ReadRates, Readiness, RequestLog, RequestMetrics, Served,
+    Worker,
 };
 use crate::jobs::{AuditStats, JobStats, Rates, Runner};
 use crate::live::Hub;
@@ -150,6 +154,18 @@ impl Figures {
     }
 }
 
+/// How many connections the admin address takes. They come out of the reserve of descriptors.
+const ADMIN_CONNECTIONS: usize = 32;
+
+/// The sockets of a service.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Where callers are answered.
+    pub callers: Listener,
+    /// Where `/metrics` and `/readyz` are. None if they are with the other calls.
+    pub admin: Option<Listener>,
+}
+
 /// Runs the service on these listeners until `stop`, then waits for the requests in flight.
 ///
 /// # Errors
@@ -157,7 +173,7 @@ impl Figures {
 /// If the store is reachable but not usable, or the operating system reports an error.
 pub async fn run(
     config: Config,
-    listeners: Vec<Listener>,
+    Listeners { callers, admin }: Listeners,
     reload: Reload,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
@@ -169,11 +185,11 @@ pub async fn run(
     if config.read_only {
         source.gate().shut();
     }
-    let room = connections_within_descriptors(config.limits.max_connections);
+    let room = descriptors::connections_within(config.limits.max_connections);
     // Streams may not take all connections: the rest are for requests that end soon, such as taps.
     let live = Hub::new(room - (room / 4).min(KEPT_FROM_STREAMS));
     let rates = config.rate_limits.as_ref().map(|options| Arc::new(RateLimits::new(options)));
-    let address = listeners.first().and_then(Listener::address);
+    let address = callers.address();
     let shared = Shared {
         figures: Figures::new(&source, &live, rates.as_deref(), &reloads),
         source,
@@ -191,11 +207,22 @@ pub async fn run(
     };
     let request_bytes = config.limits.max_request_bytes_in_flight;
     let (acceptor, workers) = Acceptor::with_workers(config.threads, room, request_bytes);
+    let served = if admin.is_some() { Served::Callers } else { Served::All };
     let mut threads = workers
         .into_iter()
         .enumerate()
-        .map(|(i, worker)| start(i, worker, &config, &shared))
+        .map(|(i, worker)| start(format!("worker-{i}"), worker, served, &config, &shared))
         .collect::<io::Result<Vec<_>>>()?;
+    let mut accepting = vec![(acceptor, callers)];
+    let admin_address = admin.as_ref().and_then(Listener::address);
+    if let Some(listener) = admin {
+        // Its own thread, lanes and places: what callers do must not hide how the service is.
+        let (acceptor, workers) = Acceptor::with_workers(1, ADMIN_CONNECTIONS, request_bytes);
+        for worker in workers {
+            threads.push(start("admin".into(), worker, Served::Admin, &config, &shared)?);
+        }
+        accepting.push((acceptor, listener));
+    }
     threads.push(start_hub(shared.live.clone(), shared.source.clone(), stop.clone())?);
     // A process that may not write would only keep jobs from the others.
     if !config.read_only {
@@ -208,17 +235,18 @@ pub async fn run(
             "no authentication: every caller may do everything in the name of every user"
         );
     }
-    match address {
-        Some(address) => greet(address, &config),
-        None => say(&format!("Listening on {}\n", config.listen)),
-    }
+    greeting::greet(address, admin_address, &config);
     tracing::info!(
         "onetap {} with {} threads, reactions {}",
         env!("CARGO_PKG_VERSION"),
         config.threads,
         shared.source.describe(),
     );
-    acceptor.run(listeners, stop).await?;
+    let accepting = accepting.into_iter().map(|(acceptor, listener)| {
+        // Each stops accepting at `stop`, or with an error.
+        acceptor.run(vec![listener], stop.clone())
+    });
+    try_join_all(accepting).await?;
     for thread in threads {
         // A worker ends after its connections. Nothing else needs this runtime until then.
         let joined = tokio::task::spawn_blocking(|| thread.join()).await;
@@ -274,8 +302,9 @@ pub(crate) async fn open_store(config: &Config) -> Result<StoreSource, Failure> 
 
 /// Starts a worker on its own thread, with its own runtime, lanes and router.
 fn start(
-    index: usize,
+    name: String,
     worker: Worker,
+    served: Served,
     config: &Config,
     shared: &Shared,
 ) -> io::Result<JoinHandle<()>> {
@@ -283,9 +312,14 @@ fn start(
     let (limits, grace, demo) = (config.limits, config.shutdown_grace, config.demo);
     let access = Access::new(config.user_ids).with_rules(config.auth.as_ref().map(|it| it.rules));
     let (shared, cors_origins) = (shared.clone(), config.cors_origins.clone());
-    let (proxies, base) = (config.trusted_proxies.clone(), config.base_path.clone());
+    let proxies = config.trusted_proxies.clone();
+    // The admin address is nobody's page: it needs no path before its calls.
+    let base = match served {
+        Served::Admin => BasePath::default(),
+        Served::All | Served::Callers => config.base_path.clone(),
+    };
     let cache_counts = config.cache_counts;
-    std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+    std::thread::Builder::new().name(name).spawn(move || {
         runtime.block_on(async move {
             let Shared { source, figures, live, answers, given, palettes, rates, .. } = shared;
             let Shared { wake, naive, log, hosts, keys, stop, .. } = shared;
@@ -303,8 +337,9 @@ fn start(
                     .with_base(base)
                     .with_given(given)
                     .with_jobs(wake);
+            let demo = demo && served != Served::Admin;
             let demo = demo.then(|| demo::router(&edge, naive, access));
-            let router = http::router(state, &edge, demo);
+            let router = http::router(state, &edge, served, demo);
             worker.run(router, limits, stats, stop, grace).await;
         });
     })
@@ -335,22 +370,6 @@ fn start_jobs(shared: &Shared, rates: Rates) -> io::Result<JoinHandle<()>> {
     })
 }
 
-fn greet(address: SocketAddr, config: &Config) {
-    let at = format!("http://{address}{}", config.base_path.join(""));
-    let token = if config.auth.is_some() { " -H 'Authorization: Bearer KEY'" } else { "" };
-    say(&format!(
-        "Listening on http://{address}\n\
-         Try: curl -w '\\n' -X PUT{token} \
-         {at}/v1/posts/{EXAMPLE_POST}/reactions/like/users/42\n\
-         Docs: {at}/docs\n"
-    ));
-    if config.demo {
-        say(&format!("Demo: {at}/demo\n"));
-    }
-}
-
-const EXAMPLE_POST: &str = "0192f0c1-2345-7890-abcd-ef0123456789";
-
 /// Prints to stdout. A closed pipe or a full disk must not end the program, so errors are ignored.
 pub(crate) fn say(text: &str) {
     let mut stdout = io::stdout().lock();
@@ -360,22 +379,4 @@ pub(crate) fn say(text: &str) {
 /// Writes to stdout, in large parts.
 pub(crate) fn output() -> impl io::Write {
     io::BufWriter::with_capacity(256 * 1024, io::stdout().lock())
-}
-
-/// File descriptors for all but clients' connections: lanes, pool, runtimes, log, and a reserve.
-const RESERVED_DESCRIPTORS: u64 = 128;
-
-/// Raises the limit on open files to its maximum, and lowers the number of connections to fit. A
-/// service without free descriptors could not open a connection to Redis either.
-fn connections_within_descriptors(wanted: usize) -> usize {
-    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
-    let room = limit.saturating_sub(RESERVED_DESCRIPTORS).max(limit / 2).max(1);
-    let room = usize::try_from(room).unwrap_or(usize::MAX);
-    if room < wanted {
-        tracing::warn!(
-            "only {limit} files may be open: at most {room} connections instead of {wanted}; \
-             raise `ulimit -n`, or lower --max-connections"
-        );
-    }
-    room.min(wanted)
 }

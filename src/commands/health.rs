@@ -23,8 +23,13 @@ pub(super) fn run(args: &HealthArgs, settings: &Settings) -> Result<(), Failure>
         Some(url) => Target::at_url(url)?,
         None => {
             let config = Config::new(settings)?;
-            let ready = config.base_path.join("/readyz");
-            Target { path: ready, ..Target::at_listen(&config.listen)? }
+            match &config.admin_listen {
+                Some(listen) => Target::at_listen("--admin-listen", listen)?,
+                None => {
+                    let path = config.base_path.join("/readyz");
+                    Target { path, ..Target::at_listen("--listen", &config.listen)? }
+                }
+            }
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -60,13 +65,13 @@ enum Place {
 }
 
 impl Target {
-    /// The service that runs with these settings on this machine.
-    fn at_listen(listen: &Listen) -> Result<Self, Failure> {
+    /// The service that runs on this machine, and listens here.
+    fn at_listen(flag: &str, listen: &Listen) -> Result<Self, Failure> {
         let (name, place) = match listen {
             Listen::Unix(path) => (listen.to_string(), Place::Unix(path.clone())),
             Listen::Tcp(address) if address.port() == 0 => {
                 let why = "port 0 is any port, so `health` cannot know which";
-                return Err(ConfigError::new("--listen", why, "name the service by --url").into());
+                return Err(ConfigError::new(flag, why, "name the service by --url").into());
             }
             Listen::Tcp(address) => {
                 let address = SocketAddr::new(reachable(address.ip()), address.port());

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{self, AskReload, Failure, Fresh, Reload};
+use crate::app::{self, AskReload, Failure, Fresh, Listeners, Reload};
 use crate::config::{Config, ConfigError, Flags, Listen, Settings};
 use crate::http::Listener;
 use crate::telemetry::{self, LogFilter};
@@ -25,8 +25,10 @@ pub(super) fn run(flags: &Flags, settings: &Settings) -> Result<(), Failure> {
         let reload = Reload::new(settings.has_file().then(|| read_again(flags, settings, log)));
         let reloads = settings.has_file() || config.auth.is_some();
         take_signals(stop.clone(), reloads.then(|| reload.asker()))?;
-        let (listener, _socket) = bind(&config.listen)?;
-        app::run(config, vec![listener], reload, stop).await
+        let (callers, _socket) = bind("--listen", &config.listen)?;
+        let admin = config.admin_listen.as_ref().map(|listen| bind("--admin-listen", listen));
+        let (admin, _admin_socket) = admin.transpose()?.unzip();
+        app::run(config, Listeners { callers, admin }, reload, stop).await
     })
 }
 
@@ -71,18 +73,18 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::symlink_metadata(path).ok().map(|about| (about.dev(), about.ino()))
 }
 
-fn bind(listen: &Listen) -> Result<(Listener, Option<SocketFile>), Failure> {
+fn bind(flag: &str, listen: &Listen) -> Result<(Listener, Option<SocketFile>), Failure> {
     let bound = match listen {
         Listen::Tcp(address) => TcpListener::bind(address).map(|bound| (bound.into(), None)),
         Listen::Unix(path) => {
-            clear_away(listen, path)?;
+            clear_away(flag, listen, path)?;
             UnixListener::bind(path)
                 .map(|bound| (Listener::Unix(bound), Some(SocketFile::at(path))))
         }
     };
     bound.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => Failure::Taken(format!(
-            "--listen {listen}: another program has taken it; stop that program, or choose another \
+            "{flag} {listen}: another program has taken it; stop that program, or choose another \
              address"
         )),
         _ => {
@@ -90,17 +92,17 @@ fn bind(listen: &Listen) -> Result<(Listener, Option<SocketFile>), Failure> {
                 Listen::Tcp(_) => "choose an address of this machine and a port that you may use",
                 Listen::Unix(_) => "choose a path in a directory that you may write to",
             };
-            ConfigError::new(format!("--listen {listen}"), error.to_string(), hint).into()
+            ConfigError::new(format!("{flag} {listen}"), error.to_string(), hint).into()
         }
     })
 }
 
 /// Removes the socket file of a service that was killed. Leaves all other files alone.
-fn clear_away(listen: &Listen, path: &Path) -> Result<(), Failure> {
+fn clear_away(flag: &str, listen: &Listen, path: &Path) -> Result<(), Failure> {
     let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
     if !found.file_type().is_socket() {
         let problem = "a file that is not a socket is there";
-        let key = format!("--listen {listen}");
+        let key = format!("{flag} {listen}");
         return Err(ConfigError::new(key, problem, "choose another path").into());
     }
     if UnixStream::connect(path)

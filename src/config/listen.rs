@@ -33,6 +33,11 @@ impl Listen {
     pub(super) fn is_open(&self) -> bool {
         matches!(self, Self::Tcp(address) if !address.ip().is_loopback())
     }
+
+    /// Whether only one of the two can be bound. Port 0 is a free port each time.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self == other && !matches!(self, Self::Tcp(address) if address.port() == 0)
+    }
 }
 
 /// Reads `IP:PORT`, `localhost`, `localhost:PORT` or `unix:PATH`.
@@ -62,6 +67,30 @@ impl FromStr for Listen {
             let problem = format!("`{text}` is not IP:PORT");
             InvalidSetting::new(problem, format!("write an address such as {say}"))
         })
+    }
+}
+
+/// `--admin-listen`: an address, or `none`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminListen(pub Option<Listen>);
+
+impl fmt::Display for AdminListen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(listen) => listen.fmt(f),
+            None => f.write_str("none"),
+        }
+    }
+}
+
+impl FromStr for AdminListen {
+    type Err = InvalidSetting;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
+        match text {
+            "none" => Ok(Self(None)),
+            text => text.parse().map(|listen| Self(Some(listen))),
+        }
     }
 }
 

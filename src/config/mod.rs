@@ -51,7 +51,7 @@ pub use job_args::{
 };
 pub use jobs::JobsConfig;
 pub use limits::LimitsConfig;
-pub use listen::Listen;
+pub use listen::{AdminListen, Listen};
 pub use log::LogConfig;
 pub use memory::MemoryConfig;
 pub use moving::{DiffArgs, ExportArgs, ExportFormat, ImportArgs, MeaningArgs, PostIdsArg, UrlArg};
@@ -78,6 +78,8 @@ use crate::telemetry::LogFormat;
 pub struct Config {
     /// The listen address.
     pub listen: Listen,
+    /// Where `/metrics` and `/readyz` are, if not there.
+    pub admin_listen: Option<Listen>,
     /// The store.
     pub store: StoreConfig,
     /// Which ids users have.
@@ -167,6 +169,13 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
             "listen on 127.0.0.1, name keys in [auth], or add --insecure-no-auth",
         ));
     }
+    if server.admin_listen.0.as_ref().is_some_and(|admin| admin.is_same(&server.listen)) {
+        return Err(ConfigError::new(
+            "--admin-listen",
+            format!("--listen has the same address, {}", server.listen),
+            "choose another port, or drop it",
+        ));
+    }
     let limits = Limits { note_peers: rate_limits.is_some(), ..limits.limits() };
     if server.shutdown_grace < limits.request_timeout {
         return Err(ConfigError::new(
@@ -196,6 +205,7 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
         .map_err(|problem| ConfigError::told("--log", &problem))?;
     Ok(Config {
         listen: server.listen.clone(),
+        admin_listen: server.admin_listen.0.clone(),
         store: store(settings, retention)?,
         user_ids: settings.sections.store.user_ids,
         allowed_hosts: server.allowed_host.clone(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
-use super::{Listen, units};
+use super::{AdminListen, Listen, units};
 use crate::http::{BasePath, HostName, Network};
 
 /// Where the service listens, and to which host names it answers.
@@ -17,6 +17,15 @@ pub struct ServerConfig {
     /// rights that the umask leaves.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub listen: Listen,
+
+    /// Where to answer `/metrics` and `/readyz`, and nothing else: an address as for `--listen`, or
+    /// `none`
+    ///
+    /// With an address, these two are only there. onetap keeps a thread and connections for them,
+    /// so that no load at `--listen` delays them. `/metrics` needs a key with the scope `admin`
+    /// here, too, if `[auth]` names keys. With `none` they are with all other calls, at `--listen`.
+    #[arg(long, default_value = "none", value_name = "ADDRESS")]
+    pub admin_listen: AdminListen,
 
     /// Allow `--listen` on an address that other machines can reach, although every caller may do
     /// everything

@@ -11,7 +11,7 @@ use super::cli::definitions;
 use super::redis::PASSWORD_VARIABLE;
 use super::setting::{Kind, Setting};
 use super::store::StoreUrl;
-use super::{Listen, Settings, Source, palettes, units};
+use super::{AdminListen, Listen, Settings, Source, palettes, units};
 use crate::http::{BasePath, HostName, Network, Origin, Reactors};
 use crate::store::UserIds;
 use crate::telemetry::LogFormat;
@@ -94,6 +94,7 @@ fn shown(matches: &ArgMatches, key: &str) -> Option<String> {
         .or_else(|| plain::<bool>(matches, key))
         .or_else(|| plain::<u32>(matches, key))
         .or_else(|| plain::<Listen>(matches, key))
+        .or_else(|| plain::<AdminListen>(matches, key))
         .or_else(|| plain::<StoreUrl>(matches, key))
         .or_else(|| plain::<HostName>(matches, key))
         .or_else(|| plain::<Network>(matches, key))

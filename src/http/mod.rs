@@ -30,7 +30,7 @@ pub(crate) use middleware::Routes;
 pub use middleware::{Edge, Gate, HostName, Hosts, Network, Origin, ReadRates, RequestLog};
 pub use problem::{Code, Problem};
 pub use readiness::Readiness;
-pub use router::{openapi_document, router};
+pub use router::{Served, openapi_document, router};
 pub use routes::stream::event;
 pub(crate) use routes::web;
 pub use server::{Acceptor, ConnectionStats, LargeAnswers, Listener, Worker};

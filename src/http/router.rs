@@ -81,10 +81,43 @@ pub fn openapi_document() -> String {
     openapi::document(&api(), &BasePath::default())
 }
 
-/// The whole service as one tower service. `beside` adds routes that have a state of their own.
-pub fn router(state: HttpState, edge: &Arc<Edge>, beside: Option<Router>) -> Router {
+/// The calls that move to the admin address, if there is one.
+const ADMIN: [&str; 2] = ["/readyz", "/metrics"];
+
+/// What an address answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// Everything: there is no admin address.
+    All,
+    /// Everything but the calls of the admin address.
+    Callers,
+    /// The calls of the admin address.
+    Admin,
+}
+
+impl Served {
+    fn has(self, path: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Callers => !ADMIN.contains(&path),
+            Self::Admin => ADMIN.contains(&path),
+        }
+    }
+}
+
+/// An address as one tower service. `beside` adds routes that have a state of their own.
+pub fn router(
+    state: HttpState,
+    edge: &Arc<Edge>,
+    served: Served,
+    beside: Option<Router>,
+) -> Router {
     let mut routes = Routes::new(edge);
-    api().into_iter().for_each(|call| call.attach(&mut routes));
-    let router = pages(routes, edge.base()).into_whole_router().with_state(state.into());
+    let calls = api().into_iter().filter(|call| served.has(&call.path));
+    calls.for_each(|call| call.attach(&mut routes));
+    if served != Served::Admin {
+        routes = pages(routes, edge.base());
+    }
+    let router = routes.into_whole_router().with_state(state.into());
     cors_around(router.merge(beside.unwrap_or_default()), edge.origins())
 }

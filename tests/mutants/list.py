@@ -242,7 +242,8 @@ MUTANTS = {
     "cors-under-the-errors": ("src/http/router.rs", "    cors_around(router.merge(beside.unwrap_or_default()), edge.origins())\n",
         "    cors_around(router.merge(beside.unwrap_or_default()).reset_fallback(), edge.origins())\n"
         "        .fallback(|| async { super::problem::Problem::not_found() })\n", "http::cors::"),
-    "demo-always-there": ("src/app/mod.rs", "demo.then(|| demo::router(&edge, naive, access))", "Some(demo::router(&edge, naive, access))", "http::web::"),
+    "metrics-beside-the-admin-address": ("src/http/router.rs", "Self::Callers => !ADMIN.contains(&path),", "Self::Callers => true,", "commands::admin::"),
+    "demo-always-there": ("src/app.rs", "demo.then(|| demo::router(&edge, naive, access))", "Some(demo::router(&edge, naive, access))", "http::web::"),
     "described-and-not-served": ("src/http/call.rs", "routes.add(path, methods", 'routes.add(&path.replace("query", "queries"), methods', "http::openapi::"),
     "ready-whatever-was-found": ("src/http/readiness.rs", "value: ready.into(),", "value: u64::from(ready) | 1,", "http::metrics::"),
     "foreign-pages-write": ("src/http/middleware/csrf.rs", "if method.is_safe() || !matches!", "if true || method.is_safe() || !matches!", "http::cors::"),

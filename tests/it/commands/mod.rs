@@ -1,5 +1,6 @@
 //! The program: commands, settings, exit codes and signals.
 
+mod admin;
 mod cli;
 mod config;
 mod health;

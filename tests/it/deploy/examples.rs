@@ -32,13 +32,17 @@ fn variables(text: &str, between: &str) -> Vec<(String, String)> {
 #[test]
 fn the_compose_file() {
     let given = variables(&read("deploy/compose.yaml"), ": ");
-    assert_eq!(given.len(), 3, "{given:?}");
+    assert_eq!(given.len(), 4, "{given:?}");
     // The image sets this one.
     let listen = [("ONETAP_LISTEN".to_owned(), "0.0.0.0:8080".to_owned())];
     let (code, said) = checked(&[], &[&given[..], &listen].concat());
     assert_eq!(code, Some(0), "{said}");
     assert_set(&said, "--store", "redis://redis:6379/0");
     assert_set(&said, "--strict", "true");
+    // Prometheus reads the figures where they are, and the host's port leads to the callers' address.
+    assert_set(&said, "--admin-listen", "0.0.0.0:8081");
+    assert!(read("deploy/prometheus/prometheus.yaml").contains("targets: [onetap:8081]\n"));
+    assert!(read("deploy/compose.yaml").contains("ports: [\"127.0.0.1:8080:8080\"]\n"));
 }
 
 /// The image does not decide that no authentication is needed: the operator does.
@@ -77,4 +81,15 @@ fn the_manifests() {
     assert_set(&said, "--store", "redis://onetap-redis:6379/0");
     assert_set(&said, "--strict", "true");
     assert_set(&said, "--allowed-host", "forum.example, onetap");
+    // Probes and Prometheus ask the address that has what they want.
+    assert_set(&said, "--listen", "0.0.0.0:8080");
+    assert_set(&said, "--admin-listen", "0.0.0.0:8081");
+    for line in [
+        "ports: [{ name: http, containerPort: 8080 }, { name: admin, containerPort: 8081 }]",
+        "httpGet: { path: /healthz, port: http }",
+        "httpGet: { path: /readyz, port: admin }",
+        "prometheus.io/port: \"8081\"",
+    ] {
+        assert!(text.lines().any(|found| found.trim() == line), "{line}");
+    }
 }

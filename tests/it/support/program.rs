@@ -30,6 +30,8 @@ pub(crate) fn outcome(command: &mut Command) -> Output {
 pub(crate) struct Program {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Where `/metrics` and `/readyz` are, if there is a TCP address for them alone.
+    pub(crate) admin: Option<SocketAddr>,
     log: Arc<Mutex<String>>,
 }
 
@@ -56,13 +58,22 @@ impl Program {
             }
         });
         let mut greeting = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut greeting).unwrap();
+        let mut admin = None;
+        if command.get_args().any(|arg| arg == "--admin-listen") {
+            let lines = output.lines().map_while(Result::ok);
+            let found = lines.filter_map(|line| line.strip_prefix("Metrics: ").map(str::to_owned));
+            let found = found.take(1).next().unwrap_or_else(|| panic!("{}", log.lock().unwrap()));
+            let address = found.strip_prefix("http://").and_then(|it| it.strip_suffix("/metrics"));
+            admin = address.map(|address| address.parse().unwrap());
+        }
         let address = greeting
             .trim()
             .strip_prefix("Listening on ")
             .map(|listens| listens.strip_prefix("http://").unwrap_or("127.0.0.1:0").to_owned());
         let address = address.unwrap_or_else(|| panic!("{}", log.lock().unwrap()));
-        Self { address: address.parse().unwrap(), child, log }
+        Self { address: address.parse().unwrap(), admin, child, log }
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str) -> Response {

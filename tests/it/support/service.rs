@@ -41,13 +41,9 @@ impl Service {
         let config = Config::new(&Settings::read(all).unwrap()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let listeners = app::Listeners { callers: listener.into(), admin: None };
         let stop = CancellationToken::new();
-        let running = tokio::spawn(app::run(
-            config,
-            vec![listener.into()],
-            app::Reload::default(),
-            stop.clone(),
-        ));
+        let running = tokio::spawn(app::run(config, listeners, app::Reload::default(), stop.clone()));
         Self { address, stop, running: Some(running) }
     }
 
