@@ -146,6 +146,9 @@ impl Figures {
         registry.register(Arc::clone(reloads));
         rates.into_iter().for_each(|rates| registry.register(rates.stats()));
         source.lane_stats().into_iter().for_each(|lanes| registry.register(lanes));
+        if let StoreSource::Redis(source) = source {
+            registry.register(source.script_times());
+        }
         source.file_stats().into_iter().for_each(|file| registry.register(file));
         if let StoreSource::File(_, path) = source {
             registry.register(FileSize(path.clone()));

@@ -1,4 +1,4 @@
-//! Requests by route, method and status, and how long they took.
+//! Requests by route, method and status, how long they took, and the problems among their answers.
 //!
 //! Each worker counts its routes for itself, so that no request writes to memory that another core
 //! writes to. A scrape adds the workers up.
@@ -12,9 +12,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-/// Upper bounds of the latency buckets, in seconds. One more bucket has no bound.
-const BOUNDS: [f64; 12] =
-    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 2.5];
+use super::problem::Code;
+use crate::telemetry::Latencies;
 
 /// The requests of all workers.
 #[derive(Debug, Default)]
@@ -32,8 +31,8 @@ pub(super) struct RouteMetrics {
 struct Tally {
     /// By method and status. There are only a few, usually with the most frequent ones first.
     by_status: Vec<(&'static str, u16, u64)>,
-    by_latency: [u64; BOUNDS.len() + 1],
-    took: Duration,
+    by_code: Vec<(Code, u64)>,
+    latencies: Latencies,
 }
 
 impl RequestMetrics {
@@ -56,14 +55,18 @@ impl RequestMetrics {
 }
 
 impl RouteMetrics {
-    /// Counts an answered request.
-    pub(super) fn answered(&self, method: &'static str, status: u16, took: Duration) {
-        let seconds = took.as_secs_f64();
-        let bucket = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
+    /// Counts an answered request, with the code of its problem.
+    pub(super) fn answered(
+        &self,
+        method: &'static str,
+        status: u16,
+        code: Option<Code>,
+        took: Duration,
+    ) {
         let mut tally = self.tally.lock();
         tally.count(method, status, 1);
-        tally.by_latency[bucket] += 1;
-        tally.took += took;
+        code.into_iter().for_each(|code| tally.count_code(code, 1));
+        tally.latencies.add(took);
     }
 }
 
@@ -76,17 +79,23 @@ impl Tally {
         }
     }
 
+    fn count_code(&mut self, code: Code, more: u64) {
+        match self.by_code.iter_mut().find(|(of, _)| *of == code) {
+            Some((_, count)) => *count += more,
+            None => self.by_code.push((code, more)),
+        }
+    }
+
+    fn code(&self, code: Code) -> u64 {
+        self.by_code.iter().find(|(of, _)| *of == code).map_or(0, |(_, count)| *count)
+    }
+
     fn merge(&mut self, other: &Self) {
         for &(method, status, count) in &other.by_status {
             self.count(method, status, count);
         }
-        self.by_latency.iter_mut().zip(other.by_latency).for_each(|(sum, more)| *sum += more);
-        self.took += other.took;
-    }
-
-    fn buckets(&self) -> Vec<(f64, u64)> {
-        let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
-        bounds.zip(self.by_latency).collect()
+        other.by_code.iter().for_each(|&(code, count)| self.count_code(code, count));
+        self.latencies.merge(&other.latencies);
     }
 }
 
@@ -110,11 +119,17 @@ impl Collector for RequestMetrics {
         );
         let mut latency = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
         for (route, tally) in &by_route {
-            let labels = [("route", route.as_str())];
-            let (took, buckets) = (tally.took.as_secs_f64(), tally.buckets());
-            let count = tally.by_latency.iter().sum();
-            let mut series = latency.encode_family(&labels)?;
-            series.encode_histogram::<NoLabelSet>(took, count, &buckets, None)?;
+            tally.latencies.encode(&mut latency, &[("route", route.as_str())])?;
+        }
+        let help = "Requests answered with a problem, by its code.";
+        let mut problems =
+            encoder.encode_descriptor("http_problems", help, None, MetricType::Counter)?;
+        for &code in Code::ALL {
+            // All codes, so that the first problem of a kind shows as an increase.
+            let count: u64 = by_route.values().map(|tally| tally.code(code)).sum();
+            let labels = [("code", code.as_str())];
+            let mut series = problems.encode_family(&labels)?;
+            series.encode_counter::<NoLabelSet, _, f64>(&count, None)?;
         }
         Ok(())
     }
@@ -131,9 +146,9 @@ mod tests {
         registry.register(Arc::clone(&requests));
         let (one, other) = (requests.route("/a"), requests.route("/a"));
         requests.route("/b");
-        one.answered("GET", 200, Duration::from_millis(1));
-        one.answered("GET", 503, Duration::from_secs(3));
-        other.answered("GET", 200, Duration::from_millis(2));
+        one.answered("GET", 200, None, Duration::from_millis(1));
+        one.answered("GET", 503, Some(Code::Overloaded), Duration::from_secs(3));
+        other.answered("GET", 200, None, Duration::from_millis(2));
         let text = registry.encode(Format::OpenMetrics);
         for line in [
             r#"onetap_http_requests_total{route="/a",method="GET",status="200"} 2"#,
@@ -144,6 +159,8 @@ mod tests {
             r#"onetap_http_request_duration_seconds_count{route="/a"} 3"#,
             r#"onetap_http_request_duration_seconds_sum{route="/a"} 3.003"#,
             r#"onetap_http_request_duration_seconds_count{route="/b"} 0"#,
+            r#"onetap_http_problems_total{code="overloaded"} 1"#,
+            r#"onetap_http_problems_total{code="forbidden"} 0"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

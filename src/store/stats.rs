@@ -18,6 +18,10 @@ stats! {
         Counter batches_sent: "lane_batches",
         /// Taps and reads sent in batches.
         Counter calls_sent: "lane_calls",
+        /// Calls that wait for a lane to send them.
+        Gauge waiting: "lane_calls_waiting",
+        /// Calls that a lane has sent, and that Redis has not answered.
+        Gauge in_flight: "lane_calls_in_flight",
         /// Calls without an answer at their deadline.
         Counter deadlines_missed: "lane_deadlines_missed",
         /// Batches sent again as source because the server did not know the script.

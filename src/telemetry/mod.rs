@@ -3,12 +3,14 @@
 //! Each component counts for itself and registers its own metrics. This room knows no component.
 
 mod build;
+mod latencies;
 mod log;
 #[cfg(any(target_os = "android", target_os = "linux"))]
 mod process;
 mod registry;
 mod stats;
 
+pub use latencies::Latencies;
 pub use log::{LogFilter, LogFormat, log_to_stderr, read_filter};
 pub use registry::{Collector, DescriptorEncoder, Format, Registry};
 pub(crate) use stats::stats;

@@ -162,10 +162,11 @@ impl Exchange {
     /// Counts the response, logs the request if it gets a line, and adds the request's id.
     fn end(&mut self, response: &mut Response) {
         let (status, took) = (response.status().as_u16(), self.started.elapsed());
-        self.route.metrics.answered(self.method, status, took);
         self.audience.tell(response.headers_mut());
         let id = self.id.to_str().unwrap_or_default();
         let problem = Problem::named(response, id);
+        let code = problem.as_ref().map(Problem::code);
+        self.route.metrics.answered(self.method, status, code, took);
         self.route.edge.log.note(&Answered {
             id,
             method: self.method,

@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 use self::change_log::ChangeLogs;
 use self::cluster::{Connector, Pools};
 use self::keys::Keys;
+pub use self::lane::ScriptTimes;
 use self::lane::{Call, LaneContext, Lanes};
 use self::maintenance::JobLanes;
 use self::net::CredentialSource;
@@ -150,6 +151,11 @@ impl RedisSource {
 
     pub(in crate::store) fn gate(&self) -> &Arc<WriteGate> {
         &self.0.gate
+    }
+
+    /// How long scripts took.
+    pub fn script_times(&self) -> Arc<ScriptTimes> {
+        Arc::clone(&self.0.lanes.script_times)
     }
 
     /// Counters of all lanes.

@@ -1,6 +1,6 @@
 //! `/metrics`: its contents, and that Prometheus' checker finds no fault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::post;
 use crate::support::promtool::{checked, promtool};
@@ -169,4 +169,145 @@ async fn a_scrape_breaks_no_connection_of_a_store_that_is_slow_for_a_moment() {
     }
     let opened = |text: &str| value(text, "onetap_lane_connections_total");
     assert_eq!(opened(&after), opened(&before));
+}
+
+/// The names and labels of all series.
+fn series(figures: &str) -> BTreeSet<String> {
+    let lines = figures.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect()
+}
+
+/// Requests that a scanner of the internet might send: any method, any path, any query.
+struct Scanner(u64);
+
+impl Scanner {
+    fn number(&mut self) -> u64 {
+        // A linear congruential generator: every run sends the same.
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    fn request(&mut self) -> (String, String) {
+        let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"];
+        let at = self.number() as usize % (known.len() + 2);
+        let invented = format!("X{:X}", self.number());
+        let method = known.get(at).map_or(invented, |known| (*known).to_owned());
+        let word = self.number();
+        let path = match self.number() % 5 {
+            0 => format!("/{word:x}"),
+            1 => format!("/v1/posts/{word}/reactions"),
+            2 => format!("/v1/{word}?{word:x}={word}"),
+            3 => format!("/v1/users/{word}/reactions/%{:02x}", word % 256),
+            _ => format!("/{word}/../{word:x}//metrics"),
+        };
+        (method, path)
+    }
+}
+
+/// 10,000 requests with paths and methods of their own: the series are those of the first 2,000.
+#[tokio::test]
+async fn invented_paths_and_methods_make_no_series() {
+    let service = Service::memory();
+    let mut scanner = Scanner(1);
+    let mut connection = service.connect().await;
+    let mut send = async |count: usize| {
+        for _ in 0..count {
+            let (method, path) = scanner.request();
+            let answer = connection.send(&method, &path, &[], "").await;
+            assert!((200..500).contains(&answer.status), "{method} {path}: {answer:?}");
+        }
+    };
+    // The first scrape makes the series of a scrape.
+    older(&service).await;
+    send(2_000).await;
+    let first = series(&older(&service).await);
+    send(8_000).await;
+    let all = older(&service).await;
+    let more: Vec<_> = series(&all).difference(&first).cloned().collect();
+    assert!(more.is_empty(), "{more:?}");
+    assert!(first.len() < 1_000, "{}", first.len());
+    let unmatched =
+        "onetap_http_requests_total{route=\"unmatched\",method=\"other\",status=\"404\"}";
+    assert!(value(&all, unmatched) > 500.0, "{all}");
+}
+
+/// Refusals, sheds and unknown outcomes: each problem by its code.
+#[tokio::test]
+async fn problems_are_counted_by_their_code() {
+    let keys = crate::auth::Keys::new();
+    let service = keys.service(&[]);
+    let figures = async || {
+        let bearer = format!("Bearer {}", crate::auth::key("admin"));
+        let headers = [("accept", "text/plain"), ("authorization", &bearer)];
+        service.connect().await.send("GET", "/metrics", &headers, "").await.body
+    };
+    let count = |figures: &str, code: &str| {
+        value(figures, &format!("onetap_http_problems_total{{code=\"{code}\"}}"))
+    };
+    let before = figures().await;
+    for code in onetap::http::Code::ALL {
+        assert_eq!(count(&before, code.as_str()), 0.0);
+    }
+    service.send("GET", "/metrics").await.assert_problem(401, "unauthenticated");
+    for user in ["1", "2"] {
+        let path = format!("/v1/posts/{}/reactions/like/users/{user}", post());
+        let sent = crate::auth::send(&service, "PUT", &path, &crate::auth::token(3), "").await;
+        sent.assert_problem(403, "forbidden");
+    }
+    service.send("GET", "/none").await.assert_problem(404, "not_found");
+    let after = figures().await;
+    for (code, expected) in [("unauthenticated", 1.0), ("forbidden", 2.0), ("not_found", 1.0)] {
+        assert_eq!(count(&after, code), expected, "{code}");
+    }
+    assert_eq!(count(&after, "overloaded"), 0.0);
+}
+
+/// While Redis does not answer, calls are in flight or wait. Afterwards none is left.
+#[tokio::test]
+async fn a_lane_shows_what_waits_what_is_in_flight_and_how_long_scripts_take() {
+    let redis = RedisServer::start(Kind::Redis, &[]);
+    let service = Service::with(&["--store", &redis.url(), "--request-timeout", "8s"]);
+    let path = |user: u32| format!("/v1/posts/{}/reactions/like/users/{user}", post());
+    service.send("PUT", &path(100)).await.ok(201);
+    assert_eq!(service.send("GET", "/readyz").await.status, 200);
+    redis.signal("-STOP");
+    let started = std::time::Instant::now();
+    let gauges = async || {
+        let text = older(&service).await;
+        (value(&text, "onetap_lane_calls_waiting"), value(&text, "onetap_lane_calls_in_flight"))
+    };
+    let mut taps = Vec::new();
+    // Those that come later wait for the first ones, on each lane.
+    for (users, least_waiting) in [(1..5, 0.0), (5..13, 8.0)] {
+        let sent = f64::from(users.end) - 1.0;
+        for user in users {
+            let (address, path) = (service.address, path(user));
+            taps.push(tokio::spawn(async move {
+                let mut connection = crate::support::http::Connection::open(address).await;
+                connection.send("PUT", &path, &[], "").await.ok(201)
+            }));
+        }
+        loop {
+            let (waiting, in_flight) = gauges().await;
+            if waiting + in_flight >= sent && in_flight >= 2.0 && waiting >= least_waiting {
+                break;
+            }
+            let late = started.elapsed() > std::time::Duration::from_secs(6);
+            assert!(!late, "{waiting} wait, {in_flight} are in flight");
+        }
+    }
+    redis.signal("-CONT");
+    for tap in taps {
+        tap.await.unwrap();
+    }
+    while gauges().await != (0.0, 0.0) {
+        assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", gauges().await);
+    }
+    let text = older(&service).await;
+    let of_sets = |what: &str| {
+        value(&text, &format!("onetap_lane_script_duration_seconds_{what}{{script=\"set\"}}"))
+    };
+    assert!((2.0..=13.0).contains(&of_sets("count")), "{text}");
+    assert!(of_sets("sum") > 0.0);
 }

@@ -12,6 +12,7 @@ use super::clock::StoreClock;
 use super::context::LaneContext;
 use super::error_class::{self, ErrorClass};
 use super::link::Link;
+use super::metrics::Share;
 use crate::domain::Partition;
 use crate::store::StoreError;
 use crate::store::redis::ops::{
@@ -57,10 +58,13 @@ impl Batch {
         let (stats, connection) = (&context.stats, &link.connection);
         stats.batches_sent.add(1);
         stats.calls_sent.add(calls.len() as u64);
+        let mut in_flight = Share::new(stats, |stats| &stats.in_flight);
+        in_flight.set(calls.len());
         let cmd = encode(script, &calls, &context, &link.clock);
         // A call that was answered before the reply leaves an empty slot.
         let mut waiting: Vec<Option<Call>> = calls.into_iter().map(Some).collect();
 
+        let sent = Instant::now();
         connection.health.asked();
         let sending = send(&cmd, script, connection.multiplexed.clone(), &context);
         let replaced = connection.lease.until_lost();
@@ -82,8 +86,10 @@ impl Batch {
             }
         };
 
+        drop(in_flight);
         if reply.is_some() {
             connection.health.answered();
+            context.script_times.add(script.name, sent.elapsed());
         }
         // After the first answer from a new primary, onetap never uses the old one again.
         match reply.filter(|reply| reply.is_err() || connection.lease.holds()) {

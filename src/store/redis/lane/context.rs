@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::metrics::ScriptTimes;
 use crate::store::redis::cluster::Connector;
 use crate::store::redis::ops::Settings;
 use crate::store::{LaneStats, ThrottledWarnings};
@@ -16,6 +17,7 @@ pub(crate) struct LaneContext {
     /// The most calls that wait on one lane; the lane refuses more as overload.
     pub(crate) queue_bound: usize,
     pub(crate) stats: Arc<LaneStats>,
+    pub(crate) script_times: Arc<ScriptTimes>,
     /// Warnings about connections.
     pub(super) connection_warnings: ThrottledWarnings,
     /// Warnings about calls. Separate, because a new connection does not show that calls succeed.
@@ -34,6 +36,7 @@ impl LaneContext {
             settings,
             queue_bound,
             stats: Arc::default(),
+            script_times: Arc::default(),
             connection_warnings: ThrottledWarnings::default(),
             call_warnings: ThrottledWarnings::default(),
             answer_warnings: ThrottledWarnings::default(),

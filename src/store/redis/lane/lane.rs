@@ -22,6 +22,7 @@ use super::call::Call;
 use super::clock::StoreClock;
 use super::context::LaneContext;
 use super::link::Link;
+use super::metrics::Share;
 use crate::store::StoreError;
 use crate::store::redis::net::{Broken, Node};
 
@@ -57,6 +58,8 @@ pub(super) struct Lane<R> {
     queue: VecDeque<Call>,
     /// A reused buffer between `incoming` and `queue`.
     taken: Vec<Call>,
+    /// How many calls wait, at `/metrics`.
+    waiting: Share,
     /// The most calls of the next batch.
     at_once: usize,
     /// Whether the last sender of `incoming` is gone.
@@ -76,6 +79,7 @@ impl<R: Requeue> Lane<R> {
         node: Option<Node>,
     ) -> Self {
         let (queue, taken) = (VecDeque::new(), Vec::new());
+        let waiting = Share::new(&context.stats, |stats| &stats.waiting);
         let primary_watch = node.is_none().then(|| {
             let context = Arc::clone(&context);
             AbortOnDropHandle::new(tokio::spawn(async move { context.watch_primary().await }))
@@ -87,6 +91,7 @@ impl<R: Requeue> Lane<R> {
             node,
             queue,
             taken,
+            waiting,
             at_once: MAX_BATCH,
             closed: false,
             _primary_watch: primary_watch,
@@ -184,6 +189,7 @@ impl<R: Requeue> Lane<R> {
             }
             self.fill_up();
             let batches = self.next_batches(link);
+            self.show_waiting();
             let sent = join_all(batches.into_iter().map(Batch::run));
             let returned = self.minding_the_queue(sent).await;
             // In reverse, so that the first call ends up at the front.
@@ -287,6 +293,7 @@ impl<R: Requeue> Lane<R> {
     async fn minding_the_queue<F: Future>(&mut self, work: F) -> F::Output {
         tokio::pin!(work);
         loop {
+            self.show_waiting();
             let first = self.queue.front().map(|call| Instant::from_std(call.deadline.0));
             let expiry = tokio::time::sleep_until(first.unwrap_or_else(Instant::now));
             let bound = self.context.queue_bound;
@@ -305,6 +312,10 @@ impl<R: Requeue> Lane<R> {
                 }
             }
         }
+    }
+
+    fn show_waiting(&mut self) {
+        self.waiting.set(self.queue.len() + self.incoming.len());
     }
 
     fn expire(&mut self) {
@@ -330,6 +341,7 @@ impl<R: Requeue> Lane<R> {
         for call in std::mem::take(&mut self.queue) {
             self.refuse(call, problem);
         }
+        self.show_waiting();
         tokio::pin!(news);
         loop {
             tokio::select! {

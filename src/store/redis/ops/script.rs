@@ -9,6 +9,8 @@ use super::BatchFrame;
 /// A command of `lua/commands/`, as `build.rs` assembles it. Each operation has a static one.
 #[derive(Debug)]
 pub(crate) struct Script {
+    /// The file's name.
+    pub(crate) name: &'static str,
     /// The whole source, as EVAL takes it.
     pub(crate) source: &'static str,
     pub(crate) effect: Effect,
@@ -43,12 +45,13 @@ pub(crate) struct Shape {
 
 impl Script {
     pub(super) const fn new(
+        name: &'static str,
         source: &'static str,
         effect: Effect,
         shape: Shape,
         shared_args: fn(&mut Cmd, &BatchFrame<'_>),
     ) -> Self {
-        Self { source, effect, shape, shared_args, sha: OnceLock::new() }
+        Self { name, source, effect, shape, shared_args, sha: OnceLock::new() }
     }
 
     /// Whether a missing answer leaves the outcome open.
@@ -66,6 +69,7 @@ impl Script {
 macro_rules! lua {
     ($name:literal, $effect:expr, $shape:expr, $shared_args:expr) => {
         Script::new(
+            $name,
             include_str!(concat!(env!("OUT_DIR"), "/lua/", $name, ".lua")),
             $effect,
             $shape,
