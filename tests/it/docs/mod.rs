@@ -1,5 +1,6 @@
 //! What the documents say, run as it stands there.
 
+mod backup;
 mod commands;
 mod jobs;
 mod messages;
