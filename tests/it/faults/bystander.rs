@@ -32,14 +32,14 @@ const NO_ANSWER: Duration = Duration::from_secs(10);
 const TIME: Duration = Duration::from_secs(4);
 
 /// Runs one test at a time: otherwise their loads would add up.
-async fn alone() -> MutexGuard<'static, ()> {
+pub(super) async fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::const_new(());
     ALONE.lock().await
 }
 
 /// What the bystander sends.
 #[derive(Clone, Copy)]
-enum Sends {
+pub(super) enum Sends {
     /// Taps with a key, over keep-alive connections.
     Taps,
     /// Taps over a new connection each, like a client that has just arrived.
@@ -50,7 +50,11 @@ enum Sends {
 
 /// Sends 50 taps a second, whatever the responses. Returns how often each status came, late ones
 /// apart.
-async fn stand_by(service: SocketAddr, sends: Sends, time: Duration) -> BTreeMap<String, u32> {
+pub(super) async fn stand_by(
+    service: SocketAddr,
+    sends: Sends,
+    time: Duration,
+) -> BTreeMap<String, u32> {
     let (begun, mut taps) = (Instant::now(), JoinSet::new());
     let idle: Arc<std::sync::Mutex<Vec<Connection>>> = Arc::default();
     let mut beat = tokio::time::interval(Duration::from_millis(20));
@@ -94,7 +98,7 @@ async fn stand_by(service: SocketAddr, sends: Sends, time: Duration) -> BTreeMap
 }
 
 #[track_caller]
-fn assert_all_answered(codes: &BTreeMap<String, u32>) {
+pub(super) fn assert_all_answered(codes: &BTreeMap<String, u32>) {
     let good = |code: &String| code == "200" || code == "201";
     assert!(codes.keys().all(good), "the bystander was answered {codes:?}");
     assert!(codes.values().sum::<u32>() > 20, "{codes:?}");

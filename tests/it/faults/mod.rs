@@ -6,4 +6,5 @@ mod in_doubt;
 mod overload;
 mod recorded;
 mod recorded_file;
+mod slow_loris;
 mod taps;
