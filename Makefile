@@ -14,7 +14,7 @@ CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: auth deploy deploy-tools deb deb-test help test messages ci dist lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander moderation moving jobs web web-dist web-tools double-taps demo-figures picture
+.PHONY: auth deploy deploy-tools deb deb-test help test messages ci dist lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander moderation moving jobs web web-dist web-tools double-taps demo-figures picture fuzz
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -279,6 +279,9 @@ coverage: tools ## Which lines of src the tests run
 
 crashes: ## A hundred kill -9 of the service and power cuts of the store file, and what they left (minutes)
 	ONETAP_TEST_CRASH_ROUNDS=100 cargo test --release --test it -- file::crash --nocapture
+
+fuzz: ## Every parser for FUZZ_SECONDS (600) with random input; FUZZ_ONLY=tokens for one
+	tests/fuzz
 
 loom: ## Model checking of the concurrent pieces, with their broken twins
 	RUSTFLAGS="--cfg onetap_loom" CARGO_TARGET_DIR=target/loom cargo test --release --test loom

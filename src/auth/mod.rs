@@ -5,6 +5,8 @@
 mod caller;
 mod claims;
 mod cryptography;
+#[cfg(test)]
+mod fuzz_tests;
 mod jwks;
 mod key_ring;
 mod keys;

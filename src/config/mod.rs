@@ -9,6 +9,8 @@ mod document;
 mod error;
 mod file;
 mod flags;
+#[cfg(test)]
+mod fuzz_tests;
 mod given;
 mod invalid_setting;
 mod job_args;

@@ -8,6 +8,8 @@ mod amend;
 mod change;
 mod decide;
 mod decide_amendment;
+#[cfg(test)]
+mod fuzz_tests;
 mod idempotency;
 mod ids;
 pub mod machine;

@@ -9,6 +9,8 @@ mod changes;
 mod compare;
 mod estimate;
 mod export;
+#[cfg(test)]
+mod fuzz_tests;
 mod import;
 mod input;
 mod lines;

@@ -5,6 +5,8 @@
 mod actor;
 mod body;
 mod cursor;
+#[cfg(test)]
+mod fuzz_tests;
 mod hidden;
 mod idempotency;
 mod job;

@@ -11,6 +11,8 @@ mod backup;
 mod documents;
 mod file_core;
 mod file_error;
+#[cfg(test)]
+mod fuzz_tests;
 mod keys;
 mod listings;
 mod log;

@@ -32,7 +32,7 @@ pub(super) fn find(
 }
 
 /// None if a later release wrote the record, for a form of request that this one does not have.
-fn read(bytes: &[u8]) -> FileResult<Option<Record>> {
+pub(super) fn read(bytes: &[u8]) -> FileResult<Option<Record>> {
     let odd = || keys::odd("record");
     let (fixed, text) = bytes.split_at_checked(FIXED).ok_or_else(odd)?;
     let number = |at: usize| keys::number(&fixed[at..at + 8], "record");

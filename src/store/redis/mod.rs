@@ -7,6 +7,8 @@
 mod change_log;
 mod cluster;
 mod follow;
+#[cfg(test)]
+mod fuzz_tests;
 mod keys;
 mod lane;
 mod log_entry;
