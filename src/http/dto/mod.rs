@@ -8,7 +8,9 @@ mod palettes;
 mod params;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{AnyOfBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 pub(super) use given::{GivenAnswer, GivenReaction};
 pub(super) use jobs::{JobAnswer, JobBody, JobsAnswer, ReceiptEnd};
@@ -198,7 +200,7 @@ pub(in crate::http) struct SummariesAnswer {
 pub(in crate::http) struct SummariesQuestion {
     /// 1 to 100 post ids.
     #[serde(default)]
-    #[schema(value_type = Vec<uuid::Uuid>, min_items = 1, max_items = 100)]
+    #[schema(required = true, value_type = Vec<uuid::Uuid>, min_items = 1, max_items = 100)]
     pub(in crate::http) post_ids: Vec<PostIdJson>,
     /// The viewer: `mine` says which reactions this user has.
     #[serde(default)]
@@ -335,7 +337,7 @@ pub(in crate::http) struct HealthAnswer {
 }
 
 /// A page of the users of one reaction, or of all.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
 #[serde(untagged)]
 pub(in crate::http) enum AnyUsersAnswer {
     /// Of the reaction that the question names.
@@ -343,3 +345,17 @@ pub(in crate::http) enum AnyUsersAnswer {
     /// Of all reactions.
     OfAll(PostUsersAnswer),
 }
+
+/// The derive would write `oneOf`, and a page without users is both.
+impl PartialSchema for AnyUsersAnswer {
+    fn schema() -> RefOr<Schema> {
+        let description = "A page of the users of the reaction that the question names, or of all.";
+        AnyOfBuilder::new()
+            .item(Ref::from_schema_name("UsersAnswer"))
+            .item(Ref::from_schema_name("PostUsersAnswer"))
+            .description(Some(description))
+            .into()
+    }
+}
+
+impl ToSchema for AnyUsersAnswer {}

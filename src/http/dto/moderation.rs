@@ -169,7 +169,7 @@ impl From<Forgotten> for ForgottenAnswer {
 pub(in crate::http) struct ForgetQuestion {
     /// 1 to 100 post ids. A double counts once.
     #[serde(default)]
-    #[schema(value_type = Vec<uuid::Uuid>, min_items = 1, max_items = 100)]
+    #[schema(required = true, value_type = Vec<uuid::Uuid>, min_items = 1, max_items = 100)]
     pub(in crate::http) post_ids: Vec<PostIdJson>,
 }
 

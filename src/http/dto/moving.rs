@@ -41,6 +41,7 @@ pub(in crate::http) struct ImportPost {
     /// How many rows of this source and post come before these. If a post has more rows than a call
     /// takes, send 1,000 in each call but the last.
     #[serde(default)]
+    #[schema(format = "uint64")]
     pub(in crate::http) from: u64,
     /// Different members.
     pub(in crate::http) rows: Vec<ImportRow>,

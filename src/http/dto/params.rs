@@ -67,7 +67,11 @@ pub(in crate::http) struct TapParams {
     /// The user: an integer from 1 to 2^63 − 1. With `--user-ids text` instead a text of 1 to 64
     /// characters A-Z a-z 0-9 . _ @ | : ~ = + -, that is not `me`, `.` or `..`, and does not begin
     /// with _.
-    #[param(example = "42")]
+    #[param(
+        example = "42",
+        max_length = 64,
+        pattern = "^[A-Za-z0-9.@|:~=+-][A-Za-z0-9._@|:~=+-]*$"
+    )]
     user_id: String,
 }
 
@@ -79,7 +83,11 @@ pub(in crate::http) struct KeyParams {
     /// 1 to 255 visible ASCII characters, bare or as a quoted string. onetap counts the first
     /// request of a user on a post with this key. Every later one gets the same answer. A new tap
     /// needs a new key.
-    #[param(rename = "Idempotency-Key", example = "\"8e03978e-40d5-43e8-bc93-6894a57f9324\"")]
+    #[param(
+        rename = "Idempotency-Key",
+        example = "\"8e03978e-40d5-43e8-bc93-6894a57f9324\"",
+        nullable = false
+    )]
     idempotency_key: Option<String>,
 }
 
@@ -92,7 +100,11 @@ pub(in crate::http) struct SetParams {
     #[param(example = "0192f0c1-2345-7890-abcd-ef0123456789")]
     post_id: uuid::Uuid,
     /// The user: an integer from 1 to 2^63 − 1.
-    #[param(example = "42")]
+    #[param(
+        example = "42",
+        max_length = 64,
+        pattern = "^[A-Za-z0-9.@|:~=+-][A-Za-z0-9._@|:~=+-]*$"
+    )]
     user_id: String,
 }
 
@@ -103,7 +115,13 @@ pub(in crate::http) struct SetParams {
 pub(in crate::http) struct ActorParams {
     /// The user id of the moderator that acts, if it is not the user. The change log then has this
     /// id. With authentication only a service key may send it; without, onetap believes everyone.
-    #[param(rename = "Onetap-Actor", example = "9")]
+    #[param(
+        rename = "Onetap-Actor",
+        example = "9",
+        nullable = false,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9.@|:~=+-][A-Za-z0-9._@|:~=+-]*$"
+    )]
     onetap_actor: Option<String>,
 }
 
@@ -151,7 +169,11 @@ pub(in crate::http) struct PageParams {
 #[expect(dead_code, reason = "read by the derive alone")]
 pub(in crate::http) struct UserParams {
     /// The user: an integer from 1 to 2^63 − 1, or with `--user-ids text` a text.
-    #[param(example = "42")]
+    #[param(
+        example = "42",
+        max_length = 64,
+        pattern = "^[A-Za-z0-9.@|:~=+-][A-Za-z0-9._@|:~=+-]*$"
+    )]
     user_id: String,
 }
 

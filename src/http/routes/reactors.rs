@@ -82,7 +82,7 @@ pub(in crate::http) async fn of_post(
     params(
         PostParams,
     ),
-    request_body(content = UsersQuestion, content_type = "application/json"),
+    request_body(content = Option<UsersQuestion>, content_type = "application/json"),
     responses(
         (status = 200, description = "A page", body = AnyUsersAnswer),
         ReadProblems,

@@ -42,7 +42,7 @@ pub(in crate::http) async fn rules(
     put,
     path = "/v1/posts/{post_id}/rules",
     params(PostParams, ActorParams),
-    request_body(content = RulesBody, content_type = "application/json"),
+    request_body(content = Option<RulesBody>, content_type = "application/json"),
     responses((status = 200, description = "The rules now", body = RulesAnswer), WriteProblems),
 )]
 pub(in crate::http) async fn set_rules(
