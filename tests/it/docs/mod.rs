@@ -8,3 +8,4 @@ mod moderation;
 mod moving_in;
 mod palettes;
 mod privacy;
+mod security;
