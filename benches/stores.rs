@@ -21,7 +21,7 @@ use http_body_util::BodyExt as _;
 use onetap::config::{Config, Settings};
 use onetap::domain::machine::Post;
 use onetap::domain::{Micros, Palettes, PostId, Revision, Tap, Verb};
-use onetap::http::{Edge, Hosts, HttpState, LargeAnswers, RequestLog, router};
+use onetap::http::{Edge, Hosts, HttpState, LargeAnswers, RequestLog, Served, router};
 use onetap::live::Hub;
 use onetap::store::memory::MemoryStore;
 use onetap::store::{AnyStore, Retention, Store, SummaryQuery};
@@ -172,7 +172,7 @@ fn http_codec(c: &mut Criterion) {
         registry,
         readiness,
     );
-    let mut service = router(state, &edge, None);
+    let mut service = router(state, &edge, Served::All, None);
     let mut answer = |request: Request<Body>| {
         runtime.block_on(async {
             let response = service.call(request).await.unwrap();

@@ -12,8 +12,8 @@ pub(super) fn greet(address: Option<SocketAddr>, admin: Option<SocketAddr>, conf
     let mut text = match address {
         None => format!("Listening on {}\n", config.listen),
         Some(address) => {
-            let at = format!("http://{address}{}", config.base_path.join(""));
             let token = if config.auth.is_some() { " -H 'Authorization: Bearer KEY'" } else { "" };
+            let at = format!("http://{address}{}", config.base_path.join(""));
             format!(
                 "Listening on http://{address}\n\
                  Try: curl -w '\\n' -X PUT{token} \
@@ -23,11 +23,12 @@ pub(super) fn greet(address: Option<SocketAddr>, admin: Option<SocketAddr>, conf
         }
     };
     if let (true, Some(address)) = (config.demo, address) {
-        let at = config.base_path.join("/demo");
-        text += &format!("Demo: http://{address}{at}\n");
+        text += &format!("Demo: http://{address}{}\n", config.base_path.join("/demo"));
     }
     match (&config.admin_listen, admin) {
-        (_, Some(address)) => text += &format!("Metrics: http://{address}/metrics\n"),
+        (_, Some(address)) => {
+            text += &format!("Metrics: http://{address}{}\n", config.base_path.join("/metrics"));
+        }
         (Some(listen), None) => text += &format!("Metrics: {listen}\n"),
         (None, None) => {}
     }

@@ -2,32 +2,29 @@
 
 mod descriptors;
 mod greeting;
+mod keys;
+mod metrics;
+mod reload;
 
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use arc_swap::ArcSwap;
 use futures_util::future::try_join_all;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-mod keys;
-mod metrics;
-mod reload;
-
-use arc_swap::ArcSwap;
-pub use reload::{AskReload, Fresh, Reload};
-
 use self::metrics::Reloads;
+pub use self::reload::{AskReload, Fresh, Reload};
 use crate::auth::KeyRing;
 use crate::config::{Config, ConfigError, StoreConfig};
 use crate::demo::{self, NaiveTable};
 use crate::domain::Palettes;
 use crate::http::{
-    self, Acceptor, Access, AccessRules, BasePath, ConnectionStats, Edge, Gate, GivenGate, Hosts,
-    HttpState, LargeAnswers, Listener, ReadRates, Readiness, RequestLog, RequestMetrics, Served,
-    Worker,
+    self, Acceptor, Access, AccessRules, ConnectionStats, Edge, Gate, GivenGate, Hosts, HttpState,
+    LargeAnswers, Listener, ReadRates, Readiness, RequestLog, RequestMetrics, Served, Worker,
 };
 use crate::jobs::{AuditStats, JobStats, Rates, Runner};
 use crate::live::Hub;
@@ -208,24 +205,9 @@ pub async fn run(
         rates,
         stop: stop.clone(),
     };
-    let request_bytes = config.limits.max_request_bytes_in_flight;
-    let (acceptor, workers) = Acceptor::with_workers(config.threads, room, request_bytes);
-    let served = if admin.is_some() { Served::Callers } else { Served::All };
-    let mut threads = workers
-        .into_iter()
-        .enumerate()
-        .map(|(i, worker)| start(format!("worker-{i}"), worker, served, &config, &shared))
-        .collect::<io::Result<Vec<_>>>()?;
-    let mut accepting = vec![(acceptor, callers)];
     let admin_address = admin.as_ref().and_then(Listener::address);
-    if let Some(listener) = admin {
-        // Its own thread, lanes and places: what callers do must not hide how the service is.
-        let (acceptor, workers) = Acceptor::with_workers(1, ADMIN_CONNECTIONS, request_bytes);
-        for worker in workers {
-            threads.push(start("admin".into(), worker, Served::Admin, &config, &shared)?);
-        }
-        accepting.push((acceptor, listener));
-    }
+    let (accepting, mut threads) =
+        start_workers(Listeners { callers, admin }, room, &config, &shared)?;
     threads.push(start_hub(shared.live.clone(), shared.source.clone(), stop.clone())?);
     // A process that may not write would only keep jobs from the others.
     if !config.read_only {
@@ -261,6 +243,35 @@ pub async fn run(
     drop(shared);
     tracing::info!("Stopped.");
     Ok(())
+}
+
+/// A listener, and what deals its connections out.
+type Accepting = Vec<(Acceptor, Listener)>;
+
+/// Starts the workers of each address, with room for this many connections of callers.
+fn start_workers(
+    Listeners { callers, admin }: Listeners,
+    room: usize,
+    config: &Config,
+    shared: &Shared,
+) -> io::Result<(Accepting, Vec<JoinHandle<()>>)> {
+    let request_bytes = config.limits.max_request_bytes_in_flight;
+    let (acceptor, workers) = Acceptor::with_workers(config.threads, room, request_bytes);
+    let served = if admin.is_some() { Served::Callers } else { Served::All };
+    let mut threads = Vec::new();
+    for (i, worker) in workers.into_iter().enumerate() {
+        threads.push(start(format!("worker-{i}"), worker, served, config, shared)?);
+    }
+    let mut accepting = vec![(acceptor, callers)];
+    if let Some(listener) = admin {
+        // Its own thread, lanes and places: what callers do must not hide how the service is.
+        let (acceptor, workers) = Acceptor::with_workers(1, ADMIN_CONNECTIONS, request_bytes);
+        for worker in workers {
+            threads.push(start("admin".into(), worker, Served::Admin, config, shared)?);
+        }
+        accepting.push((acceptor, listener));
+    }
+    Ok((accepting, threads))
 }
 
 /// Opens the store of a configuration.
@@ -315,12 +326,7 @@ fn start(
     let (limits, grace, demo) = (config.limits, config.shutdown_grace, config.demo);
     let access = Access::new(config.user_ids).with_rules(config.auth.as_ref().map(|it| it.rules));
     let (shared, cors_origins) = (shared.clone(), config.cors_origins.clone());
-    let proxies = config.trusted_proxies.clone();
-    // The admin address is nobody's page: it needs no path before its calls.
-    let base = match served {
-        Served::Admin => BasePath::default(),
-        Served::All | Served::Callers => config.base_path.clone(),
-    };
+    let (proxies, base) = (config.trusted_proxies.clone(), config.base_path.clone());
     let cache_counts = config.cache_counts;
     std::thread::Builder::new().name(name).spawn(move || {
         runtime.block_on(async move {

@@ -23,13 +23,12 @@ pub(super) fn run(args: &HealthArgs, settings: &Settings) -> Result<(), Failure>
         Some(url) => Target::at_url(url)?,
         None => {
             let config = Config::new(settings)?;
-            match &config.admin_listen {
+            let path = config.base_path.join("/readyz");
+            let target = match &config.admin_listen {
                 Some(listen) => Target::at_listen("--admin-listen", listen)?,
-                None => {
-                    let path = config.base_path.join("/readyz");
-                    Target { path, ..Target::at_listen("--listen", &config.listen)? }
-                }
-            }
+                None => Target::at_listen("--listen", &config.listen)?,
+            };
+            Target { path, ..target }
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -245,7 +245,7 @@ MUTANTS = {
     "metrics-beside-the-admin-address": ("src/http/router.rs", "Self::Callers => !ADMIN.contains(&path),", "Self::Callers => true,", "commands::admin::"),
     "calls-that-wait-not-shown": ("src/store/redis/lane/lane.rs", "self.waiting.set(self.queue.len() + self.incoming.len());", "", "http::metrics::"),
     "problems-not-counted": ("src/http/middleware/guarded.rs", "answered(self.method, status, code, took)", "answered(self.method, status, code.and(None), took)", "http::metrics::"),
-    "demo-always-there": ("src/app.rs", "demo.then(|| demo::router(&edge, naive, access))", "Some(demo::router(&edge, naive, access))", "http::web::"),
+    "demo-always-there": ("src/app/mod.rs", "demo.then(|| demo::router(&edge, naive, access))", "Some(demo::router(&edge, naive, access))", "http::web::"),
     "described-and-not-served": ("src/http/call.rs", "routes.add(path, methods", 'routes.add(&path.replace("query", "queries"), methods', "http::openapi::"),
     "ready-whatever-was-found": ("src/http/readiness.rs", "value: ready.into(),", "value: u64::from(ready) | 1,", "http::metrics::"),
     "foreign-pages-write": ("src/http/middleware/csrf.rs", "if method.is_safe() || !matches!", "if true || method.is_safe() || !matches!", "http::cors::"),

@@ -43,7 +43,8 @@ impl Service {
         let address = listener.local_addr().unwrap();
         let listeners = app::Listeners { callers: listener.into(), admin: None };
         let stop = CancellationToken::new();
-        let running = tokio::spawn(app::run(config, listeners, app::Reload::default(), stop.clone()));
+        let reload = app::Reload::default();
+        let running = tokio::spawn(app::run(config, listeners, reload, stop.clone()));
         Self { address, stop, running: Some(running) }
     }
 
