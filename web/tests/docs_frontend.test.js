@@ -11,8 +11,8 @@ import { startService, until } from './support/service.js';
 import { startSite } from './support/site.js';
 
 const { text: GUIDE, snippets: SNIPPETS } = readGuide('frontend.md');
-/** What docs_django.test.js runs. */
-const DJANGO = ['urls.py', 'views.py', 'thread.html'];
+/** What docs_django.test.js and docs_tokens.test.js run. */
+const BACKENDS = ['urls.py', 'views.py', 'thread.html', 'tokens.py', 'tokens.js'];
 const POST = '0192f0c1-2345-7890-abcd-ef0123456789';
 
 let browser, service, site, context;
@@ -230,6 +230,6 @@ test('plain fetch: the same key for each attempt, what was meant in the end', as
 });
 
 test('no snippet is left out, and no code stands outside of one', () => {
-  assert.deepEqual([...SNIPPETS.keys()].sort(), [...used, ...DJANGO].sort());
+  assert.deepEqual([...SNIPPETS.keys()].sort(), [...used, ...BACKENDS].sort());
   assert.equal(GUIDE.match(/^```\w+$/gm).length, SNIPPETS.size);
 });
