@@ -154,7 +154,7 @@ impl Runner {
             tracing::warn!("a step of job {id} failed, and is tried again: {error}");
         }
         self.backoffs.insert(id.clone(), Backoff { rest, until: Instant::now() + rest });
-        // Whoever looks at the job should see why it does not get on.
+        // `GET /v1/jobs/{id}` shows why the job does not get on.
         let Some((mut job, version)) = self.book.load(id, patience()).await? else { return Ok(()) };
         let error = short(&error.to_string());
         if !job.has_ended() && job.error.as_ref() != Some(&error) {

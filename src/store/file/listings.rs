@@ -22,8 +22,8 @@ pub(super) fn open<K: redb::Key + 'static, V: redb::Value + 'static>(
     }
 }
 
-/// A page of posts behind `after`, in the order of their ids. A post is in it also if its entries
-/// are damaged: whoever reads them learns of it.
+/// A page of posts behind `after`, in the order of their ids. A post with damaged
+/// entries is in it, too: a caller that reads the post gets the error.
 pub(super) fn walk(
     txn: &ReadTransaction,
     after: Option<PostId>,

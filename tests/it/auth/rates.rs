@@ -217,7 +217,7 @@ async fn behind_a_proxy_the_rightmost_address_counts_that_is_not_trusted() {
     ] {
         assert_eq!(read(&service, 1, Some(forged)).await, 0, "{forged}");
     }
-    // Others, also one whom that client names.
+    // Each of these is another client, also the one that the forged headers named.
     for other in ["203.0.113.1", "198.51.100.1, 203.0.113.2", "unknown", "10.7.7.7"] {
         assert_eq!(read(&service, 2, Some(other)).await, 2, "{other}");
     }

@@ -127,7 +127,8 @@ async fn settings_that_need_a_restart_are_named() {
     assert_eq!(running.put("like").await, 201);
 }
 
-/// A bad file with keys does not keep the palettes from changing, and is told each time.
+/// If the file with keys is bad, SIGHUP changes the palettes all the same. Each SIGHUP logs the bad file
+/// once more.
 #[tokio::test]
 async fn a_hangup_reads_the_keys_too_and_each_file_by_itself() {
     let folder = tempfile::tempdir().unwrap();

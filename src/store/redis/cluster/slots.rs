@@ -110,7 +110,7 @@ pub(crate) fn receivers(nodes: &str, asked: &Node) -> BTreeSet<Node> {
     let is_own =
         |line: &&Vec<&str>| line.get(2).is_some_and(|it| it.split(',').any(|it| it == "myself"));
     let Some(own) = lines.iter().find(is_own) else { return BTreeSet::new() };
-    // A cluster gives names instead of addresses if it is told to.
+    // With `cluster-preferred-endpoint-type hostname`, a cluster names hosts instead of addresses.
     let by_name = own.get(1).and_then(|it| name_of(it)).is_some_and(|name| name == asked.host);
     let partitions: BTreeSet<u16> = Partition::all().map(keys::slot).collect();
     let target = |field: &&str| {
