@@ -62,6 +62,19 @@ impl AnyStore {
         }
     }
 
+    /// Admits a call that may write, and says by when it has to. A window holds up no read.
+    async fn admit_if(
+        &self,
+        writes: bool,
+        deadline: Deadline,
+    ) -> Result<(Deadline, Option<Admitted<'_>>), StoreError> {
+        if !writes {
+            return Ok((deadline, None));
+        }
+        let admitted = self.admit(deadline).await?;
+        Ok((admitted.deadline, Some(admitted)))
+    }
+
     /// Begins a read-only window, or ends it. When this has begun one, no process can still apply a
     /// write that a window holds up.
     ///
@@ -264,8 +277,7 @@ impl Maintenance for AnyStore {
         repair: bool,
         deadline: Deadline,
     ) -> Result<Audited, StoreError> {
-        let admitted = if repair { Some(self.admit(deadline).await?) } else { None };
-        let deadline = admitted.as_ref().map_or(deadline, |admitted| admitted.deadline);
+        let (deadline, _admitted) = self.admit_if(repair, deadline).await?;
         on_store!(self, store => store.audit(post, indexed, repair, deadline).await)
     }
 
@@ -276,8 +288,7 @@ impl Maintenance for AnyStore {
         repair: bool,
         deadline: Deadline,
     ) -> Result<Audited, StoreError> {
-        let admitted = if repair { Some(self.admit(deadline).await?) } else { None };
-        let deadline = admitted.as_ref().map_or(deadline, |admitted| admitted.deadline);
+        let (deadline, _admitted) = self.admit_if(repair, deadline).await?;
         on_store!(self, store => store.audit_index(post, indexed, repair, deadline).await)
     }
 
