@@ -209,10 +209,13 @@ fn tell(exceeded: &Exceeded, headers: &mut HeaderMap) {
 impl From<Exceeded> for Problem {
     fn from(exceeded: Exceeded) -> Self {
         let Exceeded { policy, quota, window, wait } = exceeded;
-        let detail = format!(
-            "more than {quota} requests within {window} s ({policy}), so nothing was applied; try \
-             again in {wait} s"
-        );
+        let what = match policy {
+            "adding" => "taps that add",
+            "removing" => "taps that remove",
+            _ => "reads",
+        };
+        let detail =
+            format!("at most {quota} {what} are allowed within {window} s; try again in {wait} s");
         Self { exceeded: Some(exceeded), ..Self::new(Code::RateLimited, detail) }
     }
 }
