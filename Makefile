@@ -295,4 +295,4 @@ schemathesis: $(TOOLS)/schemathesis ## Requests that openapi.json describes and 
 	tests/schemathesis/run
 
 loom: ## Model checking of the concurrent pieces, with their broken twins
-	RUSTFLAGS="--cfg onetap_loom" CARGO_TARGET_DIR=target/loom cargo test --release --test loom
+	RUSTFLAGS="--cfg onetap_loom" CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=target/loom cargo test --test loom
