@@ -40,11 +40,11 @@ local function forget(post, log, marks, id, reaction, not_after, actor)
   if not state then return previous, no_floor, 0 end
   local names, removed, others = plan(post, reaction)
   if not names then return removed, 0, 0 end
-  local mark, kept, damage
-  if marks then mark, kept, damage = mark_of(marks, packed(id)) end
+  local raw, mark, damage = marks and packed(id), nil, nil
+  if marks then mark, damage = mark_of(marks, raw) end
   if damage then return damage, 0, 0 end
   if #names == 0 then
-    delete_mark(marks, kept, mark)
+    delete_mark(marks, raw, mark)
     return 0, 0, previous
   end
   local revision, text = next_revision(previous)
@@ -66,7 +66,7 @@ local function forget(post, log, marks, id, reaction, not_after, actor)
     if not emptied then write_count(post, name, 0, text) end
   end
   if emptied then delete_post(post, post) end
-  delete_mark(marks, kept, mark)
+  delete_mark(marks, raw, mark)
   return CHANGED, removed, revision
 end
 

@@ -31,6 +31,7 @@ local commands = {
   { 'HSET', post, '_rev', '1' },
   { 'HDEL', post, 'like' },
   { 'HLEN', post },
+  { 'PEXPIRE', post, '1' },
   { 'SET', floor, '1', 'GET' },
   { 'SET', full, '1', 'KEEPTTL' },
   { 'SET', record, '', 'PX', '1' },

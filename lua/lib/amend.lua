@@ -37,10 +37,10 @@ local function amend(post, log, once, raw, not_after, cause, actor, step, rules,
   end
   local state, present, no_floor = look_at(post, not_after)
   if not state then return present, no_floor, 0 end
-  local mark, marks, problem, why, done, live, over
+  local mark, problem, why, done, live, over
   local source, from = string.sub(step, 2, 17), tonumber(string.sub(step, 18)) or 0
   if is_import then
-    mark, marks, problem = mark_of(once, raw)
+    mark, problem = mark_of(once, raw)
     if problem then return problem, 0, 0 end
     why, done, live, over =
       judge_import(mark, source, from, edits, string.sub(step, 1, 1) == '+', state[1], present, dry)
@@ -70,9 +70,9 @@ local function amend(post, log, once, raw, not_after, cause, actor, step, rules,
     -- with fewer than the most edits is the last of its file at the post.
     if (emptied or not (changes or state[1])) and edits < MOST_EDITS and live == 0
       and not over then
-      delete_mark(once, marks, mark)
+      delete_mark(once, raw, mark)
     else
-      write_mark(once, marks, mark, raw, source, from + edits, after, live)
+      write_mark(once, raw, source, from + edits, after, live)
     end
   elseif step == 's' and (changes or not full) then
     call('SET', once, text .. string.format(' %.0f', revision), 'PX',

@@ -12,7 +12,8 @@
 -- Writes what the edits have led to. Returns a failure; or nil, and whether the post is empty then.
 local function write(run, log, raw, cause, state, no_floor)
   local post, revision, text, counts, problem = run.post, run.revision, run.text, {}, nil
-  local function hints(user) return of_partition(post, 'u:' .. run.buckets[user]) end
+  local users = of_partition(post, 'u:')
+  local function hints(user) return users .. run.buckets[user] end
   for reaction, set in pairs(run.sets) do
     if set.touched then counts[reaction] = set.count end
     for user, at in pairs(set.is) do
@@ -37,7 +38,9 @@ local function write(run, log, raw, cause, state, no_floor)
   for reaction, set in pairs(run.sets) do
     local puts, removes = {}, {}
     for user, at in pairs(set.is) do
-      if at and at ~= set.was[user] then puts[#puts + 1], puts[#puts + 2] = at, user end
+      if at and at ~= set.was[user] then
+        puts[#puts + 1], puts[#puts + 2] = string.format(WHOLE, at), user
+      end
       if not at and set.was[user] then
         removes[#removes + 1] = user
         drop_hint(hints(user), user, raw, reaction)

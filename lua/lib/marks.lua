@@ -1,46 +1,37 @@
 -- The marks of imports: how far a file is in with a post. They survive a tap that empties a post.
 --
--- Keys      marks  string, one per bucket of posts: a record of 56 bytes for each post: its id, then
---                  source, done, revision and live of the mark; expires 30 days after the last write
--- Commands  DEL GET SET
+-- Keys      marks  hash, one per bucket of posts: a field for each post, its id as 16 bytes, with
+--                  source, done, revision and live of the mark; expires 31 days after the last write
+-- Commands  HDEL HGET HSET PEXPIRE
 
 --- @include "clock"
 
-local RECORD_BYTES, KEPT_MILLIS = 56, '2678400000'
+local MARK, MARK_BYTES, KEPT_MILLIS = '>c16ddd', 40, '2678400000'
 local APPLIED, DONE, LIVE_TAPS, BEHIND = 'A', 'D', 'L', 'B'
 
--- Returns {at, source, done, revision, live}, or false; the text of the bucket; and a failure.
+-- Returns {source, done, revision, live}, or false; and a failure.
 local function mark_of(marks, raw)
-  local kept = try('GET', marks)
-  if type(kept) == 'table' then return false, '', failure(kept) end
-  if not kept then return false, '' end
-  if #kept % RECORD_BYTES ~= 0 then return false, '', DAMAGED end
-  local at = 0
-  repeat
-    at = string.find(kept, raw, at + 1, true)
-  until not at or at % RECORD_BYTES == 1
-  if not at then return false, kept end
-  local source, done, revision, live = struct.unpack('>c16ddd', string.sub(kept, at + 16, at + 55))
-  return { at = at, source = source, done = done, revision = revision, live = live }, kept
+  local kept = try('HGET', marks, raw)
+  if type(kept) == 'table' then return false, failure(kept) end
+  if not kept then return false end
+  if #kept ~= MARK_BYTES then return false, DAMAGED end
+  local source, done, revision, live = struct.unpack(MARK, kept)
+  return { source = source, done = done, revision = revision, live = live }
 end
 
-local function write_mark(marks, kept, mark, raw, source, done, revision, live)
-  local record = struct.pack('>c16c16ddd', raw, source, done, revision, live)
-  local at = mark and mark.at or #kept + 1
-  call('SET', marks, string.sub(kept, 1, at - 1) .. record .. string.sub(kept, at + RECORD_BYTES),
-    'PX', KEPT_MILLIS)
+local function write_mark(marks, raw, source, done, revision, live)
+  call('HSET', marks, raw, struct.pack(MARK, source, done, revision, live))
+  call('PEXPIRE', marks, KEPT_MILLIS)
+end
+
+local function delete_mark(marks, raw, mark)
+  if mark then call('HDEL', marks, raw) end
 end
 
 -- The 16 bytes of an id of 36 characters.
 local function packed(id)
   local function byte(digits) return string.char(tonumber(digits, 16)) end
   return (string.gsub(string.gsub(id, '%-', ''), '%x%x', byte))
-end
-
-local function delete_mark(marks, kept, mark)
-  if not mark then return end
-  local rest = string.sub(kept, 1, mark.at - 1) .. string.sub(kept, mark.at + RECORD_BYTES)
-  if rest == '' then call('DEL', marks) else call('SET', marks, rest, 'PX', KEPT_MILLIS) end
 end
 
 -- Judges a step of an import. Returns why not to apply it; or nil, how many of its rows are done,

@@ -14,7 +14,7 @@
 local function next_revision(previous)
   if now > previous then return now, now_text end
   local revision = previous + 1 + now % 1024
-  return revision, string.format('%.0f', revision)
+  return revision, string.format(WHOLE, revision)
 end
 
 -- Raises the floor to a revision. Returns the old floor, or nil and a failure.

@@ -10,7 +10,7 @@
 //! | `ot:{TAG}:k:KEY` | string | the record of an idempotency key; expires |
 //! | `ot:{TAG}:s:STEP` | string | what a step of a job answered; expires |
 //! | `ot:{TAG}:u:BUCKET` | sorted set | hints: what users of this bucket gave |
-//! | `ot:{TAG}:i:BUCKET` | string | marks of imports, of posts of this bucket; expires |
+//! | `ot:{TAG}:i:BUCKET` | hash | marks of imports, of posts of this bucket; expires |
 //! | `ot:{TAG}:d:NAME` | string | a document of a job: version and content; may expire |
 //! | `ot:{TAG}:floor` | string | the revision of the partition's posts without state |
 //! | `ot:{TAG}:full` | string | how many records were written while memory was full; expires |

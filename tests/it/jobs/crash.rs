@@ -41,7 +41,7 @@ impl Place {
             }
         };
         // Slow, so that a job takes a while.
-        let slow = ["--jobs-rate", "250", "--audit-rate", "0"].map(String::from);
+        let slow = ["--jobs-rate", "500", "--audit-rate", "0"].map(String::from);
         std::iter::once("--store".to_owned()).chain(own).chain(slow).collect()
     }
 

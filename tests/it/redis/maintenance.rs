@@ -107,22 +107,21 @@ async fn an_import_is_counted_with_its_old_times_and_once() {
         // A delta empties the post, and its mark goes, but not those beside it.
         let mut client = server.client().await;
         let marks = client.keys::<_, Vec<String>>("*:i:*").await.unwrap().remove(0);
-        let own: Vec<u8> = client.get(&marks).await.unwrap();
-        assert_eq!(own.len(), 56);
-        let beside = [[1; 56], [2; 56]];
-        let kept = [&beside[0][..], &own, &beside[1]].concat();
-        let _: () = client.set(&marks, kept).await.unwrap();
+        let own = post.as_uuid().as_bytes();
+        let mark: Vec<u8> = client.hget(&marks, own).await.unwrap();
+        assert_eq!(mark.len(), 40);
+        let _: () = client.hset(&marks, &[9; 16], &[2; 40]).await.unwrap();
         let all = EditAct::RemoveUpTo(Micros(u64::MAX >> 12));
         let gone = [(1, "like"), (2, "like"), (1, "love"), (3, "love")];
         let gone = gone.map(|(id, name)| edit(id, name, all.clone())).to_vec();
         let emptied = amend(&store, amendment(post, import(4, false), gone)).await;
         assert_eq!(emptied.outcomes, [EditOutcome::Removed; 4]);
         assert_eq!(counts(&store, post).await, []);
-        assert_eq!(client.get::<_, Vec<u8>>(&marks).await.unwrap(), beside.concat());
+        assert_eq!(client.hkeys::<_, Vec<[u8; 16]>>(&marks).await.unwrap(), [[9; 16]]);
         let again = amend(&store, amendment(post, import(0, false), vec![put(1, "x", 1)])).await;
         assert_eq!(again.outcomes, [EditOutcome::Added]);
-        let last: Vec<u8> = client.get(&marks).await.unwrap();
-        assert_eq!((last.len(), &last[..112]), (168, &beside.concat()[..]));
+        assert!(client.hexists::<_, _, bool>(&marks, own).await.unwrap());
+        assert_eq!(client.hlen::<_, u64>(&marks).await.unwrap(), 2);
     }
 }
 
