@@ -4,7 +4,7 @@
 //! posts are read, a few at a time. The reader of the export decides the speed: a bounded channel
 //! is between the two.
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
 use super::input::InputError;
@@ -118,14 +118,16 @@ pub async fn export(store: &AnyStore, parts: Parts) -> Result<(), ExportError> {
         let summaries = patiently(|deadline| store.summaries(query.clone(), deadline)).await?;
         let small = |summary: &Summary| (1..=PAGE as u64).contains(&summary.total());
         let wanted: Vec<_> = summaries.iter().map(|it| small(it).then_some(it.post)).collect();
+        // Tasks of their own: nobody polls the stream while a large post is read, and a read that
+        // nobody polls would keep its turn in a store file.
         let mut pages = futures_util::stream::iter(wanted)
-            .map(|post| first_page(store.clone(), post))
+            .map(|post| tokio::spawn(first_page(store.clone(), post)))
             .buffered(AT_A_TIME);
         for summary in &summaries {
             if !summary.rules.is_default() {
                 outlet.send(Exported::Rules(summary.post, summary.rules.clone())).await?;
             }
-            match pages.try_next().await? {
+            match pages.next().await.transpose().map_err(std::io::Error::other)?.transpose()? {
                 Some(Some(reactors)) => members(summary.post, reactors, &mut outlet).await?,
                 _ if summary.reactions.is_empty() => {}
                 _ => many(store, summary, &mut outlet).await?,

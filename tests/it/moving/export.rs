@@ -17,6 +17,7 @@ at_places! { [file, redis, service] {
     forgetting_is_exported_with_all_that_is_left,
     rules_are_exported_and_imported,
     rules_come_in_once_and_are_no_live_tap,
+    a_large_post_between_small_ones_is_exported,
 } }
 
 /// The cursor that an export gave.
@@ -77,6 +78,19 @@ async fn what_changed_since_an_export_is_exported_as_it_is_now(place: Place) {
     assert_eq!(copy.exported(), place.exported());
     let nothing = place.run(&["export", "--since", &cursor(&changed)]);
     assert_eq!(lines(&nothing), Vec::<Value>::new());
+}
+
+/// Small posts are read some at a time. Those that are asked for must not keep others from their
+/// turn while the export is at a large one.
+async fn a_large_post_between_small_ones_is_exported(place: Place) {
+    let of = |post, users: u64| {
+        let row = move |user| row(&numbered(post), user, "like", true, "2024-03-01 12:00:00");
+        (100_000_u64..100_000 + users).map(row)
+    };
+    let rows = (0..20).flat_map(|post| of(post, if post == 3 { 1_500 } else { 2 }));
+    assert_code(&place.import(&rows.collect::<String>(), &[]), 0);
+    assert_eq!(place.exported().lines().count(), 1_500 + 19 * 2);
+    assert_code(&place.run(&["diff", "rows.csv"]), 0);
 }
 
 async fn forgetting_is_exported_with_all_that_is_left(place: Place) {
