@@ -58,7 +58,7 @@ docs: ## Documentation of everything, private items too, warnings denied
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items
 
 deny: ## Licences, bans and sources of what is depended on (deny.toml)
-	@cargo deny --version >/dev/null 2>&1 || cargo install --locked $(CARGO_DENY)
+	@cargo deny --version >/dev/null 2>&1 || cargo install --locked --debug $(CARGO_DENY)
 	cargo deny check licenses bans sources
 
 deploy: deploy-tools ## Lint the files of deploy/ and the workflows; grade the systemd unit
