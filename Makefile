@@ -182,6 +182,9 @@ web-tools: web/node_modules/.package-lock.json $(TOOLS)/django/jwt $(TOOLS)/ngin
 	  echo "Firefox is needed: install it, or name one in ONETAP_TEST_FIREFOX" >&2; exit 1; }
 	@test -x "$${ONETAP_TEST_WEBKIT_DRIVER:-/usr/bin/WebKitWebDriver}" || { $(call installed,webkit2gtk-driver); } || { \
 	  echo "WebKitWebDriver is needed: install webkit2gtk-driver, or name one in ONETAP_TEST_WEBKIT_DRIVER" >&2; exit 1; }
+	@ruby -e 'require "action_controller/railtie"; require "jwt"; require "rack/handler/webrick"; require "webrick"' 2>/dev/null || { \
+	  $(call installed,ruby-railties ruby-jwt ruby-webrick); } || { \
+	  echo "Rails is needed: install the gems railties, jwt and webrick" >&2; exit 1; }
 	@command -v Xvfb >/dev/null || { $(call installed,xvfb); } || { \
 	  echo "Xvfb is needed, the display that WebKit draws on: install it with your package manager" >&2; exit 1; }
 

@@ -12,7 +12,7 @@ import { startSite } from './support/site.js';
 
 const { text: GUIDE, snippets: SNIPPETS } = readGuide('frontend.md');
 /** What docs_django.test.js and docs_tokens.test.js run. */
-const BACKENDS = ['urls.py', 'views.py', 'thread.html', 'tokens.py', 'tokens.js'];
+const BACKENDS = ['urls.py', 'views.py', 'thread.html', 'tokens.py', 'tokens.js', 'onetap_tokens_controller.rb'];
 const POST = '0192f0c1-2345-7890-abcd-ef0123456789';
 
 let browser, service, site, context;

@@ -1,10 +1,12 @@
-// The token endpoints of docs/frontend.md: private posts, with a back end in Django and one in Express.
+// The token endpoints of docs/frontend.md: private posts, with back ends in Django, Express and Rails.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -18,7 +20,7 @@ const POST = '6f6e6574-6170-8000-8000-000000000029'; // 41
 const SECOND = '6f6e6574-6170-8000-8000-00000000002a'; // 42
 const MISSING = '6f6e6574-6170-8000-8000-00000000002b';
 
-let folder, secret, service, forum, shop;
+let folder, secret, service, forum, shop, club;
 
 /** The guide's Express router in an application whose session is a header. */
 async function startExpress() {
@@ -39,19 +41,44 @@ async function startExpress() {
   };
 }
 
+/** The guide's controller in a Rails application whose session is a header. */
+async function startRails() {
+  const controller = join(folder, 'onetap_tokens_controller.rb');
+  await writeFile(controller, readGuide('frontend.md').snippets.get('onetap_tokens_controller.rb'));
+  const runner = fileURLToPath(new URL('support/rails_forum.rb', import.meta.url));
+  const env = { ...process.env, ONETAP_SECRET_FILE: secret };
+  const child = spawn('ruby', [runner, controller, POST, SECOND], { env });
+  let log = '';
+  child.stderr.on('data', (text) => (log += text));
+  child.on('error', () => (log = 'Rails is not there: `make web-tools` installs it'));
+  const gone = once(child, 'close').catch(() => []);
+  const [url] = await Promise.race([once(createInterface({ input: child.stdout }), 'line'), gone]);
+  if (typeof url !== 'string') throw new Error(`Rails ended: ${log}`);
+  return {
+    url,
+    cookie: (user) => ({ 'X-Session': String(user) }),
+    async stop() {
+      child.stdin.end();
+      await gone;
+    },
+  };
+}
+
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'onetap-tokens-'));
   secret = join(folder, 'secret');
   await writeFile(secret, 'thirty-two bytes, or a few more.\n');
   service = await startService({ args: ['--jwt-hs256-secret-file', secret, '--require-post-grant'] });
-  [forum, shop] = await Promise.all([startForum(service, secret), startExpress()]);
+  [forum, shop, club] = await Promise.all([startForum(service, secret), startExpress(), startRails()]);
 });
 after(async () => {
-  await Promise.all([service.stop(), forum.stop(), shop.stop()]);
+  await Promise.all([service.stop(), forum.stop(), shop.stop(), club.stop()]);
   await rm(folder, { recursive: true });
 });
 
-for (const [name, backend] of [['Django', () => forum], ['Express', () => shop]]) {
+const BACKENDS = { Django: () => forum, Express: () => shop, Rails: () => club };
+
+for (const [name, backend] of Object.entries(BACKENDS)) {
   const ask = (posts, user) =>
     fetch(`${backend().url}/forum/onetap-token`, {
       method: 'POST',
