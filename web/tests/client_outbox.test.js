@@ -278,7 +278,9 @@ test('a wish in another tab goes behind the older one of the first, and stands',
   site.faults = ({ method }) => (method === 'PUT' && !n++ ? { hold: late } : undefined);
   await wish(one, post, true);
   await until('it is on its way', () => methods().length === 1);
-  // This tab does not know of the wish. It shows the reaction as off, so it wishes on and off.
+  // Browsers bring what one tab stores to the others' processes a moment later.
+  await until('the other tab finds it', async () => (await kept(two)).length === 1);
+  // This tab shows the reaction as off, so it wishes on and off.
   await two.evaluate((post) => {
     client.wish(post, 'like', true);
     client.wish(post, 'like', false);
