@@ -69,10 +69,13 @@ before(async () => {
   secret = join(folder, 'secret');
   await writeFile(secret, 'thirty-two bytes, or a few more.\n');
   service = await startService({ args: ['--jwt-hs256-secret-file', secret, '--require-post-grant'] });
-  [forum, shop, club] = await Promise.all([startForum(service, secret), startExpress(), startRails()]);
+  // One after the other, so that what runs is stopped if the next one does not start.
+  forum = await startForum(service, secret);
+  shop = await startExpress();
+  club = await startRails();
 });
 after(async () => {
-  await Promise.all([service.stop(), forum.stop(), shop.stop(), club.stop()]);
+  await Promise.all([service, forum, shop, club].map((running) => running?.stop()));
   await rm(folder, { recursive: true });
 });
 

@@ -8,6 +8,7 @@ require "rack/handler/webrick"
 controller, *POSTS = ARGV
 
 class Forum < Rails::Application
+  config.load_defaults Rails::VERSION::STRING.to_f
   config.eager_load = false
   config.hosts.clear
   config.logger = Logger.new($stderr)
