@@ -49,7 +49,8 @@ fn members_and_counts_are_kept_in_one_family_of_files() {
     let knows = |file: &&LuaFile| FAMILY.contains(&&*file.name) || file.name == "rights";
     for file in all_files().iter().filter(|file| !knows(file)) {
         // Marks of imports are a hash, too, and one of their own.
-        for command in called(&file.code).into_iter().filter(|_| file.name != "marks") {
+        let its = if file.name == "marks" { &["HDEL", "HGET", "HSET"][..] } else { &[] };
+        for command in called(&file.code).into_iter().filter(|it| !its.contains(&it.as_str())) {
             assert!(!own.contains(&&command), "{} runs {command}", file.name);
         }
         assert!(!file.code.contains("'_rev'"), "{} names the revision's field", file.name);
