@@ -133,16 +133,13 @@ async fn state(place: &Place, posts: &[PostId]) -> State {
 struct Run {
     /// The receipt without what differs from run to run, and what the job says of itself.
     receipt: Vec<String>,
-    done: u64,
+    took: Duration,
     /// Whether the kill met the job while it ran.
     met: bool,
 }
 
-/// When to kill the service: once the job has done so much, and a moment later.
-type Kill = (u64, Duration);
-
-/// Starts the job, perhaps kills the service, and waits for the end.
-async fn run(place: &Place, body: &Value, kill: Option<Kill>) -> Run {
+/// Starts the job, perhaps kills the service so long afterwards, and waits for the end.
+async fn run(place: &Place, body: &Value, kill: Option<Duration>) -> Run {
     let mut service = place.serve();
     service.until_ready().await;
     let json = [("content-type", "application/json")];
@@ -150,14 +147,7 @@ async fn run(place: &Place, body: &Value, kill: Option<Kill>) -> Run {
     let started = connection.send("POST", "/v1/jobs", &json, &body.to_string()).await.ok(202);
     let id = started["id"].as_str().unwrap().to_owned();
     let (path, began, mut met) = (format!("/v1/jobs/{id}"), Instant::now(), false);
-    if let Some((done, later)) = kill {
-        loop {
-            let job = service.send("GET", &path).await.ok(200);
-            if job["done"].as_u64().unwrap() >= done || job["state"] != "running" {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    if let Some(later) = kill {
         tokio::time::sleep(later).await;
         service.signal("-KILL");
         drop(service);
@@ -177,6 +167,7 @@ async fn run(place: &Place, body: &Value, kill: Option<Kill>) -> Run {
         assert!(began.elapsed() < Duration::from_secs(100), "it goes on: {job}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let took = began.elapsed();
     let receipt = service.send("GET", &format!("{path}/receipt")).await;
     let mut lines: Vec<String> = receipt.body.lines().map(str::to_owned).collect();
     let last: Value = serde_json::from_str(&lines.pop().unwrap()).unwrap();
@@ -190,7 +181,7 @@ async fn run(place: &Place, body: &Value, kill: Option<Kill>) -> Run {
         _ => lines.push(job["done"].to_string()),
     }
     assert_eq!(job["done"], job["total"], "{job}");
-    Run { receipt: lines, done: job["done"].as_u64().unwrap(), met }
+    Run { receipt: lines, took, met }
 }
 
 async fn a_killed_job_ends_as_if_nothing_had_happened(fresh: impl Fn() -> Place) {
@@ -213,18 +204,26 @@ async fn a_killed_job_ends_as_if_nothing_had_happened(fresh: impl Fn() -> Place)
         let undisturbed = run(&calm, &body, None).await;
         assert!(state(&calm, &posts).await == expected, "{body}, without a kill");
         for _ in 0..kills() {
-            let mut below = |bound: u64| random(&mut seed_of_moments) % bound;
-            let kill = (below(undisturbed.done), Duration::from_millis(below(300)));
-            let place = fresh();
-            seed(&place, &posts).await;
-            let run = run(&place, &body, Some(kill)).await;
-            assert_eq!(run.receipt, undisturbed.receipt, "{body} killed at {kill:?}");
-            assert!(state(&place, &posts).await == expected, "{body} killed at {kill:?}");
-            (killed, met) = (killed + 1, met + usize::from(run.met));
+            let mut within = undisturbed.took.as_micros() as u64;
+            loop {
+                let kill = Duration::from_micros(random(&mut seed_of_moments) % within);
+                let place = fresh();
+                seed(&place, &posts).await;
+                let run = run(&place, &body, Some(kill)).await;
+                assert_eq!(run.receipt, undisturbed.receipt, "{body} killed after {kill:?}");
+                assert!(state(&place, &posts).await == expected, "{body} killed after {kill:?}");
+                killed += 1;
+                if run.met {
+                    met += 1;
+                    break;
+                }
+                // One that came after the end counts for nothing: the next comes earlier.
+                within = within.div_ceil(2);
+                assert!(killed < 10 * (met + 1), "{body}: no kill meets it");
+            }
         }
     }
     println!("{met} of {killed} kills met a running job: same receipts, same states");
-    assert!(2 * met >= killed, "{met} of {killed} kills met a running job");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
