@@ -14,7 +14,6 @@ mod read_only_figure;
 mod record_budget;
 pub mod redis;
 mod stats;
-mod throttled;
 
 use std::future::Future;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -31,7 +30,6 @@ pub use maintenance::{
 use maintenance::{MARKS_KEPT, STEPS_KEPT};
 pub use read_only::WriteGate;
 pub use stats::{Counter, FileSize, FileStats, LaneStats};
-pub use throttled::{Severity, ThrottledWarnings};
 use tokio::sync::mpsc;
 
 use crate::domain::{

@@ -9,9 +9,11 @@ mod log;
 mod process;
 mod registry;
 mod stats;
+mod throttled;
 
 pub use latencies::Latencies;
 pub use log::{LogFilter, LogFormat, log_to_stderr, read_filter};
 pub use registry::{Collector, DescriptorEncoder, Format, Registry};
 pub(crate) use stats::stats;
 pub use stats::{Counter, Figure, Kind, encode_figures};
+pub use throttled::{Severity, ThrottledWarnings};

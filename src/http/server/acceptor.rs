@@ -22,7 +22,7 @@ use super::places::{Place, Places};
 use super::stats::ConnectionStats;
 use super::watch::End;
 use crate::live::LiveStats;
-use crate::store::ThrottledWarnings;
+use crate::telemetry::ThrottledWarnings;
 
 /// The pause after an accept that failed for lack of descriptors or memory.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);

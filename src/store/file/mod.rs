@@ -55,8 +55,8 @@ use super::follow::{self, EmbeddedLog, Written};
 use super::record_budget::RecordBudget;
 use super::{
     ChangeLog, Deadline, FileStats, Given, LogCursor, LogEntry, LogPage, LogPosition, News,
-    ReactorsQuery, Retention, Severity, Store, StoreError, SummaryQuery, ThrottledWarnings,
-    UserIds, WalkPage, WatchedPartitions, WriteGate,
+    ReactorsQuery, Retention, Store, StoreError, SummaryQuery, UserIds, WalkPage,
+    WatchedPartitions, WriteGate,
 };
 use crate::domain::{
     Forget, Forgotten, Outcome, Partition, ReactorsPage, Ruled, RulesEdit, Summary, Tap,

@@ -20,11 +20,12 @@ use super::file_error::FileResult;
 use super::open::{OpenError, Opener, STALE, Top, judge_io};
 use super::place::GONE;
 use super::step::Tables;
-use super::{Deadline, Retention, Severity, StoreError, ThrottledWarnings};
+use super::{Deadline, Retention, StoreError};
 use crate::domain::{
     Amended, Amendment, Forget, Forgotten, Micros, Outcome, Partition, Ruled, RulesEdit, Tap,
 };
 use crate::store::{Audited, DocumentWrite};
+use crate::telemetry::{Severity, ThrottledWarnings};
 
 /// The most taps in one transaction: no answer should wait for thousands of others.
 const MOST_PER_COMMIT: usize = 1000;

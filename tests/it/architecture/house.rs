@@ -67,7 +67,7 @@ const LAW: &[(&str, &[&str])] = &[
     ("src/moving", &["domain", "store"]),
     ("src/live", &["domain", "store", "sync", "telemetry"]),
     ("src/store/redis", &["domain", "store", "telemetry"]),
-    ("src/store/file", &["domain", "store"]),
+    ("src/store/file", &["domain", "store", "telemetry"]),
     ("src/store/memory", &["domain", "store", "sync"]),
     ("src/store", &["domain", "store", "sync", "telemetry"]),
     ("src/rate_limit", &["domain", "telemetry"]),

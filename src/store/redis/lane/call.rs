@@ -4,7 +4,8 @@ use deadpool_redis::redis::Value;
 
 use crate::domain::Partition;
 use crate::store::redis::ops::{Item, Retry, Script};
-use crate::store::{Deadline, StoreError, ThrottledWarnings};
+use crate::store::{Deadline, StoreError};
+use crate::telemetry::ThrottledWarnings;
 
 /// An operation on its way.
 #[derive(Debug)]

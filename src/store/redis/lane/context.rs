@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::metrics::ScriptTimes;
+use crate::store::LaneStats;
 use crate::store::redis::cluster::Connector;
 use crate::store::redis::ops::Settings;
-use crate::store::{LaneStats, ThrottledWarnings};
+use crate::telemetry::ThrottledWarnings;
 
 /// Shared by all lanes, on any runtime.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::address::{Address, Secret};
-use crate::store::ThrottledWarnings;
+use crate::telemetry::ThrottledWarnings;
 
 /// The files that flags name.
 #[derive(Clone, Debug, Default)]

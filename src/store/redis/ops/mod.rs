@@ -44,8 +44,9 @@ pub(crate) use self::summary::ReadSummary;
 pub(crate) use self::tap::JudgedTap;
 pub(crate) use self::whole::WholeSet;
 use crate::domain::{Forget, Partition, PostId, RulesEdit, UserId};
+use crate::store::StoreError;
 use crate::store::redis::keys::Keys;
-use crate::store::{StoreError, ThrottledWarnings};
+use crate::telemetry::ThrottledWarnings;
 
 /// What a lane needs to know of an operation.
 pub(crate) trait Operation: Debug + Send + 'static {
