@@ -2,7 +2,7 @@
 //!
 //! hyper's header timeout also closes connections that only wait between requests. It does not
 //! cover a connection that never sent a byte. So a watch looks at each connection periodically, and
-//! closes it after too long in one phase. A request needs no timer of its own.
+//! closes it when its time in one phase is over. A request needs no timer of its own.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -96,8 +96,9 @@ pub(super) async fn serve(
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(io, service);
     tokio::pin!(connection);
-    // Often enough that a timeout is at most a quarter late.
-    let look = tokio::time::interval(limits.shortest_on_a_connection() / 4);
+    // What begins between two looks is seen at the next, long before its time is over.
+    let pause = limits.shortest_on_a_connection() / 4;
+    let look = tokio::time::sleep(pause);
     tokio::pin!(look);
     let linger = tokio::time::sleep(LINGER);
     tokio::pin!(linger);
@@ -113,11 +114,10 @@ pub(super) async fn serve(
                     return end;
                 }
             }
-            _ = look.tick() => {
-                if let Some(end) = watch.overdue(&limits, stopping) {
-                    return end;
-                }
-            }
+            () = &mut look => match watch.time_left(&limits, stopping) {
+                Ok(left) => look.as_mut().reset(tokio::time::Instant::now() + left.min(pause)),
+                Err(end) => return end,
+            },
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
                 linger.as_mut().reset(tokio::time::Instant::now() + LINGER);

@@ -179,24 +179,33 @@ impl Watch {
         }
     }
 
-    /// How the connection ends, if it has been in its phase for too long.
-    pub(super) fn overdue(&self, limits: &Limits, stopping: bool) -> Option<End> {
+    /// How long the connection may stay as it is, or how it ends if that time is over.
+    pub(super) fn time_left(&self, limits: &Limits, stopping: bool) -> Result<Duration, End> {
         let since = |millis| self.base.elapsed().saturating_sub(Duration::from_millis(millis));
         let (stalled, endless) = (self.stalled.load(Ordering::Relaxed), self.is_in(Phase::Endless));
-        // At a stop we do not wait for a client that does not read its stream: no response gets
-        // lost.
-        let patience = if stopping && endless { Duration::ZERO } else { limits.write_timeout };
-        if stalled > 0 && since(stalled - 1) >= patience {
-            return Some(if endless { End::SlowReader } else { End::Done });
+        let mut left = Duration::MAX;
+        if stalled > 0 {
+            // At a stop we do not wait for a client that does not read its stream: no response gets
+            // lost.
+            let patience = if stopping && endless { Duration::ZERO } else { limits.write_timeout };
+            left = patience.saturating_sub(since(stalled - 1));
+            if left.is_zero() {
+                return Err(if endless { End::SlowReader } else { End::Done });
+            }
         }
         let (entered, phase) = self.phase.get();
-        let spent = since(entered);
+        let is_in = |other: Phase| phase == other as u8;
         // A client that has not read all of its response is not idle, even with a short idle
         // timeout.
-        let is_in = |other: Phase| phase == other as u8;
-        let over = is_in(Phase::Idle) && stalled == 0 && spent >= limits.idle_timeout
-            || is_in(Phase::Head) && spent >= limits.head_timeout;
-        over.then_some(End::Done)
+        let timeout = if is_in(Phase::Idle) && stalled == 0 {
+            limits.idle_timeout
+        } else if is_in(Phase::Head) {
+            limits.head_timeout
+        } else {
+            return Ok(left);
+        };
+        let in_phase = timeout.saturating_sub(since(entered));
+        if in_phase.is_zero() { Err(End::Done) } else { Ok(left.min(in_phase)) }
     }
 
     /// How this connection ranks for closing. None if closing would cost something. An idle one has
