@@ -53,6 +53,7 @@ lint: ## Formatting and clippy, warnings denied; whether the list of mutants fit
 	cargo fmt --all --check
 	tests/mutants/run --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo check --no-default-features
 
 docs: ## Documentation of everything, private items too, warnings denied
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items

@@ -159,7 +159,7 @@ fn http_codec(c: &mut Criterion) {
     let (limits, hosts) = (config.limits, Hosts::new("127.0.0.1:8080".parse().ok(), Vec::new()));
     let (requests, log) = (Arc::default(), RequestLog::new(false));
     let (bytes, base) = (limits.max_uri_bytes, Default::default());
-    let edge = Edge::new(hosts, Vec::new(), bytes, requests, log, (None, None), base);
+    let edge = Edge::new(hosts, Vec::new(), bytes, requests, (log, None), (None, None), base);
     let store = AnyStore::Memory(MemoryStore::new(Retention::default()));
     let answers = LargeAnswers::new(usize::MAX);
     let (live, registry, readiness) = (Hub::new(1), Arc::default(), Arc::default());

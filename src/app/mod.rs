@@ -33,7 +33,7 @@ use crate::store::file::{FileStore, OpenError};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::{ConnectError, RedisSource};
 use crate::store::{FileSize, StoreSource};
-use crate::telemetry::Registry;
+use crate::telemetry::{Registry, Traces};
 
 /// Why the program ends with an error.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +101,8 @@ struct Shared {
     /// The demo's table.
     naive: Arc<NaiveTable>,
     log: Arc<RequestLog>,
+    /// None without traces.
+    traces: Option<Traces>,
     hosts: Hosts,
     /// The keys and rules. None if every caller may do everything.
     keys: Option<(Arc<KeyRing>, AccessRules)>,
@@ -181,6 +183,8 @@ pub async fn run(
     let watch = |auth| keys::watch(auth, Arc::clone(asked), Arc::clone(&reloads), &stop);
     let keys = config.auth.as_ref().map(watch).transpose()?;
     let palettes = Arc::new(ArcSwap::new(Arc::clone(&config.palettes)));
+    let traces = config.traces.as_ref().map(Traces::new).transpose();
+    let traces = traces.map_err(|problem| ConfigError::told("--otlp-url", &problem))?;
     let source = open_store(&config).await?;
     if config.read_only {
         source.gate().shut();
@@ -199,6 +203,7 @@ pub async fn run(
         wake: Arc::default(),
         naive: Arc::default(),
         log: RequestLog::new(config.access_log),
+        traces: traces.clone(),
         hosts: Hosts::new(address, config.allowed_hosts.clone()),
         keys,
         palettes: Arc::clone(&palettes),
@@ -241,6 +246,9 @@ pub async fn run(
     }
     // The last owner that drops the store closes it, and closing may log something.
     drop(shared);
+    if let Some(traces) = traces {
+        let _ = tokio::task::spawn_blocking(move || traces.stop()).await;
+    }
     tracing::info!("Stopped.");
     Ok(())
 }
@@ -331,13 +339,14 @@ fn start(
     std::thread::Builder::new().name(name).spawn(move || {
         runtime.block_on(async move {
             let Shared { source, figures, live, answers, given, palettes, rates, .. } = shared;
-            let Shared { wake, naive, log, hosts, keys, stop, .. } = shared;
+            let Shared { wake, naive, log, traces, hosts, keys, stop, .. } = shared;
             let Figures { registry, requests, connections, readiness, .. } = figures;
             let (store, stats) = (source.attach(), (connections, live.stats()));
             let gate = keys.map(|(ring, rules)| Gate::new(&ring, rules));
             let reads = rates.clone().map(|rates| ReadRates::new(rates, proxies));
             let (bytes, guards) = (limits.max_uri_bytes, (gate, reads));
-            let edge = Edge::new(hosts, cors_origins, bytes, requests, log, guards, base.clone());
+            let told = (log, traces);
+            let edge = Edge::new(hosts, cors_origins, bytes, requests, told, guards, base.clone());
             let state =
                 HttpState::new(store, palettes, &limits, answers, live, registry, readiness)
                     .with_access(access)

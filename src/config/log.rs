@@ -2,7 +2,8 @@
 
 use clap::{ArgAction, Args};
 
-use crate::telemetry::LogFormat;
+use super::ConfigError;
+use crate::telemetry::{self, LogFormat};
 
 /// What the service says on stderr.
 #[derive(Clone, Debug, Args)]
@@ -20,4 +21,14 @@ pub struct LogConfig {
     /// Log every request, not only writes that fail
     #[arg(long, action = ArgAction::Set, default_value = "false")]
     pub access_log: bool,
+}
+
+impl LogConfig {
+    /// The filter of log lines, if it is one.
+    pub(super) fn filter(&self) -> Result<String, ConfigError> {
+        match telemetry::read_filter(&self.log) {
+            Ok(_) => Ok(self.log.clone()),
+            Err(problem) => Err(ConfigError::told("--log", &problem)),
+        }
+    }
 }

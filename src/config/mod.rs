@@ -30,6 +30,7 @@ mod setting;
 mod settings;
 mod show;
 mod store;
+mod traces;
 mod units;
 
 use std::path::PathBuf;
@@ -65,6 +66,7 @@ pub use server::ServerConfig;
 pub use settings::Settings;
 pub use show::{default_config, markdown};
 pub use store::{StoreSection, StoreUrl};
+pub use traces::{CollectorUrl, TracesConfig};
 
 use crate::domain::Palettes;
 use crate::http::{BasePath, HostName, Limits, Network, Origin};
@@ -73,7 +75,7 @@ use crate::rate_limit::RateOptions;
 use crate::store::file::FileOptions;
 use crate::store::redis::RedisOptions;
 use crate::store::{Retention, UserIds};
-use crate::telemetry::LogFormat;
+use crate::telemetry::{LogFormat, TraceOptions};
 
 /// A valid configuration.
 #[derive(Clone, Debug)]
@@ -112,6 +114,8 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// How long the change log and the idempotency records are kept.
     pub retention: Retention,
+    /// Where traces go. None without traces.
+    pub traces: Option<TraceOptions>,
     /// The filter of log lines.
     pub log: String,
     /// The format of log lines.
@@ -159,7 +163,7 @@ impl Config {
 }
 
 fn judge(settings: &Settings) -> Result<Config, ConfigError> {
-    let Sections { server, limits, cors, retention, jobs, log, auth, rates, .. } =
+    let Sections { server, limits, cors, retention, jobs, log, traces, auth, rates, .. } =
         &settings.sections;
     let auth = auth.options(settings)?;
     let rate_limits = rates.options(settings, auth.is_some())?;
@@ -203,9 +207,8 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
             "make it longer",
         ));
     }
-    crate::telemetry::read_filter(&log.log)
-        .map_err(|problem| ConfigError::told("--log", &problem))?;
     Ok(Config {
+        traces: traces.options()?,
         listen: server.listen.clone(),
         admin_listen: server.admin_listen.0.clone(),
         store: store(settings, retention)?,
@@ -223,7 +226,7 @@ fn judge(settings: &Settings) -> Result<Config, ConfigError> {
         limits,
         shutdown_grace: server.shutdown_grace,
         retention,
-        log: log.log.clone(),
+        log: log.filter()?,
         log_format: log.log_format,
         palettes: Arc::clone(&settings.given.palettes.palettes),
         rates: jobs.rates(),

@@ -16,6 +16,7 @@ use super::redis::RedisConfig;
 use super::retention::RetentionConfig;
 use super::server::ServerConfig;
 use super::store::StoreSection;
+use super::traces::TracesConfig;
 
 /// All settings except the palettes. A field defines a setting once, by its name, doc comment and
 /// clap attributes. The flag, the variable, the key in the file, the default, the help and the
@@ -49,4 +50,6 @@ pub struct Sections {
     pub(super) jobs: JobsConfig,
     #[command(flatten)]
     pub(super) log: LogConfig,
+    #[command(flatten)]
+    pub(super) traces: TracesConfig,
 }

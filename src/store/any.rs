@@ -16,6 +16,7 @@ use crate::domain::{
     Amended, Amendment, Forget, Forgotten, Outcome, Partition, PostId, Reaction, ReactorsPage,
     Ruled, RulesEdit, Summary, Tap, UserId,
 };
+use crate::telemetry::in_span;
 
 /// Makes the same call on each kind of store.
 macro_rules! on_store {
@@ -25,6 +26,13 @@ macro_rules! on_store {
             AnyStore::File($store) => $call,
             AnyStore::Redis($store) => $call,
         }
+    };
+}
+
+/// The same, with a name for it in the trace of the request that makes the call.
+macro_rules! traced {
+    ($any:ident, $name:literal, $store:ident => $call:expr) => {
+        on_store!($any, $store => in_span($any.kind(), $name, StoreError::fault, $call).await)
     };
 }
 
@@ -177,17 +185,17 @@ impl StoreSource {
 impl Store for AnyStore {
     async fn tap(&self, tap: Tap, deadline: Deadline) -> Result<Outcome, StoreError> {
         let admitted = self.admit(deadline).await?;
-        on_store!(self, store => store.tap(tap, admitted.deadline).await)
+        traced!(self, "tap", store => store.tap(tap, admitted.deadline))
     }
 
     async fn rule(&self, edit: RulesEdit, deadline: Deadline) -> Result<Ruled, StoreError> {
         let admitted = self.admit(deadline).await?;
-        on_store!(self, store => store.rule(edit, admitted.deadline).await)
+        traced!(self, "rule", store => store.rule(edit, admitted.deadline))
     }
 
     async fn forget(&self, forget: Forget, deadline: Deadline) -> Result<Forgotten, StoreError> {
         let admitted = self.admit(deadline).await?;
-        on_store!(self, store => store.forget(forget, admitted.deadline).await)
+        traced!(self, "forget", store => store.forget(forget, admitted.deadline))
     }
 
     async fn summaries(
@@ -195,7 +203,7 @@ impl Store for AnyStore {
         query: SummaryQuery,
         deadline: Deadline,
     ) -> Result<Vec<Summary>, StoreError> {
-        on_store!(self, store => store.summaries(query, deadline).await)
+        traced!(self, "summaries", store => store.summaries(query, deadline))
     }
 
     async fn reactors(
@@ -203,7 +211,7 @@ impl Store for AnyStore {
         query: ReactorsQuery,
         deadline: Deadline,
     ) -> Result<ReactorsPage, StoreError> {
-        on_store!(self, store => store.reactors(query, deadline).await)
+        traced!(self, "reactors", store => store.reactors(query, deadline))
     }
 
     async fn follow(&self, watched: WatchedPartitions, news: mpsc::Sender<News>) {
@@ -267,7 +275,7 @@ impl Maintenance for AnyStore {
         limit: usize,
         deadline: Deadline,
     ) -> Result<GivenPage, StoreError> {
-        on_store!(self, store => store.given(user, after, limit, deadline).await)
+        traced!(self, "given", store => store.given(user, after, limit, deadline))
     }
 
     async fn audit(
@@ -297,7 +305,7 @@ impl Maintenance for AnyStore {
         name: &str,
         deadline: Deadline,
     ) -> Result<Option<Document>, StoreError> {
-        on_store!(self, store => store.document(name, deadline).await)
+        traced!(self, "document", store => store.document(name, deadline))
     }
 
     async fn write_document(

@@ -56,6 +56,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A word for what is wrong with the store. None if the caller asked for what it may not have.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        match self {
+            Self::Unavailable(_) => Some("unavailable"),
+            Self::Overloaded => Some("overloaded"),
+            Self::Damaged(_) => Some("damaged"),
+            Self::OutcomeUnknown => Some("outcome_unknown"),
+            Self::KeyReused | Self::Refused(_) | Self::ReadOnly(_) => None,
+        }
+    }
+
     /// The deadline passed before the write's turn came.
     pub(crate) fn too_late() -> Self {
         Self::Unavailable("the deadline had passed before the tap's turn came".into())

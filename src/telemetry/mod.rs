@@ -1,4 +1,5 @@
-//! What the service reports about itself: log lines on stderr, and the metrics of `/metrics`.
+//! What the service reports about itself: log lines on stderr, the metrics of
+//! `/metrics`, and traces.
 //!
 //! Each component counts for itself and registers its own metrics. This room knows no component.
 
@@ -10,6 +11,7 @@ mod process;
 mod registry;
 mod stats;
 mod throttled;
+mod traces;
 
 pub use latencies::Latencies;
 pub use log::{LogFilter, LogFormat, log_to_stderr, read_filter};
@@ -17,3 +19,5 @@ pub use registry::{Collector, DescriptorEncoder, Format, Registry};
 pub(crate) use stats::stats;
 pub use stats::{Counter, Figure, Kind, encode_figures};
 pub use throttled::{Severity, ThrottledWarnings};
+pub(crate) use traces::in_span;
+pub use traces::{Ended, RequestSpan, TraceHeaders, TraceOptions, Traces, built};

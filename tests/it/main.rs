@@ -16,3 +16,4 @@ mod moving;
 mod redis;
 mod store;
 mod support;
+mod traces;

@@ -20,7 +20,7 @@ use super::super::base_path::BasePath;
 use super::super::extract::ONETAP_ACTOR;
 use super::super::metrics::{RequestMetrics, RouteMetrics};
 use super::super::permissions::Permit;
-use super::super::problem::Problem;
+use super::super::problem::{Code, Problem};
 use super::access_log::{Answered, RequestLog};
 use super::cors::Origin;
 use super::gate::{Audience, Gate};
@@ -29,6 +29,8 @@ use super::panics::{self, Caught};
 use super::rates::ReadRates;
 use super::request_id::{RequestIds, X_REQUEST_ID};
 use super::{csrf, uri_limit};
+use crate::auth::Caller;
+use crate::telemetry::{Ended, RequestSpan, TraceHeaders, Traces};
 
 /// What the middleware of one worker shares.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct Edge {
     origins: Vec<Origin>,
     ids: RequestIds,
     log: Arc<RequestLog>,
+    /// None without traces.
+    traces: Option<Traces>,
     /// None if every caller may do everything.
     gate: Option<Gate>,
     /// None without rate limits.
@@ -54,12 +58,23 @@ impl Edge {
         origins: Vec<Origin>,
         max_uri_bytes: usize,
         requests: Arc<RequestMetrics>,
-        log: Arc<RequestLog>,
+        (log, traces): (Arc<RequestLog>, Option<Traces>),
         (gate, rates): (Option<Gate>, Option<ReadRates>),
         base: BasePath,
     ) -> Arc<Self> {
         let ids = RequestIds::new();
-        Arc::new(Self { requests, hosts, max_uri_bytes, origins, ids, log, gate, rates, base })
+        Arc::new(Self {
+            requests,
+            hosts,
+            max_uri_bytes,
+            origins,
+            ids,
+            log,
+            traces,
+            gate,
+            rates,
+            base,
+        })
     }
 
     /// The path before each route.
@@ -70,6 +85,13 @@ impl Edge {
     /// The origins whose pages may call from browsers.
     pub(in crate::http) fn origins(&self) -> &[Origin] {
         &self.origins
+    }
+
+    /// Whether the caller is one of the service's own: who has a service key, or everyone without
+    /// authentication.
+    fn trusts(&self, request: &Request) -> bool {
+        let caller = || request.extensions().get::<Arc<Caller>>();
+        self.gate.is_none() || caller().is_some_and(|it| matches!(**it, Caller::Service(_)))
     }
 
     /// Lets a request pass to its handler, or says why not.
@@ -121,6 +143,12 @@ impl<H: Handler<T, S>, T, S> Handler<T, S> for Guarded<H> {
         let mut exchange = Exchange::begin(self.route, &request);
         let route = &exchange.route;
         let admitted = route.edge.admit(self.permit, route.path.as_deref(), &mut request);
+        exchange.span = route.edge.traces.as_ref().and_then(|traces| {
+            let trusted = admitted.is_ok() && route.edge.trusts(&request);
+            let header = |name: &str| request.headers().get(name)?.to_str().ok();
+            let [traceparent, tracestate] = ["traceparent", "tracestate"].map(header);
+            traces.begin(&TraceHeaders { traceparent, tracestate }, trusted)
+        });
         let inner = match admitted {
             Err(problem) => Inner::Refused { problem },
             Ok(audience) => {
@@ -143,6 +171,8 @@ struct Exchange {
     actor: Option<HeaderValue>,
     started: Instant,
     audience: Audience,
+    /// None if the request is not traced.
+    span: Option<RequestSpan>,
 }
 
 impl Exchange {
@@ -155,6 +185,7 @@ impl Exchange {
             method: known(request.method()),
             started: Instant::now(),
             audience: Audience::All,
+            span: None,
             route,
         }
     }
@@ -182,6 +213,15 @@ impl Exchange {
             problem: problem.as_ref(),
             took,
         });
+        if let Some(span) = self.span.take() {
+            span.end(&Ended {
+                method: self.method,
+                route: self.route.path.as_deref(),
+                status,
+                code: code.map(Code::as_str),
+                request_id: id,
+            });
+        }
         // We move the id: the first clone of a generated one would allocate.
         let id = std::mem::replace(&mut self.id, HeaderValue::from_static(""));
         response.headers_mut().insert(X_REQUEST_ID, id);
@@ -228,9 +268,12 @@ impl<F: Future<Output = Response>> Future for GuardedFuture<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         let this = self.project();
-        let mut response = match this.inner.project() {
-            InnerProjection::Handler { future } => panics::answer(ready!(future.poll(cx))),
-            InnerProjection::Refused { problem } => problem.clone().into_response(),
+        let mut response = {
+            let _within = this.exchange.span.as_ref().map(RequestSpan::enter);
+            match this.inner.project() {
+                InnerProjection::Handler { future } => panics::answer(ready!(future.poll(cx))),
+                InnerProjection::Refused { problem } => problem.clone().into_response(),
+            }
         };
         this.exchange.end(&mut response);
         Poll::Ready(response)

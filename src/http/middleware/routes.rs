@@ -114,7 +114,7 @@ mod tests {
         let origins = vec!["https://forum.example".parse().expect("an origin")];
         let hosts = Hosts::new(None, Vec::new());
         let (log, base) = (RequestLog::new(false), Default::default());
-        let edge = Edge::new(hosts, origins, 100, requests, log, (None, None), base);
+        let edge = Edge::new(hosts, origins, 100, requests, (log, None), (None, None), base);
         let panics = async |_: Request| -> Response { panic!("a bug") };
         let router = Routes::<()>::new(&edge).get("/", panics).into_router();
         let mut service = cors::around(router, edge.origins());
