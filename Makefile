@@ -137,7 +137,7 @@ store-file: ## Bytes of a store file per reaction and per tap, and what a backup
 	benches/store-file
 
 bystander: tools ## What one client's load does to the taps of another (two minutes)
-	cargo build --profile dist
+	cargo build --profile dist --workspace
 	benches/bystander
 
 moderation: bench-tools ## What listing, locking and forgetting a post with a million reactors does to other taps
