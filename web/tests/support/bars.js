@@ -73,7 +73,7 @@ export const spoken = (page, place = 0) => barOf(page, place).locator('.spoken')
 
 /** Waits until a screen reader reads a bar so. On failure it says how it reads instead. */
 export async function reads(page, wanted, place = 0) {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 30_000;
   for (let is; ; ) {
     is = await read(page, place);
     if (JSON.stringify(is) === JSON.stringify(wanted)) return;
