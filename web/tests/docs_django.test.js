@@ -42,7 +42,8 @@ test('rendered on the server, hydrated in the browser', async (t) => {
   const boxes = (selector) => page.locator(selector).evaluateAll((all) => all.map((element) => JSON.stringify(element.getBoundingClientRect())));
   const before = await boxes('onetap-bar > form > button');
   assert.equal(before.length, 3);
-  // What has moved so far was the server's page alone. An observer is told after the next frame.
+  // The element's script is not there yet, so the test does not count what has moved so far. The browser
+  // reports a move after the next frame.
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 100))));
   await page.evaluate(() => (globalThis.shift = 0));
   await page.addScriptTag({ type: 'module', url: '/onetap-bar.js' });

@@ -302,6 +302,43 @@ mod tests {
     }
 
     #[test]
+    fn the_time_that_is_left_is_that_of_the_phase() {
+        let [head, idle, write] = [5, 60, 30].map(Duration::from_secs);
+        let limits = Limits {
+            head_timeout: head,
+            body_timeout: idle,
+            request_timeout: idle,
+            idle_timeout: idle,
+            write_timeout: write,
+            max_body_bytes: 0,
+            max_uri_bytes: 0,
+            max_connections: 0,
+            max_request_bytes_in_flight: 0,
+            max_answer_bytes_in_flight: 0,
+            note_peers: false,
+        };
+        let (watch, _) = watch(0);
+        let is_left = |most: Duration| {
+            let left = watch.time_left(&limits, false).expect("time is left");
+            assert!(left <= most && left >= most / 2, "{left:?} of {most:?}");
+        };
+        is_left(idle);
+        watch.written(false);
+        is_left(write);
+        watch.written(true);
+        watch.received(1);
+        is_left(head);
+        let none = Limits { head_timeout: Duration::ZERO, ..limits };
+        assert_eq!(watch.time_left(&none, false), Err(End::Done));
+        watch.enter(Phase::Answering);
+        assert_eq!(watch.time_left(&none, false), Ok(Duration::MAX), "the request has its own");
+        watch.enter(Phase::Endless);
+        watch.written(false);
+        is_left(write);
+        assert_eq!(watch.time_left(&limits, true), Err(End::SlowReader));
+    }
+
+    #[test]
     fn who_asks_is_never_spare_and_who_has_just_come_neither() {
         let (watch, _) = watch(0);
         let (now, later) = (Instant::now(), Instant::now() + UNFINISHED_AT_LEAST * 2);
