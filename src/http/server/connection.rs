@@ -96,7 +96,7 @@ pub(super) async fn serve(
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(io, service);
     tokio::pin!(connection);
-    // A phase that begins between two looks is found at the next one, while most of its time is left.
+    // A phase that begins between two looks is found at the next one: most of its time is left.
     let pause = limits.shortest_on_a_connection() / 4;
     let look = tokio::time::sleep(pause);
     tokio::pin!(look);
