@@ -25,6 +25,14 @@ pub struct RatesConfig {
     #[arg(long, default_value = "120", value_parser = units::count(120..=100_000))]
     pub rate_limit_adding: u32,
 
+    /// How many taps of a user may be the first of their reaction on a post at once, and in each
+    /// hour after that
+    ///
+    /// This bounds how many invented posts a user can fill the store with. Beyond it, a user may
+    /// add only what somebody has on the post already.
+    #[arg(long, default_value = "300", value_parser = units::count(120..=1_000_000))]
+    pub rate_limit_first_reactions: u32,
+
     /// How many reads a user may send at once; without a token, how many all callers at one address
     /// may send
     ///
@@ -57,6 +65,7 @@ impl RatesConfig {
             let count = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
             return Ok(Some(RateOptions {
                 adding: count(self.rate_limit_adding),
+                first: count(self.rate_limit_first_reactions),
                 reading: count(self.rate_limit_reading),
                 window: self.rate_limit_window,
                 callers: self.rate_limit_callers as usize,
@@ -64,6 +73,7 @@ impl RatesConfig {
         }
         for key in [
             "rate-limit-adding",
+            "rate-limit-first-reactions",
             "rate-limit-reading",
             "rate-limit-window",
             "rate-limit-callers",

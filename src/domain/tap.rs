@@ -1,6 +1,7 @@
 //! One write: the request, and its outcome.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::{Add, Keyed, Palettes, Partition, PostId, Reaction, Revision, UserId, Verb};
@@ -40,6 +41,12 @@ impl Act {
             Self::One(verb, _) => *verb == Verb::Unset,
             Self::Exactly(reactions) => reactions.is_empty(),
         }
+    }
+
+    /// How many reactions it names, at least one.
+    pub fn reactions(&self) -> NonZeroU32 {
+        let Self::Exactly(reactions) = self else { return NonZeroU32::MIN };
+        u32::try_from(reactions.len()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
     }
 
     /// The one reaction, if it names one.

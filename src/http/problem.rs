@@ -211,6 +211,7 @@ impl From<Exceeded> for Problem {
         let Exceeded { policy, quota, window, wait } = exceeded;
         let what = match policy {
             "adding" => "taps that add",
+            "first-reactions" => "taps that are the first of their reaction on a post",
             "removing" => "taps that remove",
             _ => "reads",
         };

@@ -24,8 +24,11 @@ type Shard = Mutex<HashMap<u64, InMemoryState>>;
 
 /// The buckets that are not full, by a hash of the caller. A full one needs no memory: it is as if
 /// its caller had never come.
+#[derive(Clone, Debug)]
+pub(super) struct Buckets(Arc<Inner>);
+
 #[derive(Debug)]
-pub(super) struct Buckets {
+struct Inner {
     shards: [Shard; SHARDS],
     /// How many there are in all shards, and how many there may be.
     kept: AtomicUsize,
@@ -39,7 +42,7 @@ pub(super) struct Buckets {
 impl Buckets {
     pub(super) fn new(most: usize, stats: Arc<RateStats>) -> Self {
         let began = Instant::now();
-        Self {
+        Self(Arc::new(Inner {
             shards: Default::default(),
             kept: AtomicUsize::new(0),
             most,
@@ -47,9 +50,22 @@ impl Buckets {
             began,
             swept: Mutex::new(began),
             stats,
-        }
+        }))
     }
 
+    /// Puts back what was taken out of a bucket; `time`: in which so much comes back by itself. A
+    /// bucket that is full again by now, and the shared one, get nothing.
+    pub(super) fn give_back(&self, key: u64, time: Duration) {
+        let shard = self.0.shard(key).lock();
+        let Some(bucket) = shard.get(&key) else { return };
+        let (back, none) = (Nanos::from(time), Nanos::new(0));
+        let earlier =
+            |at: Option<Nanos>| Ok::<_, ()>(((), at.unwrap_or(none).saturating_sub(back)));
+        let _: Result<(), ()> = bucket.measure_and_replace(&NotKeyed::NonKey, earlier);
+    }
+}
+
+impl Inner {
     fn shard(&self, key: u64) -> &Shard {
         &self.shards[key as usize % SHARDS]
     }
@@ -92,21 +108,21 @@ impl StateStore for Buckets {
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         for swept in [false, true] {
-            let mut shard = self.shard(*key).lock();
+            let mut shard = self.0.shard(*key).lock();
             if let Some(bucket) = shard.get(key) {
                 return bucket.measure_and_replace(&NotKeyed::NonKey, judge);
             }
-            if self.reserve() {
+            if self.0.reserve() {
                 let bucket = shard.entry(*key).or_default();
                 return bucket.measure_and_replace(&NotKeyed::NonKey, judge);
             }
             drop(shard);
             if !swept {
-                self.sweep();
+                self.0.sweep();
             }
         }
-        self.stats.shared.add(1);
-        self.shared.measure_and_replace(&NotKeyed::NonKey, judge)
+        self.0.stats.shared.add(1);
+        self.0.shared.measure_and_replace(&NotKeyed::NonKey, judge)
     }
 }
 
@@ -114,8 +130,8 @@ impl StateStore for Buckets {
 impl Buckets {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        let counted: usize = self.shards.iter().map(|shard| shard.lock().len()).sum();
-        assert_eq!(counted, self.kept.load(Ordering::Relaxed));
+        let counted: usize = self.0.shards.iter().map(|shard| shard.lock().len()).sum();
+        assert_eq!(counted, self.0.kept.load(Ordering::Relaxed));
         counted
     }
 }

@@ -4,7 +4,7 @@ const WINDOW: Duration = Duration::from_secs(86_400);
 
 fn limits(adding: u32, callers: usize, window: Duration) -> RateLimits {
     let adding = NonZeroU32::new(adding).expect("not zero");
-    RateLimits::new(&RateOptions { adding, reading: adding, window, callers })
+    RateLimits::new(&RateOptions { adding, first: adding, reading: adding, window, callers })
 }
 
 fn user(id: u64) -> Client {
@@ -81,7 +81,7 @@ fn where_all_buckets_are_taken_newcomers_share_one() {
     }
     assert!(limits.stats().shared.get() > 900);
     assert_eq!(passed(&limits, Deed::Removing, user(5)), 1200, "buckets of another kind");
-    assert_eq!(limits.adding.limiter.into_state_store().len(), 4);
+    assert_eq!(limits.adding.buckets.len(), 4);
 }
 
 #[test]
@@ -123,4 +123,43 @@ fn threads_together_get_no_more_than_one() {
 
 fn count(limits: &RateLimits, client: Client) -> usize {
     (0..1000).filter(|_| one(limits, Deed::Adding, client)).count()
+}
+
+/// Sends 1,000 requests with so many reactions, and says how many the limits let pass.
+fn first(limits: &RateLimits, client: Client, units: u32, are_first: bool) -> usize {
+    let units = NonZeroU32::new(units).expect("not zero");
+    let mut passed = 0;
+    for _ in 0..1000 {
+        let Ok(taken) = limits.take_first(client, units) else { continue };
+        passed += 1;
+        if !are_first {
+            taken.give_back();
+        }
+    }
+    passed
+}
+
+#[test]
+fn only_first_reactions_use_up_their_bucket() {
+    let limits = limits(120, 2, WINDOW);
+    assert_eq!(first(&limits, user(1), 1, false), 1000, "all was given back");
+    assert_eq!(first(&limits, user(1), 7, false), 1000);
+    assert_eq!(first(&limits, user(1), 500, false), 1000, "as much as was taken, not more");
+    assert_eq!(first(&limits, user(1), 7, true), 17);
+    assert_eq!(first(&limits, user(1), 1, true), 1);
+    let exceeded = limits.take_first(user(1), NonZeroU32::MIN).expect_err("empty");
+    let Exceeded { policy, quota, window, wait } = exceeded;
+    assert_eq!((policy, quota, window), ("first-reactions", 120, 3600));
+    assert!((1..=30).contains(&wait), "{exceeded:?}");
+    assert_eq!(passed(&limits, Deed::Adding, user(1)), 120, "a bucket of another kind");
+}
+
+/// What newcomers take of the bucket that they share stays taken: nobody knows any more whose it
+/// was.
+#[test]
+fn nothing_is_given_back_to_those_who_share_a_bucket() {
+    let limits = limits(120, 1, WINDOW);
+    assert_eq!(first(&limits, user(1), 1, true), 120);
+    assert_eq!(first(&limits, user(2), 1, false), 120);
+    assert_eq!(first(&limits, user(1), 1, true), 0);
 }

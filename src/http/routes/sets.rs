@@ -18,7 +18,6 @@ use super::summaries::OWN;
 use super::taps::mark_replay;
 use crate::domain::{Act, Form, MOST_NAMED, Reaction, Tap};
 use crate::rate_limit::Deed;
-use crate::store::Store as _;
 
 /// The reactions that a user has on a post.
 #[utoipa::path(
@@ -125,10 +124,10 @@ async fn write(
     let palettes = reactions.palettes();
     let actor = actor.besides(user);
     let deed = if wanted.is_empty() { Deed::Removing } else { Deed::Adding };
-    reactions.spend(actor.unwrap_or(user), deed, wanted.len())?;
     let act = Act::Exactly(wanted);
+    reactions.spend(actor.unwrap_or(user), deed, act.reactions())?;
     let tap = Tap { post, user, act, keyed, palettes, actor, add };
-    let outcome = reactions.store.tap(tap, reactions.deadline()).await?;
+    let outcome = reactions.tap(tap).await?;
     let done = (outcome.changed, outcome.revision);
     let mut response = Json(SetAnswer::new(post, user, outcome.counted(), done)).into_response();
     mark_replay(&mut response, &outcome);

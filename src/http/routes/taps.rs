@@ -13,9 +13,9 @@ use super::super::dto::{ActorParams, KeyParams, TapAnswer, TapParams, ToggleBody
 use super::super::extract::{ActorHeader, IdempotencyHeader, JsonBody, NoBody, Query, TapPath};
 use super::super::problem::Problem;
 use super::super::state::{JSON, Reactions};
-use crate::domain::{Form, Outcome, Tap, UserId};
+use crate::domain::{Add, Form, Outcome, Refusal, Tap, UserId};
 use crate::rate_limit::{Client, Deed};
-use crate::store::Store as _;
+use crate::store::{Store as _, StoreError};
 
 /// Marks a response that repeats the response to an earlier tap with the same key.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -107,17 +107,10 @@ async fn count(
 ) -> Result<Response, Problem> {
     query.only(&[])?;
     let (keyed, actor) = (key.keyed(post, user, form)?, actor.besides(user));
-    reactions.spend(actor.unwrap_or(user), deed(form), 1)?;
-    let tap = Tap {
-        post,
-        user,
-        act: form.act(reaction.clone()),
-        keyed,
-        palettes: reactions.palettes(),
-        actor,
-        add,
-    };
-    let outcome = reactions.store.tap(tap, reactions.deadline()).await?;
+    let act = form.act(reaction.clone());
+    reactions.spend(actor.unwrap_or(user), deed(form), act.reactions())?;
+    let tap = Tap { post, user, act, keyed, palettes: reactions.palettes(), actor, add };
+    let outcome = reactions.tap(tap).await?;
     let answer = TapAnswer::new(post, user, &reaction, &outcome);
     let created = form == Form::Set && outcome.changed;
     let mut text = Vec::with_capacity(ANSWER_BYTES);
@@ -141,10 +134,46 @@ fn deed(form: Form) -> Deed {
 
 impl Reactions {
     /// Counts taps for the rate limits: for the user, or for the moderator who acts.
-    pub(super) fn spend(&self, who: UserId, deed: Deed, taps: usize) -> Result<(), Problem> {
+    pub(super) fn spend(&self, who: UserId, deed: Deed, taps: NonZeroU32) -> Result<(), Problem> {
         let Some(rates) = &self.rates else { return Ok(()) };
-        let taps = u32::try_from(taps).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         Ok(rates.take(deed, Client::User(who), taps)?)
+    }
+
+    /// Counts a tap in the store. A user who has sent too many first reactions may add only what
+    /// somebody has on the post. The step itself judges that, so a flood that is refused writes
+    /// nothing.
+    pub(super) async fn tap(&self, mut tap: Tap) -> Result<Outcome, Problem> {
+        let bound = tap.actor.is_none() && tap.add == Add::All && !tap.act.only_removes();
+        let Some(rates) = self.rates.as_ref().filter(|_| bound) else {
+            return Ok(self.store.tap(tap, self.deadline()).await?);
+        };
+        match rates.take_first(Client::User(tap.user), tap.act.reactions()) {
+            Ok(taken) => {
+                let outcome = self.store.tap(tap, self.deadline()).await;
+                if !may_be_first(&outcome) {
+                    taken.give_back();
+                }
+                Ok(outcome?)
+            }
+            Err(exceeded) => {
+                tap.add = Add::Existing;
+                let outcome = self.store.tap(tap, self.deadline()).await;
+                if let Err(StoreError::Refused(Refusal::NobodyHas(_))) = outcome {
+                    rates.stats().first.add(1);
+                    return Err(exceeded.into());
+                }
+                Ok(outcome?)
+            }
+        }
+    }
+}
+
+/// Whether a tap may have been the first of its reaction on the post. Of a whole set the outcome
+/// does not say it.
+fn may_be_first(outcome: &Result<Outcome, StoreError>) -> bool {
+    match outcome {
+        Ok(outcome) => outcome.changed && outcome.active && !outcome.replayed && outcome.count <= 1,
+        Err(error) => matches!(error, StoreError::OutcomeUnknown),
     }
 }
 

@@ -277,3 +277,77 @@ async fn limits_are_on_with_keys_and_off_without_unless_set() {
     assert_eq!(tapped(&on, "", 5, "PUT", &path("43")).await, 5);
     assert_eq!(read(&on, 1300, None).await, 1200);
 }
+
+/// Nobody fills the store with invented posts. Who has sent too many first reactions still adds
+/// what others have on a post, and takes back all of it.
+#[tokio::test]
+async fn a_user_may_be_the_first_on_so_many_posts_an_hour() {
+    let keys = Keys::new();
+    let more = ["--rate-limit-adding", "5000", "--rate-limit-first-reactions", "120"];
+    let service = keys.service(&[&SLOW[..], &more].concat());
+    let (mine, others, began) = (token(42), token(43), std::time::Instant::now());
+    let like = |post| format!("/v1/posts/{post}/reactions/like/users/me");
+    let known = posts(30);
+    for post in &known {
+        assert_eq!(send(&service, "PUT", &like(*post), &others, "").await.status, 201);
+    }
+    // What is not the first uses up nothing, however often it comes and whatever it does.
+    for path in known.iter().map(|post| like(*post)) {
+        assert_eq!(tapped(&service, &mine, 5, "PUT", &path).await, 5);
+        assert_eq!(tapped(&service, &mine, 4, "POST", &format!("{path}/toggle")).await, 4);
+        assert_eq!(tapped(&service, &mine, 2, "DELETE", &path).await, 2);
+    }
+    let invented: Vec<_> = posts(200).into_iter().map(like).collect();
+    let (mut passed, mut refused) = (Vec::new(), Vec::new());
+    for path in &invented {
+        let answer = send(&service, "PUT", path, &mine, "").await;
+        if answer.status == 201 { &mut passed } else { &mut refused }.push((path, answer));
+    }
+    // One comes back every 30 seconds.
+    let back = began.elapsed().as_secs() as usize / 30;
+    assert!((120..=120 + back).contains(&passed.len()), "{} in {back} half minutes", passed.len());
+    let (path, answer) = &refused[0];
+    answer.assert_problem(429, "rate_limited");
+    assert_eq!(answer.header("ratelimit-policy"), Some("\"first-reactions\";q=120;w=3600"));
+    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=30).contains(&wait), "{answer:?}");
+    assert!(answer.body.contains("the first of their reaction on a post"), "{answer:?}");
+    let counts = path.split("/like").next().unwrap();
+    let summary = send(&service, "GET", counts, &mine, "").await.ok(200);
+    assert_eq!(summary["reactions"], serde_json::json!([]), "nothing was written");
+
+    // A toggle, another reaction and a whole set are no way around it. The one that came back
+    // meanwhile, if any, is used up before.
+    let json = ("content-type", "application/json");
+    let (name, bearer) = bearer(&mine);
+    let mut connection = service.connect().await;
+    let set = format!("/v1/posts/{}/users/me/reactions", known[0]);
+    let love = like(known[0]).replace("/like/", "/love/");
+    let mut around = 0;
+    for (method, path, body) in [
+        ("POST", &format!("{path}/toggle"), r#"{"from":false}"#),
+        ("PUT", &love, ""),
+        ("PUT", &set, r#"{"reactions":["like","love"]}"#),
+    ] {
+        for _ in 0..2 {
+            let answer = connection.send(method, path, &[(name, &bearer), json], body).await;
+            around += usize::from(answer.status != 429);
+        }
+    }
+    assert!(around <= 1 + began.elapsed().as_secs() as usize / 30, "{around}");
+    for post in &known {
+        assert_eq!(tapped(&service, &mine, 2, "PUT", &like(*post)).await, 2, "{post} has it");
+    }
+    let whole =
+        connection.send("PUT", &set, &[(name, &bearer), json], r#"{"reactions":["like"]}"#).await;
+    assert_eq!(whole.status, 200, "{whole:?}");
+    for (path, _) in &passed {
+        assert_eq!(send(&service, "DELETE", path, &mine, "").await.ok(200)["changed"], true);
+    }
+    let another = send(&service, "PUT", path, &token(44), "").await;
+    assert_eq!(another.status, 201, "another user");
+    let metrics = send(&service, "GET", "/metrics", &key("admin"), "").await.body;
+    let counted = refused.len() + 6 - around;
+    let wanted = format!("\nonetap_rate_limited_first_total {counted}\n");
+    assert!(metrics.contains(&wanted), "{wanted} {metrics}");
+}
