@@ -92,7 +92,8 @@ fn summary(args: &ImportArgs, imported: &Imported, took: Duration) -> String {
     let Imported { rows, read_in, rejects, totals, .. } = imported;
     let Totals { counts, ruled, rules_lost, estimate, done, skipped, damaged } = totals;
     let what = if args.dry_run { "would be " } else { "" };
-    let mut text = format!("{} of {}\n", many(*rows, "row"), From::named(&args.file).name());
+    let all = many(rows + rejects.count, "row");
+    let mut text = format!("{all} of {}\n", From::named(&args.file).name());
     let mut line = |count: u64, words: &str| {
         if count > 0 {
             // A String takes everything.
