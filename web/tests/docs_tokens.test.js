@@ -82,12 +82,13 @@ after(async () => {
 const BACKENDS = { Django: () => forum, Express: () => shop, Rails: () => club };
 
 for (const [name, backend] of Object.entries(BACKENDS)) {
-  const ask = (posts, user) =>
+  const send = (body, user) =>
     fetch(`${backend().url}/forum/onetap-token`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', ...(user ? backend().cookie(user) : {}) },
-      body: JSON.stringify({ post_ids: posts }),
+      body,
     });
+  const ask = (posts, user) => send(JSON.stringify({ post_ids: posts }), user);
   const call = (token, path, options = {}) =>
     fetch(service.url + path, { ...options, headers: { Authorization: `Bearer ${token}` } });
 
@@ -117,6 +118,19 @@ for (const [name, backend] of Object.entries(BACKENDS)) {
   test(`${name}: nobody gets a token who is not signed in, and for no post that is not there`, async () => {
     assert.equal((await ask([POST], null)).status, 403);
     assert.equal((await ask([POST, MISSING], 7)).status, 404);
+    for (const [body, detail] of [
+      ['{}', 'post_ids is not a list of post ids'],
+      ['[]', 'post_ids is not a list of post ids'],
+      ['{"post_ids":null}', 'post_ids is not a list of post ids'],
+      [`{"post_ids":"${POST}"}`, 'post_ids is not a list of post ids'],
+      ['{"post_ids":[7]}', 'post_ids is not a list of post ids'],
+      [`{"post_ids":[["${POST}"]]}`, 'post_ids is not a list of post ids'],
+      [`{"post_ids":["${POST}"`, undefined], // The framework's own words.
+    ]) {
+      const refused = await send(body, 7);
+      assert.equal(refused.status, 400, body);
+      if (detail) assert.equal((await refused.json()).detail, detail, body);
+    }
     const guest = await fetch(`${service.url}/v1/posts/${POST}/reactions`);
     assert.deepEqual([guest.status, (await guest.json()).code], [401, 'unauthenticated']);
   });
