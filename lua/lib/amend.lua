@@ -23,7 +23,7 @@
 --- @include "marks"
 --- @include "ruling"
 
-local FIXED, PER_EDIT, MOST_EDITS = 8, 5, 1000
+local FIXED, PER_EDIT, LEAST_CUT = 8, 5, 25
 local STEP_KEPT_MILLIS, STEP_KEPT_MILLIS_WHEN_FULL = '3600000', '60000'
 
 local function amend(post, log, once, raw, not_after, cause, actor, step, rules, dry, edits, arg)
@@ -66,9 +66,9 @@ local function amend(post, log, once, raw, not_after, cause, actor, step, rules,
   local text, revision = table.concat(outcomes), run.revision
   if is_import then
     local after = over or emptied and math.max(revision, (floor_of(post))) or revision
-    -- Without state the floor stands for the post's revision, and any other post raises it. A step
-    -- with fewer than the most edits is the last of its file at the post.
-    if (emptied or not (changes or state[1])) and edits < MOST_EDITS and live == 0
+    -- Without state the floor stands for the post's revision, and any other post raises it. An
+    -- import cuts a post into steps of that many edits at least: one with fewer is its last.
+    if (emptied or not (changes or state[1])) and edits < LEAST_CUT and live == 0
       and not over then
       delete_mark(once, raw, mark)
     else

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Amended, Amendment, Change, Edit, EditAct, EditOutcome, ImportMark, ImportOutcome, ImportStep,
-    MOST_EDITS, MemberEdit, Micros, Once, PostWrite, Reaction, Revision, Rules, RulesEdit, UserId,
+    LEAST_CUT, MemberEdit, Micros, Once, PostWrite, Reaction, Revision, Rules, RulesEdit, UserId,
     What, decide_rules,
 };
 
@@ -144,10 +144,9 @@ pub fn decide_amendment<L: PostLook>(
     Ok(AmendDecision { amended, changes, moves, counts, rules, post, mark })
 }
 
-/// Whether a step with so many edits is the last one of its file at the post. One with the most
-/// edits may have others behind it.
+/// Whether a step with so many edits is the last one of its file at the post.
 fn is_last(edits: usize) -> bool {
-    edits < MOST_EDITS
+    edits < LEAST_CUT
 }
 
 /// The answer of a step without edits.

@@ -233,12 +233,14 @@ fn an_import_applies_each_row_once() {
     let all = [1, 2, 3, 4, 9].map(remove).to_vec();
     kept.floor = 9000;
     assert_eq!(kept.amend(&amendment(all, step(3, 0, false)), 150).mark, MarkWrite::Delete);
-    // A step of the most edits does, with the floor as the revision.
-    let most = amendment(vec![remove(1); MOST_EDITS], step(3, 0, false));
-    kept.amend(&most, 150);
+    // A step that may have others behind it does, with the floor as the revision.
+    let one_less = amendment(vec![remove(1); LEAST_CUT - 1], step(3, 0, false));
+    assert_eq!(kept.amend(&one_less, 150).mark, MarkWrite::Delete);
+    let cut = amendment(vec![remove(1); LEAST_CUT], step(3, 0, false));
+    kept.amend(&cut, 150);
     let mark = kept.mark.expect("a mark");
-    assert_eq!((mark.done, mark.revision), (1000, Revision(9000)));
-    let last = amendment(vec![put(1, 1)], step(3, 1000, false));
+    assert_eq!((mark.done, mark.revision), (25, Revision(9000)));
+    let last = amendment(vec![put(1, 1)], step(3, 25, false));
     assert_eq!(kept.amend(&last, 160).amended.import, Applied);
 }
 

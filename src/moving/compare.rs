@@ -9,7 +9,9 @@ use super::outward::Reader;
 use super::posts::Posts;
 use super::row::Line;
 use super::sorted::Sorted;
-use crate::domain::{DEFAULT_PALETTE, Micros, PaletteName, PostId, Reaction, Rules, UserId};
+use crate::domain::{
+    DEFAULT_PALETTE, MOST_EDITS, Micros, PaletteName, PostId, Reaction, Rules, UserId,
+};
 
 /// What an input and a store are compared by. The rules of a post come behind its members.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -226,7 +228,7 @@ pub(crate) fn compare(
     with_rules: bool,
     mut found: impl FnMut(&Difference) -> bool,
 ) -> std::io::Result<Differences> {
-    let mut wanted = Wanted(Posts::of(keys));
+    let mut wanted = Wanted(Posts::of(keys, MOST_EDITS));
     let mut differences = Differences::default();
     let part = Vec::new().into_iter();
     let mut held = Held { store, part, with_rules, rules: None, next: None };

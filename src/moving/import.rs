@@ -148,20 +148,24 @@ impl Import {
         let (mut totals, mut ended) = (Totals::default(), Ended::Whole);
         let mut flying = FuturesUnordered::new();
         let mut more = true;
+        let watching = pace.gentle.watch(&self.target);
+        tokio::pin!(watching);
         loop {
             if self.stop.load(Ordering::Relaxed) && ended == Ended::Whole {
                 ended = Ended::Stopped;
             }
             more &= ended == Ended::Whole;
+            let room = pace.in_flight(most);
             if !more && flying.is_empty() {
                 break;
             }
             tokio::select! {
-                work = receiver.recv(), if more && flying.len() < most => match work {
+                work = receiver.recv(), if more && flying.len() < room => match work {
                     None => more = false,
                     Some(Ok(work)) => flying.push(self.work(work, &pace, progress)),
                     Some(Err(error)) => ended = Ended::GaveUp(error.to_string()),
                 },
+                never = &mut watching => match never {},
                 Some((done, failed)) = flying.next() => {
                     totals.take(done);
                     if let Err(why) = failed
@@ -195,7 +199,7 @@ impl Import {
                 ended
             }
             Work::Large(post, spool, rules) => {
-                self.large(post, spool, rules, &mut totals, progress).await
+                self.large(post, spool, rules, &mut totals, (pace, progress)).await
             }
         };
         (totals, ended)
@@ -225,7 +229,7 @@ impl Import {
         mut spool: Spool,
         rules: Option<Rules>,
         totals: &mut Totals,
-        progress: &Progress,
+        (pace, progress): (&Pace, &Progress),
     ) -> Result<(), Ended> {
         let unreadable = |error: std::io::Error| Ended::GaveUp(error.to_string());
         let (all, mut restarts) = (spool.count(), 0);
@@ -234,8 +238,12 @@ impl Import {
                 return Err(Ended::Stopped);
             }
             let from = spool.done();
-            let rows: Vec<_> =
-                spool.next().map_err(unreadable)?.into_iter().map(StepRow::from).collect();
+            let rows: Vec<_> = spool
+                .next(pace.step())
+                .map_err(unreadable)?
+                .into_iter()
+                .map(StepRow::from)
+                .collect();
             let count = rows.len() as u64;
             let rules = rules.clone().filter(|_| spool.done() == all);
             let mut outcome = None;

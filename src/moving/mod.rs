@@ -11,6 +11,7 @@ mod estimate;
 mod export;
 #[cfg(test)]
 mod fuzz_tests;
+mod gentle;
 mod import;
 mod input;
 mod lines;

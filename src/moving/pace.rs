@@ -1,8 +1,14 @@
-//! How many rows go together to a target.
+//! How many rows go together to a target, and how much is on its way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use super::gentle::Gentle;
+use crate::domain::{LEAST_CUT, MOST_EDITS};
+
+/// How many rows go together while others use the store. They hold Redis for about 0.1 ms.
+const GENTLE_ROWS: usize = 8;
 
 /// If rows took less than this, more go together. If they took more than the other, fewer do.
 const SHORT: Duration = Duration::from_secs(1);
@@ -13,6 +19,8 @@ const LONG: Duration = Duration::from_secs(4);
 /// on its way.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
+    /// While this is on, few rows go together, and nothing else is on its way.
+    pub(super) gentle: Gentle,
     rows: Arc<AtomicUsize>,
     least: usize,
     most: usize,
@@ -21,17 +29,28 @@ pub(crate) struct Pace {
 impl Pace {
     /// Begins with the least.
     pub(crate) fn between(least: usize, most: usize) -> Self {
-        Self { rows: Arc::new(AtomicUsize::new(least)), least, most }
+        let (gentle, rows) = (Gentle::default(), Arc::new(AtomicUsize::new(least)));
+        Self { gentle, rows, least, most }
     }
 
     /// How many rows go together now.
     pub(crate) fn rows(&self) -> usize {
-        self.rows.load(Ordering::Relaxed)
+        if self.gentle.is_on() { GENTLE_ROWS } else { self.rows.load(Ordering::Relaxed) }
+    }
+
+    /// How many rows of a large post go together now.
+    pub(crate) fn step(&self) -> usize {
+        if self.gentle.is_on() { LEAST_CUT } else { MOST_EDITS }
+    }
+
+    /// How many groups of rows may be on their way now, of at most so many.
+    pub(crate) fn in_flight(&self, most: usize) -> usize {
+        if self.gentle.is_on() { 1 } else { most }
     }
 
     /// So many rows were answered after this time.
     pub(crate) fn took(&self, rows: usize, took: Duration) {
-        let now = self.rows();
+        let now = self.rows.load(Ordering::Relaxed);
         let next = match () {
             () if took > LONG => now / 2,
             // Rows of an earlier, lower number say nothing about this one.
@@ -49,6 +68,9 @@ mod tests {
     #[test]
     fn fast_answers_make_it_more_and_slow_ones_fewer() {
         let pace = Pace::between(100, 1000);
+        assert_eq!((pace.rows(), pace.step(), pace.in_flight(6)), (8, 25, 1), "nobody knows yet");
+        pace.gentle.turn(false);
+        assert_eq!((pace.step(), pace.in_flight(6)), (1000, 6));
         let after = |rows, took| {
             pace.took(rows, took);
             pace.rows()

@@ -7,7 +7,7 @@ use extsort::Sortable as _;
 
 use super::row::{Key, Line, Names, Row};
 use super::sorted::Sorted;
-use crate::domain::{MOST_EDITS, PostId, Rules};
+use crate::domain::{PostId, Rules};
 
 /// What an input says of a post.
 pub(crate) struct PostRows {
@@ -24,13 +24,21 @@ pub(crate) enum Rows {
     Many(Spool),
 }
 
-/// The rows of a post in a temporary file, so that a step can begin at the first row again.
+/// The rows of a post, so that a step can begin at the first row again.
 pub(crate) struct Spool {
-    file: BufReader<File>,
+    kept: Kept,
     count: u64,
     read: u64,
-    names: Names,
 }
+
+enum Kept {
+    Memory(Vec<Row>),
+    /// More than [`IN_MEMORY`], in a temporary file.
+    File(BufReader<File>, Names),
+}
+
+/// The most rows of a post that are kept in memory.
+const IN_MEMORY: usize = 1000;
 
 impl Spool {
     /// How many rows there are.
@@ -43,16 +51,21 @@ impl Spool {
         self.read
     }
 
-    /// The next rows, at most as many as one step takes.
-    pub(crate) fn next(&mut self) -> io::Result<Vec<Row>> {
-        let most = (self.count - self.read).min(MOST_EDITS as u64);
-        let mut rows = Vec::with_capacity(MOST_EDITS);
-        for _ in 0..most {
-            match Key::decode(&mut self.file)?.line(&mut self.names) {
-                Some(Line::Member(row)) => rows.push(row),
-                _ => return Err(odd()),
+    /// The next rows, at most as many as a step takes.
+    pub(crate) fn next(&mut self, step: usize) -> io::Result<Vec<Row>> {
+        let most = (self.count - self.read).min(step as u64);
+        let rows = match &mut self.kept {
+            Kept::Memory(rows) => {
+                rows.iter().skip(self.read as usize).take(most as usize).cloned().collect()
             }
-        }
+            Kept::File(file, names) => {
+                let row = |_| match Key::decode(file)?.line(names) {
+                    Some(Line::Member(row)) => Ok(row),
+                    _ => Err(odd()),
+                };
+                (0..most).map(row).collect::<io::Result<Vec<_>>>()?
+            }
+        };
         self.read += most;
         Ok(rows)
     }
@@ -60,7 +73,10 @@ impl Spool {
     /// Begins at the first row again.
     pub(crate) fn rewind(&mut self) -> io::Result<()> {
         self.read = 0;
-        self.file.seek(SeekFrom::Start(0)).map(drop)
+        match &mut self.kept {
+            Kept::Memory(_) => Ok(()),
+            Kept::File(file, _) => file.seek(SeekFrom::Start(0)).map(drop),
+        }
     }
 }
 
@@ -71,13 +87,15 @@ fn odd() -> io::Error {
 /// Puts the rows of each post together. Of several rows of one member, the last counts.
 pub(crate) struct Posts {
     keys: Sorted,
+    /// A post with more rows than this gets several steps.
+    few: usize,
     next: Option<Key>,
     names: Names,
 }
 
 impl Posts {
-    pub(crate) fn of(keys: Sorted) -> Self {
-        Self { keys, next: None, names: Names::default() }
+    pub(crate) fn of(keys: Sorted, few: usize) -> Self {
+        Self { keys, few, next: None, names: Names::default() }
     }
 
     /// The key that counts for the next member.
@@ -115,7 +133,7 @@ impl Posts {
                     if let Some((file, count)) = &mut many {
                         key.encode(file)?;
                         *count += 1;
-                    } else if few.len() < MOST_EDITS {
+                    } else if few.len() < IN_MEMORY {
                         few.push(row);
                         kept.push(key.clone());
                     } else {
@@ -134,12 +152,16 @@ impl Posts {
             key = self.member()?.ok_or_else(odd)?;
         };
         let rows = match many {
-            None => Rows::Few(few),
+            None if few.len() <= self.few => Rows::Few(few),
+            None => {
+                let (count, kept) = (few.len() as u64, Kept::Memory(few));
+                Rows::Many(Spool { kept, count, read: 0 })
+            }
             Some((mut file, count)) => {
                 file.flush()?;
                 let file = file.into_inner().map_err(|error| error.into_error())?;
-                let (file, names) = (BufReader::new(file), Names::default());
-                let mut spool = Spool { file, count, read: 0, names };
+                let kept = Kept::File(BufReader::new(file), Names::default());
+                let mut spool = Spool { kept, count, read: 0 };
                 spool.rewind()?;
                 Rows::Many(spool)
             }
@@ -173,12 +195,13 @@ mod tests {
         Row { post: post(n), user, reaction, at: Micros(at), active }
     }
 
-    fn posts(lines: impl IntoIterator<Item = Line>) -> Vec<PostRows> {
+    fn posts(lines: impl IntoIterator<Item = Line>, step: usize) -> Vec<PostRows> {
         let mut sorter = Sorter::new();
         for (number, line) in lines.into_iter().enumerate() {
             sorter.push(Key::new(&line, number as u64, Grouping::Posts)).expect("room");
         }
-        Posts::of(sorter.done().expect("sorted")).map(|post| post.expect("a post")).collect()
+        let sorted = sorter.done().expect("sorted");
+        Posts::of(sorted, step).map(|post| post.expect("a post")).collect()
     }
 
     #[test]
@@ -190,7 +213,7 @@ mod tests {
             row(1, 2, 5, true),
             row(2, 1, 10, false),
         ];
-        let found = posts(rows.map(Line::Member));
+        let found = posts(rows.map(Line::Member), 1000);
         let of = |rows: &Rows| match rows {
             Rows::Few(rows) => rows.clone(),
             Rows::Many(_) => panic!("they are few"),
@@ -203,20 +226,33 @@ mod tests {
     #[test]
     fn more_rows_than_a_step_takes_are_read_in_steps_and_again() {
         let locked = Rules { locked: true, ..Rules::default() };
-        let mut lines: Vec<_> =
-            (1..=2500).map(|user| Line::Member(row(1, user, user, true))).collect();
-        lines.insert(0, Line::Rules(post(1), locked.clone()));
-        lines.push(Line::Member(row(2, 1, 1, true)));
-        let mut found = posts(lines);
-        assert_eq!((found.len(), found[0].rules.as_ref()), (2, Some(&locked)));
-        let Rows::Many(spool) = &mut found[0].rows else { panic!("they are many") };
-        for _ in 0..2 {
-            let steps: Vec<_> = (0..4).map(|_| spool.next().expect("rows")).collect();
-            assert_eq!(steps.iter().map(Vec::len).collect::<Vec<_>>(), [1000, 1000, 500, 0]);
-            let users: std::collections::HashSet<_> =
-                steps.iter().flatten().map(|row| row.user).collect();
-            assert_eq!((users.len(), spool.count()), (2500, 2500));
-            spool.rewind().expect("a file");
+        // In a temporary file, in memory, and as many as one step takes.
+        for (count, step) in [(2500, 1000), (2500, 50), (1000, 400), (51, 50), (50, 50)] {
+            let mut lines: Vec<_> =
+                (1..=count).map(|user| Line::Member(row(1, user, user, true))).collect();
+            lines.insert(0, Line::Rules(post(1), locked.clone()));
+            lines.push(Line::Member(row(2, 1, 1, true)));
+            let mut found = posts(lines, step);
+            assert_eq!((found.len(), found[0].rules.as_ref()), (2, Some(&locked)));
+            let spool = match &mut found[0].rows {
+                Rows::Few(rows) => {
+                    assert_eq!((rows.len() as u64, step), (count, 50));
+                    continue;
+                }
+                Rows::Many(spool) => spool,
+            };
+            for _ in 0..2 {
+                let all = 0..=count.div_ceil(step as u64);
+                let steps: Vec<_> = all.map(|_| spool.next(step).expect("rows")).collect();
+                let (last, before) = steps.split_last().expect("an empty one");
+                let (shorter, full) = before.split_last().expect("at least one");
+                assert!(full.iter().all(|rows| rows.len() == step));
+                assert!(last.is_empty() && (1..=step).contains(&shorter.len()));
+                let users: std::collections::HashSet<_> =
+                    steps.iter().flatten().map(|row| row.user).collect();
+                assert_eq!((users.len() as u64, spool.count()), (count, count));
+                spool.rewind().expect("a file");
+            }
         }
     }
 }

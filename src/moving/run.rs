@@ -59,9 +59,10 @@ pub async fn import(request: Request, whole: Whole) -> Imported {
     let Request { target, merge, dry_run, restore, retry_for, stop } = request;
     let Whole { lines, rows, source, rejects, took, .. } = whole;
     let plan = Plan { source, merge, dry_run, restore, actor: None };
+    let posts = Posts::of(lines, target.few());
     let import = Import { target, plan, retry_for, stop };
     let doing = if dry_run { "looking" } else { "importing" };
     let progress = Progress::begin(doing, "rows", Some(rows));
-    let (totals, ended) = import.run(Posts::of(lines), &progress).await;
+    let (totals, ended) = import.run(posts, &progress).await;
     Imported { rows, read_in: took, rejects, totals, ended }
 }

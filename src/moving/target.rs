@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::apply::{Counts, Plan, Step, Stepped, apply};
 use super::pace::Pace;
 use super::row::Grouping;
-use crate::domain::{DEFAULT_PALETTE, EditAct, ImportOutcome};
+use crate::domain::{DEFAULT_PALETTE, EditAct, ImportOutcome, LEAST_CUT, MOST_EDITS};
 use crate::store::{AnyStore, Deadline, StoreError};
 
 /// Timeout of one attempt.
@@ -71,6 +71,14 @@ impl Target {
             Self::Store(AnyStore::File(_)) => Pace::between(STORE_ROWS, COMMIT_ROWS),
             Self::Store(_) => Pace::between(STORE_ROWS, STORE_ROWS),
             Self::Service(_) => Pace::between(SERVICE_ROWS, SERVICE_ROWS),
+        }
+    }
+
+    /// A post with more rows than this gets several steps.
+    pub(crate) fn few(&self) -> usize {
+        match self {
+            Self::Store(AnyStore::Redis(_)) => LEAST_CUT,
+            Self::Store(_) | Self::Service(_) => MOST_EDITS,
         }
     }
 

@@ -102,6 +102,15 @@ impl AnyStore {
         on_store!(self, store => store.write_document(write, deadline).await)
     }
 
+    /// How many calls of others a shared store has run; None if it does not say, or is not shared.
+    /// Only differences mean something.
+    pub async fn calls_of_others(&self) -> Option<u64> {
+        match self {
+            Self::Redis(store) => store.calls_of_others().await,
+            Self::Memory(_) | Self::File(_) => None,
+        }
+    }
+
     /// Whether this process takes no writes for as long as it lives.
     pub fn takes_no_writes(&self) -> bool {
         self.gate().shut.load(Ordering::Relaxed)

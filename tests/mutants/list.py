@@ -299,6 +299,8 @@ MUTANTS = {
     "retracting-beyond-the-time": ("src/jobs/task.rs", "&& until.is_none_or(|until| at.0 <= until)", "", "jobs::"),
     "move-never-taken-back": ("src/jobs/perform.rs", "        self.take_back(&removed, &added, &mut did).await?;\n", "", "jobs::"),
     "job-with-steps-that-count-twice": ("src/jobs/perform.rs", "let once = Once::Step(StepToken(token.into_bytes()));", "let _ = StepToken(token.into_bytes());\n        let once = Once::No;", "jobs::"),
+    "import-that-never-steps-aside": ("src/moving/pace.rs", "if self.gentle.is_on() { GENTLE_ROWS } else { self.rows.load(Ordering::Relaxed) }", "self.rows.load(Ordering::Relaxed)", "moving::"),
+    "import-that-always-steps-aside": ("src/moving/gentle.rs", "calls.is_some_and(|calls| calls > FEW)", "true || calls.is_some_and(|calls| calls > FEW)", "moving::"),
     "import-of-the-oldest-row": ("src/moving/posts.rs", "            last = key;\n", "", "moving::"),
     "file-amended-over-what-is-there": (SEEN, "        let is_absent = posts", "        let is_absent = true || posts", "maintenance::file amended::a_file"),
     "file-index-loses-what-came-back": (SWEEP, "            if seen.since(user, &set.reaction)? != Some(at) {", "            if true {", "file::maintenance::"),

@@ -193,7 +193,7 @@ mod tests {
         let step = ImportStep { source: SourceId([1; 16]), from: 0, merge: true };
         let import = |edits: &[&str]| amendment(edits, &REMOVE, Once::Import(step));
         let before = state.bytes();
-        let all = ["1"; crate::domain::MOST_EDITS];
+        let all = ["1"; crate::domain::LEAST_CUT];
         state.amend(&import(&all), Micros(10), Room::Free).expect("room enough");
         state.amend(&amendment(&["1"; 50], &REMOVE, TOKEN), Micros(10), Room::Free).expect("room");
         assert!(state.bytes() > before + 100, "{} and {before}", state.bytes());

@@ -17,6 +17,7 @@ mod net;
 #[cfg(test)]
 mod new_verb_tests;
 mod ops;
+mod others;
 mod value;
 mod walk;
 

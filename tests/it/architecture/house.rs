@@ -109,6 +109,7 @@ const REDIS_LAW: &[(&str, &[&str])] = &[
     ("ops/", &["keys", "value"]),
     ("lane/", &["cluster", "net", "ops"]),
     ("maintenance.rs", &["lane", "ops", "walk", "RedisStore", "stopped"]),
+    ("others.rs", &["RedisStore"]),
     ("walk.rs", &["cluster", "keys", "value", "RedisCore"]),
     ("change_log.rs", &["cluster", "keys", "log_entry"]),
     ("follow.rs", &["cluster", "keys", "lane", "log_entry", "net", "value"]),

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod export;
+mod gentle;
 mod import;
 mod restore;
 mod stopping;

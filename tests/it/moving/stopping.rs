@@ -14,7 +14,7 @@ at_places! { [file, redis, service] {
 
 /// How many posts of 20 rows: enough that a signal arrives before the end. A file takes fewer rows a
 /// second, above all without optimization.
-const POSTS: u64 = 3000;
+const POSTS: u64 = 1500;
 const POSTS_IN_A_FILE: u64 = 250;
 
 async fn an_import_that_is_stopped_goes_on_where_it_was(place: Place) {
