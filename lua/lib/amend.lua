@@ -8,8 +8,9 @@
 -- ARGV, once       see deadline.lua
 -- ARGV, per post   1 post id as 16 bytes  2 not_after, in µs of this server's clock
 --                  3 cause: the field in the log  4 the moderator that acts, or ''
---                  5 once: '' for none, s for a step, or for an import: +, or - without merging,
---                    the source as 16 bytes, and how many rows come before
+--                  5 once: '' for none, s for a step, or for an import: +, or - without merging;
+--                    1 if more rows of the post may follow, or 0; the source as 16 bytes; and how
+--                    many rows come before
 --                  6 the rules that it states, see ruling.lua, or ''
 --                  7 1 only to answer what it would do, or ''
 --                  8 how many edits follow: see edits.lua
@@ -23,7 +24,7 @@
 --- @include "marks"
 --- @include "ruling"
 
-local FIXED, PER_EDIT, LEAST_CUT = 8, 5, 25
+local FIXED, PER_EDIT = 8, 5
 local STEP_KEPT_MILLIS, STEP_KEPT_MILLIS_WHEN_FULL = '3600000', '60000'
 
 local function amend(post, log, once, raw, not_after, cause, actor, step, rules, dry, edits, arg)
@@ -38,7 +39,8 @@ local function amend(post, log, once, raw, not_after, cause, actor, step, rules,
   local state, present, no_floor = look_at(post, not_after)
   if not state then return present, no_floor, 0 end
   local mark, problem, why, done, live, over
-  local source, from = string.sub(step, 2, 17), tonumber(string.sub(step, 18)) or 0
+  local source, from = string.sub(step, 3, 18), tonumber(string.sub(step, 19)) or 0
+  local more = string.sub(step, 2, 2) == '1'
   if is_import then
     mark, problem = mark_of(once, raw)
     if problem then return problem, 0, 0 end
@@ -66,10 +68,8 @@ local function amend(post, log, once, raw, not_after, cause, actor, step, rules,
   local text, revision = table.concat(outcomes), run.revision
   if is_import then
     local after = over or emptied and math.max(revision, (floor_of(post))) or revision
-    -- Without state the floor stands for the post's revision, and any other post raises it. An
-    -- import cuts a post into steps of that many edits at least: one with fewer is its last.
-    if (emptied or not (changes or state[1])) and edits < LEAST_CUT and live == 0
-      and not over then
+    -- Without state the floor stands for the post's revision, and any other post raises it.
+    if (emptied or not (changes or state[1])) and not more and live == 0 and not over then
       delete_mark(once, raw, mark)
     else
       write_mark(once, raw, source, from + edits, after, live)

@@ -48,8 +48,8 @@ pub struct RatesConfig {
 
     /// The most users, and addresses, whose taps and reads each process counts
     ///
-    /// Only those count who have sent something within `--rate-limit-window`. Beyond this number,
-    /// all newcomers together may do what one may.
+    /// Only those count who have sent something within `--rate-limit-window`, or a first reaction
+    /// within an hour. Beyond this number, all newcomers together may do what one may.
     #[arg(long, default_value = "100000", value_parser = units::count(1..=10_000_000))]
     pub rate_limit_callers: u32,
 }

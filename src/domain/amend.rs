@@ -12,10 +12,6 @@ use super::{Cause, Micros, PostId, Reaction, Revision, Rules, UserId};
 /// The most edits of one amendment.
 pub const MOST_EDITS: usize = 1000;
 
-/// An import cuts the rows of a post into steps of at least so many edits. A step with fewer is the
-/// last one of its file at the post.
-pub const LEAST_CUT: usize = 25;
-
 /// What an import or a job does to one post in one atomic step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Amendment {
@@ -155,6 +151,8 @@ pub struct ImportStep {
     pub source: SourceId,
     /// How many rows of this post come before those of this step.
     pub from: u64,
+    /// Whether more rows of this post may follow in another step.
+    pub more: bool,
     /// On a post with live taps: whether to apply the rows that are newer than its last tap,
     /// instead of none.
     pub merge: bool,
@@ -162,8 +160,8 @@ pub struct ImportStep {
 
 /// How far an import is with a post. The store keeps it for at least 30 days after the step.
 ///
-/// A step that leaves the post without state leaves no mark either, unless it has [`LEAST_CUT`]
-/// edits, so that more rows of the post may follow, or the post had live taps.
+/// The last step of a source at a post leaves no mark if it leaves the post without state, unless
+/// the post had live taps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImportMark {
     /// What the rows came from.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::{
     Amended, Amendment, Change, Edit, EditAct, EditOutcome, ImportMark, ImportOutcome, ImportStep,
-    LEAST_CUT, MemberEdit, Micros, Once, PostWrite, Reaction, Revision, Rules, RulesEdit, UserId,
-    What, decide_rules,
+    MemberEdit, Micros, Once, PostWrite, Reaction, Revision, Rules, RulesEdit, UserId, What,
+    decide_rules,
 };
 
 /// What a store shows of a post to an amendment, as it is before it.
@@ -132,7 +132,7 @@ pub fn decide_amendment<L: PostLook>(
     let mark = match step {
         None => MarkWrite::Keep,
         // The floor would stand for the post's revision, and any other post raises it.
-        Some(_) if is_stateless && is_last(edits.len()) && live.0 == 0 && over.is_none() => {
+        Some(step) if is_stateless && !step.more && live.0 == 0 && over.is_none() => {
             MarkWrite::Delete
         }
         Some(step) => {
@@ -142,11 +142,6 @@ pub fn decide_amendment<L: PostLook>(
     };
     let amended = Amended { outcomes, rules: ruled, ..applied(revision) };
     Ok(AmendDecision { amended, changes, moves, counts, rules, post, mark })
-}
-
-/// Whether a step with so many edits is the last one of its file at the post.
-fn is_last(edits: usize) -> bool {
-    edits < LEAST_CUT
 }
 
 /// The answer of a step without edits.
@@ -200,8 +195,9 @@ fn judge(
         return Err(ImportOutcome::Done);
     }
     // Only the first step of a file is judged, so that a large post comes in whole.
-    let going_on =
-        mark.filter(|mark| mark.source == step.source && step.from > 0 && mark.live == Revision(0));
+    let going_on = mark.filter(|mark| {
+        mark.source == step.source && step.from > 0 && mark.live == Revision::default()
+    });
     let live = match (mark, own) {
         _ if going_on.is_some() => Revision::default(),
         // What an import found once stays: a live removal from that time left no trace.

@@ -82,7 +82,7 @@ impl Kept {
 }
 
 fn step(source: u8, from: u64, merge: bool) -> Once {
-    Once::Import(ImportStep { source: SourceId([source; 16]), from, merge })
+    Once::Import(ImportStep { source: SourceId([source; 16]), from, more: false, merge })
 }
 
 #[test]
@@ -233,14 +233,13 @@ fn an_import_applies_each_row_once() {
     let all = [1, 2, 3, 4, 9].map(remove).to_vec();
     kept.floor = 9000;
     assert_eq!(kept.amend(&amendment(all, step(3, 0, false)), 150).mark, MarkWrite::Delete);
-    // A step that may have others behind it does, with the floor as the revision.
-    let one_less = amendment(vec![remove(1); LEAST_CUT - 1], step(3, 0, false));
-    assert_eq!(kept.amend(&one_less, 150).mark, MarkWrite::Delete);
-    let cut = amendment(vec![remove(1); LEAST_CUT], step(3, 0, false));
-    kept.amend(&cut, 150);
+    // A step that more rows follow does, with the floor as the revision.
+    let source = SourceId([3; 16]);
+    let once = Once::Import(ImportStep { source, from: 0, more: true, merge: false });
+    kept.amend(&amendment(vec![remove(1); 2], once), 150);
     let mark = kept.mark.expect("a mark");
-    assert_eq!((mark.done, mark.revision), (25, Revision(9000)));
-    let last = amendment(vec![put(1, 1)], step(3, 25, false));
+    assert_eq!((mark.done, mark.revision), (2, Revision(9000)));
+    let last = amendment(vec![put(1, 1)], step(3, 2, false));
     assert_eq!(kept.amend(&last, 160).amended.import, Applied);
 }
 

@@ -27,8 +27,8 @@ mod user;
 mod verb;
 
 pub use amend::{
-    Amended, Amendment, EditAct, EditOutcome, ImportMark, ImportOutcome, ImportStep, LEAST_CUT,
-    MOST_EDITS, MemberEdit, Once, SourceId, StepToken,
+    Amended, Amendment, EditAct, EditOutcome, ImportMark, ImportOutcome, ImportStep, MOST_EDITS,
+    MemberEdit, Once, SourceId, StepToken,
 };
 pub use change::{Cause, Change, What};
 pub use decide::{Decision, Look, PostWrite, decide, decide_forget, decide_rules, resolve};

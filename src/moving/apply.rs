@@ -32,6 +32,8 @@ pub struct Step {
     pub post: PostId,
     /// How many rows of this post come before these.
     pub from: u64,
+    /// Whether more rows of this post follow.
+    pub more: bool,
     /// The rows.
     pub rows: Vec<StepRow>,
     /// The rules of the post, if the input has them; only with its last rows.
@@ -88,7 +90,7 @@ impl Plan {
     fn once(&self, step: &Step) -> Once {
         let Self { source, merge, .. } = *self;
         if !self.restore {
-            return Once::Import(ImportStep { source, from: step.from, merge });
+            return Once::Import(ImportStep { source, from: step.from, more: step.more, merge });
         }
         let name = format!("restore {source:?} {} {}", step.post, step.from);
         Once::Step(StepToken(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).into_bytes()))

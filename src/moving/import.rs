@@ -199,7 +199,7 @@ impl Import {
                 ended
             }
             Work::Large(post, spool, rules) => {
-                self.large(post, spool, rules, &mut totals, (pace, progress)).await
+                self.large(post, spool, rules, &mut totals, progress).await
             }
         };
         (totals, ended)
@@ -229,7 +229,7 @@ impl Import {
         mut spool: Spool,
         rules: Option<Rules>,
         totals: &mut Totals,
-        (pace, progress): (&Pace, &Progress),
+        progress: &Progress,
     ) -> Result<(), Ended> {
         let unreadable = |error: std::io::Error| Ended::GaveUp(error.to_string());
         let (all, mut restarts) = (spool.count(), 0);
@@ -238,16 +238,12 @@ impl Import {
                 return Err(Ended::Stopped);
             }
             let from = spool.done();
-            let rows: Vec<_> = spool
-                .next(pace.step())
-                .map_err(unreadable)?
-                .into_iter()
-                .map(StepRow::from)
-                .collect();
-            let count = rows.len() as u64;
-            let rules = rules.clone().filter(|_| spool.done() == all);
+            let rows: Vec<_> =
+                spool.next().map_err(unreadable)?.into_iter().map(StepRow::from).collect();
+            let (count, more) = (rows.len() as u64, spool.done() < all);
+            let rules = rules.clone().filter(|_| !more);
             let mut outcome = None;
-            let step = Step { post, from, rows, rules };
+            let step = Step { post, from, more, rows, rules };
             self.until_answered(vec![step], |step, answer| {
                 outcome = Some(answer.map(|stepped| (step.clone(), stepped)));
             })
@@ -341,7 +337,7 @@ fn plan(posts: Posts, pace: &Pace, sender: &mpsc::Sender<std::io::Result<Work>>)
                 let sent = full.then(|| std::mem::take(&mut steps));
                 rows = if full { more } else { rows + more };
                 let few = few.into_iter().map(StepRow::from).collect();
-                steps.push(Step { post, from: 0, rows: few, rules });
+                steps.push(Step { post, from: 0, more: false, rows: few, rules });
                 let Some(sent) = sent else { continue };
                 sender.blocking_send(Ok(Work::Few(sent)))
             }

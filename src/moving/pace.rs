@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::gentle::Gentle;
-use crate::domain::{LEAST_CUT, MOST_EDITS};
 
 /// How many rows go together while others use the store. They hold Redis for about 0.1 ms.
 const GENTLE_ROWS: usize = 8;
@@ -33,14 +32,15 @@ impl Pace {
         Self { gentle, rows, least, most }
     }
 
+    /// The same for a store that others may use.
+    pub(crate) fn beginning_gently(self) -> Self {
+        self.gentle.turn(true);
+        self
+    }
+
     /// How many rows go together now.
     pub(crate) fn rows(&self) -> usize {
         if self.gentle.is_on() { GENTLE_ROWS } else { self.rows.load(Ordering::Relaxed) }
-    }
-
-    /// How many rows of a large post go together now.
-    pub(crate) fn step(&self) -> usize {
-        if self.gentle.is_on() { LEAST_CUT } else { MOST_EDITS }
     }
 
     /// How many groups of rows may be on their way now, of at most so many.
@@ -68,9 +68,9 @@ mod tests {
     #[test]
     fn fast_answers_make_it_more_and_slow_ones_fewer() {
         let pace = Pace::between(100, 1000);
-        assert_eq!((pace.rows(), pace.step(), pace.in_flight(6)), (8, 25, 1), "nobody knows yet");
-        pace.gentle.turn(false);
-        assert_eq!((pace.step(), pace.in_flight(6)), (1000, 6));
+        let gently = Pace::between(100, 1000).beginning_gently();
+        assert_eq!((gently.rows(), gently.in_flight(6)), (8, 1));
+        assert_eq!(pace.in_flight(6), 6);
         let after = |rows, took| {
             pace.took(rows, took);
             pace.rows()

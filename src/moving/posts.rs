@@ -29,6 +29,8 @@ pub(crate) struct Spool {
     kept: Kept,
     count: u64,
     read: u64,
+    /// How many rows a step takes.
+    step: usize,
 }
 
 enum Kept {
@@ -52,8 +54,8 @@ impl Spool {
     }
 
     /// The next rows, at most as many as a step takes.
-    pub(crate) fn next(&mut self, step: usize) -> io::Result<Vec<Row>> {
-        let most = (self.count - self.read).min(step as u64);
+    pub(crate) fn next(&mut self) -> io::Result<Vec<Row>> {
+        let most = (self.count - self.read).min(self.step as u64);
         let rows = match &mut self.kept {
             Kept::Memory(rows) => {
                 rows.iter().skip(self.read as usize).take(most as usize).cloned().collect()
@@ -87,15 +89,15 @@ fn odd() -> io::Error {
 /// Puts the rows of each post together. Of several rows of one member, the last counts.
 pub(crate) struct Posts {
     keys: Sorted,
-    /// A post with more rows than this gets several steps.
-    few: usize,
+    /// How many rows a step takes.
+    step: usize,
     next: Option<Key>,
     names: Names,
 }
 
 impl Posts {
-    pub(crate) fn of(keys: Sorted, few: usize) -> Self {
-        Self { keys, few, next: None, names: Names::default() }
+    pub(crate) fn of(keys: Sorted, step: usize) -> Self {
+        Self { keys, step, next: None, names: Names::default() }
     }
 
     /// The key that counts for the next member.
@@ -152,16 +154,16 @@ impl Posts {
             key = self.member()?.ok_or_else(odd)?;
         };
         let rows = match many {
-            None if few.len() <= self.few => Rows::Few(few),
+            None if few.len() <= self.step => Rows::Few(few),
             None => {
                 let (count, kept) = (few.len() as u64, Kept::Memory(few));
-                Rows::Many(Spool { kept, count, read: 0 })
+                Rows::Many(Spool { kept, count, read: 0, step: self.step })
             }
             Some((mut file, count)) => {
                 file.flush()?;
                 let file = file.into_inner().map_err(|error| error.into_error())?;
                 let kept = Kept::File(BufReader::new(file), Names::default());
-                let mut spool = Spool { kept, count, read: 0 };
+                let mut spool = Spool { kept, count, read: 0, step: self.step };
                 spool.rewind()?;
                 Rows::Many(spool)
             }
@@ -243,7 +245,7 @@ mod tests {
             };
             for _ in 0..2 {
                 let all = 0..=count.div_ceil(step as u64);
-                let steps: Vec<_> = all.map(|_| spool.next(step).expect("rows")).collect();
+                let steps: Vec<_> = all.map(|_| spool.next().expect("rows")).collect();
                 let (last, before) = steps.split_last().expect("an empty one");
                 let (shorter, full) = before.split_last().expect("at least one");
                 assert!(full.iter().all(|rows| rows.len() == step));

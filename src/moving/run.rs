@@ -11,6 +11,7 @@ use super::progress::Progress;
 use super::read::Whole;
 use super::rejects::RejectsSummary;
 use super::target::Target;
+use crate::domain::MOST_EDITS;
 
 /// How to import.
 #[derive(Clone, Debug)]
@@ -59,7 +60,8 @@ pub async fn import(request: Request, whole: Whole) -> Imported {
     let Request { target, merge, dry_run, restore, retry_for, stop } = request;
     let Whole { lines, rows, source, rejects, took, .. } = whole;
     let plan = Plan { source, merge, dry_run, restore, actor: None };
-    let posts = Posts::of(lines, target.few());
+    // The steps of a restoration are known by their first rows: each run has to have the same.
+    let posts = Posts::of(lines, if restore { MOST_EDITS } else { target.step() });
     let import = Import { target, plan, retry_for, stop };
     let doing = if dry_run { "looking" } else { "importing" };
     let progress = Progress::begin(doing, "rows", Some(rows));

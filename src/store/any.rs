@@ -102,9 +102,9 @@ impl AnyStore {
         on_store!(self, store => store.write_document(write, deadline).await)
     }
 
-    /// How many calls of others a shared store has run; None if it does not say, or is not shared.
-    /// Only differences mean something.
-    pub async fn calls_of_others(&self) -> Option<u64> {
+    /// How many script calls a shared store has run, less those of this process; None if it does
+    /// not say, or is not shared. Only the difference of two such numbers says something.
+    pub async fn calls_of_others(&self) -> Option<i64> {
         match self {
             Self::Redis(store) => store.calls_of_others().await,
             Self::Memory(_) | Self::File(_) => None,

@@ -122,7 +122,7 @@ fn steps(posts: Vec<ImportPost>, query: &Query) -> Result<Vec<Step>, Problem> {
             return Err(invalid(format!("`posts` has {post} twice; put its rows together")));
         }
         let rows = rows.into_iter().map(|row| step_row(row, latest, query));
-        let rows = rows.collect::<Result<_, Problem>>()?;
+        let rows = rows.collect::<Result<Vec<_>, Problem>>()?;
         let rules = rules.map(|rules| {
             let add = Add::from_word(&rules.add);
             let add = add.ok_or_else(|| invalid("`add` is not all, existing or none"))?;
@@ -130,7 +130,9 @@ fn steps(posts: Vec<ImportPost>, query: &Query) -> Result<Vec<Step>, Problem> {
             let palette = named.transpose().map_err(|error| invalid(format!("{error}")))?;
             Ok::<_, Problem>(Rules { palette, add, locked: rules.locked })
         });
-        Ok(Step { post, from, rows, rules: rules.transpose()? })
+        // A caller cuts the rows of a large post into calls of the most rows.
+        let more = rows.len() == MOST_EDITS;
+        Ok(Step { post, from, more, rows, rules: rules.transpose()? })
     });
     steps.collect()
 }

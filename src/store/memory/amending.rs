@@ -190,10 +190,10 @@ mod tests {
         gone.users().for_each(|user| state.hint(post(), user, false));
         assert_eq!(state.given.bytes(), 0);
 
-        let step = ImportStep { source: SourceId([1; 16]), from: 0, merge: true };
+        let step = ImportStep { source: SourceId([1; 16]), from: 0, more: true, merge: true };
         let import = |edits: &[&str]| amendment(edits, &REMOVE, Once::Import(step));
         let before = state.bytes();
-        let all = ["1"; crate::domain::LEAST_CUT];
+        let all = ["1"; 25];
         state.amend(&import(&all), Micros(10), Room::Free).expect("room enough");
         state.amend(&amendment(&["1"; 50], &REMOVE, TOKEN), Micros(10), Room::Free).expect("room");
         assert!(state.bytes() > before + 100, "{} and {before}", state.bytes());

@@ -5,9 +5,9 @@ use deadpool_redis::redis;
 use super::RedisStore;
 
 impl RedisStore {
-    /// How many script calls of others the servers have run since they started; None if they do
-    /// not say. Only differences mean something: what is on its way counts or not.
-    pub(in crate::store) async fn calls_of_others(&self) -> Option<u64> {
+    /// How many script calls the servers have run since they started, less those that this process
+    /// has sent; None if they do not say. Only the difference of two such numbers says something.
+    pub(in crate::store) async fn calls_of_others(&self) -> Option<i64> {
         let core = &self.shared;
         let mut commands = redis::pipe();
         commands.cmd("INFO").arg("commandstats");
@@ -17,12 +17,13 @@ impl RedisStore {
             let (info,): (String,) = asked.ok()?;
             all += script_calls(&info);
         }
-        Some(all.saturating_sub(core.lanes.stats.batches_sent.get()))
+        let own = i64::try_from(core.lanes.stats.batches_sent.get()).ok()?;
+        Some(all - own)
     }
 }
 
 /// How many script calls an INFO counts. A server that has run none does not name them.
-fn script_calls(info: &str) -> u64 {
+fn script_calls(info: &str) -> i64 {
     let calls = |line: &str| {
         let (number, _) = line.strip_prefix("cmdstat_evalsha:calls=")?.split_once(',')?;
         number.parse().ok()

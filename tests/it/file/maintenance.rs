@@ -273,7 +273,7 @@ async fn what_has_expired_goes_with_later_commits_and_the_rest_is_in_a_copy() {
     let store = open_at(&file);
     let all = posts(3);
     let import = |post| {
-        let step = ImportStep { source: SourceId([1; 16]), from: 0, merge: false };
+        let step = ImportStep { source: SourceId([1; 16]), from: 0, more: false, merge: false };
         amendment(post, vec![put(1, "like", 5)], Once::Import(step))
     };
     let step = |post| amendment(post, vec![put(2, "like", 5)], Once::Step(StepToken([2; 16])));
@@ -333,7 +333,12 @@ async fn power_cuts_while_amending(rounds: u64, left: impl Fn(u64) -> Left) {
             let steps = all.iter().enumerate().map(|(i, post)| {
                 let edits = (1..=10).map(|id| put(10 * (n % 3) + id, "like", n + 1)).collect();
                 let token = u128::from(round) << 96 | u128::from(n) << 32 | i as u128;
-                let step = ImportStep { source: SourceId([3; 16]), from: 10 * n, merge: false };
+                let step = ImportStep {
+                    source: SourceId([3; 16]),
+                    from: 10 * n,
+                    more: true,
+                    merge: false,
+                };
                 let once = match i % 2 {
                     0 => Once::Step(StepToken(token.to_be_bytes())),
                     _ => Once::Import(step),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use redis::AsyncCommands as _;
 use redis::aio::MultiplexedConnection;
 
-use super::{HEADER, Place, assert_code, many_rows, run};
+use super::{HEADER, POST, Place, assert_code, line, many_rows, run};
 use crate::support::program::onetap;
 use crate::support::redis_server::{Kind, RedisServer};
 
@@ -54,8 +55,21 @@ async fn import(posts: u64, is_tapped: bool) -> u64 {
 /// are longer: it begins gently, and finds out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_steps_aside_while_others_tap() {
-    let beside = import(5_000, true).await;
-    assert!(beside >= 10_000 / 8, "{beside} script calls for 10,000 rows");
-    let alone = import(50_000, false).await;
-    assert!(alone < 100_000 / 8 / 2, "{alone} script calls for 100,000 rows");
+    let beside = import(20_000, true).await;
+    assert!(beside >= 40_000 / 8, "{beside} script calls for 40,000 rows");
+    let alone = import(20_000, false).await;
+    assert!(alone * 4 < beside * 3, "{alone} script calls, and {beside} beside taps");
+}
+
+/// A second run knows the steps of the first by their first rows, however busy Redis was.
+#[tokio::test]
+async fn a_restoration_has_the_same_steps_in_each_run() {
+    let (server, folder) = (RedisServer::start(Kind::Redis, &[]), Place::file());
+    let line = |user| line(POST, user, "like", "2024-03-01T12:00:00Z");
+    folder.write("receipt.ndjson", (1..=60).map(line).collect::<String>());
+    let url = server.url();
+    let mut command = onetap(&["import", "--restore", "receipt.ndjson", "--store", &url]);
+    assert_code(&run(command.current_dir(folder.folder.path())), 0);
+    let steps: Vec<String> = server.client().await.keys("*:s:*").await.unwrap();
+    assert_eq!(steps.len(), 1, "{steps:?}");
 }

@@ -128,7 +128,7 @@ async fn tap_everything(store: &RedisStore, post: PostId) {
 
 /// Leaves a mark at the post, which forgetting deletes.
 async fn import(store: &RedisStore, post: PostId) {
-    let step = ImportStep { source: SourceId([7; 16]), from: 0, merge: true };
+    let step = ImportStep { source: SourceId([7; 16]), from: 0, more: false, merge: true };
     let act = EditAct::RemoveUpTo(Micros(5));
     let edits = vec![MemberEdit { user: user(1), reaction: reaction("like"), act }];
     let import = Amendment::new(post, Cause::Import, edits, Once::Import(step));
@@ -163,7 +163,7 @@ async fn work_on_everything(server: &RedisServer, store: &RedisStore, post: Post
     ];
     let all =
         [(1, "love"), (2, "like")].map(|(id, name)| edit(id, name, EditAct::RemoveUpTo(Micros(9))));
-    let import = ImportStep { source: SourceId([1; 16]), from: 0, merge: true };
+    let import = ImportStep { source: SourceId([1; 16]), from: 0, more: false, merge: true };
     for (once, edits) in [
         (Once::Import(import), rows.clone()),
         (Once::Step(StepToken([2; 16])), rows),

@@ -34,7 +34,7 @@ fn amendment(post: PostId, once: Once, edits: Vec<MemberEdit>) -> Amendment {
 }
 
 fn import(from: u64, merge: bool) -> Once {
-    Once::Import(ImportStep { source: SourceId([7; 16]), from, merge })
+    Once::Import(ImportStep { source: SourceId([7; 16]), from, more: false, merge })
 }
 
 async fn amend(store: &RedisStore, amendment: Amendment) -> Amended {

@@ -112,6 +112,11 @@ fn edit_of((user, name, act): &(&str, &str, Act)) -> (MemberEdit, u64) {
     (MemberEdit { user, reaction: reaction(name), act }, at)
 }
 
+/// Whether more rows follow a step with so many before it: now the one, now the other.
+fn more(from: u64) -> bool {
+    from % 2 == 1
+}
+
 fn once_of(once: Kind, post: PostId) -> Once {
     match once {
         Kind::Free => Once::No,
@@ -120,9 +125,12 @@ fn once_of(once: Kind, post: PostId) -> Once {
             bytes[0] ^= token;
             Once::Step(StepToken(bytes))
         }
-        Kind::Import { source, from, merge } => {
-            Once::Import(ImportStep { source: SourceId([source; 16]), from, merge })
-        }
+        Kind::Import { source, from, merge } => Once::Import(ImportStep {
+            source: SourceId([source; 16]),
+            from,
+            more: more(from),
+            merge,
+        }),
     }
 }
 
@@ -292,7 +300,7 @@ impl Run<'_> {
             let revision = over.unwrap_or(now);
             let mark = Mark { source, done: from + rows, revision, live };
             let is_blank = self.summary(n).await.is_blank();
-            let is_untouched = is_blank && live == 0 && over.is_none();
+            let is_untouched = is_blank && !more(from) && live == 0 && over.is_none();
             table.mark = (!is_untouched).then_some(mark);
         }
         self.tables[n] = table;

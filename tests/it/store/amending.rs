@@ -58,8 +58,9 @@ pub(super) fn amendments() -> impl Strategy<Value = Amending> {
         1 => at().prop_map(EditAct::RemoveAt),
     ];
     let edit = (prop::sample::select(&USERS[..]), prop::sample::select(&NAMES[..]), act);
-    let import = (0..2_u8, 0..4_u64, prop::bool::ANY).prop_map(|(source, from, merge)| {
-        Once::Import(ImportStep { source: SourceId([source; 16]), from, merge })
+    let flags = (prop::bool::ANY, prop::bool::ANY);
+    let import = (0..2_u8, 0..4_u64, flags).prop_map(|(source, from, (more, merge))| {
+        Once::Import(ImportStep { source: SourceId([source; 16]), from, more, merge })
     });
     let once = prop_oneof![
         Just(Once::No),

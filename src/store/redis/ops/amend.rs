@@ -81,7 +81,8 @@ impl Operation for Amend {
             Once::No => args.arg(""),
             Once::Step(_) => args.arg("s"),
             Once::Import(step) => {
-                let mut text = vec![if step.merge { b'+' } else { b'-' }];
+                let merge = if step.merge { b'+' } else { b'-' };
+                let mut text = vec![merge, b'0' + u8::from(step.more)];
                 text.extend_from_slice(&step.source.0);
                 text.extend_from_slice(step.from.to_string().as_bytes());
                 args.arg(text)

@@ -1,16 +1,22 @@
 //! Law 19: the steps of imports.
 
 use onetap::domain::{
-    Add, Edit, Forget, ImportOutcome, ImportStep, LEAST_CUT, MOST_EDITS, Rules, RulesEdit,
-    SourceId, What,
+    Add, Edit, Forget, ImportOutcome, ImportStep, MOST_EDITS, Rules, RulesEdit, SourceId, What,
 };
 
 use super::*;
 use ImportOutcome::{Applied, Behind, Done, LiveTaps};
 
 fn rows(post: PostId, source: u8, from: u64, merge: bool, edits: Vec<MemberEdit>) -> Amendment {
-    let step = ImportStep { source: SourceId([source; 16]), from, merge };
+    let step = ImportStep { source: SourceId([source; 16]), from, more: false, merge };
     amendment(post, edits, Once::Import(step))
+}
+
+/// A step that more rows of the post follow.
+fn with_more(mut step: Amendment) -> Amendment {
+    let Once::Import(import) = &mut step.once else { panic!("no step of an import") };
+    import.more = true;
+    step
 }
 
 fn likes(post: PostId, source: u8, from: u64, users: &[u64]) -> Amendment {
@@ -97,11 +103,11 @@ pub(super) async fn law_19_an_import_of_removals_empties_posts(store: AnyStore) 
     let again = amend(&store, rows(post, 2, 0, false, vec![remove(1)])).await;
     assert_eq!((again.import, again.outcomes), (Applied, vec![EditOutcome::Unchanged]));
     assert_eq!(amend(&store, rows(post, 2, 1, false, vec![remove(2)])).await.import, Behind);
-    // A step that may have others behind it keeps its mark.
-    let all = vec![remove(1); LEAST_CUT];
-    assert_eq!(amend(&store, rows(post, 2, 0, false, all.clone())).await.import, Applied);
-    assert_eq!(amend(&store, rows(post, 2, 0, false, all)).await.import, Done);
-    let more = amend(&store, rows(post, 2, 25, false, vec![put(7, "like", 7)])).await;
+    // A step that more rows follow keeps its mark.
+    let all = with_more(rows(post, 2, 0, false, vec![remove(1), remove(2)]));
+    assert_eq!(amend(&store, all.clone()).await.import, Applied);
+    assert_eq!(amend(&store, all).await.import, Done);
+    let more = amend(&store, rows(post, 2, 2, false, vec![put(7, "like", 7)])).await;
     assert_eq!(more.import, Applied);
     assert_eq!(amend(&store, likes(post, 3, 0, &[8])).await.import, Applied);
     // A tap that empties the post is a live tap.
