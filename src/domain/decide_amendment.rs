@@ -195,9 +195,8 @@ fn judge(
         return Err(ImportOutcome::Done);
     }
     // Only the first step of a file is judged, so that a large post comes in whole.
-    let going_on = mark.filter(|mark| {
-        mark.source == step.source && step.from > 0 && mark.live == Revision::default()
-    });
+    let going_on =
+        mark.filter(|mark| mark.source == step.source && step.from > 0 && mark.live == Revision(0));
     let live = match (mark, own) {
         _ if going_on.is_some() => Revision::default(),
         // What an import found once stays: a live removal from that time left no trace.

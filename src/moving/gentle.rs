@@ -49,8 +49,8 @@ impl Gentle {
     }
 }
 
-/// Whether others made many calls between two looks; None if only a third look can tell. A store
-/// that does not say is taken to be ours alone.
+/// Whether others made many calls between two looks; None after the first one. A store that does
+/// not say is taken to be ours alone.
 fn verdict(before: Option<i64>, now: Option<i64>) -> Option<bool> {
     match (before, now) {
         (_, None) => Some(false),

@@ -8,6 +8,7 @@ use super::{
 at_places! { [file, redis, service] {
     rows_keep_their_time_and_a_second_run_changes_nothing,
     the_newest_row_of_a_member_counts,
+    a_delta_empties_a_post_of_several_steps,
     a_delta_removes_what_is_off,
     a_post_with_live_taps_is_skipped_and_merge_undoes_no_tap,
     posts_of_more_rows_than_a_step_takes_come_in_whole,
@@ -58,6 +59,21 @@ async fn the_newest_row_of_a_member_counts(place: Place) {
     assert_summary(&output, &["2 added", "1 unchanged", repeated]);
     let at = "2024-03-02T00:00:00.000000Z";
     assert_eq!(place.exported(), line(POST, 7, "like", at) + &line(POST, 8, "like", at));
+}
+
+/// A step that more rows follow keeps its mark, although it leaves the post empty for a moment.
+async fn a_delta_empties_a_post_of_several_steps(place: Place) {
+    let rows = |active: bool, at: &str| {
+        (1..=1_100).map(|user| row(POST, user, "like", active, at)).collect::<String>()
+    };
+    assert_code(&place.import(&rows(true, "2024-03-01"), &[]), 0);
+    // Only the users of the first step still have it.
+    let taken = (26..=1_100).map(|user| row(POST, user, "like", false, "2024-03-02"));
+    assert_code(&place.import(&taken.collect::<String>(), &[]), 0);
+    let output = place.import(&rows(false, "2024-03-03"), &[]);
+    assert_code(&output, 0);
+    assert_summary(&output, &["25 removed", "1075 unchanged"]);
+    assert_eq!(place.exported(), "");
 }
 
 async fn a_delta_removes_what_is_off(place: Place) {
