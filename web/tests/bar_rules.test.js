@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { axe, barOf, buttonOf, openForum, reads, spoken } from './support/bars.js';
+import { axe, barOf, buttonOf, openForum, reads, settled, spoken } from './support/bars.js';
 import { startBrowser } from './support/browser.js';
 import { moderate, startWithPalettes } from './support/palettes.js';
 import { held, newPost, other } from './support/posts.js';
@@ -148,7 +148,7 @@ test('a tap takes the other of its group away at once', async (t) => {
   await button(page, 'Down').click();
   await reads(page, ['Like', 'Up, 1', 'Down, 1 *', '👍']);
   release();
-  await page.evaluate(() => document.querySelector('onetap-bar').client.settled());
+  await settled(page);
   await reads(page, ['Like', 'Up, 1', 'Down, 1 *', '👍']);
   assert.deepEqual(await held(service, post, 1, 'up'), { count: 1, mine: false });
 });
@@ -161,6 +161,7 @@ test('an alias in the page’s list is shown as what it counts as', async (t) =>
   await reads(page, ['👍, 1', 'Like']);
   await button(page, '👍').click();
   await reads(page, ['👍, 2 *', 'Like']);
+  await settled(page);
   assert.deepEqual(await held(service, post, 1, '👍'), { count: 2, mine: true });
 });
 

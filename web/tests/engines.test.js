@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { withOnetap } from './figures/double-taps.js';
-import { labelsOf, openForum } from './support/bars.js';
+import { labelsOf, openForum, settled } from './support/bars.js';
 import { openClient, showsIn } from './support/browser.js';
 import { ENGINES, tapOn } from './support/engines.js';
 import { moderate, startWithPalettes } from './support/palettes.js';
@@ -63,7 +63,7 @@ function promises(browser) {
     await tapOn(page, like, undefined, { taps: 2 });
     await reads('Like, 2 *');
     release();
-    await page.evaluate(() => document.querySelector('onetap-bar').client.settled());
+    await settled(page);
     const spoken = () =>
       page.evaluate(() => document.querySelector('onetap-bar').shadowRoot.querySelector('.spoken').textContent);
     await until('it is said', async () => (await spoken()) === 'Like added, 2 in all');
@@ -97,7 +97,7 @@ function promises(browser) {
     await tapOn(page, down);
     await reads('Like,Up,Down, 1 *,👍');
     release();
-    await page.evaluate(() => document.querySelector('onetap-bar').client.settled());
+    await settled(page);
     assert.deepEqual(await held(offering, post, 1, 'up'), { count: 0, mine: false });
     await moderate(offering, post, 'lock');
     const closed = () =>
