@@ -93,8 +93,10 @@ class Side {
       this.wishes.tap(userId, post, reaction, seen);
       this.isUsed = true;
       this.#tapped += 1;
+      const tapping = tap(post, reaction);
+      // From here on the client knows that it waits for an answer.
       this.#look();
-      await tap(post, reaction);
+      await tapping;
     };
     this.bars(phone).forEach((bar, i) => {
       const id = this.#posts[i];

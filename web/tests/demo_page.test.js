@@ -204,6 +204,23 @@ test('one tap each on a bad network: with onetap all are right; the other half i
   t.diagnostic(`onetap ${JSON.stringify(onetap)}; read, flip, save ${JSON.stringify(naive)}`);
 });
 
+test('nothing is judged before the service has answered', async (t) => {
+  const page = await open(t);
+  await setSlow(page, false);
+  await page.route('**/users/1', async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await route.continue();
+  });
+  await page.evaluate(() => {
+    const verdict = document.querySelector('[data-score=onetap] [data-figure=verdict]');
+    globalThis.verdicts = [];
+    new MutationObserver(() => verdicts.push(verdict.textContent)).observe(verdict, { childList: true, characterData: true });
+  });
+  await buttonOf(phone(page, 'onetap', 'Anna').locator('onetap-bar').first(), 'Like').click();
+  await settled(page, 'onetap');
+  assert.deepEqual(await page.evaluate(() => verdicts), ['On its way …', '✔ 1 of 1 right']);
+});
+
 test('a thread that was tapped elsewhere begins with what is there', async (t) => {
   const page = await open(t);
   await setSlow(page, false);
