@@ -32,6 +32,22 @@ async fn held(store: &AnyStore, post: PostId) -> Vec<String> {
     names
 }
 
+fn job(task: Task) -> Job {
+    let now = super::super::book::now();
+    Job::new(JobId::new(now), task, &Lists::default(), None, false, now)
+}
+
+/// What the next step of a job would do.
+async fn plan(store: &AnyStore, job: &Job) -> Plan {
+    let (lists, palettes) = (Lists::default(), Palettes::unconfigured());
+    let look = Look { store, palettes: &palettes, job, lists: &lists, most: 1_000 };
+    look.plan().await.expect("a plan")
+}
+
+async fn perform(store: &AnyStore, job: &Job, plan: &Plan) -> Did {
+    Perform { store, job, plan }.run().await.expect("a step")
+}
+
 /// Plans a step, lets users tap, then does the step, twice. User 1 has taken the reaction back, and
 /// user 2 has given it again. User 3 has done nothing.
 async fn stale(task: Task, from: PostId, name: &str) -> (AnyStore, Numbers) {
@@ -39,18 +55,14 @@ async fn stale(task: Task, from: PostId, name: &str) -> (AnyStore, Numbers) {
     for id in 1..=3 {
         tap(&store, Verb::Set, from, id, name).await;
     }
-    let (lists, palettes) = (Lists::default(), Palettes::unconfigured());
-    let now = super::super::book::now();
-    let job = Job::new(JobId::new(now), task, &lists, None, false, now);
-    let look = Look { store: &store, palettes: &palettes, job: &job, lists: &lists, most: 1_000 };
-    let plan = look.plan().await.expect("a plan");
+    let job = job(task);
+    let plan = plan(&store, &job).await;
     assert_eq!(plan.items.len(), 3);
     tap(&store, Verb::Unset, from, 1, name).await;
     tap(&store, Verb::Unset, from, 2, name).await;
     tap(&store, Verb::Set, from, 2, name).await;
-    let perform = Perform { store: &store, job: &job, plan: &plan };
-    let did = perform.run().await.expect("a step");
-    let again = perform.run().await.expect("a step");
+    let did = perform(&store, &job, &plan).await;
+    let again = perform(&store, &job, &plan).await;
     assert_eq!((&again.numbers, &again.lines), (&did.numbers, &did.lines), "a repetition");
     (store, did.numbers)
 }
@@ -79,15 +91,34 @@ async fn a_stale_erasure_leaves_what_was_given_since() {
     for task in [Task::Erase { user: user(2) }, Task::MergeUser { from: user(2), to: user(9) }] {
         let store = AnyStore::Memory(MemoryStore::new(Retention::default()));
         tap(&store, Verb::Set, post(1), 2, "like").await;
-        let (lists, palettes) = (Lists::default(), Palettes::unconfigured());
-        let now = super::super::book::now();
-        let job = Job::new(JobId::new(now), task, &lists, None, false, now);
-        let look =
-            Look { store: &store, palettes: &palettes, job: &job, lists: &lists, most: 1_000 };
-        let plan = look.plan().await.expect("a plan");
+        let job = job(task);
+        let plan = plan(&store, &job).await;
         tap(&store, Verb::Unset, post(1), 2, "like").await;
         tap(&store, Verb::Set, post(1), 2, "like").await;
-        Perform { store: &store, job: &job, plan: &plan }.run().await.expect("a step");
+        perform(&store, &job, &plan).await;
         assert_eq!(held(&store, post(1)).await, ["2 like"]);
     }
+}
+
+/// After the look of an erasure, a renaming gives the reaction another name and its old time.
+#[tokio::test]
+async fn what_is_renamed_under_an_erasure_is_erased_by_another_pass() {
+    let store = AnyStore::Memory(MemoryStore::new(Retention::default()));
+    tap(&store, Verb::Set, post(1), 2, "heart").await;
+    let mut erasure = job(Task::Erase { user: user(2) });
+    while !erasure.has_ended() {
+        let look = plan(&store, &erasure).await;
+        if erasure.step == 0 {
+            assert_eq!(look.items.len(), 1);
+            let (from, to) = (reaction("heart"), reaction("love"));
+            let renaming = job(Task::Rename { from, to, listed: false });
+            perform(&store, &renaming, &plan(&store, &renaming).await).await;
+            assert_eq!(held(&store, post(1)).await, ["2 love"]);
+        }
+        let did = perform(&store, &erasure, &look).await;
+        erasure.advance(&look, &did.numbers, 0, super::super::book::now());
+    }
+    assert_eq!(held(&store, post(1)).await, Vec::<String>::new());
+    // The last pass finds nothing.
+    assert_eq!((erasure.numbers.get("removed"), erasure.pass), (1, 3));
 }
