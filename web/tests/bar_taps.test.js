@@ -83,7 +83,7 @@ test('a double tap is one wish, to the eye and to the ear', async (t) => {
 
 test('a double tap on a page that is busy in between is one wish', async (t) => {
   const post = newPost();
-  // Even a slow machine has both clicks within this, by the browser's clock.
+  // By the browser's clock, the clicks are less than this apart, even on a slow machine.
   const gestureMs = 1_500;
   const script = `OnetapBar.client = new Onetap({ userId: 1, gestureMs: ${gestureMs} });`;
   const page = await open(t, bar(post), { script });

@@ -98,7 +98,7 @@ test('built with Vite, a page taps, sees others tap, and loads the parts of the 
   const warn = (text) => warnings.push(text);
   const quiet = { info() {}, clearScreen() {}, hasErrorLogged: () => false, hasWarned: false };
   const customLogger = { warn, warnOnce: warn, error: warn, ...quiet };
-  // It warns of callbacks that take long, too: that says something of the machine.
+  // Vite also warns of callbacks that take long. That depends on the machine.
   const rolldownOptions = { checks: { bundlerTimings: false } };
   await build({ root: app, configFile: false, customLogger, build: { rolldownOptions } });
   assert.deepEqual(warnings, []);

@@ -57,7 +57,7 @@ export async function openForum(context, site, body, options = {}) {
 /** A bar of a page, by place. */
 export const barOf = (page, place = 0) => page.locator('onetap-bar').nth(place);
 
-/** When the first bar's taps have been answered: until then it shows what it expects to be counted. */
+/** Waits until the service has answered the first bar's taps. Before that, the bar shows what it expects. */
 export const settled = (page) => page.evaluate(() => document.querySelector('onetap-bar').client.settled());
 
 /** The button of a reaction, by the name that a screen reader reads. */
