@@ -70,7 +70,7 @@ pub(in crate::http) struct TapParams {
     #[param(
         example = "42",
         max_length = 64,
-        pattern = "^[A-Za-z0-9.@|:~=+-][A-Za-z0-9._@|:~=+-]*$"
+        pattern = r"^(?!\.\.?$)[A-Za-z0-9.@|:~=+-][A-Za-z0-9._@|:~=+-]*$"
     )]
     user_id: String,
 }
@@ -103,7 +103,7 @@ pub(in crate::http) struct SetParams {
     #[param(
         example = "42",
         max_length = 64,
-        pattern = "^[A-Za-z0-9.@|:~=+-][A-Za-z0-9._@|:~=+-]*$"
+        pattern = r"^(?!\.\.?$)[A-Za-z0-9.@|:~=+-][A-Za-z0-9._@|:~=+-]*$"
     )]
     user_id: String,
 }
@@ -120,7 +120,7 @@ pub(in crate::http) struct ActorParams {
         example = "9",
         nullable = false,
         max_length = 64,
-        pattern = "^[A-Za-z0-9.@|:~=+-][A-Za-z0-9._@|:~=+-]*$"
+        pattern = r"^(?!(me|\.\.?)$)[A-Za-z0-9.@|:~=+-][A-Za-z0-9._@|:~=+-]*$"
     )]
     onetap_actor: Option<String>,
 }
@@ -172,7 +172,7 @@ pub(in crate::http) struct UserParams {
     #[param(
         example = "42",
         max_length = 64,
-        pattern = "^[A-Za-z0-9.@|:~=+-][A-Za-z0-9._@|:~=+-]*$"
+        pattern = r"^(?!\.\.?$)[A-Za-z0-9.@|:~=+-][A-Za-z0-9._@|:~=+-]*$"
     )]
     user_id: String,
 }
