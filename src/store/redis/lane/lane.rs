@@ -41,6 +41,9 @@ const LAST_PAUSE: Duration = Duration::from_millis(500);
 const FIRST_DELAY: Duration = Duration::from_millis(10);
 const LAST_DELAY: Duration = Duration::from_millis(320);
 
+/// A refused call with less time than this is not sent again: it would end in doubt.
+const LAST_MOMENT: Duration = Duration::from_millis(50);
+
 /// Takes calls for a retry, perhaps on another lane.
 pub(super) trait Requeue: Clone + Send + 'static {
     /// Puts a call on the lane that has its partition now. Fails the call if there is none.
@@ -213,9 +216,8 @@ impl<R: Requeue> Lane<R> {
         if call.returns == 1 && self.node.is_none() {
             return self.queue.push_front(call);
         }
-        // A call sent in its last moment would end in doubt.
         let left = Instant::from_std(call.deadline.0).saturating_duration_since(Instant::now());
-        if left < FIRST_DELAY {
+        if left < LAST_MOMENT {
             return call.fail(StoreError::Unavailable("refused until its time was up".into()));
         }
         let doubled = 2_u32.saturating_pow(call.returns.saturating_sub(2).into());
