@@ -17,7 +17,7 @@ pub(super) const STALE: Duration = Duration::from_secs(3);
 
 /// Spreads the closes over this time, so that the clients do not all reconnect at once. With the
 /// time that it takes to close many, none is open five seconds after the post became stale.
-const SPREAD: Duration = Duration::from_millis(1800);
+const SPREAD: Duration = Duration::from_millis(1500);
 
 /// The shortest reconnect delay that a client gets, and the most that is added to it.
 const RETRY: Duration = Duration::from_millis(500);
@@ -44,7 +44,7 @@ impl Subscription {
         Self { id, topics, mailbox, since }
     }
 
-    /// How long the stream stays open while stale: from 3 to 4.8 s, another time for each stream.
+    /// How long the stream stays open while stale: from 3 to 4.5 s, another time for each stream.
     pub(super) fn patience(&self) -> Duration {
         STALE + share(SPREAD, self.id.wrapping_mul(STEP))
     }
@@ -74,10 +74,10 @@ mod tests {
             times
         };
         let (patience, retry) = (times(Subscription::patience), times(Subscription::retry));
-        assert!(patience.iter().all(|ms| (3000..4800).contains(ms)), "{patience:?}");
+        assert!(patience.iter().all(|ms| (3000..4500).contains(ms)), "{patience:?}");
         assert!(retry.iter().all(|ms| (500..3000).contains(ms)), "{retry:?}");
         // No tenth of a second has much more than its share of a thousand.
-        for (times, most) in [(patience, 60), (retry, 50)] {
+        for (times, most) in [(patience, 72), (retry, 50)] {
             for ms in &times {
                 let near = times.iter().filter(|other| (*ms..ms + 100).contains(other)).count();
                 assert!(near <= most, "{near} of a thousand within 100 ms of {ms}");
