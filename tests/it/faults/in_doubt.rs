@@ -11,6 +11,7 @@ use crate::support::http::Response;
 use crate::support::post;
 use crate::support::redis_server::{Kind, RedisServer, free_port};
 use crate::support::service::Service;
+use crate::support::stopwatch::Stopwatch;
 
 /// A service, its Redis, and a proxy between them.
 struct Bench {
@@ -29,7 +30,8 @@ impl Bench {
         bench.until_connected().await;
         // A server that does not know a script would refuse a late tap for that reason alone.
         for (method, path) in [("POST", toggle_of(1)), ("PUT", set_of(1)), ("DELETE", set_of(1))] {
-            assert!(bench.send(method, &path, None).await.status < 300);
+            until("a script has run", async || bench.send(method, &path, None).await.status < 300)
+                .await;
         }
         bench
     }
@@ -137,7 +139,7 @@ async fn a_tap_with_a_key_whose_reply_is_lost_is_answered_and_counted_once() {
 #[tokio::test]
 async fn timed_out_and_retried_runs_once() {
     let redis = RedisServer::start(Kind::Redis, &[]);
-    let bench = Bench::new(redis, &["--request-timeout-ms", "250"]).await;
+    let bench = Bench::new(redis, &["--request-timeout-ms", "500"]).await;
     for (method, key) in [("POST", Some("k")), ("PUT", None), ("PUT", Some("k")), ("DELETE", None)]
     {
         let path = if method == "POST" { toggle_of(7) } else { set_of(7) };
@@ -145,7 +147,7 @@ async fn timed_out_and_retried_runs_once() {
             assert_eq!(bench.send("PUT", &path, None).await.status, 201);
         }
         let before = bench.changes(&path).await;
-        command(&bench, &["CLIENT", "PAUSE", "2000", "WRITE"]).await;
+        command(&bench, &["CLIENT", "PAUSE", "4000", "WRITE"]).await;
         let (started, mut unknown) = (Instant::now(), 0);
         let response = loop {
             let response = bench.send(method, &path, key).await;
@@ -191,7 +193,7 @@ async fn a_clock_that_was_put_back_lets_no_late_tap_run() {
     for (shift, key) in [(0, None), (-3_600_000, None), (-3_600_000, Some("k")), (3_600_000, None)]
     {
         let (redis, clock) = RedisServer::with_shifted_clock();
-        let bench = Bench::new(redis, &["--request-timeout-ms", "300"]).await;
+        let bench = Bench::new(redis, &["--request-timeout-ms", "1000"]).await;
         let path = toggle_of(7);
         bench.proxy.fault(Fault::HoldRequests);
         bench.send("POST", &path, key).await.assert_problem(504, "outcome_unknown");
@@ -222,7 +224,7 @@ async fn what_redis_refused_is_sent_again_within_its_time() {
     assert_eq!(bench.changes(&path).await, 1);
     // If the server stays a replica, the answer says that nothing was applied.
     command(&bench, &["REPLICAOF", "127.0.0.1", "1"]).await;
-    let started = Instant::now();
+    let started = Stopwatch::start();
     bench.send("POST", &path, None).await.assert_problem(503, "store_unavailable");
     assert!(started.elapsed() < Duration::from_millis(2500));
 }
@@ -294,17 +296,17 @@ fn tempdir() -> std::path::PathBuf {
 #[tokio::test]
 async fn a_black_hole_costs_time_and_nothing_else() {
     let redis = RedisServer::start(Kind::Redis, &[]);
-    let bench = Bench::new(redis, &["--request-timeout-ms", "500"]).await;
+    let bench = Bench::new(redis, &["--request-timeout-ms", "1000"]).await;
     let path = toggle_of(7);
     bench.proxy.fault(Fault::BlackHole);
-    let started = Instant::now();
+    let started = Stopwatch::start();
     let sending = bench.sending("POST", &path, None).await;
     let keyed = bench.sending("POST", &path.replace("users/7", "users/8"), Some("k")).await;
     for sending in [sending, keyed] {
         let response = sending.await.unwrap();
         assert!(matches!(response.status, 503 | 504), "{response:?}");
     }
-    assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_millis(2000), "{:?}", started.elapsed());
     bench.service.send("GET", "/healthz").await.ok(200);
     bench.proxy.cut();
     bench.proxy.fault(Fault::None);

@@ -21,6 +21,7 @@ use crate::support::program::{Program, onetap};
 use crate::support::redis_server::{Kind, RedisServer, free_port};
 use crate::support::sentinels::{NAME, Sentinels};
 use crate::support::service::Service;
+use crate::support::stopwatch::Stopwatch;
 
 pub(crate) fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
@@ -234,7 +235,7 @@ async fn redis_is_killed() {
                 write.arg("written").arg(1).query_async::<()>(&mut admin).await.is_ok()
             })
             .await;
-            let back = Instant::now();
+            let back = Stopwatch::start();
             until("a tap is counted", async || {
                 let path = format!("/v1/posts/{}/reactions/like/users/1", crate::support::post());
                 service.send("PUT", &path).await.status == 201

@@ -3,11 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::events::{Events, path};
 use crate::support::post;
 use crate::support::program::Program;
+use crate::support::stopwatch::Stopwatch;
 
 /// How long the service may still answer after the file has gone.
 const BOUND: Duration = Duration::from_millis(1500);
@@ -69,7 +70,7 @@ async fn two_processes_do_not_answer_for_one_path() {
     // Nothing is asked when it goes, and only reads are asked from then on.
     fs::remove_file(&file).unwrap();
     let second = start(&file);
-    let began = Instant::now();
+    let began = Stopwatch::start();
     second.until_ready().await;
     while first.send("GET", &read).await.status == 200 {
         assert!(began.elapsed() < BOUND, "two answer for one path");

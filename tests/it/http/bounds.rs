@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::support::events::{Events, path};
 use crate::support::http::Connection;
 use crate::support::program::Program;
+use crate::support::stopwatch::Stopwatch;
 use crate::support::{post, posts};
 
 /// Raises the limit on open files: some machines start with fewer than these tests need.
@@ -41,7 +42,7 @@ async fn tap_for(address: SocketAddr, time: Duration) -> Duration {
     let (mut kept, mut slowest, mut user) = (Connection::open(address).await, Duration::ZERO, 0);
     while begun.elapsed() < time {
         user += 1;
-        let asked = Instant::now();
+        let asked = Stopwatch::start();
         if user % 5 == 0 {
             let probe = ["/healthz", "/readyz"][user / 5 % 2];
             Connection::open(address).await.send("GET", probe, &[], "").await.ok(200);
@@ -343,14 +344,14 @@ fn change_and_read(
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         });
-        let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+        let (mut last, mut longest) = (Stopwatch::start(), Duration::ZERO);
         loop {
             tokio::select! {
                 event = events.next() => { event.expect("the stream has ended"); }
                 _ = stop.changed() => break,
             }
             longest = longest.max(last.elapsed());
-            last = Instant::now();
+            last = Stopwatch::start();
         }
         changing.abort();
         longest.max(last.elapsed())

@@ -20,6 +20,7 @@ pub(crate) mod promtool;
 pub(crate) mod redis_server;
 pub(crate) mod sentinels;
 pub(crate) mod service;
+pub(crate) mod stopwatch;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
