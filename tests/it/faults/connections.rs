@@ -14,6 +14,7 @@ use crate::support::http::Connection;
 use crate::support::keyed_load::KeyedLoad;
 use crate::support::redis_server::{Kind, RedisServer, shared};
 use crate::support::service::Service;
+use crate::support::stopwatch::Stopwatch;
 use crate::support::{post, prefix};
 
 async fn ready(service: &Service) -> bool {
@@ -108,13 +109,16 @@ async fn forgotten_scripts_cost_no_request() {
     let _ = std::fs::remove_dir_all(dir);
 }
 
+/// How many users toggle a reaction of each post.
+const USERS: u64 = 5;
+
 /// Sends all toggles again. A replayed one was applied before, any other is applied now. In the end
 /// each toggle was applied once. Each user made an even number of toggles, so each reaction is off.
 /// Returns how many were replayed.
 async fn send_all_again(witness: &mut Connection, posts: &[String], rounds: usize) -> usize {
     let mut replayed = 0;
     for (i, post) in posts.iter().enumerate() {
-        for user in 1..=20 {
+        for user in 1..=USERS {
             let path = format!("/v1/posts/{post}/reactions/like/users/{user}/toggle");
             for round in 0..rounds {
                 let key = round.to_string();
@@ -137,10 +141,9 @@ async fn send_all_again(witness: &mut Connection, posts: &[String], rounds: usiz
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_hang_up_leave_nothing_half_done() {
     const POSTS: usize = 8;
-    const ROUNDS: usize = 60;
+    const ROUNDS: usize = 240;
     let (url, prefix) = (shared(Kind::Redis).url(), prefix());
-    // A long timeout: this test is not about the speed of ten thousand connections on a busy
-    // machine.
+    // A long timeout and few clients: this test is not about a flood, which may be refused.
     let patient = ["--request-timeout-ms", "10000", "--key-prefix", &prefix, "--store", &url];
     let service = Arc::new(Service::with(&patient));
     // Counts far enough apart that an answer of another post would show.
@@ -157,15 +160,20 @@ async fn clients_that_hang_up_leave_nothing_half_done() {
             format!("/v1/posts/{}/reactions/like/users/{user}/toggle", posts[i]),
         );
         tokio::spawn(async move {
+            // As long as many answers take on this machine, found by trying: with it, the moments
+            // of hanging up lie before, within and after the work of the service.
+            let mut usual = Duration::from_millis(5);
             for round in 0..ROUNDS {
                 let mut stream = TcpStream::connect(service.address).await.unwrap();
                 let head = format!(
                     "POST {path} HTTP/1.1\r\nhost: localhost\r\nidempotency-key: {round}\r\n\r\n"
                 );
                 stream.write_all(head.as_bytes()).await.unwrap();
-                let patience = Duration::from_micros((round as u64 * 7919 + user * 104_729) % 5000);
+                let moment = (round as u64 * 7919 + user * 104_729) % 5000;
+                let patience = usual.mul_f64(moment as f64 / 5000.0);
                 let mut answer = vec![0; 4096];
                 let read = tokio::time::timeout(patience, stream.read(&mut answer)).await;
+                usual = usual.mul_f64(if read.is_ok() { 0.95 } else { 1.1 });
                 if let Ok(Ok(n @ 1..)) = read {
                     let text = String::from_utf8_lossy(&answer[..n]).into_owned();
                     let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
@@ -176,14 +184,15 @@ async fn clients_that_hang_up_leave_nothing_half_done() {
                         continue;
                     }
                     let answer: serde_json::Value = serde_json::from_str(body).unwrap();
-                    let (least, count) = (40 * i as u64, answer["count"].as_u64().unwrap());
-                    assert!((least..=least + 20).contains(&count), "post {i}: {answer}");
+                    let least = 40 * i as u64;
+                    let count = answer["count"].as_u64().unwrap_or_else(|| panic!("{answer}"));
+                    assert!((least..=least + USERS).contains(&count), "post {i}: {answer}");
                     assert_eq!(answer["user_id"], user.to_string());
                 }
             }
         })
     };
-    let storm: Vec<_> = (0..POSTS).flat_map(|i| (1..=20).map(move |u| (i, u))).collect();
+    let storm: Vec<_> = (0..POSTS).flat_map(|i| (1..=USERS).map(move |u| (i, u))).collect();
     let storm: Vec<_> = storm.into_iter().map(|(i, user)| hurried(i, user)).collect();
     let query: String = posts.iter().map(|post| format!("post_id={post}&")).collect();
     let mut witness = service.connect().await;
@@ -193,14 +202,14 @@ async fn clients_that_hang_up_leave_nothing_half_done() {
         for (i, seen) in page["posts"].as_array().unwrap().iter().enumerate() {
             assert_eq!(seen["post_id"], posts[i]);
             let (least, total) = (40 * i as u64, seen["total"].as_u64().unwrap());
-            assert!((least..=least + 20).contains(&total), "post {i}: {seen}");
+            assert!((least..=least + USERS).contains(&total), "post {i}: {seen}");
         }
     }
     for client in storm {
         client.await.unwrap();
     }
     let replayed = send_all_again(&mut witness, &posts, ROUNDS).await;
-    let all = POSTS * 20 * ROUNDS;
+    let all = POSTS * USERS as usize * ROUNDS;
     assert!(replayed > all / 4, "{replayed} of {all}: the storm applied too little to prove much");
 }
 
@@ -254,7 +263,7 @@ async fn a_broken_connection_comes_back() {
     let dir = std::env::temp_dir().join(prefix());
     let redis = durable(&dir);
     let proxy = FaultProxy::start(redis.address()).await;
-    let service = Service::with(&["--store", &proxy.url(), "--request-timeout-ms", "500"]);
+    let service = Service::with(&["--store", &proxy.url(), "--request-timeout-ms", "1500"]);
     until("the service is ready", async || ready(&service).await).await;
     let load = KeyedLoad::start(service.address, 8, 4);
     let mut admin = redis.client().await;
@@ -276,12 +285,12 @@ async fn a_broken_connection_comes_back() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let redis = durable(&dir);
     proxy.repoint(redis.address());
-    let back = Instant::now();
+    let back = Stopwatch::start();
     load.answers(8).await;
     assert!(back.elapsed() < Duration::from_secs(1), "{:?}", back.elapsed());
     tokio::time::sleep(Duration::from_secs(1)).await;
     proxy.fault(Fault::BlackHole);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
     proxy.fault(Fault::None);
     proxy.cut();
     let recovered = Instant::now() + Duration::from_secs(2);
