@@ -143,14 +143,14 @@ async fn what_is_not_a_key_is_refused_and_nothing_is_applied() {
 async fn records_are_kept_as_long_as_configured() {
     let redis = crate::support::redis_server::shared(crate::support::redis_server::Kind::Redis);
     let (prefix, url) = (crate::support::prefix(), redis.url());
-    let retention = ["--idempotency-retention-seconds", "1", "--request-timeout-ms", "500"];
+    let retention = ["--idempotency-retention-seconds", "3", "--request-timeout-ms", "1500"];
     let in_redis = [&["--store", &url, "--key-prefix", &prefix][..], &retention].concat();
     for service in [Service::with(&retention), Service::with(&in_redis)] {
         let caller = Caller { service };
         let path = format!("/v1/posts/{}/reactions/like/users/7/toggle", post());
         assert_eq!(caller.send("POST", &path, "k").await.json()["active"], true);
         assert!(is_replay(&caller.send("POST", &path, "k").await));
-        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(3100)).await;
         let later = caller.send("POST", &path, "k").await;
         assert!(!is_replay(&later));
         assert_eq!(later.json()["active"], false, "the toggle counts anew");

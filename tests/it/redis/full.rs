@@ -148,12 +148,12 @@ async fn an_emptied_set_goes_on_beside_sets_that_add() {
 
 #[tokio::test]
 async fn the_reserve_is_there_again_when_its_records_have_expired() {
-    let mut full = Full::with(Kind::Redis, 300, Duration::from_secs(1)).await;
+    let mut full = Full::with(Kind::Redis, 300, Duration::from_secs(3)).await;
     for id in 1..=RESERVE as u64 {
         full.unset(id, Some("k")).await.unwrap();
     }
     assert!(is_refused(&full.unset(100, Some("k")).await));
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    tokio::time::sleep(Duration::from_millis(3100)).await;
     assert!(full.unset(100, Some("k")).await.unwrap().changed);
     assert_eq!(full.kept().await["k"], 1);
 }

@@ -233,5 +233,10 @@ async fn a_lost_node_of_a_cluster_ends_no_lease() {
             }
         }
         cluster.primaries[node].server.signal("-CONT");
+        let its = std::iter::repeat_with(post).find(|post| !of_others(post)).unwrap();
+        until("its posts take taps again", async || {
+            service.send("PUT", &path(its)).await.status < 300
+        })
+        .await;
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn records_and_log_entries_go_when_they_are_too_old() {
-    let short = Duration::from_millis(600);
+    let short = Duration::from_secs(2);
     let retention = Retention { change_log: short, records: short, ..Retention::default() };
     let options = FileOptions { retention, ..OPTIONS };
     let folder = tempfile::tempdir().unwrap();

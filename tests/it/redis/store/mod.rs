@@ -315,7 +315,7 @@ async fn revisions_go_on_from_one_that_is_ahead_of_the_clock() {
 #[tokio::test]
 async fn the_change_log_is_trimmed_by_age() {
     let server = shared(Kind::Redis);
-    let retention = Duration::from_secs(1);
+    let retention = Duration::from_secs(3);
     let kept = Retention { change_log: retention, ..Retention::default() };
     let options = RedisOptions { retention: kept, ..server.options(&prefix()) };
     let store = RedisSource::new(&options).unwrap().attach();
