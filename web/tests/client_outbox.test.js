@@ -159,9 +159,11 @@ test('one whose key may be gone is dropped, told, and the state read again', asy
   mend();
   site.requests.length = 0;
   const second = await open(options);
-  await until('it is told', async () => (await told(second)).length);
-  assert.deepEqual(await told(second), ['wish_expired']);
-  const [error] = await second.evaluate(() => errors);
+  await until('it is told', async () => (await told(second)).includes('wish_expired'));
+  // On a busy machine an answer may take longer than `timeoutMs`.
+  const others = (await told(second)).filter((code) => code !== 'network_error');
+  assert.deepEqual(others, ['wish_expired']);
+  const error = await second.evaluate(() => errors.find(({ code }) => code === 'wish_expired'));
   assert.deepEqual([error.postId, error.reaction, error.dropped], [post, 'like', true]);
   await showsIn(second, post, { count: 0, mine: false, pending: false });
   assert.deepEqual([methods(), await kept(second)], [[], []]);
@@ -332,7 +334,8 @@ test('what another tab has brought to the service meanwhile is not told as lost'
   await refused(second);
   await setOffline(context, second, true);
   mend();
-  await first.evaluate(() => client.settled());
+  // Now, and not at the end of its pause: by then the other one might have given the wish up.
+  await first.evaluate(() => (dispatchEvent(new Event('online')), client.settled()));
   await second.evaluate(() => client.settled());
   assert.ok(!(await told(second)).includes('wish_expired'));
   await setOffline(context, second, false);

@@ -19,6 +19,9 @@ after(() => Promise.all([service.stop(), site.stop()]));
 test('a tap beyond the limit stays shown, waits, and counts once; an undo does not wait', async (t) => {
   const [undone, kept] = [newPost(), newPost()];
   await other(service, undone, 1);
+  const { client, shown, watch } = nodeClient(t, site);
+  await watch(undone);
+  await watch(kept);
   // Until nothing is left: some of it comes back meanwhile.
   let refused = false;
   for (let n = 0; !refused && n < 500; n += 1) {
@@ -29,9 +32,6 @@ test('a tap beyond the limit stays shown, waits, and counts once; an undo does n
     );
   }
   assert.ok(refused);
-  const { client, shown, watch } = nodeClient(t, site);
-  await watch(undone);
-  await watch(kept);
   client.tap(kept, 'like');
   await until('it is refused', () => site.writes().some(({ status }) => status === 429));
   assert.deepEqual(shown(kept), { count: 1, mine: true, pending: true });

@@ -34,7 +34,7 @@ test('a write that arrives after the client has given it up and moved on undoes 
   const late = gate();
   // The first attempt lies in a buffer; its repeat and the newer wish pass it.
   writesMeet({ hold: late.closed }, undefined);
-  const { client } = nodeClient(t, site, { timeoutMs: 1_500 });
+  const { client } = nodeClient(t, site, { timeoutMs: 3_000 });
   client.wish(post, 'like', true);
   await until('the first attempt is on its way', () => methods().length === 1);
   client.wish(post, 'like', false);
@@ -81,7 +81,8 @@ for (const [what, fault] of Object.entries({
 })) {
   test(`a write ${what} is repeated with its key`, async (t) => {
     writesMeet(fault, undefined);
-    const { client, shown, errors, watch } = nodeClient(t, site, { timeoutMs: 1_500 });
+    const timeoutMs = fault.late ? 1_500 : 5_000;
+    const { client, shown, errors, watch } = nodeClient(t, site, { timeoutMs });
     await watch(post);
     client.tap(post, 'like');
     await client.settled();
