@@ -25,6 +25,8 @@ pub struct LimitsConfig {
     pub body_timeout: Duration,
 
     /// The most time from a complete request to its answer, the store included
+    ///
+    /// Over Redis, a write has at most 4 s. A read-only window begins when that time is over.
     #[arg(long, alias = "request-timeout-ms", default_value = "2s",
           value_name = "DURATION", value_parser = units::timeout)]
     pub request_timeout: Duration,

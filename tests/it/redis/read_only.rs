@@ -14,6 +14,7 @@ use crate::support::load::{Answer, Load, assert_sound};
 use crate::support::program::Program;
 use crate::support::redis_server::{Kind, RedisServer, options};
 use crate::support::service::Service;
+use crate::support::stopwatch::Stopwatch;
 use crate::support::{post, posts, prefix, soon};
 
 const WINDOW: &str = "/v1/read-only";
@@ -146,6 +147,24 @@ async fn a_store_that_was_away_longer_than_a_lease_is_used_again_at_once() {
     redis.signal("-CONT");
     until("it is ready", || async { service.send("GET", "/readyz").await.status == 200 }).await;
     service.send("PUT", &path(2)).await.ok(201);
+}
+
+/// A window waits for four seconds until it has begun, so no write may be applied after that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_has_no_more_time_than_its_lease_however_long_requests_may_take() {
+    let redis = RedisServer::start(Kind::Redis, &[]);
+    let service = Service::with(&["--store", &redis.url(), "--request-timeout", "9s"]);
+    let (post, path) =
+        (post(), |post, user| format!("/v1/posts/{post}/reactions/like/users/{user}"));
+    service.send("PUT", &path(post, 1)).await.ok(201);
+    redis.signal("-STOP");
+    let asked = Stopwatch::start();
+    service.send("PUT", &path(post, 2)).await.assert_problem(504, "outcome_unknown");
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    redis.signal("-CONT");
+    until("it is ready", || async { service.send("GET", "/readyz").await.status == 200 }).await;
+    let read = service.send("GET", &format!("/v1/posts/{post}/reactions")).await.ok(200);
+    assert_eq!(read["total"], 1, "it was applied late");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
