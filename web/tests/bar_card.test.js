@@ -190,7 +190,8 @@ test('a long touch brings the names and taps nothing; a short one taps', async (
   await cardOf(page).waitFor({ state: 'hidden' });
 
   // A finger that moves on wants to scroll.
-  // Both at once, as the next two, so that a busy machine makes no long touch of them.
+  // The page gets both events at once. Between them, a busy machine could pause for long enough to
+  // make a long touch. The same holds for the next two.
   await Promise.all([touch.down(), touch.move(0, 30)]);
   await page.waitForTimeout(700);
   assert.equal(await cardOf(page).isVisible(), false);

@@ -160,8 +160,8 @@ async fn clients_that_hang_up_leave_nothing_half_done() {
             format!("/v1/posts/{}/reactions/like/users/{user}/toggle", posts[i]),
         );
         tokio::spawn(async move {
-            // As long as many answers take on this machine, found by trying: with it, the moments
-            // of hanging up lie before, within and after the work of the service.
+            // About how long an answer takes on this machine. The client learns it from its own
+            // requests, and hangs up before, during and after the work of the service.
             let mut usual = Duration::from_millis(5);
             for round in 0..ROUNDS {
                 let mut stream = TcpStream::connect(service.address).await.unwrap();

@@ -10,6 +10,7 @@ use crate::support::events::{Events, path};
 use crate::support::program::Program;
 use crate::support::redis_server::{Kind, RedisServer};
 use crate::support::service::Service;
+use crate::support::stopwatch::Stopwatch;
 use crate::support::{post, posts};
 
 #[tokio::test]
@@ -204,7 +205,9 @@ async fn a_stop_answers_what_is_in_flight_and_ends_in_time() {
     service.begin_stop();
     // Streams end at once, while the taps are still waited for.
     for stream in &mut streams {
+        let waited = Stopwatch::start();
         assert!(stream.ends_within(Duration::from_secs(2)).await, "a stream goes on");
+        assert!(waited.elapsed() < Duration::from_millis(200), "{:?}", waited.elapsed());
     }
     assert!(!in_flight.iter().any(tokio::task::JoinHandle::is_finished), "no tap is waited for");
     while tokio::net::TcpStream::connect(service.address).await.is_ok() {
