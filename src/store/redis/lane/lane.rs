@@ -23,6 +23,7 @@ use super::clock::StoreClock;
 use super::context::LaneContext;
 use super::link::Link;
 use super::metrics::Share;
+use super::retry_delay;
 use crate::store::StoreError;
 use crate::store::redis::net::{Broken, Node};
 
@@ -35,14 +36,6 @@ const MAX_WORK: usize = 300;
 /// The backoff between attempts to connect: doubles from the first value to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_millis(500);
-
-/// The backoff of a call from its second retry on: doubles from the first value to the last. The
-/// call's deadline ends the retries.
-const FIRST_DELAY: Duration = Duration::from_millis(10);
-const LAST_DELAY: Duration = Duration::from_millis(320);
-
-/// A refused call with less time than this is not sent again: it would end in doubt.
-const LAST_MOMENT: Duration = Duration::from_millis(50);
 
 /// Takes calls for a retry, perhaps on another lane.
 pub(super) trait Requeue: Clone + Send + 'static {
@@ -217,11 +210,9 @@ impl<R: Requeue> Lane<R> {
             return self.queue.push_front(call);
         }
         let left = Instant::from_std(call.deadline.0).saturating_duration_since(Instant::now());
-        if left < LAST_MOMENT {
+        let Some(delay) = retry_delay::of(call.returns, left) else {
             return call.fail(StoreError::Unavailable("refused until its time was up".into()));
-        }
-        let doubled = 2_u32.saturating_pow(call.returns.saturating_sub(2).into());
-        let delay = FIRST_DELAY.saturating_mul(doubled).min(LAST_DELAY).min(left / 2);
+        };
         let requeue = self.requeue.clone();
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;

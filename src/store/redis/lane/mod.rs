@@ -9,6 +9,7 @@ mod error_class;
 mod lane;
 mod link;
 mod metrics;
+mod retry_delay;
 mod routing;
 
 pub(crate) use self::call::Call;
