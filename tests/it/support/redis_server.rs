@@ -73,7 +73,8 @@ pub(crate) fn options(url: &str, prefix: &str) -> RedisOptions {
         strict: false,
         user_ids: UserIds::Integer,
         key_prefix: prefix.to_owned(),
-        connect_timeout: Duration::from_secs(1),
+        // A machine that pauses within a handshake must not count as a server that is away.
+        connect_timeout: Duration::from_secs(5),
         queue_bound: 10_000,
         retention: Retention::default(),
     }
