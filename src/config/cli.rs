@@ -214,7 +214,7 @@ fn with_kinds(command: clap::Command) -> clap::Command {
             .value_parser(units::switch)
             .value_name("BOOL"),
         // `-1s` is an invalid value, not a flag.
-        Kind::Number | Kind::Quantity => arg.allow_hyphen_values(true),
+        Kind::Number | Kind::Decimal | Kind::Quantity => arg.allow_hyphen_values(true),
         Kind::Text | Kind::List => arg,
     })
 }

@@ -170,7 +170,10 @@ fn values(
     };
     let one = match (kind, value.get_ref()) {
         (Kind::Switch, DeValue::Boolean(on)) => Some(on.to_string()),
-        (Kind::Number | Kind::Quantity, DeValue::Integer(number)) => integer(number),
+        (Kind::Number | Kind::Decimal | Kind::Quantity, DeValue::Integer(number)) => {
+            integer(number)
+        }
+        (Kind::Decimal, DeValue::Float(number)) => Some(number.as_str().to_owned()),
         (Kind::Quantity | Kind::Text, DeValue::String(text)) => Some(text.to_string()),
         (Kind::List, DeValue::Array(items)) => {
             let texts = items.iter().map(|item| item.get_ref().as_str().map(OsString::from));
@@ -185,6 +188,7 @@ fn wrong(kind: Kind, value: &Spanned<DeValue<'_>>) -> (String, &'static str) {
     let hint = match kind {
         Kind::Switch => "write true or false, without quotes",
         Kind::Number => "write a whole number, without quotes",
+        Kind::Decimal => "write a number such as 0.5, without quotes",
         Kind::Quantity => "write a number with its unit in quotes, such as \"2s\" or \"64KiB\"",
         Kind::Text => "write a text in quotes",
         Kind::List => "write a list of texts, such as [\"a\", \"b\"]",

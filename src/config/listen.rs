@@ -70,30 +70,6 @@ impl FromStr for Listen {
     }
 }
 
-/// `--admin-listen`: an address, or `none`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AdminListen(pub Option<Listen>);
-
-impl fmt::Display for AdminListen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(listen) => listen.fmt(f),
-            None => f.write_str("none"),
-        }
-    }
-}
-
-impl FromStr for AdminListen {
-    type Err = InvalidSetting;
-
-    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
-        match text {
-            "none" => Ok(Self(None)),
-            text => text.parse().map(|listen| Self(Some(listen))),
-        }
-    }
-}
-
 fn address(text: &str) -> Option<SocketAddr> {
     let numeric = match text.strip_prefix("localhost") {
         Some("") => format!("127.0.0.1:{PORT}"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
-use super::{AdminListen, Listen, units};
+use super::{Listen, OrNone, units};
 use crate::http::{BasePath, HostName, Network};
 
 /// Where the service listens, and to which host names it answers.
@@ -25,7 +25,7 @@ pub struct ServerConfig {
     /// so that no load at `--listen` delays them. `/metrics` needs a key with the scope `admin`
     /// here, too, if `[auth]` names keys. With `none` they are with all other calls, at `--listen`.
     #[arg(long, default_value = "none", value_name = "ADDRESS")]
-    pub admin_listen: AdminListen,
+    pub admin_listen: OrNone<Listen>,
 
     /// Allow `--listen` on an address that other machines can reach, although every caller may do
     /// everything

@@ -16,6 +16,8 @@ pub(super) enum Kind {
     Switch,
     /// A whole number.
     Number,
+    /// A number, perhaps with a point.
+    Decimal,
     /// A duration or a size: a number with a unit, or a bare one.
     Quantity,
     /// Anything else.
@@ -33,6 +35,8 @@ impl Kind {
             Self::Switch
         } else if is(TypeId::of::<u32>()) {
             Self::Number
+        } else if is(TypeId::of::<f64>()) {
+            Self::Decimal
         } else if is(TypeId::of::<Duration>()) || is(TypeId::of::<ByteSize>()) {
             Self::Quantity
         } else {

@@ -1,7 +1,6 @@
 //! The settings as text: `check-config`, `default-config`, and the tables of the guide.
 
 use std::fmt::{Display, Write as _};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -11,10 +10,8 @@ use super::cli::definitions;
 use super::redis::PASSWORD_VARIABLE;
 use super::setting::{Kind, Setting};
 use super::store::StoreUrl;
-use super::{AdminListen, Listen, Settings, Source, palettes, units};
-use crate::http::{BasePath, HostName, Network, Origin, Reactors};
-use crate::store::UserIds;
-use crate::telemetry::LogFormat;
+use super::{CollectorUrl, Listen, OrNone, Settings, Source, palettes, units};
+use crate::http::{BasePath, HostName, Network, Origin};
 
 /// The width of comments in the file.
 const COMMENT_COLUMNS: usize = 100;
@@ -74,7 +71,7 @@ fn row(table: &mut String, name: &str, source: Source, value: &str) {
     let _ = writeln!(table, "{name:<32}{source:<10}{value}");
 }
 
-/// A parsed value. Each type of setting needs a line here.
+/// A value: its type may spell it better than the caller did.
 fn shown(matches: &ArgMatches, key: &str) -> Option<String> {
     fn all<T: Clone + Send + Sync + 'static>(
         matches: &ArgMatches,
@@ -90,22 +87,24 @@ fn shown(matches: &ArgMatches, key: &str) -> Option<String> {
     ) -> Option<String> {
         all::<T>(matches, key, ToString::to_string)
     }
-    plain::<String>(matches, key)
-        .or_else(|| plain::<bool>(matches, key))
+    fn as_given(matches: &ArgMatches, key: &str) -> Option<String> {
+        let values = matches.try_get_raw(key).ok()??;
+        Some(values.map(|value| value.display().to_string()).collect::<Vec<_>>().join(", "))
+    }
+    plain::<bool>(matches, key)
         .or_else(|| plain::<u32>(matches, key))
+        .or_else(|| plain::<f64>(matches, key))
         .or_else(|| plain::<Listen>(matches, key))
-        .or_else(|| plain::<AdminListen>(matches, key))
+        .or_else(|| plain::<OrNone<Listen>>(matches, key))
+        .or_else(|| plain::<OrNone<CollectorUrl>>(matches, key))
         .or_else(|| plain::<StoreUrl>(matches, key))
         .or_else(|| plain::<HostName>(matches, key))
         .or_else(|| plain::<Network>(matches, key))
         .or_else(|| plain::<BasePath>(matches, key))
         .or_else(|| plain::<Origin>(matches, key))
-        .or_else(|| plain::<LogFormat>(matches, key))
-        .or_else(|| plain::<UserIds>(matches, key))
-        .or_else(|| plain::<Reactors>(matches, key))
         .or_else(|| all(matches, key, |time: &Duration| units::show_duration(*time)))
         .or_else(|| all(matches, key, |size: &ByteSize| units::show_size(*size)))
-        .or_else(|| all(matches, key, |path: &PathBuf| path.display().to_string()))
+        .or_else(|| as_given(matches, key))
 }
 
 /// A configuration file with every setting, commented out.
@@ -128,13 +127,13 @@ pub fn default_config() -> String {
         file.push('\n');
         comment(&mut file, &setting.meaning());
         let value = match (setting.kind(), setting.default()) {
-            (Kind::Switch | Kind::Number, Some(value)) => value.to_owned(),
+            (Kind::Switch | Kind::Number | Kind::Decimal, Some(value)) => value.to_owned(),
             (_, Some(value)) => format!("{value:?}"),
             (kind, None) => {
                 comment(&mut file, &format!("Default: {}.", setting.default_in_words()));
                 match kind {
                     Kind::Switch => "false".to_owned(),
-                    Kind::Number => "1".to_owned(),
+                    Kind::Number | Kind::Decimal => "1".to_owned(),
                     Kind::Quantity | Kind::Text => "\"\"".to_owned(),
                     Kind::List => "[]".to_owned(),
                 }
@@ -199,4 +198,51 @@ pub fn markdown() -> String {
         let _ = writeln!(text, "| `{}` | `{}` | {} |", key.name, key.default, key.meaning);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One value for each type of setting, as it is shown.
+    const VALUES: [&str; 20] = [
+        "7",
+        "7777",
+        "0.5",
+        "true",
+        "false",
+        "7s",
+        "7days",
+        "7KiB",
+        "7MiB",
+        "127.0.0.1:7",
+        "7.0.0.0/8",
+        "http://127.0.0.1:7/v1/traces",
+        "https://seven.example",
+        "/seven",
+        "seven.example",
+        "memory:",
+        "members",
+        "text",
+        "json",
+        "debug",
+    ];
+
+    #[test]
+    fn each_setting_is_shown_as_it_was_given() {
+        let command = definitions();
+        for setting in Setting::all(&command) {
+            let default = setting.default();
+            let other = VALUES.into_iter().filter(|value| Some(*value) != default);
+            let shown = other.filter_map(|value| {
+                let words = ["onetap".to_owned(), format!("{}={value}", setting.flag())];
+                let matches = definitions().try_get_matches_from(words).ok()?;
+                Some((value, shown(&matches, setting.key())))
+            });
+            let shown: Vec<_> = shown.collect();
+            let as_given =
+                |(value, shown): &(&str, Option<String>)| shown.as_deref() == Some(*value);
+            assert!(shown.iter().any(as_given), "{}: {shown:?}", setting.flag());
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 use url::Url;
 
-use super::{ConfigError, InvalidSetting};
+use super::{ConfigError, InvalidSetting, OrNone};
 use crate::telemetry::{self, TraceOptions};
 
 /// Where OpenTelemetry traces go, and how many there are.
@@ -16,7 +16,7 @@ pub struct TracesConfig {
     /// The OpenTelemetry collector that gets traces, by OTLP over HTTP, as
     /// `http://127.0.0.1:4318/v1/traces`; or `none`
     #[arg(long, default_value = "none", value_name = "URL")]
-    pub otlp_url: CollectorUrl,
+    pub otlp_url: OrNone<CollectorUrl>,
 
     /// The share of requests that are traced, from 0 to 1
     ///
@@ -26,25 +26,22 @@ pub struct TracesConfig {
     pub trace_ratio: f64,
 }
 
-/// `--otlp-url`: an address, or `none`.
+/// The address of an OpenTelemetry collector.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CollectorUrl(pub Option<Url>);
+pub struct CollectorUrl(Url);
 
 impl TracesConfig {
     /// None if no traces are wanted.
     pub(super) fn options(&self) -> Result<Option<TraceOptions>, ConfigError> {
         let Some(url) = &self.otlp_url.0 else { return Ok(None) };
         telemetry::built().map_err(|why| ConfigError::told("--otlp-url", &why.to_string()))?;
-        Ok(Some(TraceOptions { url: url.to_string(), ratio: self.trace_ratio }))
+        Ok(Some(TraceOptions { url: url.0.to_string(), ratio: self.trace_ratio }))
     }
 }
 
 impl fmt::Display for CollectorUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(url) => url.fmt(f),
-            None => f.write_str("none"),
-        }
+        self.0.fmt(f)
     }
 }
 
@@ -52,9 +49,6 @@ impl FromStr for CollectorUrl {
     type Err = InvalidSetting;
 
     fn from_str(text: &str) -> Result<Self, InvalidSetting> {
-        if text == "none" {
-            return Ok(Self(None));
-        }
         let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.has_host());
         let Some(mut url) = url else {
             return Err(InvalidSetting::new(
@@ -72,7 +66,7 @@ impl FromStr for CollectorUrl {
         if url.path() == "/" {
             url.set_path("/v1/traces");
         }
-        Ok(Self(Some(url)))
+        Ok(Self(url))
     }
 }
 

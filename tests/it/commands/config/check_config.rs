@@ -75,6 +75,16 @@ fn the_default_file_says_what_holds_without_it() {
 }
 
 #[test]
+fn a_ratio_is_a_number_with_or_without_a_point() {
+    for (number, shown) in [("0.5", "0.5"), ("1", "1"), ("1.0", "1"), ("25e-2", "0.25")] {
+        let checked = Folder::with(format!("[traces]\ntrace_ratio = {number}\n")).check(&[]);
+        assert_said(&checked, "--trace-ratio", "file", shown);
+        let flag = run(&["check-config", "--trace-ratio", number]);
+        assert_said(&flag, "--trace-ratio", "flag", shown);
+    }
+}
+
+#[test]
 fn the_tables_of_the_guide_are_those_of_the_definitions() {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
     let guide = fs::read_to_string(guide).unwrap();

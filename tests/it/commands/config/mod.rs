@@ -122,6 +122,13 @@ const BAD_FILES: &[(&str, &str)] = &[
         ":2: server.listen 0.0.0.0:80: other machines can reach it",
     ),
     ("[log]\nlog = 'debgu'", ":2: log.log: `debgu` is no level; write one of"),
+    (
+        "[traces]\ntrace_ratio = '0.5'",
+        ":2: traces.trace_ratio: it is text, which this setting does not take; write a number such",
+    ),
+    ("[traces]\ntrace_ratio = 1.5", ":2: traces.trace_ratio: it is not a number from 0 to 1"),
+    ("[traces]\ntrace_ratio = -1", ":2: traces.trace_ratio: it is not a number from 0 to 1"),
+    ("[traces]\ntrace_ratio = nan", ":2: traces.trace_ratio: it is not a number from 0 to 1"),
     ("[server", ":1: "),
     ("[store]\nstore = redis://x", ":2: string values must be quoted"),
 ];
