@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::auth::{ClaimRules, Jwks, Keys, Secret, ServiceKeys};
@@ -119,6 +119,10 @@ fn read_file<T>(
 }
 
 fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+    // To open a pipe would wait for somebody who writes into it.
+    if fs::metadata(path)?.file_type().is_fifo() {
+        return Err(io::Error::other("it is a pipe, and onetap reads keys again and again"));
+    }
     let mut bytes = Vec::new();
     File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -14,13 +14,15 @@ use crate::config::{Config, ConfigError, Flags, Listen, Settings};
 use crate::http::Listener;
 use crate::telemetry::{self, LogFilter};
 
+const KEY_FILES: [&str; 3] = ["--jwt-hs256-secret-file", "--jwks-file", "--service-keys-file"];
+
 /// Serves until a signal stops it.
 pub(super) fn run(flags: &Flags, settings: &Settings) -> Result<(), Failure> {
     let config = Config::new(settings)?;
     let log = telemetry::log_to_stderr(&config.log, config.log_format)
         .map_err(|problem| ConfigError::told("--log", &problem))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let stop = CancellationToken::new();
         let reload = Reload::new(settings.has_file().then(|| read_again(flags, settings, log)));
         let reloads = settings.has_file() || config.auth.is_some();
@@ -29,7 +31,10 @@ pub(super) fn run(flags: &Flags, settings: &Settings) -> Result<(), Failure> {
         let admin = config.admin_listen.as_ref().map(|listen| bind("--admin-listen", listen));
         let (admin, _admin_socket) = admin.transpose()?.unzip();
         app::run(config, Listeners { callers, admin }, reload, stop).await
-    })
+    });
+    // Whoever reads a file for a reload may wait forever, on a pipe or on a network.
+    runtime.shutdown_background();
+    served
 }
 
 /// Reads flags, variables and the configuration file again. A configuration that a start would
@@ -42,9 +47,13 @@ fn read_again(
     let (flags, running) = (flags.clone(), running.clone());
     Box::new(move || {
         let settings = Settings::merge(&flags)?;
-        let config = Config::without_keys(&settings)?;
+        let later = settings.need_restart(&running);
+        // Who changes the names of key files wants to know now whether a start would read them.
+        let other_keys = later.iter().any(|flag| KEY_FILES.contains(&flag.as_str()));
+        let config =
+            if other_keys { Config::new(&settings) } else { Config::without_keys(&settings) }?;
         log.replace(&config.log).map_err(|problem| ConfigError::told("--log", &problem))?;
-        Ok(Fresh { palettes: config.palettes, later: settings.need_restart(&running) })
+        Ok(Fresh { palettes: config.palettes, later })
     })
 }
 

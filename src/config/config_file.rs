@@ -1,8 +1,9 @@
 //! The file that `--config` names.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use toml::Spanned;
@@ -54,6 +55,10 @@ pub(super) fn read<'a>(
 }
 
 fn text(path: &Path) -> Result<String, (String, &'static str)> {
+    // To open a pipe would wait for somebody who writes into it.
+    if fs::metadata(path).is_ok_and(|about| about.file_type().is_fifo()) {
+        return Err(("it is a pipe".into(), "name a file, which a reload can read again"));
+    }
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
     if let Err(error) = read {

@@ -23,7 +23,13 @@ impl Settings {
     /// The settings that differ from others, and that a reload does not take over.
     pub fn need_restart(&self, others: &Self) -> Vec<String> {
         let command = definitions();
-        let differs = |key: &str| shown(&self.matches, key) != shown(&others.matches, key);
+        // What is shown of a store has no password.
+        let store = |of: &Self| of.sections.store.store.clone();
+        let other_store = store(self) != store(others);
+        let differs = |key: &str| {
+            key == "store" && other_store
+                || shown(&self.matches, key) != shown(&others.matches, key)
+        };
         let all = Setting::all(&command).into_iter();
         let all = all.filter(|setting| !RELOADED.contains(&setting.key()));
         all.filter(|setting| differs(setting.key())).map(Setting::flag).collect()

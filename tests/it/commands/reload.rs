@@ -7,6 +7,8 @@ use std::process::Command;
 use serde_json::json;
 use tempfile::TempDir;
 
+use onetap::auth;
+
 use crate::support::http::Connection;
 use crate::support::post;
 use crate::support::program::Program;
@@ -75,6 +77,7 @@ async fn a_file_that_a_start_would_refuse_changes_nothing() {
         ("[server]\nthreads = 'two'\n", "it is text, which this setting does not take"),
         ("[log]\nlog = 'loud'\n", "`loud` is no level"),
         ("[auth]\npublic_reads = true\n", "it means nothing without"),
+        ("[auth]\njwks_file = 'none'\n", "jwks_file none: "),
     ];
     for (i, (more, words)) in bad.iter().enumerate() {
         running.reload(&format!("{other}{more}"));
@@ -84,10 +87,10 @@ async fn a_file_that_a_start_would_refuse_changes_nothing() {
     }
     fs::remove_file(running.file("onetap.toml")).unwrap();
     running.program.signal("-HUP");
-    running.until_counted("bad", 7).await;
+    running.until_counted("bad", 8).await;
     assert_eq!([running.put("up").await, running.put("like").await], [201, 422]);
     let log = running.program.log();
-    assert_eq!(log.matches("until then onetap goes on with what it read before").count(), 7);
+    assert_eq!(log.matches("until then onetap goes on with what it read before").count(), 8);
     running.reload(other);
     running.until_counted("good", 1).await;
     assert_eq!([running.put("up").await, running.put("like").await], [422, 201]);
@@ -125,6 +128,52 @@ async fn settings_that_need_a_restart_are_named() {
     let words = "--head-timeout: changed; restart onetap to use the new values";
     running.program.until_logged(words).await;
     assert_eq!(running.put("like").await, 201);
+}
+
+#[tokio::test]
+async fn a_new_password_of_the_store_needs_a_restart() {
+    let store = |password| format!("[store]\nstore = 'redis://:{password}@127.0.0.1:1'\n");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("onetap.toml");
+    fs::write(&file, store("one")).unwrap();
+    let mut hearing = Command::new("env");
+    hearing.env_clear().args(["--default-signal=HUP", env!("CARGO_BIN_EXE_onetap"), "--config"]);
+    let program = Program::spawn(hearing.arg(&file).args(["--listen", "127.0.0.1:0"]));
+    fs::write(&file, store("two")).unwrap();
+    program.signal("-HUP");
+    program.until_logged("--store: changed; restart onetap").await;
+    assert!(!program.log().contains("two"), "{}", program.log());
+}
+
+/// What cannot be read in time holds up neither other files nor the end.
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_is_a_bad_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let [secret, services] = ["secret", "services"].map(|name| folder.path().join(name));
+    fs::write(&secret, "x".repeat(40)).unwrap();
+    let line = |name| {
+        auth::key_line(
+            name,
+            auth::Scopes::from_words("read").unwrap(),
+            "never",
+            &auth::new_service_key([7; 32]),
+        )
+    };
+    fs::write(&services, line("one")).unwrap();
+    let [secret_path, services_path] = [&secret, &services].map(|path| path.to_str().unwrap());
+    let args = ["--jwt-hs256-secret-file", secret_path, "--service-keys-file", services_path];
+    let mut running = Running::with("", &args);
+    for path in [&secret, &running.file("onetap.toml")] {
+        fs::remove_file(path).unwrap();
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    }
+    running.program.until_logged("secret: it is a pipe").await;
+    running.program.signal("-HUP");
+    running.program.until_logged("onetap.toml: it is a pipe").await;
+    fs::write(&services, line("another")).unwrap();
+    running.program.until_logged("services: onetap has read it again").await;
+    running.program.terminate();
+    assert_eq!(running.program.exit_code().await, Some(0));
 }
 
 /// If the file with keys is bad, SIGHUP changes the palettes all the same. Each SIGHUP logs the bad file
