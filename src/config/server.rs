@@ -59,7 +59,8 @@ pub struct ServerConfig {
     /// separate them by commas [default: none]
     ///
     /// For the rate limits a client's address is the rightmost address in `X-Forwarded-For` that is
-    /// none of these, if the connection comes from one of these. A Unix socket counts as one.
+    /// none of these, if the connection comes from one of these. With any of these, a Unix socket
+    /// counts as one, too.
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     pub trusted_proxies: Vec<Network>,
 

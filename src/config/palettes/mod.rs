@@ -21,7 +21,7 @@ const MAX_PALETTES: usize = 32;
 /// What a palette is, for the file.
 pub(super) const MEANING: &str = "A palette says what may be added to a post, and how much. Posts \
      use the palette `default`; a moderator may give a post another one. Its name has 1 to 32 \
-     characters a-z 0-9 _ -. A change holds after a restart. For example:";
+     characters a-z 0-9 _ -. A change holds after a reload (SIGHUP). For example:";
 
 /// An example of a palette with all keys. `default-config` prints it as a comment.
 pub(super) const EXAMPLE: &str = r##"#     [palettes.default]

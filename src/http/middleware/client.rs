@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use axum::http::{HeaderMap, HeaderName};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -36,7 +36,15 @@ impl FromStr for Network {
             let network = network.trunc();
             return Err(InvalidNetwork(format!("`{text}` is within a network: write {network}")));
         }
-        Ok(Self(network))
+        // Callers' addresses are looked at in this form, too.
+        Ok(Self(match network {
+            IpNet::V6(mapped) if mapped.prefix_len() >= 96 => {
+                let address = mapped.addr().to_ipv4_mapped();
+                let inner = address.and_then(|it| Ipv4Net::new(it, mapped.prefix_len() - 96).ok());
+                inner.map_or(network, IpNet::V4)
+            }
+            _ => network,
+        }))
     }
 }
 
@@ -146,6 +154,19 @@ mod tests {
         for good in ["10.0.0.0/8", "127.0.0.1", "::1", "2001:db8::/32", "0.0.0.0/0"] {
             let network: Network = good.parse().expect(good);
             assert!(network.to_string().starts_with(good), "{network}");
+        }
+        // IPv4, as a socket for both families spells it.
+        for (mapped, plain) in [
+            ("::ffff:10.0.0.1", "10.0.0.1/32"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+        ] {
+            let network: Network = mapped.parse().expect(mapped);
+            assert_eq!(network.to_string(), plain);
+            assert_eq!(
+                found("10.0.0.1", &[b"198.51.100.1"], &[mapped]).as_deref(),
+                Some("198.51.100.1")
+            );
         }
         for (bad, word) in [
             ("10.0.0.1/8", "write 10.0.0.0/8"),
