@@ -8,7 +8,11 @@ use std::time::{Duration, Instant};
 use super::moving::{self, many};
 use crate::app::{Failure, say};
 use crate::config::{Config, ConfigError, ImportArgs, Settings};
-use crate::moving::{Ended, From, Imported, Meaning, Posted, Reading, Request, Totals, import};
+use crate::moving::{
+    Ended, From, Imported, Meaning, Posted, Reading, Request, Target, Totals, import,
+};
+use crate::store::AnyStore;
+use crate::store::memory::MemoryStore;
 
 /// Runs the import.
 pub(super) fn run(args: &ImportArgs, settings: &Settings) -> Result<(), Failure> {
@@ -27,7 +31,13 @@ pub(super) fn run(args: &ImportArgs, settings: &Settings) -> Result<(), Failure>
     let began = Instant::now();
     runtime.block_on(async {
         let stop = moving::stop_on_signals()?;
-        let target = moving::target(service, &config).await?;
+        let target = match moving::is_there(&config) {
+            // As a new file would be, but without one.
+            Err(_) if args.dry_run && service.is_none() => {
+                Target::Store(AnyStore::Memory(MemoryStore::new(config.retention)))
+            }
+            _ => moving::target(service, &config).await?,
+        };
         let (grouping, told) = (target.grouping(), Arc::clone(&stop));
         let whole = moving::apart(move || reading.read(grouping, &told)).await?.map_err(failed)?;
         let Some(whole) = whole else {
@@ -52,7 +62,7 @@ fn rejects_of(file: &Path) -> PathBuf {
 fn report(args: &ImportArgs, imported: &Imported, took: Duration) -> Result<(), Failure> {
     let Imported { rows, rejects, totals, ended, .. } = imported;
     let all = many(*rows, "row");
-    say(&summary(args, imported, took));
+    say(&summary(args, imported, took))?;
     let go_on = "run the same command again to go on from there";
     match ended {
         Ended::Stopped => {

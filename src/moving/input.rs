@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +52,16 @@ impl From {
         match self {
             Self::Stdin => "standard input".into(),
             Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Whether it is standard input or a named pipe.
+    pub(crate) fn is_pipe(&self) -> bool {
+        match self {
+            Self::Stdin => true,
+            Self::File(path) => {
+                std::fs::metadata(path).is_ok_and(|about| about.file_type().is_fifo())
+            }
         }
     }
 
@@ -120,6 +131,12 @@ impl Input {
     /// Goes on behind this many bytes.
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.bytes.consume(bytes);
+    }
+
+    /// Whether its name says that it is NDJSON.
+    pub(crate) fn is_named_ndjson(&self) -> bool {
+        let name = self.name.strip_suffix(".gz").or_else(|| self.name.strip_suffix(".zst"));
+        name.unwrap_or(&self.name).ends_with(".ndjson")
     }
 
     /// An error that names the input.

@@ -56,6 +56,11 @@ impl Meaning {
         renamed.map_or(ours, |(_, theirs)| theirs)
     }
 
+    /// Whether the caller has named one of our columns.
+    pub(crate) fn renames(&self, ours: &str) -> bool {
+        self.columns.iter().any(|(name, _)| name == ours)
+    }
+
     /// Whether a table with this meaning differs from ours.
     pub fn changes_tables(&self) -> bool {
         !self.columns.is_empty() || !self.map.is_empty() || self.post_ids != PostIds::Uuid

@@ -51,6 +51,10 @@ impl Format {
         let first = input.next()?.trim_ascii_start().first().copied();
         match first {
             Some(b'{') => Ok(Self::NdJson(Box::new(Lines::open(input)))),
+            // An export of no change has no line. A table that is empty was not written.
+            None if !meaning.receipt && input.is_named_ndjson() => {
+                Ok(Self::NdJson(Box::new(Lines::open(input))))
+            }
             _ if meaning.receipt => Err(input.damaged("it is not the receipt of a job")),
             _ => Ok(Self::Csv(Box::new(Table::open(input, meaning)?))),
         }
@@ -82,12 +86,9 @@ impl Reading {
     ///
     /// If there is no such file, or it is no table.
     pub fn of(from: From, meaning: Meaning) -> Result<Self, InputError> {
-        if from != From::Stdin {
-            let opened = from.open(Arc::default())?;
-            // A pipe can be read only once.
-            if from.length().is_some() {
-                Format::of(opened, &meaning)?;
-            }
+        // A pipe can be opened only once.
+        if !from.is_pipe() {
+            Format::of(from.open(Arc::default())?, &meaning)?;
         }
         Ok(Self { from, meaning, rejects: None })
     }

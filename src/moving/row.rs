@@ -39,7 +39,7 @@ pub enum Grouping {
 }
 
 /// A line as bytes, which sort as the line should: (partition,) post, user, reaction, time, number
-/// of the line. The rules of a post come behind its members.
+/// of the line. The rules of a post come behind its members, with the number before their text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key(Box<[u8]>);
 
@@ -78,7 +78,7 @@ impl Key {
                 let locked = if rules.locked { '1' } else { '0' };
                 let text = format!("{} {locked} {palette}", rules.add.word());
                 bytes.push(RULES);
-                bytes.push(0);
+                bytes.extend_from_slice(&number.to_be_bytes());
                 bytes.extend_from_slice(text.as_bytes());
                 (Micros(0), true)
             }
@@ -187,11 +187,12 @@ impl Key {
         let post = u128::from_be_bytes(self.0.get(1..HEAD)?.try_into().ok()?);
         let post = PostId::try_from(uuid::Uuid::from_u128(post)).ok()?;
         let (middle, tail) = self.0.get(HEAD..)?.split_last_chunk::<TAIL>()?;
-        let split = middle.iter().position(|byte| *byte == 0)?;
-        let text = std::str::from_utf8(&middle[split + 1..]).ok()?;
-        if middle[0] == RULES {
+        if let Some((&RULES, rest)) = middle.split_first() {
+            let text = std::str::from_utf8(rest.get(size_of::<u64>()..)?).ok()?;
             return Some(Line::Rules(post, rules(text)?));
         }
+        let split = middle.iter().position(|byte| *byte == 0)?;
+        let text = std::str::from_utf8(&middle[split + 1..]).ok()?;
         let user = std::str::from_utf8(&middle[..split]).ok()?.parse().ok()?;
         let at = Micros(u64::from_be_bytes(tail[..8].try_into().ok()?));
         let active = tail[TAIL - 1] == 1;
@@ -295,5 +296,11 @@ mod tests {
         assert!(sorted.is_sorted());
         assert!(sorted[0].same_member(&sorted[2]) && !sorted[2].same_member(&sorted[3]));
         assert!(sorted[4].same_post(&sorted[5]) && !sorted[4].same_member(&sorted[5]));
+        // Of two lines of rules the later one counts, whatever is in them.
+        let strict = Rules { add: Add::None, locked: true, palette: "qa".parse().ok() };
+        let post = POST.parse().expect("a post");
+        let earlier = key(&Line::Rules(post, strict), 300);
+        let later = key(&Line::Rules(post, Rules::default()), 1000);
+        assert!(earlier < later && earlier.same_member(&later));
     }
 }

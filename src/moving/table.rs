@@ -12,6 +12,9 @@ use super::row::Line;
 /// The longest row. A longer one is rejected without being kept.
 const MOST_BYTES: usize = 64 * 1024;
 
+/// The column that says whether a row is on.
+const ACTIVE: &str = "is_active";
+
 /// The most columns of a row.
 const MOST_FIELDS: usize = 1000;
 
@@ -69,7 +72,9 @@ impl Table {
             too_long: false,
         };
         if !read(&mut input, &mut parser, &mut record)? {
-            return Err(input.damaged("it is empty; a CSV file begins with the names of columns"));
+            let why = "it is empty; a CSV file begins with the names of columns, and only a file \
+                       named .ndjson may be empty";
+            return Err(input.damaged(why));
         }
         let names = record.all();
         let columns = Columns::find(&names, record.too_long, meaning);
@@ -142,11 +147,25 @@ impl Columns {
         if too_long {
             return Err(format!("its first line is longer than {MOST_BYTES} bytes; is it CSV?"));
         }
+        // Without this column all rows are on. So nobody may miss it by its spelling.
+        let active = match place(ACTIVE)? {
+            (theirs, None) => {
+                let similar = names.iter().find(|name| name.trim().eq_ignore_ascii_case(&theirs));
+                if let Some(similar) = similar {
+                    return Err(format!(
+                        "its first line names no column {theirs}, but {similar}; give --columns \
+                         {ACTIVE}={similar}"
+                    ));
+                }
+                if meaning.renames(ACTIVE) { Some(required(ACTIVE)?) } else { None }
+            }
+            (_, found) => found,
+        };
         Ok(Self {
             post: required("post_id")?,
             user: required("user_id")?,
             reaction: required("reaction_type")?,
-            active: place("is_active")?.1,
+            active,
             at: required("updated_at")?,
             all: names.len(),
         })

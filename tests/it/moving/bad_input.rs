@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use super::{HEADER, OTHER, POST, Place, assert_code, assert_said, assert_summary, line, row};
 
@@ -146,12 +147,68 @@ async fn what_is_no_table_is_refused_and_leaves_no_store() {
             "two columns have the name post_id",
         ),
         (&[0xFF, 0xD8, 0, 0, 7], "names no column"),
+        // Without its column every row would be on.
+        (
+            b"post_id,user_id,reaction_type,IS_ACTIVE,updated_at\n",
+            "names no column is_active, but IS_ACTIVE; give --columns is_active=IS_ACTIVE",
+        ),
     ] {
         let (place, output) = import(bytes);
         assert_code(&output, 65);
         assert_said(&output, &["rows.csv", word]);
         assert!(!place.path("store.redb").exists());
     }
+}
+
+#[tokio::test]
+async fn a_column_that_the_caller_names_has_to_be_there() {
+    let place = Place::file();
+    let row = format!("{POST},7,like,f,2024-03-01\n");
+    place.write("rows.csv", format!("post_id,user_id,reaction_type,active,updated_at\n{row}"));
+    let output = place.run(&["import", "rows.csv", "--columns", "is_active=actve"]);
+    assert_code(&output, 65);
+    assert_said(&output, &["names no column actve", "--columns is_active=NAME"]);
+    assert!(!place.path("store.redb").exists());
+    assert_code(&place.run(&["import", "rows.csv", "--columns", "is_active=active"]), 0);
+    assert_eq!(place.exported(), "");
+}
+
+/// As an export writes when nothing has changed.
+#[tokio::test]
+async fn no_line_is_no_row_where_the_name_says_ndjson() {
+    let place = Place::file();
+    place.write("none.ndjson", "");
+    place.write("none.ndjson.gz", gzip(b""));
+    for name in ["none.ndjson", "none.ndjson.gz"] {
+        assert_code(&place.run(&["import", name]), 0);
+        assert_code(&place.run(&["diff", name]), 0);
+    }
+}
+
+/// A pipe can be opened only once.
+#[tokio::test]
+async fn a_named_pipe_is_read_like_a_file() {
+    let place = Place::file();
+    let pipe = place.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let text = format!("{HEADER}{}", super::many_rows(20, 100));
+    let writing = std::thread::spawn(move || std::fs::write(pipe, text));
+    let importing = place.command(&["import", "pipe"]).stdin(Stdio::null()).spawn();
+    let mut importing = importing.unwrap();
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = importing.try_wait().unwrap() {
+            break status;
+        }
+        if started.elapsed() > Duration::from_secs(60) {
+            importing.kill().unwrap();
+            panic!("it waits for somebody who writes again");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(0));
+    writing.join().unwrap().unwrap();
+    assert_eq!(place.exported().lines().count(), 2000);
 }
 
 #[tokio::test]

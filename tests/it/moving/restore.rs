@@ -98,3 +98,26 @@ async fn only_removed_reactions_are_restored(place: Place) {
     assert_code(&table, 65);
     assert_said(&table, &["it is not the receipt of a job"]);
 }
+
+/// An import never sets a time back. docs/moving-in.md says so.
+#[tokio::test]
+async fn a_time_that_a_job_made_older_is_named_by_diff() {
+    let (old, new) = (Place::service(), Place::file());
+    old.import(&row(POST, 9, "like", true, "2024-03-01"), &[]);
+    old.import(&row(POST, 1, "like", true, "2024-03-02"), &["--merge"]);
+    new.write("before.ndjson", old.exported());
+    assert_code(&new.run(&["import", "before.ndjson"]), 0);
+    let args = ["jobs", "start", "merge_user", "--from", "9", "--to", "1", "--wait"];
+    old.serving(async |service| {
+        let url = format!("http://{}", service.address());
+        assert_code(&run(onetap(&args).args(["--url", &url])), 0);
+    })
+    .await;
+    assert_eq!(old.exported(), line(POST, 1, "like", "2024-03-01T00:00:00.000000Z"));
+    new.write("after.ndjson", old.exported());
+    assert_code(&new.run(&["import", "after.ndjson"]), 0);
+    let differs = new.run(&["diff", "after.ndjson"]);
+    assert_code(&differs, 1);
+    let said = String::from_utf8_lossy(&differs.stdout).into_owned();
+    assert!(said.contains(r#""differs":"time""#), "{said}");
+}
