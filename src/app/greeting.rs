@@ -32,5 +32,6 @@ pub(super) fn greet(address: Option<SocketAddr>, admin: Option<SocketAddr>, conf
         (Some(listen), None) => text += &format!("Metrics: {listen}\n"),
         (None, None) => {}
     }
-    say(&text);
+    // A full disk must not end the service.
+    let _ = say(&text);
 }

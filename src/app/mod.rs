@@ -4,9 +4,10 @@ mod descriptors;
 mod greeting;
 mod keys;
 mod metrics;
+mod output;
 mod reload;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -17,6 +18,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::metrics::Reloads;
+pub(crate) use self::output::{output, say};
 pub use self::reload::{AskReload, Fresh, Reload};
 use crate::auth::KeyRing;
 use crate::config::{Config, ConfigError, StoreConfig};
@@ -386,15 +388,4 @@ fn start_jobs(shared: &Shared, rates: Rates) -> io::Result<JoinHandle<()>> {
             Runner::new(source.attach(), wake, palettes, rates, stats).run(stop).await;
         });
     })
-}
-
-/// Prints to stdout. A closed pipe or a full disk must not end the program, so errors are ignored.
-pub(crate) fn say(text: &str) {
-    let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-}
-
-/// Writes to stdout, in large parts.
-pub(crate) fn output() -> impl io::Write {
-    io::BufWriter::with_capacity(256 * 1024, io::stdout().lock())
 }

@@ -31,14 +31,13 @@ pub(super) fn run(args: &BackupArgs) -> Result<(), Failure> {
             copied = copying => {
                 let entries = copied.map_err(std::io::Error::other)??;
                 let size = std::fs::metadata(&args.to)?.len();
-                say(&format!(
+                return say(&format!(
                     "{}: {entries} entries, {}, copied and checked in {:.1} s\n\
                      To restore it, stop the service and start it with --store file:{0}\n",
                     args.to.display(),
                     ByteSize(size).display().iec(),
                     began.elapsed().as_secs_f64(),
                 ));
-                return Ok(());
             }
             _ = interrupt.recv() => SignalKind::interrupt(),
             _ = terminate.recv() => SignalKind::terminate(),

@@ -14,9 +14,8 @@ pub(super) fn run(args: &CheckConfigArgs, settings: &Settings) -> Result<(), Fai
     if let StoreConfig::File(path, _) = &config.store {
         FileStore::look(path).map_err(|error| file_failure(path, error))?;
     }
-    say(&settings.describe());
-    say(&format!("\n{}\n", if args.connect { connect(&config)? } else { note(&config.store) }));
-    Ok(())
+    say(&settings.describe())?;
+    say(&format!("\n{}\n", if args.connect { connect(&config)? } else { note(&config.store) }))
 }
 
 fn note(store: &StoreConfig) -> String {

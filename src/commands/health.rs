@@ -40,10 +40,7 @@ pub(super) fn run(args: &HealthArgs, settings: &Settings) -> Result<(), Failure>
     };
     let name = &target.name;
     match answer {
-        Ok(()) => {
-            say(&format!("{name} can count taps\n"));
-            Ok(())
-        }
+        Ok(()) => say(&format!("{name} can count taps\n")),
         Err(why) => Err(Failure::Unready(format!("{name}: {why}"))),
     }
 }
@@ -90,12 +87,14 @@ impl Target {
             return Err(wrong("only http:// can be asked: TLS is the proxy's"));
         }
         let Some(host) = url.host_str() else { return Err(wrong("it names no host")) };
-        let path = if url.path() == "/" { "/readyz" } else { url.path() };
+        // Only this path tells whether the service can count taps.
+        let base = url.path().trim_end_matches('/');
+        let base = base.strip_suffix("/readyz").unwrap_or(base);
         let port = url.port_or_known_default().unwrap_or(80);
         Ok(Self {
             name: format!("http://{host}:{port}"),
             host: format!("{host}:{port}"),
-            path: path.to_owned(),
+            path: format!("{base}/readyz"),
             place: Place::Tcp(host.trim_matches(['[', ']']).to_owned(), port),
         })
     }
@@ -120,7 +119,7 @@ impl Target {
 }
 
 /// An address that listens on all interfaces is asked on loopback.
-fn reachable(ip: IpAddr) -> IpAddr {
+pub(super) fn reachable(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

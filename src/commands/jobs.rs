@@ -9,9 +9,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
+use super::own_url;
 use crate::app::{Failure, say};
 use crate::config::{
-    AtUrl, ConfigError, EraseArgs, JobsArgs, JobsCommand, ReceiptArgs, StartArgs, Starting,
+    AtUrl, ConfigError, EraseArgs, Flags, JobsArgs, JobsCommand, ReceiptArgs, StartArgs, Starting,
 };
 
 /// How often to look at a job that is waited for.
@@ -21,37 +22,35 @@ const LOOK: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs `onetap jobs`.
-pub(super) fn run(args: &JobsArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &JobsArgs, flags: &Flags) -> Result<(), Failure> {
     match &args.command {
-        JobsCommand::List(at) => list(&Api::at(at)?),
+        JobsCommand::List(at) => list(&Api::at(at, flags)?),
         JobsCommand::Show(job) => {
-            let job =
-                Api::at(&job.at)?.json("GET", &format!("/v1/jobs/{}", encoded(&job.id)), None)?;
-            say(&format!("{job:#}\n"));
-            Ok(())
+            let path = format!("/v1/jobs/{}", encoded(&job.id));
+            let job = Api::at(&job.at, flags)?.json("GET", &path, None)?;
+            say(&format!("{job:#}\n"))
         }
-        JobsCommand::Start(args) => start(args),
+        JobsCommand::Start(args) => start(args, flags),
         JobsCommand::Cancel(job) => {
             let path = format!("/v1/jobs/{}", encoded(&job.id));
-            say_job(&Api::at(&job.at)?.json("DELETE", &path, None)?);
-            Ok(())
+            say_job(&Api::at(&job.at, flags)?.json("DELETE", &path, None)?)
         }
-        JobsCommand::Receipt(args) => receipts(args),
+        JobsCommand::Receipt(args) => receipts(args, flags),
     }
 }
 
 /// Runs `onetap erase`.
-pub(super) fn erase(args: &EraseArgs) -> Result<(), Failure> {
+pub(super) fn erase(args: &EraseArgs, flags: &Flags) -> Result<(), Failure> {
     let mut users: BTreeSet<String> = args.users.iter().cloned().collect();
     if let Some(path) = &args.from {
         users.extend(erased(path)?);
     }
-    let api = Api::starting(&args.starting)?;
+    let api = Api::starting(&args.starting, flags)?;
     let mut started = Vec::new();
     for user in users {
         let path = format!("/v1/users/{}/reactions", encoded(&user));
         let job = api.json("DELETE", &path, None)?;
-        say_job(&job);
+        say_job(&job)?;
         started.push(job);
     }
     if args.starting.wait { started.iter().try_for_each(|job| wait(&api, job)) } else { Ok(()) }
@@ -60,7 +59,7 @@ pub(super) fn erase(args: &EraseArgs) -> Result<(), Failure> {
 /// The users of the erasures in a file of receipts.
 fn erased(path: &Path) -> Result<Vec<String>, Failure> {
     let file = std::fs::File::open(path).map_err(|error| unread(path, &error))?;
-    let mut users = Vec::new();
+    let (mut users, mut lines, mut receipts) = (Vec::new(), 0_u64, 0_u64);
     for (n, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(|error| unread(path, &error))?;
         if line.trim().is_empty() {
@@ -71,9 +70,19 @@ fn erased(path: &Path) -> Result<Vec<String>, Failure> {
             Failure::Data(format!("{}:{n}: it is no line of a receipt", path.display()))
         })?;
         let job = &line["receipt"];
+        lines += 1;
+        receipts += u64::from(job.is_object());
         if job["kind"] == "erase" && job["dry_run"] == false {
             users.extend(job["arguments"]["user_id"].as_str().map(str::to_owned));
         }
+    }
+    let name = path.display();
+    if lines > 0 && receipts == 0 {
+        let why = "it has no receipt; `onetap jobs receipt` prints them";
+        return Err(Failure::Data(format!("{name}: {why}")));
+    }
+    if users.is_empty() {
+        eprintln!("onetap: {name}: no user was erased in these {receipts} receipts");
     }
     Ok(users)
 }
@@ -83,7 +92,7 @@ fn unread(path: &Path, error: &io::Error) -> Failure {
     ConfigError::new(path.display().to_string(), error.to_string(), hint).into()
 }
 
-fn start(args: &StartArgs) -> Result<(), Failure> {
+fn start(args: &StartArgs, flags: &Flags) -> Result<(), Failure> {
     let mut body = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
         value.into_iter().for_each(|value| drop(body.insert(name.to_owned(), value)));
@@ -106,21 +115,18 @@ fn start(args: &StartArgs) -> Result<(), Failure> {
     put("to", text(&args.to));
     put("repair", args.repair.then_some(json!(true)));
     put("dry_run", args.dry_run.then_some(json!(true)));
-    let api = Api::starting(&args.starting)?;
+    let api = Api::starting(&args.starting, flags)?;
     let job = api.json("POST", "/v1/jobs", Some(Value::Object(body)))?;
-    say_job(&job);
+    say_job(&job)?;
     if args.starting.wait { wait(&api, &job) } else { Ok(()) }
 }
 
 fn list(api: &Api) -> Result<(), Failure> {
-    each_job(api, |job| {
-        say_job(job);
-        Ok(())
-    })
+    each_job(api, say_job)
 }
 
 /// Prints a job as a line.
-fn say_job(job: &Value) {
+fn say_job(job: &Value) -> Result<(), Failure> {
     let word = |name: &str| job[name].as_str().unwrap_or_default().to_owned();
     let total = job["total"].as_u64().map_or("?".to_owned(), |total| total.to_string());
     say(&format!(
@@ -131,7 +137,7 @@ fn say_job(job: &Value) {
         job["done"],
         word("created_at"),
         job["arguments"],
-    ));
+    ))
 }
 
 fn each_job(api: &Api, mut each: impl FnMut(&Value) -> Result<(), Failure>) -> Result<(), Failure> {
@@ -146,8 +152,8 @@ fn each_job(api: &Api, mut each: impl FnMut(&Value) -> Result<(), Failure>) -> R
     }
 }
 
-fn receipts(args: &ReceiptArgs) -> Result<(), Failure> {
-    let api = Api::at(&args.at)?;
+fn receipts(args: &ReceiptArgs, flags: &Flags) -> Result<(), Failure> {
+    let api = Api::at(&args.at, flags)?;
     if args.ids.is_empty() {
         return each_job(&api, |job| match job["receipt"].as_str() {
             Some(path) => api.copy(path),
@@ -172,8 +178,7 @@ fn wait(api: &Api, job: &Value) -> Result<(), Failure> {
             Some("running") => std::thread::sleep(LOOK),
             Some("done") => {
                 bar.finish_and_clear();
-                say(&format!("done: {}\n", job["numbers"]));
-                return Ok(());
+                return say(&format!("done: {}\n", job["numbers"]));
             }
             state => {
                 bar.finish_and_clear();
@@ -200,7 +205,7 @@ struct Api {
 }
 
 impl Api {
-    fn at(at: &AtUrl) -> Result<Self, Failure> {
+    fn at(at: &AtUrl, flags: &Flags) -> Result<Self, Failure> {
         let bearer = at.service_key.as_deref().map(super::bearer).transpose()?;
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -209,12 +214,13 @@ impl Api {
             .max_redirects(0)
             .user_agent(concat!("onetap/", env!("CARGO_PKG_VERSION")))
             .build();
-        let url = at.url.trim_end_matches('/').to_owned();
+        let url = at.url.clone().map_or_else(|| own_url(flags), Ok)?;
+        let url = url.trim_end_matches('/').to_owned();
         Ok(Self { url, actor: None, bearer, agent: agent.into() })
     }
 
-    fn starting(starting: &Starting) -> Result<Self, Failure> {
-        Ok(Self { actor: starting.actor.clone(), ..Self::at(&starting.at)? })
+    fn starting(starting: &Starting, flags: &Flags) -> Result<Self, Failure> {
+        Ok(Self { actor: starting.actor.clone(), ..Self::at(&starting.at, flags)? })
     }
 
     fn call(
@@ -282,7 +288,7 @@ impl Api {
             // Only whole lines are texts.
             whole.extend_from_slice(&part[..read]);
             if let Some(end) = whole.iter().rposition(|byte| *byte == b'\n') {
-                say(&String::from_utf8_lossy(&whole[..=end]));
+                say(&String::from_utf8_lossy(&whole[..=end]))?;
                 whole.drain(..=end);
             }
         }

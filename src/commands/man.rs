@@ -3,21 +3,30 @@
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
-use crate::app::say;
+use crate::app::{Failure, say};
 use crate::config::command_line;
 
 /// The exit codes, as docs/operations.md has them.
 const CODES: [(&str, &str); 6] = [
     ("0", "all went well"),
-    ("1", "onetap health: the service cannot count taps, or does not answer"),
+    (
+        "1",
+        "health: the service cannot count taps, or does not answer; check-token: the token is not \
+         accepted; import: rows were left out; export: it is not complete; diff: something \
+         differs; jobs and erase: a job that was waited for did not go well",
+    ),
     ("64", "onetap cannot run with this configuration or this store"),
-    ("65", "the store file is damaged, or belongs to another program"),
+    (
+        "65",
+        "the store file is damaged, or belongs to another program; import: the input is damaged; \
+         jobs and erase: the service refused the request",
+    ),
     ("69", "something else has the port or the store file, or the system refused something"),
-    ("128 + N", "signal N stopped onetap backup"),
+    ("128 + N", "signal N stopped backup; 130 also if Ctrl-C stopped import"),
 ];
 
-pub(super) fn run() {
-    say(&page());
+pub(super) fn run() -> Result<(), Failure> {
+    say(&page())
 }
 
 fn page() -> String {

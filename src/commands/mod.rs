@@ -16,6 +16,7 @@ mod token;
 
 use std::ffi::OsString;
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -24,7 +25,7 @@ use tokio::signal::unix::{Signal as Hangup, SignalKind, signal};
 
 use crate::app::{Failure, say};
 use crate::auth;
-use crate::config::{self, Command, ConfigError, Flags, Parsed, Settings};
+use crate::config::{self, Command, Config, ConfigError, Flags, Listen, Parsed, Settings};
 use crate::http;
 
 /// Signals whose default action would end the process without need. SIGXFSZ: the write itself fails
@@ -74,51 +75,52 @@ pub fn main() -> ExitCode {
 fn command(args: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     let (command, flags) = match config::parse(args)? {
         Parsed::Run(command, flags) => (command, flags),
-        Parsed::Print(text) => {
-            say(&text);
-            return Ok(());
-        }
+        Parsed::Print(text) => return say(&text),
     };
     match command {
         Command::Serve => with_settings(&flags, |settings| serve::run(&flags, settings)),
         Command::CheckConfig(args) => {
             with_settings(&flags, |settings| check_config::run(&args, settings))
         }
-        Command::DefaultConfig(args) => {
-            default_config::run(&args);
-            Ok(())
-        }
-        Command::Openapi => {
-            say(&http::openapi_document());
-            Ok(())
-        }
+        Command::DefaultConfig(args) => default_config::run(&args),
+        Command::Openapi => say(&http::openapi_document()),
         Command::Backup(args) => backup::run(&args),
         Command::Token(args) => with_settings(&flags, |settings| token::mint_one(&args, settings)),
         Command::CheckToken => with_settings(&flags, token::check),
         Command::ServiceKey(args) => token::new_key(&args),
-        Command::Jobs(args) => jobs::run(&args),
-        Command::Erase(args) => jobs::erase(&args),
+        Command::Jobs(args) => jobs::run(&args, &flags),
+        Command::Erase(args) => jobs::erase(&args, &flags),
         Command::Import(args) => with_settings(&flags, |settings| import::run(&args, settings)),
         Command::Export(args) => with_settings(&flags, |settings| export::run(&args, settings)),
         Command::Diff(args) => with_settings(&flags, |settings| diff::run(&args, settings)),
         Command::Health(args) => with_settings(&flags, |settings| health::run(&args, settings)),
-        Command::Man => {
-            man::run();
-            Ok(())
-        }
-        Command::Completions(args) => {
-            completions::run(&args);
-            Ok(())
-        }
+        Command::Man => man::run(),
+        Command::Completions(args) => completions::run(&args),
     }
+}
+
+/// The address of the service that runs on this machine with these settings.
+fn own_url(flags: &Flags) -> Result<String, Failure> {
+    with_settings(flags, |settings| {
+        let config = Config::without_keys(settings)?;
+        let why = match &config.listen {
+            Listen::Tcp(address) if address.port() != 0 => {
+                let address = SocketAddr::new(health::reachable(address.ip()), address.port());
+                return Ok(format!("http://{address}{}", config.base_path.join("/")));
+            }
+            Listen::Tcp(_) => "port 0 is any port, so nobody can know which",
+            Listen::Unix(_) => "jobs are asked for over TCP only",
+        };
+        Err(ConfigError::new("--listen", why, "name the service by --url").into())
+    })
 }
 
 /// Runs a command that needs the settings. Its errors name a setting by the flag, variable or key
 /// that gave it.
-fn with_settings(
+fn with_settings<T>(
     flags: &Flags,
-    work: impl FnOnce(&Settings) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+    work: impl FnOnce(&Settings) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let settings = Settings::merge(flags)?;
     work(&settings).map_err(|failure| match failure {
         Failure::Config(error) => settings.given.name(error).into(),

@@ -55,8 +55,7 @@ pub(super) fn mint_one(args: &TokenArgs, settings: &Settings) -> Result<(), Fail
     let rules = source.rules();
     let exp = now() + args.expires_in.as_secs();
     let minted = Minted { user, exp, posts: (!posts.is_empty()).then_some(posts) };
-    say(&format!("{}\n", mint(&minted, rules, secret)));
-    Ok(())
+    say(&format!("{}\n", mint(&minted, rules, secret)))
 }
 
 /// Reads a token or a service key from stdin, and says who it is.
@@ -67,10 +66,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
     std::io::stdin().take(2 * MAX_TOKEN_BYTES as u64).read_to_string(&mut text)?;
     let keys = source.keys();
     match keys.judge(text.trim(), now()) {
-        Ok(caller) => {
-            say(&format!("accepted: {}\n", described(&caller)));
-            Ok(())
-        }
+        Ok(caller) => say(&format!("accepted: {}\n", described(&caller))),
         Err(why) => Err(Failure::Partly(format!("not accepted: {why}"))),
     }
 }
@@ -119,6 +115,5 @@ pub(super) fn new_key(args: &ServiceKeyArgs) -> Result<(), Failure> {
             "give --name one word, and --expires `never` or a time like 2027-01-31T00:00:00Z";
         ConfigError::new("service-key", why.to_string(), hint)
     })?;
-    say(&format!("{key}\n{line}\n"));
-    Ok(())
+    say(&format!("{key}\n{line}\n"))
 }

@@ -179,7 +179,7 @@ fn by_variable<'a>(
 /// benches, and the back end in the documentation.
 fn is_foreign(name: &str, value: &OsStr) -> bool {
     let whole = ["ONETAP_PORT", "ONETAP_BIN", "ONETAP_URL"];
-    let begin = ["ONETAP_PORT_", "ONETAP_SERVICE_", "ONETAP_TEST_", "ONETAP_FAULT_"];
+    let begin = ["ONETAP_PORT_", "ONETAP_TEST_", "ONETAP_FAULT_"];
     let own = whole.contains(&name) || begin.iter().any(|begin| name.starts_with(begin));
     // A port may also be a mistaken setting. Kubernetes gives it the form of an address.
     let is_address = value.to_str().is_some_and(|value| value.contains("://"));

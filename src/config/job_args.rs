@@ -7,9 +7,9 @@ use clap::{Args, Subcommand};
 /// The service that runs the jobs.
 #[derive(Clone, Debug, Args)]
 pub struct AtUrl {
-    /// The address of a running onetap
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    pub url: String,
+    /// The address of a running onetap [default: what `--listen` and `--base-path` say]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
 
     /// A file whose first line is a service key of that service, with the scope `moderate`
     #[arg(long, value_name = "FILE")]

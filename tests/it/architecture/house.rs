@@ -151,7 +151,7 @@ fn what_one_room_alone_may_name_no_other_names() {
         (&["src/store/redis"], &["deadpool_redis", "redis::Cmd", "EVALSHA", "{prefix}:"]),
         (&["src/store/file"], &["redb::", "rustix::fs", "OpenOptions"]),
         (&["src/main.rs"], &["rustix::thread"]),
-        (&["src/app/mod.rs"], &["stdout"]),
+        (&["src/app/output.rs"], &["stdout"]),
     ];
     for path in files("src", "rs") {
         let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();

@@ -176,6 +176,7 @@ fn a_log_on_a_terminal_has_colours_unless_somebody_wants_none() {
 fn what_came_from_a_variable_is_called_by_its_name() {
     for (variable, value, words) in [
         ("ONETAP_THREADS", "none", "ONETAP_THREADS"),
+        ("ONETAP_SERVICE_KEY_FILE", "keys", "did you mean ONETAP_SERVICE_KEYS_FILE?"),
         ("ONETAP_STRICT", "perhaps", "ONETAP_STRICT"),
         ("ONETAP_STORE", "memory", "ONETAP_STORE: `memory`"),
         ("ONETAP_STORE", "file:/no/such/folder/x", "ONETAP_STORE file:/no/such"),
@@ -270,10 +271,11 @@ fn openapi_prints_the_committed_document() {
 #[test]
 fn that_nobody_reads_what_it_prints_is_no_failure() {
     for args in ["openapi", "check-config", "--help"] {
-        let line = format!("{} {args} >/dev/full", env!("CARGO_BIN_EXE_onetap"));
-        let output = Command::new("sh").args(["-c", &line]).output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{output:?}");
-        assert!(output.stderr.is_empty(), "{output:?}");
+        let line = "(\"$0\" \"$1\"; echo $? >&2) | head -c 1";
+        let mut enough = Command::new("sh");
+        enough.args(["-c", line, env!("CARGO_BIN_EXE_onetap"), args]).stdin(Stdio::null());
+        let output = enough.output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "0\n");
     }
 }
 
@@ -357,4 +359,21 @@ fn it_stops_although_nobody_reads_its_log() {
     let _ = child.kill();
     let _ = child.wait();
     assert_eq!(ended.expect("it should have ended").code(), Some(0));
+}
+
+#[test]
+fn output_that_cannot_be_written_is_exit_code_69() {
+    for command in [
+        &["--help"][..],
+        &["check-config"],
+        &["completions", "bash"],
+        &["default-config"],
+        &["man"],
+        &["openapi"],
+        &["service-key", "--name", "forum", "--scopes", "read"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = onetap(command).stdout(full).output().unwrap();
+        assert_usage(&output, 69, &["standard output: No space left on device"]);
+    }
 }

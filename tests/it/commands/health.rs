@@ -36,6 +36,11 @@ async fn a_service_that_counts_is_exit_code_0() {
     let url = format!("http://{}", service.address);
     assert_ready(&health(&["--url", &url]).await, &url);
     assert_ready(&health(&["--url", &format!("{url}/readyz")]).await, &url);
+    let below = Program::start(&["--store", "memory:", "--base-path", "/r"]);
+    let base = format!("http://{}", below.address);
+    for path in ["/r", "/r/", "/r/readyz"] {
+        assert_ready(&health(&["--url", &format!("{base}{path}")]).await, &base);
+    }
     // Without an address it asks where the service of the same settings listens.
     let listen = service.address.to_string();
     assert_ready(&health(&["--listen", &listen]).await, &url);
@@ -68,6 +73,11 @@ async fn a_service_that_cannot_count_is_exit_code_1_and_says_why() {
         &health(&["--url", &url]).await,
         &[&url, "503", "the store (redis) is not ready"],
     );
+    // Another path may answer 200 all the same.
+    for path in ["/healthz", "/docs", "/docs/"] {
+        let elsewhere = health(&["--url", &format!("{url}{path}")]).await;
+        assert_unready(&elsewhere, &[&url]);
+    }
     redis.signal("-CONT");
     service.until_ready().await;
     assert_ready(&health(&["--url", &url]).await, &url);

@@ -4,6 +4,7 @@ mod admin;
 mod cli;
 mod config;
 mod health;
+mod jobs;
 mod manual;
 mod reload;
 mod signals;
