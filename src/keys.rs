@@ -121,7 +121,7 @@ fn read_file<T>(
 fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
     // To open a pipe would wait for somebody who writes into it.
     if fs::metadata(path)?.file_type().is_fifo() {
-        return Err(io::Error::other("it is a pipe, and onetap reads keys again and again"));
+        return Err(io::Error::other("it is a pipe, which can be read only once"));
     }
     let mut bytes = Vec::new();
     File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;

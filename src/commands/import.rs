@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::moving::{self, many};
 use crate::app::{Failure, say};
-use crate::config::{Config, ConfigError, ImportArgs, Settings};
+use crate::config::{Config, ConfigError, ImportArgs, Settings, StoreConfig};
 use crate::moving::{
     Ended, From, Imported, Meaning, Posted, Reading, Request, Target, Totals, import,
 };
@@ -32,8 +32,8 @@ pub(super) fn run(args: &ImportArgs, settings: &Settings) -> Result<(), Failure>
     runtime.block_on(async {
         let stop = moving::stop_on_signals()?;
         let target = match moving::is_there(&config) {
-            // As a new file would be, but without one.
-            Err(_) if args.dry_run && service.is_none() => {
+            // There is no store file yet: try the import on an empty store, and make no file.
+            Err(_) if args.dry_run && service.is_none() && can_be_made(&config) => {
                 Target::Store(AnyStore::Memory(MemoryStore::new(config.retention)))
             }
             _ => moving::target(service, &config).await?,
@@ -49,6 +49,13 @@ pub(super) fn run(args: &ImportArgs, settings: &Settings) -> Result<(), Failure>
     })
 }
 
+/// Whether a store file could be made: nothing is there, and its folder is.
+fn can_be_made(config: &Config) -> bool {
+    let StoreConfig::File(path, _) = &config.store else { return false };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    matches!(path.try_exists(), Ok(false)) && folder.unwrap_or(Path::new(".")).is_dir()
+}
+
 fn rejects_of(file: &Path) -> PathBuf {
     let mut name = match From::named(file) {
         From::Stdin => "stdin".into(),
@@ -62,7 +69,7 @@ fn rejects_of(file: &Path) -> PathBuf {
 fn report(args: &ImportArgs, imported: &Imported, took: Duration) -> Result<(), Failure> {
     let Imported { rows, rejects, totals, ended, .. } = imported;
     let all = many(*rows, "row");
-    say(&summary(args, imported, took))?;
+    let told = say(&summary(args, imported, took));
     let go_on = "run the same command again to go on from there";
     match ended {
         Ended::Stopped => {
@@ -87,7 +94,7 @@ fn report(args: &ImportArgs, imported: &Imported, took: Duration) -> Result<(), 
     if totals.damaged.posts > 0 {
         left.push(format!("damaged in the store: {}", named(&totals.damaged)));
     }
-    if left.is_empty() { Ok(()) } else { Err(Failure::Partly(left.join(". "))) }
+    if left.is_empty() { told } else { Err(Failure::Partly(left.join(". "))) }
 }
 
 fn named(posted: &Posted) -> String {

@@ -46,14 +46,18 @@ pub(super) fn erase(args: &EraseArgs, flags: &Flags) -> Result<(), Failure> {
         users.extend(erased(path)?);
     }
     let api = Api::starting(&args.starting, flags)?;
-    let mut started = Vec::new();
+    // That a line cannot be printed must not keep a user from being erased.
+    let (mut started, mut told) = (Vec::new(), Ok(()));
     for user in users {
         let path = format!("/v1/users/{}/reactions", encoded(&user));
         let job = api.json("DELETE", &path, None)?;
-        say_job(&job)?;
+        told = told.and(say_job(&job));
         started.push(job);
     }
-    if args.starting.wait { started.iter().try_for_each(|job| wait(&api, job)) } else { Ok(()) }
+    if args.starting.wait {
+        started.iter().try_for_each(|job| wait(&api, job))?;
+    }
+    told
 }
 
 /// The users of the erasures in a file of receipts.
@@ -82,7 +86,7 @@ fn erased(path: &Path) -> Result<Vec<String>, Failure> {
         return Err(Failure::Data(format!("{name}: {why}")));
     }
     if users.is_empty() {
-        eprintln!("onetap: {name}: no user was erased in these {receipts} receipts");
+        eprintln!("onetap: {name}: none of its {receipts} receipts is of an erasure");
     }
     Ok(users)
 }
@@ -117,8 +121,8 @@ fn start(args: &StartArgs, flags: &Flags) -> Result<(), Failure> {
     put("dry_run", args.dry_run.then_some(json!(true)));
     let api = Api::starting(&args.starting, flags)?;
     let job = api.json("POST", "/v1/jobs", Some(Value::Object(body)))?;
-    say_job(&job)?;
-    if args.starting.wait { wait(&api, &job) } else { Ok(()) }
+    let told = say_job(&job);
+    if args.starting.wait { wait(&api, &job).and(told) } else { told }
 }
 
 fn list(api: &Api) -> Result<(), Failure> {

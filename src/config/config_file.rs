@@ -57,7 +57,7 @@ pub(super) fn read<'a>(
 fn text(path: &Path) -> Result<String, (String, &'static str)> {
     // To open a pipe would wait for somebody who writes into it.
     if fs::metadata(path).is_ok_and(|about| about.file_type().is_fifo()) {
-        return Err(("it is a pipe".into(), "name a file, which a reload can read again"));
+        return Err(("it is a pipe".into(), "name a file; a pipe can be read only once"));
     }
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));

@@ -147,7 +147,7 @@ impl Columns {
         if too_long {
             return Err(format!("its first line is longer than {MOST_BYTES} bytes; is it CSV?"));
         }
-        // Without this column all rows are on. So nobody may miss it by its spelling.
+        // Without this column all rows are on. So nobody may miss it by the case of its letters.
         let active = match place(ACTIVE)? {
             (theirs, None) => {
                 let similar = names.iter().find(|name| name.trim().eq_ignore_ascii_case(&theirs));
