@@ -108,7 +108,7 @@ fn own_url(flags: &Flags) -> Result<String, Failure> {
                 let address = SocketAddr::new(health::reachable(address.ip()), address.port());
                 return Ok(format!("http://{address}{}", config.base_path.join("/")));
             }
-            Listen::Tcp(_) => "port 0 is any port, so nobody can know which",
+            Listen::Tcp(_) => "port 0 is any port, so this command cannot know which",
             Listen::Unix(_) => "jobs are asked for over TCP only",
         };
         Err(ConfigError::new("--listen", why, "name the service by --url").into())

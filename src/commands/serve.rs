@@ -32,7 +32,8 @@ pub(super) fn run(flags: &Flags, settings: &Settings) -> Result<(), Failure> {
         let (admin, _admin_socket) = admin.transpose()?.unzip();
         app::run(config, Listeners { callers, admin }, reload, stop).await
     });
-    // Whoever reads a file for a reload may wait forever, on a pipe or on a network.
+    // A reload may still be reading a file, and a network file system may never answer. The process
+    // ends without waiting for it.
     runtime.shutdown_background();
     served
 }
@@ -48,7 +49,8 @@ fn read_again(
     Box::new(move || {
         let settings = Settings::merge(&flags)?;
         let later = settings.need_restart(&running);
-        // Who changes the names of key files wants to know now whether a start would read them.
+        // If the configuration names other key files, onetap checks now that a start could read
+        // them.
         let other_keys = later.iter().any(|flag| KEY_FILES.contains(&flag.as_str()));
         let config =
             if other_keys { Config::new(&settings) } else { Config::without_keys(&settings) }?;

@@ -59,8 +59,8 @@ pub struct ServerConfig {
     /// separate them by commas [default: none]
     ///
     /// For the rate limits a client's address is the rightmost address in `X-Forwarded-For` that is
-    /// none of these, if the connection comes from one of these. With any of these, a Unix socket
-    /// counts as one, too.
+    /// none of these, if the connection comes from one of these. If you name at
+    /// least one proxy, connections over a Unix socket count as coming from a proxy, too.
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     pub trusted_proxies: Vec<Network>,
 

@@ -23,7 +23,7 @@ impl Settings {
     /// The settings that differ from others, and that a reload does not take over.
     pub fn need_restart(&self, others: &Self) -> Vec<String> {
         let command = definitions();
-        // What is shown of a store has no password.
+        // `shown` leaves out the password of a store, so the stores themselves are compared.
         let store = |of: &Self| of.sections.store.store.clone();
         let other_store = store(self) != store(others);
         let differs = |key: &str| {
@@ -77,7 +77,7 @@ fn row(table: &mut String, name: &str, source: Source, value: &str) {
     let _ = writeln!(table, "{name:<32}{source:<10}{value}");
 }
 
-/// A value: its type may spell it better than the caller did.
+/// A value in the usual spelling of its type, or as the caller gave it.
 fn shown(matches: &ArgMatches, key: &str) -> Option<String> {
     fn all<T: Clone + Send + Sync + 'static>(
         matches: &ArgMatches,

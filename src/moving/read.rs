@@ -51,7 +51,7 @@ impl Format {
         let first = input.next()?.trim_ascii_start().first().copied();
         match first {
             Some(b'{') => Ok(Self::NdJson(Box::new(Lines::open(input)))),
-            // An export of no change has no line. A table that is empty was not written.
+            // An export without changes is an empty file. A table has at least its header.
             None if !meaning.receipt && input.is_named_ndjson() => {
                 Ok(Self::NdJson(Box::new(Lines::open(input))))
             }

@@ -73,7 +73,7 @@ impl Table {
         };
         if !read(&mut input, &mut parser, &mut record)? {
             let why = "it is empty; a CSV file begins with the names of columns, and only a file \
-                       named .ndjson may be empty";
+                       whose name ends with .ndjson may be empty";
             return Err(input.damaged(why));
         }
         let names = record.all();

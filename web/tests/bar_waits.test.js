@@ -29,7 +29,7 @@ const partOf = (page) =>
   barOf(page).evaluate((bar) => bar.shadowRoot.querySelector('.reaction').part.value);
 const dimmed = (page) =>
   barOf(page).evaluate((bar) => getComputedStyle(bar.shadowRoot.querySelector('.count')).opacity !== '1');
-/** Whether it is dimmed when it has waited for so long. The wait is put there, since a slow machine's own may be longer. */
+/** Whether it is dimmed after so many ms. The test moves the animation there, because a slow machine may be late. */
 const dimmedAfter = (page, ms) =>
   barOf(page).evaluate((bar, ms) => {
     const count = bar.shadowRoot.querySelector('.count');

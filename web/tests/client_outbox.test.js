@@ -160,7 +160,7 @@ test('one whose key may be gone is dropped, told, and the state read again', asy
   site.requests.length = 0;
   // On a busy machine an answer may take longer than half a second.
   const second = await open({ ...options, timeoutMs: 1_000 });
-  await until('the page is told of the error', async () => (await told(second)).length);
+  await until('the client tells the page of the error', async () => (await told(second)).length);
   assert.deepEqual(await told(second), ['wish_expired']);
   const [error] = await second.evaluate(() => errors);
   assert.deepEqual([error.postId, error.reaction, error.dropped], [post, 'like', true]);
