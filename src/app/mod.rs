@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::metrics::Reloads;
-pub(crate) use self::output::{output, say};
+pub(crate) use self::output::{output, print, say};
 pub use self::reload::{AskReload, Fresh, Reload};
 use crate::auth::KeyRing;
 use crate::config::{Config, ConfigError, StoreConfig};

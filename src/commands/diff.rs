@@ -1,8 +1,7 @@
 //! `onetap diff`: what differs between a file and a store.
 
-use std::io::Write as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use super::export;
 use super::moving::{self, many};
@@ -28,18 +27,15 @@ pub(super) fn run(args: &DiffArgs, settings: &Settings) -> Result<(), Failure> {
         let read = moving::apart(move || reading.read(Grouping::Posts, &go_on)).await?;
         let Some(whole) = read.map_err(failed)? else { return Ok(()) };
         let (rows, rejects) = (many(whole.rows, "row"), whole.rejects.clone());
-        let broken = Arc::new(AtomicBool::new(false));
+        let broken = Arc::new(OnceLock::new());
         let told = Arc::clone(&broken);
         let found = move |difference: &Difference| {
-            let line = difference.line() + "\n";
-            let written = app::output().write_all(line.as_bytes()).is_ok();
-            told.store(!written, Ordering::Relaxed);
-            written
+            app::print(&(difference.line() + "\n")).map_err(|error| told.set(error)).is_ok()
         };
         let differences = diff(target, whole, found).await.map_err(export::failure)?;
-        if broken.load(Ordering::Relaxed) {
-            let line = "standard output was closed; the comparison is not complete";
-            return Err(Failure::Partly(line.into()));
+        if let Some(error) = broken.get() {
+            let line = format!("standard output: {error}; the comparison is not complete");
+            return Err(Failure::Partly(line));
         }
         eprintln!("onetap: the same: {}, of {rows}", differences.same);
         let mut left = Vec::new();

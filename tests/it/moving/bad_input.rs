@@ -185,6 +185,19 @@ async fn no_line_is_no_row_where_the_name_says_ndjson() {
     }
 }
 
+/// Else nobody would know that differences are missing from what it printed.
+#[tokio::test]
+async fn differences_that_cannot_be_printed_end_the_comparison() {
+    let (place, imported) = import(HEADER.to_owned() + &row(POST, 7, "like", true, "2024-03-01"));
+    assert_code(&imported, 0);
+    place.write("none.ndjson", "");
+    let mut diff = place.command(&["diff", "none.ndjson"]);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = diff.stdin(Stdio::null()).stdout(full).output().unwrap();
+    assert_code(&output, 1);
+    assert_said(&output, &["No space left on device", "the comparison is not complete"]);
+}
+
 /// A pipe can be opened only once.
 #[tokio::test]
 async fn a_named_pipe_is_read_like_a_file() {
