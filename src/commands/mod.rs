@@ -25,7 +25,7 @@ use tokio::signal::unix::{Signal as Hangup, SignalKind, signal};
 
 use crate::app::{Failure, say};
 use crate::auth;
-use crate::config::{self, Command, Config, ConfigError, Flags, Listen, Parsed, Settings};
+use crate::config::{self, Command, ConfigError, Flags, Listen, Parsed, Settings};
 use crate::http;
 
 /// Signals whose default action would end the process without need. SIGXFSZ: the write itself fails
@@ -102,11 +102,11 @@ fn command(args: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
 /// The address of the service that runs on this machine with these settings.
 fn own_url(flags: &Flags) -> Result<String, Failure> {
     with_settings(flags, |settings| {
-        let config = Config::without_keys(settings)?;
-        let why = match &config.listen {
+        let (listen, base_path) = settings.place();
+        let why = match listen {
             Listen::Tcp(address) if address.port() != 0 => {
                 let address = SocketAddr::new(health::reachable(address.ip()), address.port());
-                return Ok(format!("http://{address}{}", config.base_path.join("/")));
+                return Ok(format!("http://{address}{}", base_path.join("/")));
             }
             Listen::Tcp(_) => "port 0 is any port, so this command cannot know which",
             Listen::Unix(_) => "jobs are asked for over TCP only",

@@ -2,12 +2,13 @@
 
 use clap::{ArgMatches, FromArgMatches as _};
 
-use super::ConfigError;
 use super::cli::{Parsed, definitions, parse};
 use super::flags::Flags;
 use super::given::Given;
 use super::sections::Sections;
 use super::setting::Setting;
+use super::{ConfigError, Listen};
+use crate::http::BasePath;
 
 /// The merged settings, and the source of each.
 #[derive(Clone, Debug)]
@@ -35,6 +36,11 @@ impl Settings {
             Ok((sections, matches)) => Ok(Self { sections, matches, given }),
             Err(error) => Err(given.name(ConfigError::from_clap(&error))),
         }
+    }
+
+    /// Where the service listens, and below which path it answers.
+    pub fn place(&self) -> (&Listen, &BasePath) {
+        (&self.sections.server.listen, &self.sections.server.base_path)
     }
 
     /// Whether there is a configuration file.

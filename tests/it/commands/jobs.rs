@@ -24,6 +24,7 @@ async fn without_an_address_they_ask_the_service_of_the_same_settings() {
     let mut by_variables = onetap(&["jobs", "list"]);
     by_variables.env("ONETAP_LISTEN", &listen).env("ONETAP_BASE_PATH", "/r");
     let url = format!("http://{listen}/r/");
+    let everywhere = format!("0.0.0.0:{}", service.address.port());
     for command in [
         onetap(&["jobs", "list", "--config", file]),
         onetap(&["jobs", "list", "--listen", &listen, "--base-path", "/r"]),
@@ -31,6 +32,8 @@ async fn without_an_address_they_ask_the_service_of_the_same_settings() {
         // An address goes before the settings.
         onetap(&["jobs", "list", "--url", &url, "--config", "no such file"]),
         by_variables,
+        // What a start would refuse is no matter to who asks.
+        onetap(&["jobs", "list", "--listen", &everywhere, "--base-path", "/r"]),
     ] {
         let listed = output(command).await;
         let text = String::from_utf8_lossy(&listed.stdout).into_owned();
