@@ -251,4 +251,23 @@ mod tests {
             assert!(shown.iter().any(as_given), "{}: {shown:?}", setting.flag());
         }
     }
+    #[test]
+    fn values_are_shown_in_their_usual_spelling_and_without_passwords() {
+        for (setting, given, usual) in [
+            ("trace-ratio", "1.0", "1"),
+            ("threads", "007", "7"),
+            ("request-timeout", "7000ms", "7s"),
+            ("max-body", "7168B", "7KiB"),
+            ("listen", "localhost:7", "127.0.0.1:7"),
+            ("admin-listen", "localhost:7", "127.0.0.1:7"),
+            ("otlp-url", "http://127.0.0.1:7", "http://127.0.0.1:7/v1/traces"),
+            ("trusted-proxies", "10.0.0.7", "10.0.0.7/32"),
+            ("store", "redis://user:hunter2@127.0.0.1:7/0", "redis://***@127.0.0.1:7/0"),
+        ] {
+            let words = ["onetap".to_owned(), format!("--{setting}={given}")];
+            let matches = definitions().try_get_matches_from(words).expect(setting);
+            let shown = shown(&matches, &setting.replace('-', "_"));
+            assert_eq!(shown.as_deref(), Some(usual), "--{setting}");
+        }
+    }
 }
