@@ -7,7 +7,7 @@ use crate::app::{Failure, say};
 use crate::config::command_line;
 
 /// The exit codes, as docs/operations.md has them.
-const CODES: [(&str, &str); 6] = [
+const CODES: [(&str, &str); 7] = [
     ("0", "all went well"),
     (
         "1",
@@ -18,11 +18,17 @@ const CODES: [(&str, &str); 6] = [
     ("64", "onetap cannot run with this configuration or this store"),
     (
         "65",
-        "the store file is damaged, or belongs to another program; import: the input is damaged; \
-         jobs and erase: the service refused the request",
+        "the store file is damaged, or belongs to another program; import, diff and erase --from: \
+         the input is damaged, or is something else; jobs and erase: the service refused the \
+         request",
     ),
-    ("69", "something else has the port or the store file, or the system refused something"),
-    ("128 + N", "signal N stopped backup; 130 also if Ctrl-C stopped import"),
+    (
+        "69",
+        "something else has the port or the store file; nobody answers at --url; or the system \
+         refused something, such as room for the output",
+    ),
+    ("128 + N", "signal N stopped backup"),
+    ("130", "a signal stopped import"),
 ];
 
 pub(super) fn run() -> Result<(), Failure> {
